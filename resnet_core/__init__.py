@@ -1,0 +1,1 @@
+"""Residual networks with a switch for the skip: specs, networks, probes, runs."""

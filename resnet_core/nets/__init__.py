@@ -1,0 +1,1 @@
+"""A network is data: `NetSpec`, what it costs, and the `keras.Model` it describes."""

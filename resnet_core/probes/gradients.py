@@ -1,0 +1,92 @@
+"""Gradient magnitude, layer by layer: of the loss by the weights and by the values between blocks.
+
+Taken on a fixed batch in training mode: with batch normalisation in inference mode an untrained
+network behaves as one without, which reverses what is seen at initialisation. The pass is
+stateless, so weights and moving statistics stay as they are, bit for bit.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in the network where a gradient is taken.
+
+    Attributes:
+        layer: Name of the layer.
+        index: Its place from the input on, counted from 0 among the sites of its kind on the main
+            path. A layer of the skip has the index of the convolution beside it.
+        path: `main` or `skip`.
+    """
+
+    layer: str
+    index: int
+    path: str
+
+
+def weight_sites(model: keras.Model) -> list[Site]:
+    """Return the layers with a kernel: convolutions and the classifier, in order."""
+    sites: list[Site] = []
+    index = -1
+    for layer in model.layers:
+        if not hasattr(layer, "kernel"):
+            continue
+        skip = "_skip_" in layer.name
+        index += not skip
+        sites.append(Site(layer.name, index, "skip" if skip else "main"))
+    return sites
+
+
+def activation_sites(model: keras.Model) -> list[Site]:
+    """Return the layers whose outputs stand between blocks: the stem's and every block's."""
+    names = [x.name for x in model.layers if re.fullmatch(r"(stem|stage\d+_block\d+)_out", x.name)]
+    return [Site(name, index, "main") for index, name in enumerate(names)]
+
+
+class GradientProbe:
+    """Measures one model; traced once, for any number of batches of one size.
+
+    Rows have the columns `probe`, `layer`, `index`, `path` and `value`. The probes:
+
+    `weight_gradient_l2`: L2 norm of dL/dW of a kernel.
+    `weight_gradient_rms`: the same, divided by the root of the number of weights.
+    `activation_gradient_l2`: L2 norm of dL/dx over the whole batch, x a value between blocks.
+
+    L is the mean cross-entropy of the batch.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._weights = weight_sites(model)
+        self._activations = activation_sites(model)
+        self._kernels = [model.get_layer(site.layer).kernel for site in self._weights]
+        self._model = model
+        outputs = [model.get_layer(site.layer).output for site in self._activations]
+        self._tapped = keras.Model(model.inputs, [*outputs, *model.outputs])
+        self._measure: Callable[..., tuple[tf.Tensor, tf.Tensor]] = tf.function(self._norms, autograph=False)
+
+    def _norms(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape, keras.StatelessScope():
+            *boundaries, logits = self._tapped(images, training=True)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        kernels = [kernel.value for kernel in self._kernels]
+        gradients = tape.gradient(loss, [*kernels, *boundaries], unconnected_gradients="zero")
+        norms = tf.stack([tf.norm(tf.cast(gradient, tf.float32)) for gradient in gradients])
+        return norms[: len(kernels)], norms[len(kernels) :]
+
+    def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> Iterator[Row]:
+        """Yield the rows for one batch: images (n, height, width, channels) and labels (n,)."""
+        weights, activations = (norms.numpy().tolist() for norms in self._measure(images, labels))
+        for site, kernel, norm in zip(self._weights, self._kernels, weights, strict=True):
+            count = float(tf.size(kernel.value))
+            yield {"probe": "weight_gradient_l2", **vars(site), "value": norm}
+            yield {"probe": "weight_gradient_rms", **vars(site), "value": norm / count**0.5}
+        for site, norm in zip(self._activations, activations, strict=True):
+            yield {"probe": "activation_gradient_l2", **vars(site), "value": norm}

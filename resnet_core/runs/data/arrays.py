@@ -1,0 +1,205 @@
+"""From what a source holds to what a run trains on: checks, stratified choices, preprocessing."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from resnet_core.errors import UserError
+from resnet_core.runs.spec import TrainSpec
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """A data set as its source holds it, checked.
+
+    Attributes:
+        x_train, x_test: Images, (n, height, width, channels), of uint8 or of finite float32.
+        y_train, y_test: Classes, (n,), of int64 from 0 on.
+        class_names: The name of each class.
+    """
+
+    x_train: Array
+    y_train: Array
+    x_test: Array
+    y_test: Array
+    class_names: tuple[str, ...]
+
+    def sha256(self) -> str:
+        """Return the hash of the images and classes, the same however they were stored."""
+        content = hashlib.sha256()
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+            content.update(f"{array.dtype}{array.shape}".encode())
+            content.update(np.ascontiguousarray(array).data)
+        return content.hexdigest()
+
+    def resized(self, size: int | None) -> "Images":
+        """Return the same images with `size` rows and columns (bilinear, antialiased)."""
+        if size is None or self.x_train.shape[1:3] == (size, size):
+            return self
+        return replace(self, x_train=_resized(self.x_train, size), x_test=_resized(self.x_test, size))
+
+
+def _resized(images: Array, size: int) -> Array:
+    from PIL import Image
+
+    def one(channel: Array) -> Array:
+        return np.asarray(Image.fromarray(channel).resize((size, size), Image.Resampling.BILINEAR))
+
+    out = np.empty((len(images), size, size, images.shape[3]), images.dtype)
+    for i, image in enumerate(images):
+        for c in range(images.shape[3]):
+            out[i, ..., c] = one(np.ascontiguousarray(image[..., c]))
+    return out
+
+
+def check_images(where: str, arrays: dict[str, Array], class_names: tuple[str, ...] | None = None) -> Images:
+    """Return `arrays` (`x_train`, `y_train`, `x_test`, `y_test`, as Keras has them) in our shapes.
+
+    Args:
+        where: What an error names.
+        arrays: Images of shape (n, height, width) or (n, height, width, channels); integer classes
+            of shape (n,) or (n, 1).
+        class_names: Names of the classes 0, 1, ...; none takes the classes' numbers.
+
+    Raises:
+        UserError: A shape, a length, a type or a value is not as it must be.
+    """
+    images = {part: _checked_images(where, f"x_{part}", arrays[f"x_{part}"]) for part in ("train", "test")}
+    labels = {part: _checked_labels(where, f"y_{part}", arrays[f"y_{part}"]) for part in ("train", "test")}
+    for part in ("train", "test"):
+        if len(images[part]) != len(labels[part]):
+            raise UserError(
+                f"`x_{part}` and `y_{part}` must be of one length, "
+                f"but {where} has {len(images[part])} images and {len(labels[part])} classes"
+            )
+    if images["train"].shape[1:] != images["test"].shape[1:]:
+        raise UserError(
+            "training and test images must be of one shape, "
+            f"but {where} has {images['train'].shape[1:]} and {images['test'].shape[1:]}"
+        )
+    known = np.unique(labels["train"])
+    if len(known) < 2:
+        raise UserError(f"a data set must have two classes or more, but {where} has {len(known)}")
+    unseen = np.setdiff1d(labels["test"], known)
+    if len(unseen):
+        raise UserError(f"every test class must be among the training classes, but {where} has {unseen[0]} in the test alone")
+    return Images(
+        images["train"],
+        np.searchsorted(known, labels["train"]),
+        images["test"],
+        np.searchsorted(known, labels["test"]),
+        class_names or tuple(str(label) for label in known),
+    )
+
+
+def _checked_images(where: str, name: str, images: Array) -> Array:
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or not images.size:
+        raise UserError(
+            f"`{name}` must have the shape (n, height, width) or (n, height, width, channels), "
+            f"but in {where} it has {images.shape}"
+        )
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype.kind not in "iufb":
+        raise UserError(f"`{name}` must hold numbers, but in {where} it holds {images.dtype}")
+    images = images.astype(np.float32)
+    if not np.isfinite(images).all():
+        raise UserError(f"`{name}` must be finite, but in {where} it holds NaN or infinity")
+    return images
+
+
+def _checked_labels(where: str, name: str, labels: Array) -> Array:
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise UserError(
+            f"`{name}` must hold one integer class an image, "
+            f"but in {where} it has the shape {labels.shape} and holds {labels.dtype}"
+        )
+    return labels.astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """What a run trains on, is validated on, and is tested on once.
+
+    Images are as stored; a network sees ``(image - shift) * scale``.
+    """
+
+    x_train: Array
+    y_train: Array
+    x_val: Array
+    y_val: Array
+    x_test: Array
+    y_test: Array
+    shift: Array
+    scale: Array
+
+
+def prepare(images: Images, train: TrainSpec) -> Dataset:
+    """Choose the training and validation images and the preprocessing as `train` says.
+
+    Raises:
+        UserError: There are fewer images than `train` asks for.
+    """
+    index = np.arange(len(images.y_train))
+    if train.train_size is not None and train.train_size != len(index):
+        if train.train_size > len(index):
+            raise UserError(
+                f"`train_size` must be at most the number of training images, {len(index)}, but got {train.train_size}"
+            )
+        index, _ = split_stratified(index, images.y_train, train.train_size, train.split_seed)
+    validation = index[:0]
+    if train.validation_fraction:
+        size = max(len(images.class_names), round(train.validation_fraction * len(index)))
+        index, validation = split_stratified(index, images.y_train, len(index) - size, train.split_seed)
+    if len(index) < train.batch_size:
+        raise UserError(
+            "`batch_size` must be at most the number of training images "
+            f"({len(index)} after the validation images are kept aside), but got {train.batch_size}"
+        )
+    index, validation = np.sort(index), np.sort(validation)
+    x_train = images.x_train[index]
+    shift, scale = _preprocessing(x_train, train.preprocessing)
+    return Dataset(
+        x_train, images.y_train[index],
+        images.x_train[validation], images.y_train[validation],
+        images.x_test, images.y_test,
+        shift, scale,
+    )  # fmt: skip
+
+
+def split_stratified(index: Array, labels: Array, size: int, seed: int) -> tuple[Array, Array]:
+    """Split `index` into two, the first of `size`, each with every class in its proportion.
+
+    Raises:
+        UserError: A part or a class is too small for that.
+    """
+    from sklearn.model_selection import train_test_split
+
+    try:
+        first, second = train_test_split(index, train_size=size, stratify=labels[index], random_state=seed)
+    except ValueError as error:
+        reason = str(error).split(". ")[0]
+        raise UserError(
+            f"a stratified choice of {size} of {len(index)} images must be possible, but it is not: {reason}"
+        ) from None
+    return first, second
+
+
+def _preprocessing(images: Array, kind: str) -> tuple[Array, Array]:
+    """Return shift and scale, of shape (channels,) or (height, width, channels)."""
+    axes = (0, 1, 2) if kind == "channel" else (0,)
+    mean = images.mean(axis=axes, dtype=np.float64)
+    if kind == "channel":
+        deviation = images.std(axis=axes, dtype=np.float64)
+        scale = 1.0 / np.where(deviation > 0, deviation, 1.0)
+    else:
+        scale = np.asarray(1.0 / max(float(images.max()), 1.0))
+    return mean.astype(np.float32), scale.astype(np.float32)

@@ -1,1 +1,1 @@
-"""."""
+"""From records to tables, figures and a report; never loads TensorFlow."""

@@ -16,15 +16,20 @@ class UserError(ValueError):
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the known word nearest to `word`, or all of them if none is near."""
     names = sorted(known)
-    close = get_close_matches(word.lower(), [name.lower() for name in names], n=1, cutoff=0.6)
-    match = next((name for name in names if close and name.lower() == close[0]), None)
-    return f"; did you mean '{match}'?" if match else f"; choose one of {', '.join(names)}"
+    return did_you_mean(word, names) or f"; choose one of {', '.join(names)}"
 
 
-def first_mistake(error: ValidationError) -> str:
-    """Return the first problem of a validation as `field: rule, but got value`, in one line."""
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the known word nearest to `word`, or nothing if none is near."""
+    by_lower = {name.lower(): name for name in known}
+    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f"; did you mean '{by_lower[close[0]]}'?" if close else ""
+
+
+def first_mistake(error: ValidationError, field: str = "") -> str:
+    """Return the first problem of a validation in one line: the rule of a field, then what was received."""
     problem = error.errors()[0]
-    field = ".".join(str(part) for part in problem["loc"])
+    field = field or str(problem["loc"][0])
     received = problem["input"]
     match problem["type"]:
         case "value_error":
@@ -34,7 +39,7 @@ def first_mistake(error: ValidationError) -> str:
         case "literal_error":
             rule = f"must be {problem['ctx']['expected']}"
             known = [word.strip("'") for word in problem["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-            return f"`{field}` {rule}, but got {received!r}{nearest(str(received), known)}"
+            return f"`{field}` {rule}, but got {received!r}{did_you_mean(str(received), known)}"
         case _:
             rule = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
             return f"`{field}` must be {rule}, but got {received!r}"

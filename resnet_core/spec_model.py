@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from typing import Any, Self
+from typing import Annotated, Any, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from resnet_core.errors import UserError, first_mistake, nearest
 
@@ -47,6 +47,25 @@ class Spec(BaseModel):
     def from_json(cls, text: str) -> Self:
         """Return the spec whose `model_dump_json` (or `canonical_json`) is `text`."""
         return cls(**json.loads(text))
+
+    @classmethod
+    def parse_field(cls, name: str, text: str) -> Any:
+        """Return the value of a field that `text` stands for, as in `16,32,64` or `none`.
+
+        Raises:
+            UserError: It stands for none.
+        """
+        field = cls.model_fields[name]
+        kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        value: Any = text
+        if get_origin(field.annotation) is tuple:
+            value = [word for word in text.split(",") if word]
+        elif text == "none" and type(None) in get_args(field.annotation):
+            value = None
+        try:
+            return TypeAdapter(kind).validate_python(value)
+        except ValidationError as error:
+            raise UserError(first_mistake(error, name)) from None
 
 
 def digest(*texts: str) -> str:

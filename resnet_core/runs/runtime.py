@@ -2,30 +2,34 @@
 
 import os
 import platform
-import sys
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
 SMALL_STEP_MACS = 1e9
 
 
-def configure(threads: int) -> None:
-    """Load TensorFlow with deterministic operations, oneDNN and `threads` threads.
-
-    A second call in one process changes nothing: TensorFlow reads these settings once.
-    """
+def set_variables() -> None:
+    """Set the environment variables that TensorFlow and Keras read when they load."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    if "tensorflow" in sys.modules:
-        return
+
+
+def configure(threads: int) -> None:
+    """Load TensorFlow with deterministic operations and `threads` threads.
+
+    Where this process has computed with TensorFlow already, the number of threads stays as it was.
+    """
+    set_variables()
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
-    for device in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(device, True)
+    with suppress(RuntimeError):  # settings are read once, at the first computation
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        for device in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(device, True)
 
 
 def threads_for(step_macs: float) -> int:

@@ -1,0 +1,141 @@
+"""`resnet-ablate`: list the studies and run them."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ablations.study import Study
+from ablations.suites import suites
+from resnet_core.command_line import Parser, console, run_program
+from resnet_core.errors import UserError, nearest
+from resnet_core.nets.spec import NetSpec
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.spec import TrainSpec
+
+DEFAULT_OUT = Path("results/local")
+FROM_DATA = ("input_shape", "classes", "data_sha256")  # fields that the data set decides
+
+
+def parser(known: dict[str, Study]) -> Parser:
+    """Return the parser; every study has a command of its own, with its factors as options."""
+    top = Parser(prog="resnet-ablate", description="Run ablation studies of residual networks.")
+    commands = top.add_subparsers(metavar="command", required=True, title="commands")
+    listing = commands.add_parser("list", help="list the studies", description="List the studies, a line each.")
+    listing.set_defaults(command=list_studies)
+    run = commands.add_parser("run", help="run a study", description="Run a study; what is recorded already is not run again.")
+    studies = run.add_subparsers(metavar="study", dest="study", required=True, title="studies")
+    for name, study in known.items():
+        one = studies.add_parser(name, help=study.question, description=f"{study.question}\n{study.source}.")
+        _add_run_options(one, study)
+    return top
+
+
+def _add_run_options(one: Parser, study: Study) -> None:
+    one.set_defaults(command=run_study)
+    one.add_argument("--scale", default="smoke", help=f"size of the study: {', '.join(study.scales)} (default: smoke)")
+    one.add_argument("--data", help="data set: digits, cifar10, cifar100, mnist, fashion_mnist, an .npz file or a folder of images")
+    one.add_argument("--image-size", help="rows and columns to which images are resized")
+    one.add_argument("--train-size", help="number of training images, a stratified choice")
+    one.add_argument("--seeds", help="number of seeds of every arm")
+    one.add_argument("--out", type=Path, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
+    one.add_argument("--dry-run", action="store_true", help="print every run with its cost, and run nothing")
+    one.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE",
+        help="set a field of the network (widths=8,16,32), of the training (steps=500) or of the probe (probe.batch_size=64)",
+    )  # fmt: skip
+    factors = one.add_argument_group("factors")
+    for factor in study.factors:
+        levels = "; ".join(f"{scale}: {' '.join(map(str, of.factors[factor]))}" for scale, of in study.scales.items())
+        factors.add_argument(f"--{factor}", nargs="+", metavar="LEVEL", help=f"its levels ({levels})")
+
+
+def list_studies(options: argparse.Namespace) -> None:
+    """Print the studies."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("study", "question", "source", "scales"):
+        table.add_column(column)
+    for name, study in suites().items():
+        table.add_row(name, study.question, study.source, ", ".join(study.scales))
+    console().print(table)
+
+
+def run_study(options: argparse.Namespace) -> None:
+    """Run the study that `options` name, or print what would be run."""
+    from ablations import runner
+
+    study = suites()[options.study]
+    if options.scale not in study.scales:
+        raise UserError(f"unknown scale '{options.scale}'{nearest(options.scale, study.scales)}")
+    scale = study.scales[options.scale]
+    levels = {factor: _levels(study, factor, options) or scale.factors[factor] for factor in study.factors}
+    fields = _fields(options, study)
+    request = runner.Request(
+        study=study,
+        scale=options.scale,
+        levels=levels,
+        fixed=fields["net"],
+        train=_changed_train(scale.train, fields["train"]),
+        probe=study.probe.replace(**fields["probe"]),
+        seeds=_count("--seeds", options.seeds) if options.seeds else scale.seeds,
+        root=options.out / study.name,
+        command=options.command_line,
+    )
+    runner.dry_run(request) if options.dry_run else runner.run(request)
+
+
+def _levels(study: Study, factor: str, options: argparse.Namespace) -> list[Any]:
+    words: list[str] = getattr(options, factor) or []
+    return list(dict.fromkeys(study.parse_level(factor, word) for word in words))
+
+
+def _fields(options: argparse.Namespace, study: Study) -> dict[str, dict[str, Any]]:
+    """Return the fields that `--set` and the options for data give, for each kind of spec."""
+    kinds = {"net": NetSpec, "train": TrainSpec, "probe": ProbeSpec}
+    fields: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
+    for option in ("data", "image_size", "train_size"):
+        if getattr(options, option) is not None:
+            fields["train"][option] = TrainSpec.parse_field(option, getattr(options, option))
+    for setting in options.set:
+        path, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set takes FIELD=VALUE, but got '{setting}'")
+        kind, _, name = path.rpartition(".")
+        if path in study.factors:
+            raise UserError(f"--set takes what is no factor of the study, but got '{path}'; take --{path} {text}")
+        if not kind:
+            kind = "net" if name in NetSpec.model_fields else "train"
+        if kind not in kinds or name not in kinds[kind].model_fields or name in FROM_DATA:
+            words = [word for prefix, spec in kinds.items() for field in spec.model_fields for word in (field, f"{prefix}.{field}")]
+            raise UserError(f"--set knows no field '{path}'{nearest(path, words)}")
+        fields[kind][name] = kinds[kind].parse_field(name, text)
+    return fields
+
+
+def _changed_train(train: TrainSpec, changes: dict[str, Any]) -> TrainSpec:
+    """Return `train` with the changes; a budget in epochs takes the place of one in steps, and vice versa."""
+    if len(changes.keys() & {"steps", "epochs"}) == 1:
+        changes = {"steps": None, "epochs": None, **changes}
+    return train.replace(**changes)
+
+
+def _count(option: str, text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f"{option} must be a whole number from 1 on, but got '{text}'")
+    return int(text)
+
+
+def _main(arguments: Sequence[str] | None) -> None:
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser(suites()).parse(words)
+    options.command_line = shlex.join(["resnet-ablate", *words])
+    options.command(options)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the program."""
+    run_program(_main, arguments)

@@ -1,0 +1,5 @@
+"""`python -m analysis` is `resnet-report`."""
+
+from analysis.cli import main
+
+main()

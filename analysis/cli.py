@@ -1,0 +1,48 @@
+"""`resnet-report`: the report of a study."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from resnet_core.command_line import Parser, console, run_program
+from resnet_core.folders import check_writable
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+
+def parser() -> Parser:
+    """Return the parser."""
+    top = Parser(prog="resnet-report", description="Write the report of a study: one HTML page, figures and tables.")
+    top.add_argument("study", type=Path, help="folder of the study, as results/local/depth")
+    top.add_argument("--out", type=Path, help="folder of the report (default: report/ in the study's folder)")
+    return top
+
+
+def _table(frame: "pd.DataFrame", columns: dict[str, Any]) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="right")
+    for _, row in frame.iterrows():
+        table.add_row(*(text(row) for text in columns.values()))
+    return table
+
+
+def _main(arguments: Sequence[str] | None) -> None:
+    options = parser().parse(arguments)
+    out = options.out or options.study / "report"
+    from analysis import report  # loads pandas and seaborn
+
+    study = report.read(options.study)
+    check_writable(out)
+    page, accuracy = report.write(study, out)
+    console().print(_table(accuracy, report.summary_columns(accuracy)))
+    print(f"report: {page}")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the program."""
+    run_program(_main, arguments)

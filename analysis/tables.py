@@ -1,0 +1,140 @@
+"""Tables of a study: DataFrame in, DataFrame out.
+
+`runs`, `epochs` and `probes` are the frames of a `Store`; `factors` are the columns of `runs` that
+the study varies. An arm is one combination of levels; its runs differ in their seeds.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.statistics import geometric_mean, mean_interval
+
+MEASURES = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
+STATUSES = ("completed", "diverged", "crashed")
+RATIOS = {"weight_gradient_l2": (1, -2), "activation_gradient_l2": (0, -1)}
+"""Of each probe, the two sites whose ratio is tabled: second and last convolution, first and last value between blocks."""
+
+
+def varied(runs: pd.DataFrame, factors: Sequence[str]) -> list[str]:
+    """Return the factors of which `runs` has two levels or more."""
+    return [factor for factor in factors if runs[factor].nunique(dropna=False) > 1]
+
+
+def arm_labels(runs: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
+    """Return what tells an arm from others of its depth: `skip=none`, or `all` if nothing does."""
+    names = [factor for factor in varied(runs, factors) if factor != "depth"]
+    if not names:
+        return pd.Series("all", index=runs.index)
+    return runs[names].apply(lambda row: " ".join(f"{name}={row[name]}" for name in names), axis=1)
+
+
+def outcomes(planned: pd.DataFrame, runs: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Count the runs of each arm by how they ended.
+
+    Args:
+        planned: A row a planned run: `run` and the factors.
+        runs: The recorded runs.
+        factors: Columns of both.
+
+    Returns:
+        The factors, `planned`, a column a status, and `missing`: planned and not recorded.
+    """
+    status = planned.merge(runs[["run", "status"]], on="run", how="left")["status"].fillna("missing")
+    counts = pd.crosstab([planned[factor] for factor in factors], status, dropna=False)
+    counts = counts.reindex(columns=[*STATUSES, "missing"], fill_value=0)
+    counts.insert(0, "planned", counts.sum(axis=1))
+    return counts[counts["planned"] > 0].rename_axis(columns=None).reset_index()
+
+
+def accuracy(
+    planned: pd.DataFrame, runs: pd.DataFrame, factors: Sequence[str], rng: np.random.Generator
+) -> pd.DataFrame:
+    """Summarise each arm: its cost and its results over the seeds.
+
+    Returns:
+        The factors, `layers`, `parameters`, `macs`, `n` (completed) and `N` (planned), and of every
+        measure the mean over the completed runs as `{measure}` and its interval as
+        `{measure}_low` and `{measure}_high`. What was lost is in n of N, not in the mean.
+    """
+    rows = []
+    total = planned.groupby(list(factors), dropna=False).size()
+    for levels, arm in runs.groupby(list(factors), dropna=False, sort=True):
+        completed = arm[arm["status"] == "completed"]
+        row = dict(zip(factors, levels, strict=True))
+        row |= {name: arm[name].iloc[0] for name in ("layers", "parameters", "macs")}
+        row |= {"n": len(completed), "N": int(total.loc[levels])}
+        for measure in MEASURES:
+            values = completed[measure].to_numpy(float) if measure in completed else np.array([])
+            row[measure] = values.mean() if len(values) else np.nan
+            row[f"{measure}_low"], row[f"{measure}_high"] = mean_interval(values, rng)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def at_init_and_end(runs: pd.DataFrame, probes: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of `probes` on the main path at step 0 and at the last step of completed runs.
+
+    Returns:
+        The columns of `probes`, `when` (`step 0` or `last step`) and `columns` of `runs`.
+    """
+    wanted = ["run", "status", "step", *columns]
+    joined = probes[probes["path"] == "main"].merge(runs[wanted], on="run", suffixes=("", "_of_run"))
+    last = (joined["step"] == joined["step_of_run"]) & (joined["status"] == "completed")
+    joined["when"] = np.select([joined["step"] == 0, last], ["step 0", "last step"], default="")
+    return joined[joined["when"] != ""].drop(columns=["step_of_run", "status"])
+
+
+def gradient_profile(selected: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Summarise gradients layer by layer over the seeds.
+
+    Args:
+        selected: Rows of one or more probes, as `at_init_and_end` returns them.
+        by: Columns that tell the lines of a figure apart; `probe` and `when` are added.
+
+    Returns:
+        `by`, `probe`, `when`, `index`, `n`, the geometric mean `value`, the range `low` to `high`,
+        and `zeros`: how many values are 0 and in none of the three.
+    """
+    groups = selected.groupby([*by, "probe", "when", "index"], sort=True)["value"]
+    return groups.agg(
+        n="size",
+        value=geometric_mean,
+        low=lambda values: values[values > 0].min(),
+        high=lambda values: values[values > 0].max(),
+        zeros=lambda values: int((values == 0).sum()),
+    ).reset_index()
+
+
+def gradient_ratios(selected: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Compare the gradient near the input with that near the output, run by run.
+
+    Returns:
+        The factors, `probe`, `when`, `n`, and over the seeds the geometric mean `ratio` and the range
+        `low` to `high`. Above 1, the gradient is larger near the input.
+    """
+    rows = []
+    for (*levels, probe, when), group in selected.groupby([*factors, "probe", "when"], sort=True):
+        if probe not in RATIOS:
+            continue
+        near_input, near_output = RATIOS[probe]
+        table = group.pivot(index="run", columns="index", values="value").to_numpy(float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = table[:, near_input] / table[:, near_output]
+        ratios = ratios[np.isfinite(ratios)]
+        spread = {"low": ratios.min(), "high": ratios.max()} if len(ratios) else {"low": np.nan, "high": np.nan}
+        row = {"probe": probe, "when": when, "n": len(ratios), "ratio": geometric_mean(ratios), **spread}
+        rows.append({**dict(zip(factors, levels, strict=True)), **row})
+    return pd.DataFrame(rows)
+
+
+def learning_curves(runs: pd.DataFrame, epochs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return `epochs` with `columns` of `runs`."""
+    return epochs.merge(runs[["run", *columns]], on="run")
+
+
+def environments(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
+    """Return what the runs were made with: `setting`, `value`, and in how many `runs`."""
+    long = pd.DataFrame([{"setting": key, "value": str(value)} for row in rows for key, value in row.items()])
+    return long.groupby(["setting", "value"], sort=True).size().rename("runs").reset_index()

@@ -1,0 +1,70 @@
+"""What the command-line programs share: one line and exit code 2 for a user's mistake."""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from resnet_core.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+USER_ERROR = 2
+INTERRUPTED = 130
+PLAIN_WIDTH = 160
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are raised, in one line, with the nearest known word."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+        self.set_defaults(_parser=self)
+
+    def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
+        """Parse `arguments`.
+
+        Raises:
+            UserError: They are not what the program takes.
+        """
+        parsed, unknown = self.parse_known_args(arguments)
+        if unknown:
+            parser: Parser = parsed._parser
+            known = [option for action in parser._actions for option in action.option_strings]
+            first = next((word for word in unknown if word.startswith("-")), None)
+            if first is None:
+                raise UserError(f"{parser.prog} takes no further argument, but got '{unknown[0]}'")
+            raise UserError(f"{parser.prog} has no option '{first}'{nearest(first.split('=')[0], known)}")
+        return parsed
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the error instead of printing usage and exiting."""
+        choice = re.fullmatch(r"argument (?P<name>.+): invalid choice: '(?P<got>.*)' \(choose from (?P<known>.*)\)", message)
+        if choice:
+            known = [word.strip("'") for word in choice["known"].split(", ")]
+            raise UserError(f"unknown {choice['name']} '{choice['got']}'{nearest(choice['got'], known)}")
+        raise UserError(f"{self.prog}: {message} (see {self.prog} --help)")
+
+
+def run_program(main: Callable[[Sequence[str] | None], None], arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run `main` and exit with its code: 0, 2 for a user's mistake, 130 after Ctrl-C."""
+    try:
+        main(arguments)
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(0)
+
+
+def console() -> "Console":
+    """Return the console of standard output; wide where that is not a terminal."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)

@@ -1,0 +1,37 @@
+"""How long a run will take, roughly, before anything is run."""
+
+from resnet_core.nets.cost import cost
+from resnet_core.runs.runtime import threads_for
+from resnet_core.runs.spec import Run
+
+# Measured on one x86-64 core with AVX-512; two threads share the arithmetic at 0.8 efficiency.
+SECONDS_PER_LAYER_STEP = 0.35e-3
+MACS_PER_SECOND = 30e9
+START_SECONDS_PER_LAYER = 0.09
+SHARED_EFFICIENCY = 0.8
+
+
+def step_macs(run: Run) -> float:
+    """Return the multiply-accumulates of a training step: forward, and twice as many backward."""
+    return 3.0 * cost(run.net).macs * run.train.batch_size
+
+
+def start_seconds(run: Run) -> float:
+    """Return the time to build and trace a network, needed once for the runs that share it."""
+    return START_SECONDS_PER_LAYER * run.net.depth
+
+
+def train_seconds(run: Run, train_images: int, threads: int) -> float:
+    """Return the time of all steps and probes of a run."""
+    steps = run.train.total_steps(train_images)
+    epochs = steps * run.train.batch_size / max(train_images, 1)
+    probes = sum(step <= steps for step in run.probe.steps) + run.probe.each_epoch * epochs
+    per_image = run.probe.batch_size / run.train.batch_size
+    shared = 1.0 if threads == 1 else SHARED_EFFICIENCY * threads
+    step = run.net.depth * SECONDS_PER_LAYER_STEP + step_macs(run) / MACS_PER_SECOND / shared
+    return step * (steps + probes * per_image)
+
+
+def study_threads(runs: list[Run]) -> int:
+    """Return the number of threads that serves the largest step of `runs` best."""
+    return threads_for(max((step_macs(run) for run in runs), default=0.0))

@@ -14,6 +14,7 @@ from resnet_core.errors import UserError, nearest
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.spec import TrainSpec
+from resnet_core.spec_model import Spec
 
 DEFAULT_OUT = Path("results/local")
 FROM_DATA = ("input_shape", "classes", "data_sha256")  # fields that the data set decides
@@ -25,7 +26,9 @@ def parser(known: dict[str, Study]) -> Parser:
     commands = top.add_subparsers(metavar="command", required=True, title="commands")
     listing = commands.add_parser("list", help="list the studies", description="List the studies, a line each.")
     listing.set_defaults(command=list_studies)
-    run = commands.add_parser("run", help="run a study", description="Run a study; what is recorded already is not run again.")
+    run = commands.add_parser(
+        "run", help="run a study", description="Run a study; what is recorded already is not run again."
+    )
     studies = run.add_subparsers(metavar="study", dest="study", required=True, title="studies")
     for name, study in known.items():
         one = studies.add_parser(name, help=study.question, description=f"{study.question}\n{study.source}.")
@@ -36,7 +39,9 @@ def parser(known: dict[str, Study]) -> Parser:
 def _add_run_options(one: Parser, study: Study) -> None:
     one.set_defaults(command=run_study)
     one.add_argument("--scale", default="smoke", help=f"size of the study: {', '.join(study.scales)} (default: smoke)")
-    one.add_argument("--data", help="data set: digits, cifar10, cifar100, mnist, fashion_mnist, an .npz file or a folder of images")
+    one.add_argument(
+        "--data", help="data set: digits, cifar10, cifar100, mnist, fashion_mnist, an .npz file or a folder of images"
+    )
     one.add_argument("--image-size", help="rows and columns to which images are resized")
     one.add_argument("--train-size", help="number of training images, a stratified choice")
     one.add_argument("--seeds", help="number of seeds of every arm")
@@ -44,7 +49,8 @@ def _add_run_options(one: Parser, study: Study) -> None:
     one.add_argument("--dry-run", action="store_true", help="print every run with its cost, and run nothing")
     one.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE",
-        help="set a field of the network (widths=8,16,32), of the training (steps=500) or of the probe (probe.batch_size=64)",
+        help="set a field of the network (widths=8,16,32), of the training (steps=500) or of the probe "
+        "(probe.batch_size=64)",
     )  # fmt: skip
     factors = one.add_argument_group("factors")
     for factor in study.factors:
@@ -95,7 +101,7 @@ def _levels(study: Study, factor: str, options: argparse.Namespace) -> list[Any]
 
 def _fields(options: argparse.Namespace, study: Study) -> dict[str, dict[str, Any]]:
     """Return the fields that `--set` and the options for data give, for each kind of spec."""
-    kinds = {"net": NetSpec, "train": TrainSpec, "probe": ProbeSpec}
+    kinds: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": ProbeSpec}
     fields: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
     for option in ("data", "image_size", "train_size"):
         if getattr(options, option) is not None:
@@ -110,7 +116,12 @@ def _fields(options: argparse.Namespace, study: Study) -> dict[str, dict[str, An
         if not kind:
             kind = "net" if name in NetSpec.model_fields else "train"
         if kind not in kinds or name not in kinds[kind].model_fields or name in FROM_DATA:
-            words = [word for prefix, spec in kinds.items() for field in spec.model_fields for word in (field, f"{prefix}.{field}")]
+            words = [
+                word
+                for prefix, spec in kinds.items()
+                for field in spec.model_fields
+                for word in (field, f"{prefix}.{field}")
+            ]
             raise UserError(f"--set knows no field '{path}'{nearest(path, words)}")
         fields[kind][name] = kinds[kind].parse_field(name, text)
     return fields

@@ -13,6 +13,7 @@ from resnet_core.runs.records import Record
 from resnet_core.runs.spec import Run
 from resnet_core.runs.train import Progress as Step
 
+
 def duration(seconds: float) -> str:
     """Return a time as `45 s`, `12 min`, `3.5 h`."""
     if seconds < 100:
@@ -34,7 +35,11 @@ def label(run: Run) -> str:
 
 
 def runs_table(
-    runs: Sequence[Run], parameters: Sequence[int], macs: Sequence[int], seconds: Sequence[float], recorded: Sequence[bool]
+    runs: Sequence[Run],
+    parameters: Sequence[int],
+    macs: Sequence[int],
+    seconds: Sequence[float],
+    recorded: Sequence[bool],
 ) -> Table:
     """Return the table of `--dry-run`: a row a run, the totals below."""
     todo = [time for time, done in zip(seconds, recorded, strict=True) if not done]

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -56,7 +56,7 @@ class Study:
     net: Callable[..., NetSpec]
     scales: Mapping[str, Scale]
     train: Callable[..., TrainSpec] = lambda base: base
-    probe: ProbeSpec = ProbeSpec()
+    probe: ProbeSpec = field(default_factory=ProbeSpec)
 
     @cached_property
     def factors(self) -> dict[str, Any]:

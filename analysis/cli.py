@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from resnet_core.command_line import Parser, console, run_program
 from resnet_core.folders import check_writable
@@ -20,14 +20,12 @@ def parser() -> Parser:
     return top
 
 
-def _table(frame: "pd.DataFrame", columns: dict[str, Any]) -> "Table":
+def _table(frame: "pd.DataFrame") -> "Table":
     from rich.table import Table
 
-    table = Table(box=None, header_style="bold")
-    for column in columns:
-        table.add_column(column.replace("_", " "), justify="right")
-    for _, row in frame.iterrows():
-        table.add_row(*(text(row) for text in columns.values()))
+    table = Table(*frame.columns, box=None, header_style="bold")
+    for row in frame.to_numpy():
+        table.add_row(*row)
     return table
 
 
@@ -39,7 +37,7 @@ def _main(arguments: Sequence[str] | None) -> None:
     study = report.read(options.study)
     check_writable(out)
     page, accuracy = report.write(study, out)
-    console().print(_table(accuracy, report.summary_columns(accuracy)))
+    console().print(_table(report.text_table(report.shown(accuracy, study.factors))))
     print(f"report: {page}")
 
 

@@ -1,6 +1,5 @@
 """The figures of a report: tables in, matplotlib figures out."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -33,7 +32,7 @@ class Drawn:
 
 def accuracy_by_depth(summary: pd.DataFrame, runs: pd.DataFrame) -> Drawn:
     """Draw training and test accuracy against depth."""
-    by = plots.looks(sorted(summary["label"].unique()))
+    by = plots.looks(list(summary["label"].cat.categories))
     figure, axes = _panels(1, 2, sharey=True)
     for ax, part in zip(axes[0], ("train", "test"), strict=True):
         plots.measure_by_depth(summary, runs, f"{part}_accuracy", by, ax)
@@ -59,9 +58,9 @@ def accuracy_by_depth(summary: pd.DataFrame, runs: pd.DataFrame) -> Drawn:
 
 def gradient_by_depth(profile: pd.DataFrame, batch_size: str) -> Drawn:
     """Draw weight and activation gradients from the input to the output, a panel a depth."""
-    by = plots.looks(sorted(profile["label"].unique()))
+    by = plots.looks(list(profile["label"].cat.categories))
     depths = sorted(profile["layers"].unique())
-    rows = {"weight_gradient_l2": "‖∂L/∂W‖₂ of each convolution", "activation_gradient_l2": "‖∂L/∂x‖₂ between blocks"}
+    rows = {"weight_gradient_l2": "‖∂L/∂W‖₂ of each layer", "activation_gradient_l2": "‖∂L/∂x‖₂ between blocks"}
     figure, axes = _panels(len(rows), len(depths), sharey="row")
     for line, (probe, name) in zip(axes, rows.items(), strict=True):
         for ax, depth in zip(line, depths, strict=True):
@@ -77,15 +76,16 @@ def gradient_by_depth(profile: pd.DataFrame, batch_size: str) -> Drawn:
         f"Panels for {', '.join(map(str, depths))} layers; above the gradient of each kernel, below that of each "
         "value between blocks, from the input on the left to the output on the right, on a log scale, at step 0 "
         "and at the last step. The ratios of near the input to near the output are in the table below.",
-        f"On one fixed batch of {batch_size} training images, in training mode, L the mean cross-entropy. Line: geometric "
-        "mean over the seeds; band: their range. Filled markers: step 0; open: the last step of completed runs. "
+        f"On one fixed batch of {batch_size} training images, in training mode, L the mean cross-entropy. "
+        "Line: geometric mean over the seeds; band: their range. Filled markers: step 0; "
+        "open: the last step of completed runs. "
         + (f"{zeros} values of 0 cannot be drawn on a log scale and are left out." if zeros else "No value is 0."),
     )
 
 
 def learning_curves(curves: pd.DataFrame) -> Drawn:
     """Draw loss and validation accuracy over the steps, a panel a depth."""
-    by = plots.looks(sorted(curves["label"].unique()))
+    by = plots.looks(list(curves["label"].cat.categories))
     depths = sorted(curves["layers"].unique())
     measures = [name for name in ("loss", "accuracy", "val_accuracy") if name in curves]
     figure, axes = _panels(len(measures), len(depths), sharey="row")
@@ -96,8 +96,9 @@ def learning_curves(curves: pd.DataFrame) -> Drawn:
         for ax in line[1:]:
             ax.set_ylabel("")
     _legend_below(figure, axes[0][0])
-    last = curves.sort_values("step").groupby(["label", "layers", "run"])["loss"].last()
-    means = "; ".join(f"{name} at {depth} layers: {loss:.3g}" for (name, depth), loss in last.groupby(level=[0, 1]).mean().items())
+    last = curves.sort_values("step").groupby(["label", "layers", "run"], observed=True)["loss"].last()
+    arms = last.groupby(level=["label", "layers"], observed=True).mean().reset_index()
+    means = "; ".join(f"{arm.label} at {arm.layers} layers: {arm.loss:.3g}" for arm in arms.itertuples())
     return Drawn(
         "learning_curves",
         "Learning curves",
@@ -112,7 +113,7 @@ def _panels(rows: int, columns: int, **options: object) -> tuple[Figure, list[li
     with plt.rc_context(plots.STYLE):
         figure, axes = plt.subplots(
             rows, columns, figsize=(WIDTH, ROW * rows + 0.6), squeeze=False, layout="constrained", **options
-        )  # type: ignore[call-overload]
+        )
     return figure, [list(line) for line in axes]
 
 

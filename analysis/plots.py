@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 MARKERS = "os^Dvp*X"
 WHEN = {"step 0": "-", "last step": (0, (3, 2))}
@@ -56,7 +57,13 @@ def measure_by_depth(summary: pd.DataFrame, runs: pd.DataFrame, measure: str, by
         ax.fill_between(arm["layers"], arm[f"{measure}_low"], arm[f"{measure}_high"], color=look.color, alpha=0.2, lw=0)
         seeds = runs[runs["label"] == label]
         completed = seeds["status"] == "completed"
-        style = {"color": look.color, "marker": look.marker, "s": 14, "alpha": 0.7, "facecolors": "none"}
+        style: dict[str, Any] = {
+            "color": look.color,
+            "marker": look.marker,
+            "s": 14,
+            "alpha": 0.7,
+            "facecolors": "none",
+        }
         shift = 1 + 0.02 * (i + 1)  # beside the line, so that neither hides the other
         ax.scatter(seeds["layers"][completed] * shift, seeds[measure][completed], **style)
         ax.scatter(seeds["layers"][~completed] * shift, [0.0] * int((~completed).sum()), color=look.color, marker="x")
@@ -87,6 +94,7 @@ def gradient_by_depth(profile: pd.DataFrame, by: Mapping[str, Look], ax: Axes) -
             )  # fmt: skip
             ax.fill_between(one["index"], one["low"], one["high"], color=look.color, alpha=0.15, lw=0)
     ax.set_yscale("log")
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     ax.set_xlabel("layer, from the input on")
     return ax
 
@@ -105,7 +113,9 @@ def learning_curve(curves: pd.DataFrame, measure: str, by: Mapping[str, Look], a
         for _, seed in arm.groupby("run"):
             ax.plot(seed["step"], seed[measure], color=look.color, lw=0.6, alpha=0.6)
         mean = arm.groupby("step")[measure].mean()
-        ax.plot(mean.index, mean, color=look.color, marker=look.marker, ms=4, markevery=max(1, len(mean) // 6), label=label)
+        ax.plot(
+            mean.index, mean, color=look.color, marker=look.marker, ms=4, markevery=max(1, len(mean) // 6), label=label
+        )
     ax.set_xlabel("step")
     ax.set_ylabel(measure.replace("_", " ").replace("val ", "validation "))
     return ax

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -54,8 +55,9 @@ def read(folder: Path) -> Study:
     if frames.runs.empty:
         raise UserError(f"a report needs a run that has ended, but {folder} has none yet; run the study first")
     planned = pd.DataFrame([{"run": run["id"], "seed": run["seed"], **run["factors"]} for run in plan.runs])
-    order = planned["run"].rename_axis("order").reset_index()
-    runs = order.merge(frames.runs, on="run").drop(columns="order")
+    planned = planned.assign(**{factor: tables.in_order(planned[factor]) for factor in plan.factors})
+    planned = planned.sort_values([*plan.factors, "seed"], ignore_index=True)
+    runs = planned.merge(frames.runs.drop(columns=["seed", *plan.factors]), on="run")
     runs.insert(1, "label", tables.arm_labels(runs, plan.factors))
     environments = [record.environment for record in store.records()]
     return Study(plan, planned, runs, frames.epochs, frames.probes, environments)
@@ -129,53 +131,60 @@ def _page(
     study: Study, by_name: Mapping[str, pd.DataFrame], drawn: list[figures.Drawn], files: Mapping[str, bytes]
 ) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("analysis", "."), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("analysis", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     runs = study.runs
     return environment.get_template("report.html.jinja").render(
         plan=study.plan,
         completed=int((runs["status"] == "completed").sum()),
         planned=len(study.planned),
-        tables={name: _cells(table) for name, table in by_name.items()},
+        tables={name: _cells(shown(table, study.factors)) for name, table in by_name.items()},
         figures=[(one, base64.b64encode(files[f"{one.name}.svg"]).decode()) for one in drawn],
     )
 
 
-def _cells(table: pd.DataFrame) -> dict[str, Any]:
-    """Return a table as text: a mean and its interval in one cell."""
-    shown = summary_columns(table)
-    return {
-        "columns": [str(column).replace("_", " ") for column in shown],
-        "numeric": [pd.api.types.is_numeric_dtype(table[column]) for column in shown],
-        "rows": [[shown[column](row) for column in shown] for _, row in table.iterrows()],
-    }
+def shown(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
+    """Return `table` without what says nothing to a reader: factors of one level, and layers where depth says them."""
+    here = [factor for factor in factors if factor in table]
+    silent = [factor for factor in here if factor not in tables.varied(table, here)]
+    if {"depth", "layers"} <= set(table.columns) and (table["depth"] == table["layers"]).all():
+        silent = [factor for factor in silent if factor != "depth"] + ["layers"]
+    return table.drop(columns=silent)
 
 
-def summary_columns(table: pd.DataFrame) -> dict[str, Any]:
-    """Return, for each column that is shown, the function from a row to its text."""
-
-    def plain(column: str) -> Any:
-        return lambda row: _text(row[column])
-
-    def with_interval(column: str) -> Any:
-        def text(row: pd.Series) -> str:
-            low, high = row[f"{column}_low"], row[f"{column}_high"]
-            return _text(row[column]) + ("" if pd.isna(low) else f" [{_text(low)}, {_text(high)}]")
-
-        return text
-
-    intervals = {column for column in table if f"{column}_low" in table}
+def text_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `table` as text, a value and its interval, `{value}_low` to `{value}_high`, in one column."""
+    columns = [str(column) for column in table]
+    intervals = {column for column in columns if f"{column}_low" in columns}
     hidden = {f"{column}_{end}" for column in intervals for end in ("low", "high")}
-    return {
-        column: with_interval(column) if column in intervals else plain(column)
-        for column in table
-        if column not in hidden
-    }
+    texts = table.map(_text)
+    for column in intervals:
+        known = table[f"{column}_low"].notna()
+        between = " [" + texts[f"{column}_low"] + ", " + texts[f"{column}_high"] + "]"
+        texts[column] = texts[column] + between.where(known, "")
+    return texts.drop(columns=list(hidden)).rename(columns=lambda column: column.replace("_", " "))
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, float | np.floating):
-        if np.isnan(value):
+    if isinstance(value, float):
+        if math.isnan(value):
             return "–"
-        return f"{value:.3f}" if 0.001 <= abs(value) < 1000 else f"{value:.2e}" if value else "0"
-    return f"{value:,}" if isinstance(value, int | np.integer) else str(value)
+        if abs(value) >= 1000:
+            return f"{value:,.0f}"
+        return f"{value:.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _cells(table: pd.DataFrame) -> dict[str, Any]:
+    """Return what the page needs of a table: its text, and which columns are numbers."""
+    text = text_table(table)
+    numeric = {str(column).replace("_", " ") for column in table.select_dtypes("number")}
+    return {
+        "columns": list(text),
+        "numeric": [column in numeric for column in text],
+        "rows": text.to_numpy().tolist(),
+    }

@@ -1,16 +1,16 @@
 """Statistics of a few seeds."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 
 
-def mean_interval(values: Sequence[float], rng: np.random.Generator) -> tuple[float, float]:
+def mean_interval(values: npt.ArrayLike, rng: np.random.Generator) -> tuple[float, float]:
     """Return the 95 % percentile bootstrap interval of the mean; NaN below two values.
 
     With few values it is too narrow: of three, no resample is wider than their range.

@@ -13,8 +13,16 @@ from analysis.statistics import geometric_mean, mean_interval
 
 MEASURES = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
 STATUSES = ("completed", "diverged", "crashed")
+WHEN = ["step 0", "last step"]
 RATIOS = {"weight_gradient_l2": (1, -2), "activation_gradient_l2": (0, -1)}
-"""Of each probe, the two sites whose ratio is tabled: second and last convolution, first and last value between blocks."""
+"""Of each probe, the sites compared: second and last convolution, first and last value between blocks."""
+
+
+def in_order(levels: pd.Series) -> pd.Series:
+    """Return `levels` so that they sort: numbers by value, all else by appearance."""
+    if pd.api.types.is_numeric_dtype(levels):
+        return levels
+    return levels.astype(pd.CategoricalDtype(list(levels.unique()), ordered=True))
 
 
 def varied(runs: pd.DataFrame, factors: Sequence[str]) -> list[str]:
@@ -25,9 +33,11 @@ def varied(runs: pd.DataFrame, factors: Sequence[str]) -> list[str]:
 def arm_labels(runs: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
     """Return what tells an arm from others of its depth: `skip=none`, or `all` if nothing does."""
     names = [factor for factor in varied(runs, factors) if factor != "depth"]
-    if not names:
-        return pd.Series("all", index=runs.index)
-    return runs[names].apply(lambda row: " ".join(f"{name}={row[name]}" for name in names), axis=1)
+    words = [name + "=" + runs[name].astype(str) for name in names]
+    labels = pd.Series("all", index=runs.index)
+    if words:
+        labels = pd.concat(words, axis=1).agg(" ".join, axis=1)
+    return in_order(labels)
 
 
 def outcomes(planned: pd.DataFrame, runs: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
@@ -42,10 +52,10 @@ def outcomes(planned: pd.DataFrame, runs: pd.DataFrame, factors: Sequence[str]) 
         The factors, `planned`, a column a status, and `missing`: planned and not recorded.
     """
     status = planned.merge(runs[["run", "status"]], on="run", how="left")["status"].fillna("missing")
-    counts = pd.crosstab([planned[factor] for factor in factors], status, dropna=False)
+    counts = planned.groupby([*factors, status], observed=True).size().unstack(fill_value=0)
     counts = counts.reindex(columns=[*STATUSES, "missing"], fill_value=0)
     counts.insert(0, "planned", counts.sum(axis=1))
-    return counts[counts["planned"] > 0].rename_axis(columns=None).reset_index()
+    return counts.rename_axis(columns=None).reset_index()
 
 
 def accuracy(
@@ -59,12 +69,12 @@ def accuracy(
         `{measure}_low` and `{measure}_high`. What was lost is in n of N, not in the mean.
     """
     rows = []
-    total = planned.groupby(list(factors), dropna=False).size()
-    for levels, arm in runs.groupby(list(factors), dropna=False, sort=True):
+    total = planned.groupby(list(factors), observed=True).size().to_dict()
+    for levels, arm in runs.groupby(list(factors), observed=True):
         completed = arm[arm["status"] == "completed"]
         row = dict(zip(factors, levels, strict=True))
         row |= {name: arm[name].iloc[0] for name in ("layers", "parameters", "macs")}
-        row |= {"n": len(completed), "N": int(total.loc[levels])}
+        row |= {"n": len(completed), "N": total[levels if len(levels) > 1 else levels[0]]}
         for measure in MEASURES:
             values = completed[measure].to_numpy(float) if measure in completed else np.array([])
             row[measure] = values.mean() if len(values) else np.nan
@@ -82,8 +92,9 @@ def at_init_and_end(runs: pd.DataFrame, probes: pd.DataFrame, columns: Sequence[
     wanted = ["run", "status", "step", *columns]
     joined = probes[probes["path"] == "main"].merge(runs[wanted], on="run", suffixes=("", "_of_run"))
     last = (joined["step"] == joined["step_of_run"]) & (joined["status"] == "completed")
-    joined["when"] = np.select([joined["step"] == 0, last], ["step 0", "last step"], default="")
-    return joined[joined["when"] != ""].drop(columns=["step_of_run", "status"])
+    joined["when"] = np.select([joined["step"] == 0, last], WHEN, default="")
+    joined = joined[joined["when"] != ""].drop(columns=["step_of_run", "status"])
+    return joined.astype({"when": pd.CategoricalDtype(WHEN, ordered=True)})
 
 
 def gradient_profile(selected: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -97,7 +108,7 @@ def gradient_profile(selected: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         `by`, `probe`, `when`, `index`, `n`, the geometric mean `value`, the range `low` to `high`,
         and `zeros`: how many values are 0 and in none of the three.
     """
-    groups = selected.groupby([*by, "probe", "when", "index"], sort=True)["value"]
+    groups = selected.groupby([*by, "probe", "when", "index"], observed=True)["value"]
     return groups.agg(
         n="size",
         value=geometric_mean,
@@ -115,7 +126,7 @@ def gradient_ratios(selected: pd.DataFrame, factors: Sequence[str]) -> pd.DataFr
         `low` to `high`. Above 1, the gradient is larger near the input.
     """
     rows = []
-    for (*levels, probe, when), group in selected.groupby([*factors, "probe", "when"], sort=True):
+    for (*levels, probe, when), group in selected.groupby([*factors, "probe", "when"], observed=True):
         if probe not in RATIOS:
             continue
         near_input, near_output = RATIOS[probe]

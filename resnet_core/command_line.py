@@ -41,7 +41,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise the error instead of printing usage and exiting."""
-        choice = re.fullmatch(r"argument (?P<name>.+): invalid choice: '(?P<got>.*)' \(choose from (?P<known>.*)\)", message)
+        choice = re.fullmatch(
+            r"argument (?P<name>.+): invalid choice: '(?P<got>.*)' \(choose from (?P<known>.*)\)", message
+        )
         if choice:
             known = [word.strip("'") for word in choice["known"].split(", ")]
             raise UserError(f"unknown {choice['name']} '{choice['got']}'{nearest(choice['got'], known)}")

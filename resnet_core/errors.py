@@ -29,7 +29,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def first_mistake(error: ValidationError, field: str = "") -> str:
     """Return the first problem of a validation in one line: the rule of a field, then what was received."""
     problem = error.errors()[0]
-    field = field or str(problem["loc"][0])
+    field = field or str(next(iter(problem["loc"]), ""))
     received = problem["input"]
     match problem["type"]:
         case "value_error":

@@ -22,9 +22,7 @@ class Spec(BaseModel):
         unknown = sorted(set(fields) - set(type(self).model_fields))
         if unknown:
             known = type(self).model_fields
-            raise UserError(
-                f"{type(self).__name__} has no field '{unknown[0]}'{nearest(unknown[0], known)}"
-            )
+            raise UserError(f"{type(self).__name__} has no field '{unknown[0]}'{nearest(unknown[0], known)}")
         try:
             super().__init__(**fields)
         except ValidationError as error:
@@ -56,7 +54,7 @@ class Spec(BaseModel):
             UserError: It stands for none.
         """
         field = cls.model_fields[name]
-        kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         value: Any = text
         if get_origin(field.annotation) is tuple:
             value = [word for word in text.split(",") if word]

@@ -48,7 +48,8 @@ class KerasNet(Interpreter):
     """Values are Keras tensors, channels last; layers are stock layers of Keras."""
 
     def shape(self, x: Value) -> Shape:
-        return tuple(x.shape[1:])  # type: ignore[return-value]
+        rows, columns, channels = x.shape[1:]
+        return rows, columns, channels
 
     def conv(self, x: Value, filters: int, kernel_size: int, strides: int = 1, *, name: str) -> Value:
         # At stride 2, Keras' "same" pads an even size on the right and bottom only, which centres
@@ -57,9 +58,7 @@ class KerasNet(Interpreter):
         if strides > 1 and kernel_size > 1:
             x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{self.prefix}{name}_pad")(x)
             padding = "valid"
-        layer = keras.layers.Conv2D(
-            filters, kernel_size, strides, padding, use_bias=False, name=self.prefix + name
-        )
+        layer = keras.layers.Conv2D(filters, kernel_size, strides, padding, use_bias=False, name=self.prefix + name)
         return layer(x)
 
     def norm(self, x: Value, *, name: str) -> Value:

@@ -126,7 +126,13 @@ def _preprocessed(images: Any, shift: Any, scale: Any) -> Any:
 
 
 def crop_and_flip(images: Any, offsets: Any, flips: Any) -> Any:
-    """Return each image, (batch, height, width, channels), padded by zeros, cropped at its offset and perhaps mirrored."""
+    """Return the images padded by zeros, each cropped at its offset and perhaps mirrored.
+
+    Args:
+        images: (batch, height, width, channels).
+        offsets: Row and column of each crop in its padded image, (batch, 2).
+        flips: Which are mirrored left to right, (batch,).
+    """
     height, width = images.shape[1:3]
     margin = [CROP_PADDING, CROP_PADDING]
     padded = tf.pad(images, [[0, 0], margin, margin, [0, 0]])

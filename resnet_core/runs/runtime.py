@@ -2,11 +2,16 @@
 
 import os
 import platform
-from contextlib import suppress
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 SMALL_STEP_MACS = 1e9
+NOTICES = ("I0000 ", "WARNING: All log messages before absl::InitializeLog()")
 
 
 def set_variables() -> None:
@@ -22,7 +27,8 @@ def configure(threads: int) -> None:
     Where this process has computed with TensorFlow already, the number of threads stays as it was.
     """
     set_variables()
-    import tensorflow as tf
+    with _without_notices():
+        import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
     with suppress(RuntimeError):  # settings are read once, at the first computation
@@ -30,6 +36,21 @@ def configure(threads: int) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(1)
         for device in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(device, True)
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Keep from standard error what TensorFlow's libraries say of themselves when they load; let warnings through."""
+    with tempfile.TemporaryFile("w+") as said:
+        stderr = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            said.seek(0)
+            sys.stderr.writelines(line for line in said if not line.startswith(NOTICES))
 
 
 def threads_for(step_macs: float) -> int:
@@ -66,7 +87,7 @@ def environment() -> dict[str, Any]:
 
 def _processor() -> str:
     try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or "unknown"

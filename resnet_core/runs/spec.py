@@ -93,7 +93,7 @@ class Run:
 
     net: NetSpec
     train: TrainSpec
-    probe: ProbeSpec = ProbeSpec()
+    probe: ProbeSpec = field(default_factory=ProbeSpec)
     seed: int = 0
     factors: dict[str, Any] = field(default_factory=dict, compare=False)
 

@@ -157,7 +157,9 @@ class Store:
                     seconds=values["seconds"],
                 )
             except (KeyError, TypeError, UserError) as error:
-                raise UserError(f"a run.json must be a whole record, but {path} is not: {error}; move it away") from None
+                raise UserError(
+                    f"a run.json must be a whole record, but {path} is not: {error}; move it away"
+                ) from None
 
     def frames(self) -> Frames:
         """Return all records as three tables.

@@ -86,7 +86,9 @@ def check_images(where: str, arrays: dict[str, Array], class_names: tuple[str, .
         raise UserError(f"a data set must have two classes or more, but {where} has {len(known)}")
     unseen = np.setdiff1d(labels["test"], known)
     if len(unseen):
-        raise UserError(f"every test class must be among the training classes, but {where} has {unseen[0]} in the test alone")
+        raise UserError(
+            f"every test class must be among the training classes, but {where} has {unseen[0]} in the test alone"
+        )
     return Images(
         images["train"],
         np.searchsorted(known, labels["train"]),

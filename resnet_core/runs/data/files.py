@@ -27,7 +27,7 @@ def read_npz(path: Path) -> Images:
         UserError: It is not such a file, or its arrays do not fit one another.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             missing = [key for key in KEYS if key not in file.files]
             if missing:
                 raise UserError(
@@ -74,7 +74,9 @@ def read_folder(folder: Path, image_size: int | None = None) -> Images:
         ]
         if lacking:
             part, name = lacking[0]
-            raise UserError(f"every class must have images in train/ and in test/, but {folder} has none in {part}/{name}/")
+            raise UserError(
+                f"every class must have images in train/ and in test/, but {folder} has none in {part}/{name}/"
+            )
     cache = user_cache_path("resnet-ablate") / f"{_state(listed, image_size)}.npz"
     if cache.is_file():
         with np.load(cache, allow_pickle=False) as file:
@@ -138,6 +140,8 @@ def _header(file: Path) -> tuple[tuple[int, int], bool]:
 def _pixels(file: Path, mode: str, size: tuple[int, int]) -> Array:
     with _opened(file) as image:
         try:
+            if image.mode.startswith("I"):  # 16-bit greys, which `convert` would clip
+                image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
             converted = image.convert(mode)
         except (OSError, ValueError, SyntaxError) as error:
             raise UserError(f"every image must be whole, but {file} cannot be decoded: {error}") from None

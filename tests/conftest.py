@@ -1,0 +1,40 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resnet_core.runs.data import Images, open_source
+from resnet_core.runs.runtime import configure
+
+configure(threads=1)
+
+PROGRAMS = {"resnet-ablate": "ablations", "resnet-report": "analysis"}
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Run one of the programs as a user does, in an empty folder; return the finished process."""
+
+    def run(name: str, *arguments: str | Path, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", PROGRAMS[name], *map(str, arguments)],
+            cwd=cwd, capture_output=True, text=True, check=False, env={**os.environ, "XDG_CACHE_HOME": str(cwd / ".cache")},
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits() -> Images:
+    return open_source("digits").images
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory) -> Path:
+    """The folder of a real study: depths 8 and 14, plain and residual, two seeds, a few steps."""
+    out = tmp_path_factory.mktemp("study")
+    arguments = "run depth --depth 8 14 --seeds 2 --set steps=30 --out".split()
+    subprocess.run([sys.executable, "-m", "ablations", *arguments, out], check=True, capture_output=True)
+    return out / "depth"

@@ -1,0 +1,160 @@
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from resnet_core.nets.cost import cost
+from resnet_core.nets.keras_net import build, initialise
+from resnet_core.nets.spec import NetSpec, cifar
+from tests.resnet_core.test_spec import specs
+
+SMALL = {"input_shape": (8, 8, 3), "width": 4}
+SKIPS = ["none", "A", "B", "C"]
+ORDERS = ["original", "full_preactivation"]
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).normal(size=(6, 8, 8, 3)).astype("float32")
+
+
+def counts(model):
+    statistics = sum(int(np.prod(weight.shape)) for weight in model.non_trainable_weights)
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights), statistics
+
+
+@settings(max_examples=15, deadline=None)
+@given(specs)
+def test_the_built_network_costs_what_its_spec_says(spec):
+    model, expected = build(spec), cost(spec)
+    assert counts(model) == (expected.trainable, expected.bn_running_stats)
+    assert model.output_shape == (None, spec.classes)
+    built = {layer.name: tuple(layer.output.shape[1:]) for layer in model.layers}
+    assert {layer.name: built[layer.name] for layer in expected.layers} == {
+        layer.name: layer.output_shape for layer in expected.layers
+    }
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("skip", SKIPS)
+def test_layer_names_say_where_a_layer_stands(skip, order):
+    names = [layer.name for layer in build(cifar(14, skip=skip, order=order, **SMALL)).layers]
+    assert all(re.fullmatch(r"images|(stem|head|stage[123]_block[12])_[a-z0-9_]+", name) for name in names)
+    outs = [name for name in names if name.endswith("_out")]
+    assert outs == ["stem_out", *(f"stage{i}_block{j}_out" for i in (1, 2, 3) for j in (1, 2))]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_plain_twin_has_the_same_layers_with_weights_and_the_same_initial_weights(order):
+    plain, residual = (build(cifar(14, skip=skip, order=order, **SMALL), seed=3) for skip in ("none", "A"))
+    assert [w.path for w in plain.weights] == [w.path for w in residual.weights]
+    for mine, theirs in zip(plain.weights, residual.weights, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+
+
+def test_another_seed_gives_other_weights_and_reinitialising_gives_them_back():
+    spec = cifar(8, **SMALL)
+    model = build(spec, seed=1)
+    first = [weight.numpy() for weight in model.weights]
+    initialise(model, spec, 2)
+    kernels = [i for i, weight in enumerate(model.weights) if weight.name == "kernel"]
+    assert all((first[i] != model.weights[i].numpy()).any() for i in kernels)
+    initialise(model, spec, 1)
+    for before, weight in zip(first, model.weights, strict=True):
+        np.testing.assert_array_equal(before, weight.numpy())
+
+
+@pytest.mark.parametrize(("init", "fan"), [("he_fan_in", 9 * 32), ("he_fan_out", 9 * 64), ("glorot", 9 * (32 + 64))])
+def test_initial_variance(init, fan):
+    """Var W = 2 / fan (He et al. 2015b, equations 10 and 14; Glorot and Bengio 2010, equation 16)."""
+    model = build(cifar(8, width=32, init=init))
+    kernel = model.get_layer("stage2_block1_conv1").kernel.numpy()
+    assert kernel.shape == (3, 3, 32, 64)
+    assert kernel.var() == pytest.approx(2 / fan, rel=0.05)
+
+
+def numpy_block(model, prefix, x, strides):
+    """Compute F of a block in the original order with numpy, in inference mode."""
+    for i, step in ((1, strides), (2, 1)):
+        kernel = model.get_layer(f"{prefix}_conv{i}").kernel.numpy()
+        padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))[:, ::step, ::step]
+        x = np.einsum("nyxcij,ijco->nyxo", windows, kernel)
+        norm = model.get_layer(f"{prefix}_bn{i}")
+        x = (x - norm.moving_mean.numpy()) / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
+        x = x * norm.gamma.numpy() + norm.beta.numpy()
+        if i == 1:
+            x = np.maximum(x, 0)
+    return x
+
+
+def through(model, x, source, target):
+    return keras.Model(model.get_layer(source).output, model.get_layer(target).output).predict(x, verbose=0)
+
+
+@pytest.mark.parametrize("skip", ["none", "A"])
+@pytest.mark.parametrize(("stage", "strides"), [(1, 1), (2, 2)])
+def test_a_block_is_its_equation(skip, stage, strides):
+    """relu(S(x) + F(x)), S(x) every second pixel from the first on and zeros for the new channels."""
+    model = build(cifar(8, skip=skip, **SMALL))
+    source = "stem_out" if stage == 1 else "stage1_block1_out"
+    x = np.random.default_rng(1).normal(size=(2, 8, 8, 4)).astype("float32")
+    y = numpy_block(model, f"stage{stage}_block1", x, strides)
+    if skip == "A":
+        y[..., :4] += x[:, ::strides, ::strides]
+    np.testing.assert_allclose(
+        through(model, x, source, f"stage{stage}_block1_out"), np.maximum(y, 0), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_the_first_preactivation_block_splits_after_its_activation():
+    """He et al. 2016, appendix. With F switched off, y = relu(BN(x)) in the first block and y = x in the second."""
+    model = build(cifar(14, order="full_preactivation", **SMALL))
+    for block in ("stage1_block1", "stage1_block2"):
+        kernel = model.get_layer(f"{block}_conv2").kernel
+        kernel.assign(np.zeros(kernel.shape))
+    x = np.random.default_rng(1).normal(size=(2, 8, 8, 4)).astype("float32")
+    activated = np.maximum(x / np.sqrt(1 + 1e-5), 0)
+    np.testing.assert_allclose(through(model, x, "stem_out", "stage1_block1_out"), activated, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(through(model, x, "stage1_block1_out", "stage1_block2_out"), x)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("skip", SKIPS)
+def test_a_network_saves_and_loads_as_stock_keras(skip, order, tmp_path, images):
+    model = build(cifar(8, skip=skip, order=order, **SMALL))
+    model.save(tmp_path / "net.keras")
+    np.save(tmp_path / "images.npy", images)
+    script = (
+        "import keras, numpy, sys; model = keras.models.load_model('net.keras');"
+        "numpy.save('logits.npy', model(numpy.load('images.npy')));"
+        "assert not any(name.startswith('resnet_core') for name in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "logits.npy"), model(images))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_fused_normalisation_is_keras_own(order, tmp_path, images):
+    fused = build(cifar(14, order=order, **SMALL))
+    fused.save(tmp_path / "net.keras")
+    stock = keras.models.load_model(tmp_path / "net.keras")
+    for _ in range(3):
+        np.testing.assert_allclose(fused(images, training=True), stock(images, training=True), rtol=1e-4, atol=1e-5)
+    for mine, theirs in zip(fused.non_trainable_weights, stock.non_trainable_weights, strict=True):
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(fused(images), stock(images), rtol=1e-4, atol=1e-5)
+
+
+def test_it_trains_with_compile_and_fit():
+    keras.utils.set_random_seed(0)  # of fit's own shuffling
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 8, 8, 3)).astype("float32"), rng.integers(0, 4, 32)
+    model = build(NetSpec(input_shape=(8, 8, 3), classes=4, depths=(1, 1), widths=(4, 8)))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    losses = model.fit(x, y, epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]

@@ -1,0 +1,119 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resnet_core.errors import UserError
+from resnet_core.nets.spec import NetSpec, cifar
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.spec import Run, TrainSpec
+
+stages = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 16)), min_size=1, max_size=4)
+specs = st.builds(
+    lambda stages, **fields: NetSpec(
+        depths=tuple(depth for depth, _ in stages), widths=tuple(sorted(width for _, width in stages)), **fields
+    ),
+    stages,
+    input_shape=st.tuples(st.integers(4, 33), st.integers(4, 33), st.integers(1, 4)),
+    classes=st.integers(2, 12),
+    skip=st.sampled_from(["none", "A", "B", "C"]),
+    order=st.sampled_from(["original", "full_preactivation"]),
+    init=st.sampled_from(["he_fan_in", "he_fan_out", "glorot"]),
+)
+
+
+@given(specs)
+def test_a_spec_round_trips_through_json(spec):
+    assert NetSpec.from_json(spec.model_dump_json()) == spec
+    assert NetSpec.from_json(spec.canonical_json()) == spec
+    assert hash(NetSpec.from_json(spec.canonical_json())) == hash(spec)
+
+
+@pytest.mark.parametrize("depth", [8, 20, 56, 110, 1202])
+def test_cifar_depth_is_its_layers(depth):
+    assert cifar(depth).depth == depth
+
+
+@pytest.mark.parametrize(("depth", "near"), [(21, "20 or 26"), (2, "take 8"), (0, "take 8"), (9, "8 or 14"), (-4, "take 8")])
+def test_a_depth_that_is_not_6n_plus_2_names_the_nearest(depth, near):
+    with pytest.raises(UserError, match=rf"6n \+ 2.*but got {depth}; .*{near}$"):
+        cifar(depth)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"skip": "a1"}, "`skip` must be 'none', 'A', 'B' or 'C', but got 'a1'"),
+        ({"order": "orignal"}, "did you mean 'original'"),
+        ({"wdths": (1,)}, "NetSpec has no field 'wdths'; did you mean 'widths'"),
+        ({"classes": 1}, "`classes` must be greater than or equal to 2, but got 1"),
+        ({"depths": (3, 3)}, "one entry a stage each, but got depths=\\(3, 3\\) and widths=\\(16, 32, 64\\)"),
+        ({"depths": (3, 0, 3)}, "`depths` must be greater than 0, but got 0"),
+        ({"widths": (64, 32, 16)}, "must not fall with skip='A'"),
+        ({"bn_momentum": float("nan")}, "`bn_momentum` must be"),
+    ],
+)
+def test_an_illegal_field_is_one_clear_error(fields, message):
+    with pytest.raises(UserError, match=message) as caught:
+        NetSpec(**fields)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_spec_is_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        cifar(20).skip = "none"
+
+
+def test_replace_validates():
+    assert cifar(20).replace(skip="B") == cifar(20, skip="B")
+    with pytest.raises(UserError):
+        cifar(20).replace(skip="Q")
+
+
+@pytest.mark.parametrize("budget", [{}, {"steps": 1, "epochs": 1}])
+def test_the_budget_is_in_steps_or_in_epochs(budget):
+    with pytest.raises(UserError, match="exactly one of `steps` and `epochs`"):
+        TrainSpec(**budget)
+
+
+@pytest.mark.parametrize(("budget", "steps"), [({"steps": 7}, 7), ({"epochs": 3}, 30)])
+def test_total_steps(budget, steps):
+    assert TrainSpec(batch_size=10, **budget).total_steps(109) == steps
+
+
+def test_learning_rate_of_he_2015():
+    """Section 4.2: 0.1, divided by 10 at 32k and 48k of 64k steps; 110 layers warm up at 0.01 for 400."""
+    train = TrainSpec(steps=64_000, learning_rate=0.1, learning_rate_drops=(0.5, 0.75), warmup_steps=400)
+    rates = {step: train.learning_rate_at(step, 64_000) for step in (0, 399, 400, 31_999, 32_000, 47_999, 48_000)}
+    expected = {0: 0.01, 399: 0.01, 400: 0.1, 31_999: 0.1, 32_000: 0.01, 47_999: 0.01, 48_000: 0.001}
+    assert rates == pytest.approx(expected)
+
+
+class TestRunId:
+    run = Run(cifar(20), TrainSpec(steps=10, data="digits", data_sha256="ab"))
+
+    def test_is_the_same_in_every_version(self):
+        """A released default must not change: it would give another run the id of an old one."""
+        assert self.run.id == "141e6df3846921dd"
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            Run(cifar(20, skip="none"), run.train),
+            Run(run.net, run.train.replace(steps=11)),
+            Run(run.net, run.train.replace(data_sha256="cd")),
+            Run(run.net, run.train, ProbeSpec(steps=(0,))),
+            Run(run.net, run.train, seed=1),
+        ],
+    )
+    def test_differs_with_what_it_runs(self, other):
+        assert other.id != self.run.id
+
+    @pytest.mark.parametrize(
+        "same",
+        [Run(run.net, run.train.replace(data="/elsewhere/digits.npz")), Run(run.net, run.train, factors={"depth": 20})],
+    )
+    def test_does_not_depend_on_where_data_lie_or_on_labels(self, same):
+        assert same.id == self.run.id
+
+    def test_survives_json(self):
+        assert Run.from_dict(self.run.to_dict()) == self.run

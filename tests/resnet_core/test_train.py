@@ -1,0 +1,149 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from resnet_core.nets.keras_net import build
+from resnet_core.nets.spec import cifar
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.data import prepare
+from resnet_core.runs.engine import Data, Engine, StepSpec, crop_and_flip
+from resnet_core.runs.order import Batch, batches, probed_batch
+from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.runs.train import execute
+
+NET = cifar(8, 4, input_shape=(8, 8, 1))
+TRAIN = TrainSpec(data="digits", steps=25, batch_size=64, learning_rate=0.05)
+PROBE = ProbeSpec(steps=(0, 1), batch_size=32)
+
+
+@pytest.fixture(scope="module")
+def data(digits):
+    return prepare(digits, TRAIN)
+
+
+def rows(record):
+    return json.dumps([record.results, record.epochs, record.probes])
+
+
+def test_a_run_has_its_rows(data):
+    progress = []
+    record = execute(Run(NET, TRAIN, PROBE), data, progress.append)
+    assert (record.outcome.status, record.outcome.step) == ("completed", 25)
+    assert [(row["epoch"], row["step"]) for row in record.epochs] == [(1, 20), (2, 25)]
+    assert sorted({row["step"] for row in record.probes}) == [0, 1, 20, 25]
+    assert [(at.step, at.epoch) for at in progress] == [(10, 1), (20, 1), (25, 2)]
+    assert set(record.results) == {f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "accuracy")}
+    assert record.results["val_accuracy"] == record.epochs[-1]["val_accuracy"]
+
+
+def test_a_seed_gives_the_same_bits_whatever_ran_before(data):
+    first = rows(execute(Run(NET, TRAIN, PROBE, seed=0), data))
+    assert rows(execute(Run(NET, TRAIN, PROBE, seed=1), data)) != first
+    assert rows(execute(Run(NET, TRAIN, PROBE, seed=0), data)) == first
+    script = (
+        "import tests.conftest;"
+        "from tests.resnet_core.test_train import *; from resnet_core.runs.data import open_source;"
+        "data = prepare(open_source('digits').images, TRAIN);"
+        "print(rows(execute(Run(NET, TRAIN, PROBE, seed=0), data)))"
+    )
+    fresh = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert fresh.stdout.strip() == first
+
+
+def test_seeds_of_initialisation_and_of_data_are_apart(data):
+    def probed(**seeds):
+        record = execute(Run(NET, TRAIN.replace(steps=1, **seeds), ProbeSpec(steps=(0,), each_epoch=False)), data)
+        return rows(record)
+
+    same = probed(init_seed=0, data_seed=0)
+    assert probed() == same
+    assert probed(init_seed=1) != same
+    assert probed(data_seed=1) != same
+
+
+def test_a_probe_does_not_change_the_run(data):
+    bare = execute(Run(NET, TRAIN, ProbeSpec(steps=(), each_epoch=False)), data)
+    probed = execute(Run(NET, TRAIN, ProbeSpec(steps=tuple(range(25)))), data)
+    assert (bare.results, bare.epochs) == (probed.results, probed.epochs)
+    assert not bare.probes
+
+
+def test_a_loss_that_is_not_finite_is_an_outcome(data):
+    diverging = Run(NET, TRAIN.replace(learning_rate=1e30), PROBE)
+    record = execute(diverging, data)
+    assert record.outcome.status == "diverged"
+    assert 0 < record.outcome.step < 10
+    assert record.outcome.message.startswith("the loss was ")
+    assert not record.results
+
+
+def test_an_error_is_an_outcome_with_its_traceback(data):
+    wrong = replace(data, y_train=data.y_train.astype("float32"))
+    record = execute(Run(NET, TRAIN, PROBE), wrong)
+    assert record.outcome.status == "crashed"
+    assert "Traceback" in record.outcome.message
+
+
+@pytest.mark.parametrize(("weight_decay", "rates"), [(0.0, (0.1, 0.1)), (0.01, (0.1, 0.01))])
+def test_the_update_is_that_of_the_papers(data, weight_decay, rates):
+    """v <- m v + g + d w and w <- w - lr v, on kernels; no decay on the rest: checked with Keras' own gradients."""
+    engine = Engine(NET, StepSpec("none", 32, 0.9, weight_decay))
+    engine.reset(5)
+    device = Data(data)
+    model = build(NET, 5)
+    velocity = [np.zeros(weight.shape) for weight in model.trainable_weights]
+    for step, rate in enumerate(rates):
+        indices = np.arange(32) + 32 * step
+        batch = Batch(1, False, indices, np.zeros((32, 2), int), np.zeros(32, bool))
+        loss, _ = engine.update(device, batch, rate)
+        x = (data.x_train[indices].astype("float32") - data.shift) * data.scale
+        with tf.GradientTape() as tape:
+            logits = model(x, training=True)
+            y = data.y_train[indices]
+            expected = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits))
+        assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+        gradients = tape.gradient(expected, [weight.value for weight in model.trainable_weights])
+        for i, (weight, gradient) in enumerate(zip(model.trainable_weights, gradients, strict=True)):
+            decay = weight_decay * weight.numpy() if weight.name == "kernel" else 0.0
+            velocity[i] = 0.9 * velocity[i] + gradient.numpy() + decay
+            weight.assign(weight.numpy() - rate * velocity[i])
+    for mine, theirs in zip(engine._weights, model.trainable_weights, strict=True):
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-6)
+
+
+class TestOrder:
+    def test_every_epoch_is_a_permutation_without_its_rest(self):
+        seen = list(batches(seed=0, images=22, batch_size=5, steps=10))
+        assert [batch.epoch for batch in seen] == [1] * 4 + [2] * 4 + [3] * 2
+        assert [batch.ends_epoch for batch in seen] == [False, False, False, True] * 2 + [False] * 2
+        first = np.concatenate([batch.indices for batch in seen[:4]])
+        assert len(set(first)) == 20
+        assert set(first) <= set(range(22))
+        assert (first != np.concatenate([batch.indices for batch in seen[4:8]])).any()
+
+    def test_a_later_epoch_does_not_depend_on_the_ones_before(self):
+        """What a run needs that starts in the middle."""
+        all_epochs = list(batches(seed=3, images=20, batch_size=5, steps=12))
+        again = list(batches(seed=3, images=20, batch_size=5, steps=9))
+        np.testing.assert_array_equal(all_epochs[8].indices, again[8].indices)
+        np.testing.assert_array_equal(all_epochs[8].offsets, again[8].offsets)
+        np.testing.assert_array_equal(all_epochs[8].flips, again[8].flips)
+
+    def test_the_probed_batch_is_fixed_and_no_larger_than_the_data(self):
+        np.testing.assert_array_equal(probed_batch(1, 100, 8), probed_batch(1, 100, 8))
+        assert sorted(probed_batch(1, 5, 8)) == list(range(5))
+
+
+def test_crop_and_flip_against_plain_numpy():
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(9, 6, 5, 2)).astype("float32")
+    offsets, flips = rng.integers(0, 9, (9, 2)), rng.integers(0, 2, 9).astype(bool)
+    padded = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)))
+    expected = [image[i : i + 6, j : j + 5] for image, (i, j) in zip(padded, offsets, strict=True)]
+    expected = [image[:, ::-1] if flip else image for image, flip in zip(expected, flips, strict=True)]
+    np.testing.assert_array_equal(crop_and_flip(tf.constant(images), offsets, flips), expected)

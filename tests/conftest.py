@@ -35,6 +35,6 @@ def digits() -> Images:
 def tiny_study(tmp_path_factory) -> Path:
     """The folder of a real study: depths 8 and 14, plain and residual, two seeds, a few steps."""
     out = tmp_path_factory.mktemp("study")
-    arguments = "run depth --depth 8 14 --seeds 2 --set steps=30 --out".split()
+    arguments = ["run", "depth", "--depth", "8", "14", "--seeds", "2", "--set", "steps=30", "--out"]
     subprocess.run([sys.executable, "-m", "ablations", *arguments, out], check=True, capture_output=True)
     return out / "depth"

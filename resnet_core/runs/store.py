@@ -108,6 +108,8 @@ class Store:
             plan = replace(plan, runs=runs, commands=tuple(dict.fromkeys((*here.commands, *plan.commands))))
         self.root.mkdir(parents=True, exist_ok=True)
         self._sweep()
+        if plan == here:
+            return
         aside = self.root / f"{ASIDE}{uuid.uuid4().hex}"
         aside.write_text(json.dumps({"schema": SCHEMA, **vars(plan)}, indent=1) + "\n")
         aside.replace(self.root / "study.json")

@@ -67,7 +67,9 @@ class TestNamed:
             raise Exception("URL fetch failure on https://example.org: no route")
 
         monkeypatch.setattr("keras.src.datasets.mnist.get_file", unreachable)
-        with pytest.raises(UserError, match="'mnist' must be in Keras' folder of data sets or be downloadable.*no route"):
+        with pytest.raises(
+            UserError, match="'mnist' must be in Keras' folder of data sets or be downloadable.*no route"
+        ):
             _ = open_source("mnist").images
 
     def test_unknown_names_the_nearest(self):
@@ -178,7 +180,11 @@ class TestFolder:
     def test_the_content_decides_the_hash(self, tmp_path):
         data = arrays()
         order = np.argsort(data["y_train"], kind="stable"), np.argsort(data["y_test"], kind="stable")
-        in_order = {f"{a}_{part}": data[f"{a}_{part}"][i] for part, i in zip(("train", "test"), order, strict=True) for a in "xy"}
+        in_order = {
+            f"{a}_{part}": data[f"{a}_{part}"][i]
+            for part, i in zip(("train", "test"), order, strict=True)
+            for a in "xy"
+        }
         np.savez(tmp_path / "data.npz", **in_order)
         from_file = open_source(str(tmp_path / "data.npz")).images
         assert open_source(str(write_folder(tmp_path / "data", data))).images.sha256() == from_file.sha256()
@@ -264,5 +270,11 @@ class TestPrepare:
     def test_resizing(self):
         assert self.images.resized(None) is self.images
         assert self.images.resized(8).x_train.shape == (300, 8, 8, 3)
-        flat = Images(np.full((2, 4, 4, 1), 0.25, "float32"), np.arange(2), np.full((2, 4, 4, 1), 0.25, "float32"), np.arange(2), ("a", "b"))
+        flat = Images(
+            np.full((2, 4, 4, 1), 0.25, "float32"),
+            np.arange(2),
+            np.full((2, 4, 4, 1), 0.25, "float32"),
+            np.arange(2),
+            ("a", "b"),
+        )
         np.testing.assert_array_equal(flat.resized(2).x_test, np.full((2, 2, 2, 1), 0.25, "float32"))

@@ -75,7 +75,11 @@ def test_sites_are_counted_from_the_input_on_along_the_main_path(batch):
     weights = table(rows, "weight_gradient_l2").values()
     main = [row for row in weights if row["path"] == "main"]
     assert [row["index"] for row in main] == list(range(14))
-    assert [main[0]["layer"], main[1]["layer"], main[-1]["layer"]] == ["stem_conv", "stage1_block1_conv1", "head_logits"]
+    assert [main[0]["layer"], main[1]["layer"], main[-1]["layer"]] == [
+        "stem_conv",
+        "stage1_block1_conv1",
+        "head_logits",
+    ]
     skips = [row for row in weights if row["path"] == "skip"]
     assert [row["layer"] for row in skips] == [f"stage{i}_block{j}_skip_conv" for i in (1, 2, 3) for j in (1, 2)]
     beside = {row["layer"]: row["index"] for row in main}

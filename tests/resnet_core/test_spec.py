@@ -33,7 +33,9 @@ def test_cifar_depth_is_its_layers(depth):
     assert cifar(depth).depth == depth
 
 
-@pytest.mark.parametrize(("depth", "near"), [(21, "20 or 26"), (2, "take 8"), (0, "take 8"), (9, "8 or 14"), (-4, "take 8")])
+@pytest.mark.parametrize(
+    ("depth", "near"), [(21, "20 or 26"), (2, "take 8"), (0, "take 8"), (9, "8 or 14"), (-4, "take 8")]
+)
 def test_a_depth_that_is_not_6n_plus_2_names_the_nearest(depth, near):
     with pytest.raises(UserError, match=rf"6n \+ 2.*but got {depth}; .*{near}$"):
         cifar(depth)

@@ -37,7 +37,9 @@ def test_a_run_has_its_rows(data):
     assert [(row["epoch"], row["step"]) for row in record.epochs] == [(1, 20), (2, 25)]
     assert sorted({row["step"] for row in record.probes}) == [0, 1, 20, 25]
     assert [(at.step, at.epoch) for at in progress] == [(10, 1), (20, 1), (25, 2)]
-    assert set(record.results) == {f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "accuracy")}
+    assert set(record.results) == {
+        f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "accuracy")
+    }
     assert record.results["val_accuracy"] == record.epochs[-1]["val_accuracy"]
 
 

@@ -1,0 +1,204 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+TINY = ["run", "depth", "--depth", "8", "--seeds", "1", "--set", "steps=3"]
+
+
+def snapshot(folder):
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_list_has_a_line_a_study(program):
+    done = program("resnet-ablate", "list")
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["study", "depth"]
+
+
+def test_a_dry_run_lists_every_run_and_writes_nothing(program, tmp_path):
+    done = program("resnet-ablate", "run", "depth", "--dry-run")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines[1:-1]] == ["8"] * 6 + ["20"] * 6 + ["56"] * 6
+    assert lines[13][:6] == ["56", "none", "8", "0", "214,402", "1.96"]
+    assert lines[-1][:2] == ["18", "runs"]
+    assert lines[-1][-3:] == ["18", "to", "run"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_knows_what_is_recorded(program, tiny_study):
+    words = ["run", "depth", "--depth", "8", "14", "20", "--seeds", "2", "--set", "steps=30", "--dry-run", "--out"]
+    done = program("resnet-ablate", *words, tiny_study.parent)
+    assert [line.endswith("recorded") for line in map(str.rstrip, done.stdout.splitlines())] == [False] + [True] * 8 + [
+        False
+    ] * 5
+
+
+def test_a_second_call_repeats_nothing_and_widening_runs_the_rest(program, tmp_path):
+    assert program("resnet-ablate", *TINY).returncode == 0
+    study = tmp_path / "results" / "local" / "depth"
+    first = snapshot(study)
+    again = program("resnet-ablate", *TINY)
+    assert "2 of 2 runs recorded (2 completed)" in again.stdout
+    assert snapshot(study) == first
+    words = [word.replace("1", "2") if word == "1" else word for word in TINY]
+    wider = program("resnet-ablate", *words)
+    assert "4 of 4 runs recorded (4 completed)" in wider.stdout
+    runs = {path: kept for path, kept in first.items() if path.name != "study.json"}
+    assert snapshot(study).items() >= runs.items()
+    plan = json.loads((study / "study.json").read_text())
+    assert len(plan["runs"]) == 4
+    assert len(plan["commands"]) == 2
+
+
+def test_after_an_interrupt_the_same_command_runs_the_rest(program, tmp_path):
+    words = ["run", "depth", "--depth", "8", "--seeds", "3", "--set", "steps=60"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "ablations", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        line = running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        _, stderr = running.communicate()
+    assert line.startswith("[1/6]")
+    assert running.returncode == 130
+    assert "interrupted; " in stderr
+    assert "Traceback" not in stderr
+    study = tmp_path / "results" / "local" / "depth"
+    first = {path: kept for path, kept in snapshot(study).items() if path.name != "study.json"}
+    recorded = {path.parent for path in first}
+    assert 1 <= len(recorded) < 6
+    assert all(
+        sorted(p.name for p in run.iterdir()) == ["epochs.parquet", "probes.parquet", "run.json"] for run in recorded
+    )
+    done = program("resnet-ablate", *words)
+    assert f"[1/{6 - len(recorded)}]" in done.stdout
+    assert "6 of 6 runs recorded (6 completed)" in done.stdout
+    assert snapshot(study).items() >= first.items()
+    assert not list(study.glob(".*"))
+
+
+def test_a_run_that_diverges_is_an_outcome(program, tmp_path):
+    done = program("resnet-ablate", *TINY, "--set", "learning_rate=1e30")
+    assert done.returncode == 0
+    assert "2 of 2 runs recorded (2 diverged)" in done.stdout
+
+
+@pytest.fixture
+def bad(tmp_path):
+    """A folder of data sets with one mistake each."""
+    rng = np.random.default_rng(0)
+
+    def image(*names):
+        path = tmp_path.joinpath("bad", *names)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)).save(path)
+        return path
+
+    image("one", "ant", "0.png")
+    (tmp_path / "bad" / "none").mkdir()
+    image("corrupt", "ant", "0.png")
+    image("corrupt", "bee", "1.png").write_bytes(b"not an image")
+    whole = {
+        "x_train": np.zeros((9, 6, 6), np.uint8),
+        "y_train": np.arange(9) % 3,
+        "x_test": np.zeros((3, 6, 6), np.uint8),
+    }
+    np.savez(tmp_path / "bad" / "lacking.npz", **whole)
+    np.savez(tmp_path / "bad" / "short.npz", **whole, y_test=np.arange(2))
+    return tmp_path
+
+
+MISTAKES = {
+    "depth": ("run depth --depth 21", "take 20 or 26"),
+    "suite": ("run dept", "unknown study 'dept'; did you mean 'depth'?"),
+    "command": ("rn depth", "unknown command 'rn'; did you mean 'run'?"),
+    "scale": ("run depth --scale smok", "unknown scale 'smok'; did you mean 'smoke'?"),
+    "factor": ("run depth --dept 20", "no option '--dept'; did you mean '--depth'?"),
+    "level": ("run depth --skip Non", "but got 'Non'; did you mean 'none'?"),
+    "not a number": ("run depth --depth deep", "`depth` must be a valid integer"),
+    "no level": ("run depth --depth", "expected at least one argument"),
+    "extra": ("run depth now", "takes no further argument, but got 'now'"),
+    "seeds": ("run depth --seeds 0", "--seeds must be a whole number from 1 on, but got '0'"),
+    "field": ("run depth --set stps=3", "--set knows no field 'stps'; did you mean 'steps'?"),
+    "kind of field": ("run depth --set nett.init=glorot", "did you mean 'net.init'?"),
+    "field of data": ("run depth --set classes=3", "--set knows no field 'classes'"),
+    "value": ("run depth --set init=gloro", "did you mean 'glorot'?"),
+    "no value": ("run depth --set steps", "--set takes FIELD=VALUE, but got 'steps'"),
+    "set a factor": ("run depth --set skip=A", "take --skip A"),
+    "budget": ("run depth --set steps=3 --set epochs=3", "exactly one of `steps` and `epochs`"),
+    "image size": ("run depth --image-size 0", "`image_size` must be greater than 0, but got '0'"),
+    "train size": ("run depth --train-size 9999", "at most the number of training images, 1437, but got 9999"),
+    "data": ("run depth --data digit", "'digit' does not exist; did you mean 'digits'?"),
+    "one class": ("run depth --data bad/one", "two classes or more"),
+    "no class": ("run depth --data bad/none", "bad/none has none"),
+    "corrupt image": ("run depth --data bad/corrupt", "bee/1.png cannot be identified"),
+    "no y_test": ("run depth --data bad/lacking.npz", "no `y_test`"),
+    "lengths": ("run depth --data bad/short.npz", "3 images and 2 classes"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_and_exit_code_2_and_writes_nothing(mistake, program, bad):
+    words, message = MISTAKES[mistake]
+    before = snapshot(bad)
+    done = program("resnet-ablate", *words.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert snapshot(bad) == before
+
+
+def test_a_read_only_output_folder_is_refused(program, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir(mode=0o555)
+    done = program("resnet-ablate", *TINY, "--out", out)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"must be writable, but {out} is read-only" in done.stderr
+    assert list(out.iterdir()) == []
+
+
+def test_another_base_in_the_same_folder_is_refused(program, tiny_study):
+    before = snapshot(tiny_study)
+    done = program("resnet-ablate", *TINY, "--out", tiny_study.parent)
+    assert done.returncode == 2
+    assert "train.steps=30, not 3; choose another --out" in done.stderr
+    assert snapshot(tiny_study) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a pseudo-terminal is POSIX")
+def test_a_terminal_shows_bars_with_epoch_loss_and_eta(tmp_path):
+    import pty
+
+    parent, child = pty.openpty()
+    words = ["run", "depth", "--depth", "8", "--seeds", "2", "--set", "steps=60"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "ablations", *words], cwd=tmp_path, stdout=child, stderr=child,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    ) as running:  # fmt: skip
+        os.close(child)
+        shown = b""
+        while True:
+            try:
+                part = os.read(parent, 65536)
+            except OSError:  # the child has closed its end
+                break
+            if not part:
+                break
+            shown += part
+    text = shown.decode()
+    assert running.returncode == 0
+    assert "0/4" in text
+    assert "4/4" in text
+    assert "epoch 1" in text
+    assert "loss " in text
+    assert "ETA " in text

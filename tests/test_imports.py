@@ -1,0 +1,69 @@
+"""Imports run one way, and what must start fast loads nothing slow."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LINE = ["resnet_core.nets", "resnet_core.probes", "resnet_core.runs", "analysis", "ablations", "search"]
+ANALYSIS_MAY_USE = {
+    "resnet_core.command_line", "resnet_core.errors", "resnet_core.folders",
+    "resnet_core.runs.store", "resnet_core.nets.spec", "resnet_core.probes.spec", "resnet_core.runs.spec",
+}  # fmt: skip
+MODULES = [path for top in ("resnet_core", "ablations", "analysis") for path in (ROOT / top).rglob("*.py")]
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            names.add(str(node.module))
+    return names
+
+
+def place(module: str) -> int:
+    """Return the place of a module on the line; -1 for the base that all of them use."""
+    return max((i for i, top in enumerate(LINE) if f"{module}.".startswith(f"{top}.")), default=-1)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_nothing_that_stands_right_of_it(path):
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    ours = {name for name in imported(path) if name.split(".")[0] in {"resnet_core", "ablations", "analysis", "search"}}
+    assert {name for name in ours if place(name) > place(module)} == set()
+    if module.startswith("analysis"):
+        assert {name for name in ours if name.startswith("resnet_core")} <= ANALYSIS_MAY_USE
+
+
+SLOW = ("tensorflow", "keras", "sklearn", "pandas", "scipy", "matplotlib")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unloaded"),
+    [
+        (["ablations", "--help"], SLOW),
+        (["ablations", "list"], SLOW),
+        (["ablations", "run", "depth", "--help"], SLOW),
+        (["ablations", "run", "depth", "--dry-run"], SLOW),
+        (["ablations", "run", "depth", "--dry-run", "--scale", "paper"], SLOW),
+        (["analysis", "--help"], SLOW),
+        (["analysis", "STUDY", "--out", "OUT"], ("tensorflow", "keras", "sklearn")),
+    ],
+    ids=" ".join,
+)
+def test_what_a_command_does_not_load(arguments, unloaded, tiny_study, tmp_path):
+    words = [{"STUDY": str(tiny_study), "OUT": str(tmp_path / "report")}.get(word, word) for word in arguments]
+    script = (
+        "import runpy, sys\n"
+        f"sys.argv = {words!r}\n"
+        "try: runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=False)\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        f"assert not set({unloaded!r}) & set(sys.modules), set({unloaded!r}) & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)

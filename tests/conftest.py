@@ -13,14 +13,21 @@ configure(threads=1)
 PROGRAMS = {"resnet-ablate": "ablations", "resnet-report": "analysis"}
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    """The cache folder of the programs that the tests run."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def program(tmp_path):
+def program(tmp_path, cache):
     """Run one of the programs as a user does, in an empty folder; return the finished process."""
 
     def run(name: str, *arguments: str | Path, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", PROGRAMS[name], *map(str, arguments)],
-            cwd=cwd, capture_output=True, text=True, check=False, env={**os.environ, "XDG_CACHE_HOME": str(cwd / ".cache")},
+            cwd=cwd, capture_output=True, text=True, check=False,
+            env={**os.environ, "XDG_CACHE_HOME": str(cache)},
         )  # fmt: skip
 
     return run

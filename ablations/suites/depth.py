@@ -1,6 +1,6 @@
 """Plain against residual networks, by depth.
 
-Question  Does a deeper network train better, with the skip and without it?
+Question  How well does a network train as it gets deeper, with the skip and without it?
 Source    He et al. 2015, "Deep Residual Learning for Image Recognition", section 4.2, figure 6
 Command   resnet-ablate run depth --scale smoke
 """
@@ -22,7 +22,7 @@ def train(base: TrainSpec, depth: int) -> TrainSpec:
 
 study = Study(
     name="depth",
-    question="Does a deeper network train better, with the skip and without it?",
+    question="How well does a network train as it gets deeper, with the skip and without it?",
     source="He et al. 2015, section 4.2",
     net=net,
     train=train,

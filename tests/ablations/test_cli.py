@@ -34,9 +34,8 @@ def test_a_dry_run_lists_every_run_and_writes_nothing(program, tmp_path):
 def test_a_dry_run_knows_what_is_recorded(program, tiny_study):
     words = ["run", "depth", "--depth", "8", "14", "20", "--seeds", "2", "--set", "steps=30", "--dry-run", "--out"]
     done = program("resnet-ablate", *words, tiny_study.parent)
-    assert [line.endswith("recorded") for line in map(str.rstrip, done.stdout.splitlines())] == [False] + [True] * 8 + [
-        False
-    ] * 5
+    recorded = [line.rstrip().endswith("recorded") for line in done.stdout.splitlines()]
+    assert recorded == [False] + [True] * 8 + [False] * 5
 
 
 def test_a_second_call_repeats_nothing_and_widening_runs_the_rest(program, tmp_path):

@@ -1,0 +1,168 @@
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from analysis import report
+
+FIGURES = ["accuracy_by_depth", "gradient_by_depth", "learning_curves"]
+TABLES = ["accuracy", "environment", "gradients", "outcomes", "runs"]
+
+
+class Page(HTMLParser):
+    """What a page shows and what it would load."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.images, self.links, self.words, self.scripts = [], [], [], 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        if tag == "img":
+            self.images.append(attributes)
+        if tag in ("script", "link", "iframe"):
+            self.scripts += 1
+        self.links += [attributes["href"]] if "href" in attributes else []
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def written(tiny_study, tmp_path_factory):
+    out = tmp_path_factory.mktemp("report")
+    page, _ = report.write(report.read(tiny_study), out)
+    return page
+
+
+@pytest.fixture
+def study(tiny_study, tmp_path):
+    """A copy of the study that a test may damage."""
+    return shutil.copytree(tiny_study, tmp_path / "depth")
+
+
+def shown(folder, out):
+    page, _ = report.write(report.read(folder), out)
+    return Page(page.read_text())
+
+
+def test_a_report_is_a_page_with_figures_and_tables(written):
+    expected = {"report.html", *(f"{name}.csv" for name in TABLES)}
+    expected |= {f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "png")}
+    assert {path.name for path in written.parent.iterdir()} == expected
+    for name in FIGURES:
+        with Image.open(written.parent / f"{name}.png") as image:
+            assert image.width == 1600
+            assert len(image.convert("RGB").getcolors(1 << 24)) > 50
+
+
+def test_the_page_needs_nothing_but_itself(written):
+    page = Page(written.read_text())
+    assert page.scripts == 0
+    assert [re.match(r"data:image/svg\+xml;base64,", image["src"]) is not None for image in page.images] == [True] * 3
+    assert all(len(image["alt"]) > 80 for image in page.images)
+    assert {link for link in page.links if not (written.parent / link).is_file()} == set()
+    assert not re.search(r"url\(|@import|https?://", written.read_text())
+
+
+def test_the_page_states_command_environment_outcomes_and_settings(written, tiny_study):
+    text = " ".join(Page(written.read_text()).words)
+    plan = json.loads((tiny_study / "study.json").read_text())
+    for said in (plan["question"], plan["commands"][0], "8 of 8 runs completed", "tensorflow", "train.learning_rate"):
+        assert said in text
+
+
+def test_nothing_is_said_that_the_data_do_not_say(written):
+    assert not re.search(r"vanish|explod|better|worse|degrad", " ".join(Page(written.read_text()).words), re.IGNORECASE)
+
+
+def test_the_same_records_give_the_same_bytes(written, tiny_study, tmp_path):
+    report.write(report.read(tiny_study), tmp_path)
+    again = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert again == {path.name: path.read_bytes() for path in written.parent.iterdir()}
+
+
+def test_tables_are_those_of_the_records(written, tiny_study):
+    records = [json.loads(path.read_text()) for path in tiny_study.glob("*/run.json")]
+    runs = pd.read_csv(written.parent / "runs.csv").set_index("run")
+    assert runs["test_accuracy"].to_dict() == {one["id"]: one["results"]["test_accuracy"] for one in records}
+    accuracy = pd.read_csv(written.parent / "accuracy.csv", keep_default_na=False).set_index(["depth", "skip"])
+    for (depth, skip), row in accuracy.iterrows():
+        arm = [r for r in records if (r["run"]["factors"]["depth"], r["run"]["factors"]["skip"]) == (depth, skip)]
+        assert float(row["test_loss"]) == pytest.approx(sum(r["results"]["test_loss"] for r in arm) / 2)
+        assert (row["n"], row["N"]) == (2, 2)
+
+
+def test_a_report_on_half_a_study_says_what_is_missing(study, tmp_path):
+    removed = sorted(path.parent for path in study.glob("*/run.json"))[:3]
+    for folder in removed:
+        shutil.rmtree(folder)
+    words = shown(study, tmp_path / "out").words
+    assert any("5 of 8 runs completed" in word for word in words)
+    assert pd.read_csv(tmp_path / "out" / "outcomes.csv")["missing"].sum() == 3
+
+
+def test_a_study_of_lost_runs_has_a_report(study, tmp_path):
+    for path in study.glob("*/run.json"):
+        values = json.loads(path.read_text())
+        values["outcome"] = {"status": "crashed", "step": 3, "message": "Traceback <b>here</b>"}
+        values["results"] = {}
+        path.write_text(json.dumps(values))
+    page = shown(study, tmp_path / "out")
+    text = " ".join(page.words)
+    assert "0 of 8 runs completed" in text
+    assert "Traceback <b>here</b>" in text  # escaped in the page, so it is text
+
+
+def test_a_study_with_one_arm_and_one_seed_has_a_report(study, tmp_path):
+    plan = json.loads((study / "study.json").read_text())
+    plan["runs"] = plan["runs"][:1]
+    (study / "study.json").write_text(json.dumps(plan))
+    assert "1 of 1 runs completed" in " ".join(shown(study, tmp_path / "out").words)
+
+
+def parent_of_a_study(folder):
+    (folder / "depth").mkdir(parents=True)
+    (folder / "depth" / "study.json").touch()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "does not exist"),
+        (lambda folder: folder.mkdir(), "with a study.json, but .* has none; resnet-ablate run makes one"),
+        (parent_of_a_study, "did you mean .*depth"),
+        (lambda folder: folder.mkdir() or (folder / "study.json").write_text("{}"), "must be of schema 1"),
+        (lambda folder: folder.touch(), "does not exist"),
+    ],
+    ids=["missing", "empty", "parent", "foreign", "file"],
+)  # fmt: skip
+def test_a_folder_that_is_no_study_is_one_line_and_exit_code_2(make, message, program, tmp_path):
+    folder = tmp_path / "there"
+    make(folder)
+    before = sorted(tmp_path.rglob("*"))
+    done = program("resnet-report", folder)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert re.search(message, done.stderr)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_study_with_no_run_yet_is_refused(program, study):
+    for path in study.glob("*/run.json"):
+        shutil.rmtree(path.parent)
+    done = program("resnet-report", study)
+    assert done.returncode == 2
+    assert "has none yet; run the study first" in done.stderr
+
+
+def test_the_program_ends_with_the_table_and_the_path(program, study):
+    done = program("resnet-report", study)
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[:2] == ["depth", "skip"]
+    assert len(lines) == 6
+    assert lines[-1] == f"report: {study / 'report' / 'report.html'}"

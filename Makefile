@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test lint lock clean
+.PHONY: help install demo test reference lint lock clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,11 @@ demo: install  ## run the depth study on the embedded digits and report it
 
 test: install lint  ## check style and types, and run the tests
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+
+reference: install  ## make the committed reference results anew
+	rm -rf results/reference/depth
+	$(BIN)/resnet-ablate run depth --scale smoke --out results/reference
+	$(BIN)/resnet-report results/reference/depth
 
 lint: install  ## check style and types
 	$(BIN)/ruff check .

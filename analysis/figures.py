@@ -1,9 +1,10 @@
 """The figures of a report: tables in, matplotlib figures out."""
 
 from dataclasses import dataclass
+from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -109,11 +110,10 @@ def learning_curves(curves: pd.DataFrame) -> Drawn:
     )
 
 
-def _panels(rows: int, columns: int, **options: object) -> tuple[Figure, list[list[Axes]]]:
-    with plt.rc_context(plots.STYLE):
-        figure, axes = plt.subplots(
-            rows, columns, figsize=(WIDTH, ROW * rows + 0.6), squeeze=False, layout="constrained", **options
-        )
+def _panels(rows: int, columns: int, **options: Any) -> tuple[Figure, list[list[Axes]]]:
+    with rc_context(plots.STYLE):
+        figure = Figure(figsize=(WIDTH, ROW * rows + 0.6), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, **options)
     return figure, [list(line) for line in axes]
 
 

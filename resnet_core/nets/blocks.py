@@ -1,69 +1,198 @@
-"""The residual block, y = post(S(x) + F(pre(x))), and its plain twin, y = post(F(pre(x))).
+"""The residual block, y = post(S(x) + scale · F(pre(x))), and its plain twin, y = post(scale · F(pre(x))).
 
-The skip S adds to the branch F, or, with `skip="none"`, vanishes and touches nothing else.
+F, the branch, is looked up by `spec.block`, pre and post by `spec.order`; S is `skips.skip`. A network
+without the skip has all of the rest.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
+from resnet_core.errors import UserError
 from resnet_core.nets.interpreter import Interpreter, Value
 
-Block = Callable[..., Value]
-Shortcut = Callable[..., Value]
+Branch = Callable[[Interpreter, Value, int, int], Value]
 
 
-def original(at: Interpreter, x: Value, width: int, strides: int, *, first: bool) -> Value:
-    """y = relu(S(x) + F(x)),  F = BN conv relu BN conv  (He et al. 2015, equation 1 and figure 2)."""
-    f = at.norm(at.conv(x, width, 3, strides, name="conv1"), name="bn1")
-    f = at.norm(at.conv(at.relu(f, name="relu1"), width, 3, name="conv2"), name="bn2")
-    return at.relu(SKIPS[at.spec.skip](at, x, f, strides), name="out")
+@dataclass(frozen=True)
+class Order:
+    """Where normalisation (`norm`) and activation (`act`) stand (He et al. 2016, figure 4).
 
-
-def full_preactivation(at: Interpreter, x: Value, width: int, strides: int, *, first: bool) -> Value:
-    """y = S(x) + F(a),  F = conv relu BN conv,  a = relu(BN(x))  (He et al. 2016, figure 4e).
-
-    The first block splits after its activation: its skip takes a, not x (appendix). A projection
-    takes a in every block.
+    Attributes:
+        pre: Before the branch; the first block of a network has it before the split.
+        tail: At the end of the branch. Between its convolutions there are always both.
+        post: After the addition.
     """
-    a = at.relu(at.norm(x, name="bn1"), name="relu1")
-    f = at.norm(at.conv(a, width, 3, strides, name="conv1"), name="bn2")
-    f = at.conv(at.relu(f, name="relu2"), width, 3, name="conv2")
-    return at.identity(SKIPS[at.spec.skip](at, a if first else x, f, strides, activated=a), name="out")
+
+    pre: tuple[str, ...] = ()
+    tail: tuple[str, ...] = ()
+    post: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> tuple[str, ...]:
+        """What follows the first convolution: both, less what the first block brings."""
+        return ("norm", "act")[: 2 - len(self.pre)]
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """What precedes the pooling: what the next block would begin with."""
+        return self.pre
 
 
-def no_skip(at: Interpreter, x: Value, f: Value, strides: int, activated: Value = None) -> Value:
-    """F: the plain net."""
-    return f
-
-
-def zero_padded(at: Interpreter, x: Value, f: Value, strides: int, activated: Value = None) -> Value:
-    """x + F, with zeros for the channels that x lacks (option A)."""
-    if strides > 1:
-        x = at.subsample(x, strides, name="skip_subsample")
-    if at.shape(x) != at.shape(f):
-        x = at.pad_channels(x, at.shape(f)[2], name="skip_pad")
-    return at.add(x, f, name="add")
-
-
-def projected_where_needed(at: Interpreter, x: Value, f: Value, strides: int, activated: Value = None) -> Value:
-    """x + F, or W x + F where the shape changes (option B)."""
-    if at.shape(x) == at.shape(f):
-        return at.add(x, f, name="add")
-    return projected_everywhere(at, x, f, strides, activated)
-
-
-def projected_everywhere(at: Interpreter, x: Value, f: Value, strides: int, activated: Value = None) -> Value:
-    """BN(W x) + F, W a 1x1 convolution (option C); W a + F without BN where a = relu(BN(x)) is given."""
-    if activated is None:
-        w = at.norm(at.conv(x, at.shape(f)[2], 1, strides, name="skip_conv"), name="skip_bn")
-    else:
-        w = at.conv(activated, at.shape(f)[2], 1, strides, name="skip_conv")
-    return at.add(w, f, name="add")
-
-
-BLOCKS: dict[str, Block] = {"original": original, "full_preactivation": full_preactivation}
-SKIPS: dict[str, Shortcut] = {
-    "none": no_skip,
-    "A": zero_padded,
-    "B": projected_where_needed,
-    "C": projected_everywhere,
+ORDERS = {
+    "original": Order(tail=("norm",), post=("act",)),
+    "bn_after_addition": Order(post=("norm", "act")),
+    "relu_before_addition": Order(tail=("norm", "act")),
+    "relu_only_preactivation": Order(pre=("act",), tail=("norm",)),
+    "full_preactivation": Order(pre=("norm", "act")),
 }
+
+
+@dataclass(frozen=True)
+class Block:
+    """A registered branch.
+
+    Attributes:
+        branch: F, a function of an interpreter, a value, the stage's width and the stride, that returns a
+            map of width · `expansion` channels.
+        kernels: Kernel sizes of its convolutions, in order, where `NetSpec.kernels` does not say.
+        expansion: Channels of its output over the width, where `NetSpec.expansion` does not say.
+    """
+
+    branch: Branch
+    kernels: tuple[int, ...]
+    expansion: int
+
+
+BLOCKS: dict[str, Block] = {}
+
+
+def register_block(name: str, *, kernels: tuple[int, ...] = (3, 3), expansion: int = 1) -> Callable[[Any], Any]:
+    """Register the decorated function, or class with `__call__`, as the branch `NetSpec(block=name)`.
+
+    Args:
+        name: A new name.
+        kernels: See `Block`; their number counts as depth.
+        expansion: See `Block`.
+
+    Raises:
+        UserError: There is another block of this name.
+    """
+
+    def register(branch: Any) -> Any:
+        known = BLOCKS.get(name)
+        if known and getattr(known.branch, "__qualname__", name) != getattr(branch, "__qualname__", name):
+            raise UserError(f"a block's name must be new, but there is a block '{name}' already; choose another")
+        BLOCKS[name] = Block(branch() if isinstance(branch, type) else branch, kernels, expansion)
+        return branch
+
+    return register
+
+
+@register_block("basic", kernels=(3, 3), expansion=1)
+def basic(at: Interpreter, x: Value, width: int, strides: int) -> Value:
+    """F = conv relu BN conv, all of the block's width (He et al. 2015, figure 5 left; wide, Zagoruyko 2016)."""
+    return convolutions(at, x, [width * at.spec.growth] * len(at.spec.convolutions), strides)
+
+
+@register_block("bottleneck", kernels=(1, 3, 1), expansion=4)
+def bottleneck(at: Interpreter, x: Value, width: int, strides: int) -> Value:
+    """F = conv1x1 relu BN conv3x3 relu BN conv1x1, narrow inside (He et al. 2015, figure 5 right; Xie et al. 2017)."""
+    inner = int(width * at.spec.group_width / 64) * at.spec.cardinality
+    channels = [inner] * (len(at.spec.convolutions) - 1) + [width * at.spec.growth]
+    return convolutions(at, x, channels, strides, groups=at.spec.cardinality)
+
+
+def convolutions(at: Interpreter, x: Value, channels: list[int], strides: int, groups: int = 1) -> Value:
+    """Return conv (relu BN conv)…, with a dropout before the last if the spec has one.
+
+    Args:
+        at: The block's interpreter.
+        x: What the first is applied to.
+        channels: Of each convolution.
+        strides: Of the one that `spec.stride_in` says.
+        groups: Of those whose kernels are larger than 1x1.
+    """
+    spec, last = at.spec, len(channels)
+    spatial = next((i for i, kernel in enumerate(spec.convolutions, 1) if kernel > 1), 1)
+    strided = 1 if spec.stride_in == "first" else spatial
+    fixup = spec.branch_scale == "fixup"
+    for i, (kernel, filters) in enumerate(zip(spec.convolutions, channels, strict=True), start=1):
+        if i > 1:
+            x = at.norm_act(x, ("norm", "act"), norm=f"bn{i - 1}", act=f"act{i - 1}")
+        if i == last and spec.dropout:
+            x = at.dropout(x, spec.dropout, name="dropout")
+        if fixup:
+            x = at.shift(x, name=f"shift{i}")
+        gain = (0.0 if i == last else fixup_gain(sum(spec.depths), last)) if fixup else 1.0
+        x = at.conv(
+            x, filters, kernel, strides if i == strided else 1,
+            groups=groups if kernel > 1 else 1, gain=gain, name=f"conv{i}",
+        )  # fmt: skip
+    return x
+
+
+def fixup_gain(blocks: int, layers: int) -> float:
+    """Return the factor of a branch's initial kernels, L^(-1 / (2m - 2)) (Zhang et al. 2019, section 3)."""
+    return float(blocks ** (-1 / (2 * layers - 2)))
+
+
+def residual_block(at: Interpreter, x: Value, width: int, strides: int, *, stage: int, block: int, index: int) -> Value:
+    """y = post(S(x) + scale · F(pre(x))).
+
+    Args:
+        at: An interpreter within the block's scope.
+        x: The block's input.
+        width: Of the stage.
+        strides: 2 where the stage halves.
+        stage: Counted from 1.
+        block: Counted from 1 in its stage.
+        index: Counted from 1 in the network.
+    """
+    from resnet_core.nets.skips import join
+
+    spec, order = at.spec, ORDERS[at.spec.order]
+    a = at.norm_act(x, order.pre, norm="pre_bn", act="pre_act")
+    f = BLOCKS[spec.block].branch(at, a, width, strides)
+    f = scaled(at, f, order, index)
+    if spec.has_skip(stage, block):
+        f = join(at, a if index == 1 else x, a, f, strides)
+    y = at.norm_act(f, order.post[:-1], norm="post_bn", act="")
+    return at.activation(y, name="out") if order.post else at.identity(y, name="out")
+
+
+def scaled(at: Interpreter, f: Value, order: Order, index: int) -> Value:
+    """scale · tail(F): the end of the branch, what multiplies it, and whether it is dropped."""
+    spec, last = at.spec, len(at.spec.convolutions)
+    for word in order.tail:
+        if word == "norm":
+            f = at.norm(f, name=f"bn{last}", gamma_start=0.0 if spec.branch_scale == "zero_gamma" else 1.0)
+        else:
+            f = at.activation(f, name=f"act{last}")
+    if spec.se_reduction:
+        f = squeeze_and_excite(at, f)
+    match spec.branch_scale:
+        case "skipinit" | "rezero":
+            f = at.scale(f, start=0.0, name="scale")
+        case "fixup":
+            f = at.scale(f, start=1.0, shifted=True, name="scale")
+        case "layerscale":
+            f = at.scale(f, start=spec.layer_scale, per_channel=True, name="scale")
+    return dropped(at, f, spec.survival_of(index))
+
+
+def dropped(at: Interpreter, f: Value, survival: float) -> Value:
+    """b · F in training, b = 1 with probability p, else 0; p · F at test (Huang et al. 2016, equations 2 and 5)."""
+    if survival == 1.0:
+        return f
+    f = at.dropout(f, 1.0 - survival, unit=at.spec.drop_unit, name="drop")
+    return at.linear(f, survival, name="drop_scale") if at.spec.drop_unit == "batch" else f
+
+
+def squeeze_and_excite(at: Interpreter, f: Value) -> Value:
+    """F times the sigmoid of two 1x1 convolutions, with biases, of its channels' means (Hu et al. 2018, section 3)."""
+    channels = at.shape(f)[2]
+    s = at.global_average_pool(f, keepdims=True, name="se_pool")
+    s = at.activation(at.conv(s, channels // at.spec.se_reduction, 1, bias=True, name="se_conv1"), name="se_act1")
+    s = at.conv(s, channels, 1, bias=True, name="se_conv2")
+    return at.multiply(f, at.activation(s, function="sigmoid", name="se_gate"), name="se_multiply")

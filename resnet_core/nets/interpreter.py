@@ -7,12 +7,14 @@ makes layers of a `keras.Model`; `CostNet` counts parameters and operations with
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, Literal, Self
 
 from resnet_core.nets.spec import NetSpec
 
 Shape = tuple[int, int, int]
 Value = Any  # a KerasTensor for KerasNet, a Shape for CostNet
+Pooling = Literal["average", "max"]
 
 
 class Interpreter(ABC):
@@ -33,21 +35,51 @@ class Interpreter(ABC):
         inner.prefix = f"{self.prefix}{scope}_"
         return inner
 
+    def norm_act(self, x: Value, words: tuple[str, ...], *, norm: str, act: str) -> Value:
+        """Apply what `words` says, `norm` and `act`, in order, to `x`, under these names."""
+        for word in words:
+            x = self.norm(x, name=norm) if word == "norm" else self.activation(x, name=act)
+        return x
+
     @abstractmethod
     def shape(self, x: Value) -> Shape:
         """Return height, width and channels of `x`."""
 
     @abstractmethod
-    def conv(self, x: Value, filters: int, kernel_size: int, strides: int = 1, *, name: str) -> Value:
-        """Convolve without bias, zeros padded on all sides alike: output pixel i is centred on i * strides."""
+    def conv(
+        self,
+        x: Value,
+        filters: int,
+        kernel_size: int,
+        strides: int = 1,
+        *,
+        name: str,
+        groups: int = 1,
+        bias: bool | None = None,
+        gain: float = 1.0,
+        bias_start: float = 0.0,
+    ) -> Value:
+        """Convolve; output pixel i is centred on i * strides where `spec.padding` is explicit.
+
+        Args:
+            x: What is convolved.
+            filters: Channels of the output.
+            kernel_size: Height and width of the kernel.
+            strides: Step between the centres.
+            name: Name of the layer.
+            groups: Parts of the channels that are convolved apart.
+            bias: Whether there is a bias; none takes `spec.conv_bias`.
+            gain: What the initial kernel of `spec.init` is multiplied by.
+            bias_start: Initial value of the bias.
+        """
 
     @abstractmethod
-    def norm(self, x: Value, *, name: str) -> Value:
-        """Normalise each channel over the batch, then scale and shift it."""
+    def norm(self, x: Value, *, name: str, gamma_start: float = 1.0) -> Value:
+        """Normalise as `spec.norm` says, then scale, first by `gamma_start`, and shift; `x` itself for `none`."""
 
     @abstractmethod
-    def relu(self, x: Value, *, name: str) -> Value:
-        """Return max(x, 0)."""
+    def activation(self, x: Value, *, name: str, function: str | None = None) -> Value:
+        """Return `function` of `x`; none takes `spec.activation`."""
 
     @abstractmethod
     def identity(self, x: Value, *, name: str) -> Value:
@@ -58,17 +90,47 @@ class Interpreter(ABC):
         """Return x + y, two values of one shape."""
 
     @abstractmethod
+    def multiply(self, x: Value, y: Value, *, name: str) -> Value:
+        """Return x * y, two values of one shape, or the second with one row and column."""
+
+    @abstractmethod
+    def linear(self, x: Value, factor: float, offset: float = 0.0, *, name: str) -> Value:
+        """Return factor * x + offset, two constants."""
+
+    @abstractmethod
+    def scale(self, x: Value, *, name: str, start: float, per_channel: bool = False, shifted: bool = False) -> Value:
+        """Multiply by a learned factor, one or one a channel, from `start`; add a learned scalar if `shifted`."""
+
+    @abstractmethod
+    def shift(self, x: Value, *, name: str) -> Value:
+        """Add a learned scalar, from 0."""
+
+    @abstractmethod
+    def dropout(
+        self, x: Value, rate: float, *, name: str, unit: Literal["value", "sample", "batch"] = "value"
+    ) -> Value:
+        """Drop each value, each sample's map or the batch's at a rate in training; divide what is left by 1 - rate."""
+
+    @abstractmethod
     def subsample(self, x: Value, strides: int, *, name: str) -> Value:
         """Return every `strides`-th row and column, from the first on."""
 
     @abstractmethod
-    def pad_channels(self, x: Value, channels: int, *, name: str) -> Value:
-        """Append zeros until there are `channels` channels."""
+    def pool(self, x: Value, kind: Pooling, size: int, strides: int, *, name: str) -> Value:
+        """Pool windows of `size`: `average` from the first pixel on, over what is there; `max` centred as in `conv`."""
 
     @abstractmethod
-    def global_average_pool(self, x: Value, *, name: str) -> Value:
-        """Return the mean of each channel."""
+    def pad_channels(self, x: Value, before: int, after: int, *, name: str) -> Value:
+        """Add channels of zeros."""
 
     @abstractmethod
-    def dense(self, x: Value, units: int, *, name: str) -> Value:
-        """Return a linear map of a vector, with bias."""
+    def global_average_pool(self, x: Value, *, name: str, keepdims: bool = False) -> Value:
+        """Return the mean of each channel, as a vector or as a map of one pixel."""
+
+    @abstractmethod
+    def dense(self, x: Value, units: int, *, name: str, gain: float = 1.0) -> Value:
+        """Return a linear map of a vector, with bias; `gain` as in `conv`."""
+
+    @abstractmethod
+    def layer(self, x: Value, make: Callable[..., Any], *, name: str) -> Value:
+        """Apply the Keras layer `make(name=...)`, for what these words have no word for; its cost is Keras' count."""

@@ -1,14 +1,19 @@
 """`build`: the network of a spec as a plain `keras.Model` of stock layers."""
 
+from collections.abc import Callable
+from math import inf
+from typing import Any, Literal
+
 import keras
 
 from resnet_core.nets.fused import fuse
-from resnet_core.nets.interpreter import Interpreter, Shape, Value
+from resnet_core.nets.interpreter import Interpreter, Pooling, Shape, Value
+from resnet_core.nets.layers import ScalarBias
 from resnet_core.nets.network import network
 from resnet_core.nets.spec import NetSpec
 from resnet_core.seeds import generator
 
-INITIALIZERS = {
+INITIALIZERS: dict[str, dict[str, Any]] = {
     "he_fan_in": {"scale": 2.0, "mode": "fan_in", "distribution": "truncated_normal"},
     "he_fan_out": {"scale": 2.0, "mode": "fan_out", "distribution": "truncated_normal"},
     "glorot": {"scale": 1.0, "mode": "fan_avg", "distribution": "uniform"},
@@ -18,57 +23,97 @@ INITIALIZERS = {
 def build(spec: NetSpec, seed: int = 0) -> keras.Model:
     """Return the network that `spec` describes, its weights drawn from `seed`.
 
-    The model maps a batch of images, (batch, height, width, channels), to logits, (batch, classes).
+    The model maps a batch of images, (batch, height, width, channels), to logits, (batch, classes);
+    images are (batch, channels, height, width) where Keras' `image_data_format` says channels first.
     The weights of a layer are a function of `seed` and of the layer's name: a residual net with
     skip A and its plain twin start from the same weights.
     """
-    images = keras.Input(spec.input_shape, name="images")
-    model = keras.Model(images, network(KerasNet(spec), images), name="network")
-    initialise(model, spec, seed)
+    net = KerasNet(spec)
+    images = keras.Input(net.ordered(spec.input_shape), name="images")
+    model = keras.Model(images, network(net, images), name="network")
+    initialise(model, seed)
     return model
 
 
-def initialise(model: keras.Model, spec: NetSpec, seed: int) -> None:
-    """Set every variable of `model` to its initial value: what `build(spec, seed)` returns."""
+def initialise(model: keras.Model, seed: int) -> None:
+    """Set every variable of `model` to its initial value: what `build(spec, seed)` returns.
+
+    A variable `x` of a layer starts as the layer's `x_initializer` says, as it does in Keras.
+    """
     for layer in model.layers:
         for variable in layer.variables:
-            variable.assign(_initial_value(variable, f"{layer.name}/{variable.name}", spec, seed))
-
-
-def _initial_value(variable: keras.Variable, path: str, spec: NetSpec, seed: int) -> object:
-    if variable.name == "kernel":
-        word = int(generator(seed, "init", path).integers(2**31))
-        initializer = keras.initializers.VarianceScaling(**INITIALIZERS[spec.init], seed=word)
-        return initializer(variable.shape, variable.dtype)
-    ones = variable.name in ("gamma", "moving_variance")
-    return keras.ops.full(variable.shape, 1.0 if ones else 0.0, variable.dtype)
+            stream = generator(seed, "init", f"{layer.name}/{variable.name}")
+            word = int(stream.integers(2**31))
+            if variable.name == "seed_generator_state":
+                variable.assign([word, 0])
+                continue
+            initializer = getattr(layer, f"{variable.name}_initializer")
+            settings = initializer.get_config()
+            if "seed" in settings:
+                initializer = type(initializer).from_config({**settings, "seed": word})
+            variable.assign(initializer(variable.shape, variable.dtype))
 
 
 class KerasNet(Interpreter):
-    """Values are Keras tensors, channels last; layers are stock layers of Keras."""
+    """Values are Keras tensors; layers are stock layers of Keras, but for the biases of Fixup."""
+
+    def __init__(self, spec: NetSpec) -> None:
+        super().__init__(spec)
+        self._last = keras.config.image_data_format() == "channels_last"
+        self._axis = -1 if self._last else 1
+
+    def ordered(self, shape: Shape) -> Shape:
+        """Return height, width and channels in the order of the data format."""
+        return shape if self._last else (shape[2], shape[0], shape[1])
 
     def shape(self, x: Value) -> Shape:
-        rows, columns, channels = x.shape[1:]
-        return rows, columns, channels
+        first, second, third = x.shape[1:]
+        return (first, second, third) if self._last else (second, third, first)
 
-    def conv(self, x: Value, filters: int, kernel_size: int, strides: int = 1, *, name: str) -> Value:
+    def _initializer(self, gain: float) -> keras.initializers.Initializer:
+        """Return the initialiser of a kernel, `gain` times that of the spec."""
+        if gain == 0.0:
+            return keras.initializers.Zeros()
+        settings = INITIALIZERS[self.spec.init]
+        return keras.initializers.VarianceScaling(**{**settings, "scale": settings["scale"] * gain**2})
+
+    def conv(
+        self, x: Value, filters: int, kernel_size: int, strides: int = 1, *, name: str, groups: int = 1,
+        bias: bool | None = None, gain: float = 1.0, bias_start: float = 0.0,
+    ) -> Value:  # fmt: skip
         # At stride 2, Keras' "same" pads an even size on the right and bottom only, which centres
         # the pixels on 1, 3, 5, ... and not, as the papers and option A have it, on 0, 2, 4, ...
         padding = "same"
-        if strides > 1 and kernel_size > 1:
+        if strides > 1 and kernel_size > 1 and self.spec.padding == "explicit":
             x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{self.prefix}{name}_pad")(x)
             padding = "valid"
-        layer = keras.layers.Conv2D(filters, kernel_size, strides, padding, use_bias=False, name=self.prefix + name)
+        layer = keras.layers.Conv2D(
+            filters, kernel_size, strides, padding, groups=groups,
+            use_bias=self.spec.conv_bias if bias is None else bias,
+            kernel_initializer=self._initializer(gain),
+            bias_initializer=keras.initializers.Constant(bias_start),
+            name=self.prefix + name,
+        )  # fmt: skip
         return layer(x)
 
-    def norm(self, x: Value, *, name: str) -> Value:
-        layer = keras.layers.BatchNormalization(
-            momentum=self.spec.bn_momentum, epsilon=self.spec.bn_epsilon, name=self.prefix + name
-        )
-        return fuse(layer)(x)
+    def norm(self, x: Value, *, name: str, gamma_start: float = 1.0) -> Value:
+        gamma, epsilon = keras.initializers.Constant(gamma_start), self.spec.norm_epsilon
+        common = {"epsilon": epsilon, "axis": self._axis, "gamma_initializer": gamma, "name": self.prefix + name}
+        match self.spec.norm:
+            case "batch":
+                layer = fuse(keras.layers.BatchNormalization(momentum=self.spec.bn_momentum, **common))
+            case "group":
+                layer = keras.layers.GroupNormalization(self.spec.norm_groups, **common)
+            case "layer":
+                layer = keras.layers.GroupNormalization(1, **common)
+            case "none" if self.spec.branch_scale == "fixup":
+                return self.shift(x, name=f"{name}_shift")
+            case "none":
+                return x
+        return layer(x)
 
-    def relu(self, x: Value, *, name: str) -> Value:
-        return keras.layers.ReLU(name=self.prefix + name)(x)
+    def activation(self, x: Value, *, name: str, function: str | None = None) -> Value:
+        return keras.layers.Activation(function or self.spec.activation, name=self.prefix + name)(x)
 
     def identity(self, x: Value, *, name: str) -> Value:
         return keras.layers.Identity(name=self.prefix + name)(x)
@@ -76,19 +121,61 @@ class KerasNet(Interpreter):
     def add(self, x: Value, y: Value, *, name: str) -> Value:
         return keras.layers.Add(name=self.prefix + name)([x, y])
 
+    def multiply(self, x: Value, y: Value, *, name: str) -> Value:
+        return keras.layers.Multiply(name=self.prefix + name)([x, y])
+
+    def linear(self, x: Value, factor: float, offset: float = 0.0, *, name: str) -> Value:
+        return keras.layers.Rescaling(factor, offset, name=self.prefix + name)(x)
+
+    def scale(self, x: Value, *, name: str, start: float, per_channel: bool = False, shifted: bool = False) -> Value:
+        # A product with a vector is an EinsumDense that sums over nothing; a scalar is a vector over an axis of one.
+        name, shape, factor = self.prefix + name, tuple(x.shape[1:]), keras.initializers.Constant(start)
+        if per_channel:
+            axis = "abc"[self._axis - 1 if self._axis > 0 else self._axis]
+            product = keras.layers.EinsumDense(f"zabc,{axis}->zabc", shape, kernel_initializer=factor, name=name)
+            return product(x)
+        bias = "d" if shifted else None
+        product = keras.layers.EinsumDense(
+            "zabcd,d->zabcd", (*shape, 1), bias_axes=bias, kernel_initializer=factor, name=f"{name}_factor"
+        )
+        widened = keras.layers.Reshape((*shape, 1), name=f"{name}_widen")(x)
+        return keras.layers.Reshape(shape, name=name)(product(widened))
+
+    def shift(self, x: Value, *, name: str) -> Value:
+        return ScalarBias(name=self.prefix + name)(x)
+
+    def dropout(
+        self, x: Value, rate: float, *, name: str, unit: Literal["value", "sample", "batch"] = "value"
+    ) -> Value:
+        shapes = {"value": None, "sample": (None, 1, 1, 1), "batch": (1, 1, 1, 1)}
+        return keras.layers.Dropout(rate, shapes[unit], seed=0, name=self.prefix + name)(x)
+
     def subsample(self, x: Value, strides: int, *, name: str) -> Value:
         return keras.layers.MaxPooling2D(1, strides, name=self.prefix + name)(x)
 
-    def pad_channels(self, x: Value, channels: int, *, name: str) -> Value:
-        # Read as channels-first, the third and last axis of a channels-last map are its columns'.
-        missing = channels - x.shape[-1]
-        layer = keras.layers.ZeroPadding2D(
-            ((0, 0), (0, missing)), data_format="channels_first", name=self.prefix + name
-        )
-        return layer(x)
+    def pool(self, x: Value, kind: Pooling, size: int, strides: int, *, name: str) -> Value:
+        if kind == "average":
+            return keras.layers.AveragePooling2D(size, strides, "same", name=self.prefix + name)(x)
+        padding = "same"
+        if self.spec.padding == "explicit":  # with what no value is less than, since some may be negative
+            margin = (size // 2, size // 2)
+            margins = ((0, 0), *self.ordered((margin, margin, (0, 0))))  # type: ignore[arg-type]
+            x = keras.ops.pad(x, margins, constant_values=-inf)
+            padding = "valid"
+        return keras.layers.MaxPooling2D(size, strides, padding, name=self.prefix + name)(x)
 
-    def global_average_pool(self, x: Value, *, name: str) -> Value:
-        return keras.layers.GlobalAveragePooling2D(name=self.prefix + name)(x)
+    def pad_channels(self, x: Value, before: int, after: int, *, name: str) -> Value:
+        # Read as of the other data format, the channels of a map are its columns, or its rows.
+        other, margins = ("channels_first", (0, 1)) if self._last else ("channels_last", (1, 0))
+        padding = tuple((before, after) if margin else (0, 0) for margin in margins)
+        return keras.layers.ZeroPadding2D(padding, data_format=other, name=self.prefix + name)(x)
 
-    def dense(self, x: Value, units: int, *, name: str) -> Value:
-        return keras.layers.Dense(units, dtype="float32", name=self.prefix + name)(x)
+    def global_average_pool(self, x: Value, *, name: str, keepdims: bool = False) -> Value:
+        return keras.layers.GlobalAveragePooling2D(keepdims=keepdims, name=self.prefix + name)(x)
+
+    def dense(self, x: Value, units: int, *, name: str, gain: float = 1.0) -> Value:
+        initializer = self._initializer(gain)
+        return keras.layers.Dense(units, kernel_initializer=initializer, dtype="float32", name=self.prefix + name)(x)
+
+    def layer(self, x: Value, make: Callable[..., Any], *, name: str) -> Value:
+        return make(name=self.prefix + name)(x)

@@ -1,85 +1,207 @@
 """A network is data: `NetSpec`."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from resnet_core.errors import UserError
+from resnet_core.errors import UserError, nearest
 from resnet_core.spec_model import Spec
 
-Skip = Literal["none", "A", "B", "C"]
-Order = Literal["original", "full_preactivation"]
+Skip = Literal["none", "A", "B", "C", "D"]
+SkipTransform = Literal["identity", "scale", "exclusive_gate", "shortcut_gate", "conv", "dropout"]
+Order = Literal[
+    "original", "bn_after_addition", "relu_before_addition", "relu_only_preactivation", "full_preactivation"
+]
+BranchScale = Literal["one", "zero_gamma", "skipinit", "rezero", "fixup", "layerscale"]
+Norm = Literal["batch", "group", "layer", "none"]
+Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"]
 Init = Literal["he_fan_in", "he_fan_out", "glorot"]
+Stem = Literal["cifar", "imagenet", "deep"]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class NetSpec(Spec):
-    """A residual network or its plain twin.
+    """A residual network or its plain twin, y = post(S(x) + scale · F(pre(x))), block by block.
 
     Attributes:
         input_shape: Height, width and channels of an image.
         classes: Number of classes, so of logits.
         depths: Blocks in each stage. Every stage but the first halves height and width.
-        widths: Channels of each stage; the stem has those of the first.
-        skip: What a block adds to its branch. `none`: nothing, the plain net. `A`: its input, with
-            zeros for the new channels where the shape changes; no parameters. `B`: its input, by a
-            1x1 convolution where the shape changes. `C`: a 1x1 convolution on every block
-            (He et al. 2015, section 4.1, "Identity vs. Projection Shortcuts").
-        order: Where normalisation and activation stand. `original`: after each convolution, the
-            last ReLU after the addition (He et al. 2015). `full_preactivation`: both before each
-            convolution, nothing after the addition (He et al. 2016, figure 4e).
+        widths: Channels of each stage before expansion: those of a basic block, and of the 3x3
+            convolution of a bottleneck.
+        stem: `cifar`: one 3x3 convolution. `imagenet`: 7x7 with stride 2, then a 3x3 max-pool with
+            stride 2 (He et al. 2015). `deep`: three 3x3, the first with stride 2 and the first two of
+            half the width, then the max-pool (ResNet-C, He et al. 2019).
+        stem_width: Channels of the stem; none takes those of the first stage.
+        block: The branch F: `basic`, `bottleneck`, or the name of a registered function.
+        kernels: Kernel sizes of the branch's convolutions; none takes the block's own, (3, 3) or
+            (1, 3, 1). `basic` with (3, 1, 3) is B(3,1,3) of Zagoruyko and Komodakis 2016.
+        expansion: Channels of a block's output over `widths`; none takes the block's own, 1 or 4.
+        cardinality: Groups of a bottleneck's 3x3 convolution (ResNeXt, Xie et al. 2017).
+        group_width: A bottleneck's 3x3 convolution has width · group_width / 64 channels in each group.
+        stride_in: Which convolution of a bottleneck halves: the `first` (v1), or the first `spatial`
+            one (v1.5).
+        se_reduction: A squeeze-and-excitation at the end of the branch, with so many times fewer
+            channels in between (Hu et al. 2018); 0 for none.
+        dropout: Rate of the dropout before a branch's last convolution (Zagoruyko and Komodakis 2016).
+        order: Where normalisation and activation stand (He et al. 2016, figure 4, a to e).
+        skip: What S(x) is. `none`: nothing, the plain net. `A`: x, with zeros for the new channels where
+            the shape changes; no parameters. `B`: x, by a 1x1 convolution where the shape changes. `C`:
+            a 1x1 convolution on every block (He et al. 2015, section 4.1). `D`: as B, after an average
+            pooling that does the halving (ResNet-D, He et al. 2019).
+        skip_mask: Which blocks have their skip: for each stage a word of 1 and 0, a digit a block.
+            Empty for all. See `keep_skips`.
+        zero_padding: Where option A puts its zeros: `append`, or `both` sides of the channels.
+        zero_pooling: How option A halves: `subsample` every second pixel, or `average` 2x2.
+        skip_transform: What rides on the skip (He et al. 2016, section 3.1): `identity`, nothing; `scale`:
+            S times `skip_factor` and F times `branch_factor`; `exclusive_gate`: (1 - g) S and g F;
+            `shortcut_gate`: (1 - g) S; `conv`: a 1x1 convolution; `dropout`. The gate g is the sigmoid
+            of a 1x1 convolution of S(x) whose kernel starts at 0 and whose bias starts at `gate_bias`.
+        skip_factor, branch_factor, gate_bias, skip_dropout: As said; the last is a rate.
+        branch_scale: What F is multiplied by. `one`; `zero_gamma`: the last normalisation's gamma, from
+            0 (Goyal et al. 2017); `skipinit` (De and Smith 2020) and `rezero` (Bachlechner et al. 2021):
+            a learned scalar, from 0; `fixup`: a learned scalar, from 1, with scalar biases before each
+            convolution and activation, and its own initial weights (Zhang et al. 2019);
+            `layerscale`: a learned factor a channel, from `layer_scale` (Touvron et al. 2021).
+        layer_scale: As said.
+        survival: Probability that the last block's branch is kept in a training step (stochastic depth,
+            Huang et al. 2016).
+        survival_decay: `linear`: block l of L has 1 - l/L (1 - survival). `constant`: all have `survival`.
+        drop_unit: `batch`: a branch is kept or dropped for the whole batch, and multiplied by its
+            probability at test (Huang et al. 2016). `sample`: for each image, and divided by the
+            probability in training.
+        norm: `batch`, `group` (of `norm_groups`), `layer` (over all but the batch), `none`.
+        norm_groups: As said.
+        norm_epsilon: Added to the variance.
         bn_momentum: Share of the old moving average that a step of batch normalisation keeps.
             Keras' own default of 0.99 is too slow for runs of a few hundred steps.
-        bn_epsilon: Added to the variance in batch normalisation.
-        init: Initial weights: normal with variance 2 / fan in or 2 / fan out (He), or uniform with
-            variance 2 / (fan in + fan out) (Glorot).
+        conv_bias: Whether the convolutions of stem and blocks have biases.
+        activation: Called ReLU in the names of orders.
+        init: Initial kernels: truncated normal with variance 2 / fan in or 2 / fan out (He), or uniform
+            with variance 2 / (fan in + fan out) (Glorot).
+        padding: `explicit`: zeros on all sides alike, as in the papers. `same`: Keras' own, which at
+            stride 2 pads an even size on the right and bottom only.
     """
 
     input_shape: tuple[PositiveInt, PositiveInt, PositiveInt] = (32, 32, 3)
     classes: Annotated[int, Field(ge=2)] = 10
     depths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (3, 3, 3)
     widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (16, 32, 64)
-    skip: Skip = "A"
+    stem: Stem = "cifar"
+    stem_width: PositiveInt | None = None
+    block: str = "basic"
+    kernels: tuple[PositiveInt, ...] = ()
+    expansion: PositiveInt | None = None
+    cardinality: PositiveInt = 1
+    group_width: PositiveInt = 64
+    stride_in: Literal["first", "spatial"] = "spatial"
+    se_reduction: NonNegativeInt = 0
+    dropout: Fraction = 0.0
     order: Order = "original"
-    bn_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    bn_epsilon: PositiveFloat = 1e-5
+    skip: Skip = "A"
+    skip_mask: tuple[str, ...] = ()
+    zero_padding: Literal["append", "both"] = "append"
+    zero_pooling: Literal["subsample", "average"] = "subsample"
+    skip_transform: SkipTransform = "identity"
+    skip_factor: float = 0.5
+    branch_factor: float = 0.5
+    gate_bias: float = -6.0
+    skip_dropout: Fraction = 0.5
+    branch_scale: BranchScale = "one"
+    layer_scale: float = 1e-4
+    survival: Annotated[float, Field(gt=0, le=1)] = 1.0
+    survival_decay: Literal["linear", "constant"] = "linear"
+    drop_unit: Literal["batch", "sample"] = "batch"
+    norm: Norm = "batch"
+    norm_groups: PositiveInt = 32
+    norm_epsilon: PositiveFloat = 1e-5
+    bn_momentum: Fraction = 0.9
+    conv_bias: bool = False
+    activation: Activation = "relu"
     init: Init = "he_fan_in"
+    padding: Literal["explicit", "same"] = "explicit"
 
     @model_validator(mode="after")
-    def _one_width_a_stage(self) -> Self:
-        if len(self.depths) != len(self.widths):
-            raise UserError(
-                "`depths` and `widths` must have one entry a stage each, "
-                f"but got depths={self.depths} and widths={self.widths}"
-            )
-        narrowing = [pair for pair in zip(self.widths, self.widths[1:]) if pair[1] < pair[0]]
-        if self.skip == "A" and narrowing:
-            raise UserError(
-                "`widths` must not fall with skip='A', which can only add channels, "
-                f"but got widths={self.widths}; take skip='B'"
-            )
+    def _legal(self) -> Self:
+        from resnet_core.nets.rules import check
+
+        check(self)
         return self
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy in which `changes` are made; a field that they leave without a reader goes back to its default.
+
+        So `replace(skip="none")` is the plain twin of any network, whatever rode on its skip.
+        """
+        from resnet_core.nets.rules import READ
+
+        fields = {**self.model_dump(), **changes}
+        changed = type(self).model_construct(**fields)
+        unread = [name for name, (is_read, _) in READ.items() if name not in changes and not is_read(changed)]
+        return type(self)(**{name: value for name, value in fields.items() if name not in unread})
+
+    @property
+    def convolutions(self) -> tuple[int, ...]:
+        """Kernel sizes of a branch's convolutions."""
+        return self.kernels or _block(self.block).kernels
+
+    @property
+    def growth(self) -> int:
+        """Channels of a block's output over `widths`."""
+        return self.expansion or _block(self.block).expansion
 
     @property
     def depth(self) -> int:
-        """Layers with weights on the main path: the stem, two a block, and the classifier."""
-        return 2 + 2 * sum(self.depths)
+        """Layers with weights on the main path, a stem counted as one: stem, convolutions, classifier."""
+        return 2 + len(self.convolutions) * sum(self.depths)
+
+    def has_skip(self, stage: int, block: int) -> bool:
+        """Return whether a block has its skip; stages and blocks are counted from 1."""
+        return self.skip != "none" and (not self.skip_mask or self.skip_mask[stage - 1][block - 1] == "1")
+
+    def keep_skips(self, keep: Callable[[int, int], bool]) -> Self:
+        """Return the network in which a block has its skip if `keep(stage, block)`, both counted from 1."""
+        return self.replace(
+            skip_mask=tuple(
+                "".join("01"[keep(stage, block)] for block in range(1, depth + 1))
+                for stage, depth in enumerate(self.depths, start=1)
+            )
+        )
+
+    def survival_of(self, index: int) -> float:
+        """Return the probability that the branch of block `index`, counted from 1, is kept."""
+        if self.survival_decay == "constant":
+            return self.survival
+        return 1.0 - index / sum(self.depths) * (1.0 - self.survival)
 
 
 def cifar(depth: int, width: int = 16, **fields: Any) -> NetSpec:
-    """Return the CIFAR network of He et al. 2015, section 4.2, with `depth` = 6n + 2 layers.
+    """Return the CIFAR network of He et al. 2015, section 4.2, with `depth` layers.
 
     Args:
-        depth: 8, 14, 20, ..., 56, 110, 1202: three stages of n blocks of two convolutions, the stem
-            and the classifier.
+        depth: 6n + 2 with basic blocks: 8, 20, 32, 44, 56, 110, 1202. Three stages of n blocks, the stem
+            and the classifier. In general, 3n times a branch's convolutions, and 2.
         width: Channels of the first stage; the second has twice as many, the third four times.
         fields: Further fields of `NetSpec`.
 
     Raises:
-        UserError: No n gives this depth.
+        UserError: No n gives this depth, or a field is illegal.
     """
-    n, rest = divmod(depth - 2, 6)
+    fields = {"depths": (1, 1, 1), "widths": (width, 2 * width, 4 * width), **fields}
+    per_n = 3 * len(NetSpec(**fields).convolutions)
+    n, rest = divmod(depth - 2, per_n)
     if rest or n < 1:
-        below, above = max(8, 6 * n + 2), max(8, 6 * n + 8)
-        near = f"{below}" if below == above else f"{below} or {above}"
-        raise UserError(f"`depth` must be 6n + 2 with n >= 1, but got {depth}; take {near}")
-    return NetSpec(depths=(n, n, n), widths=(width, 2 * width, 4 * width), **fields)
+        near = dict.fromkeys((max(per_n, per_n * n) + 2, max(per_n, per_n * (n + 1)) + 2))
+        raise UserError(
+            f"`depth` must be {per_n}n + 2 with n >= 1, but got {depth}; take {' or '.join(map(str, near))}"
+        )
+    return NetSpec(**{**fields, "depths": (n, n, n)})
+
+
+def _block(name: str) -> Any:
+    from resnet_core.nets.blocks import BLOCKS
+
+    if name not in BLOCKS:
+        raise UserError(f"`block` must be a registered block, but got '{name}'{nearest(name, BLOCKS)}")
+    return BLOCKS[name]

@@ -67,7 +67,7 @@ class Engine:
 
     def reset(self, seed: int) -> None:
         """Draw the initial weights from `seed` and forget the velocity."""
-        initialise(self._model, self._net, seed)
+        initialise(self._model, seed)
         for velocity in self._velocity:
             velocity.assign(tf.zeros_like(velocity))
 

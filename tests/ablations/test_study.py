@@ -50,7 +50,7 @@ def test_fixed_fields_are_set_in_every_arm():
 @pytest.mark.parametrize(
     ("factor", "text", "message"),
     [
-        ("skip", "a", "`skip` must be 'none', 'A', 'B' or 'C', but got 'a'; did you mean 'A'"),
+        ("skip", "a", "`skip` must be 'none', 'A', 'B', 'C' or 'D', but got 'a'; did you mean 'A'"),
         ("depth", "deep", "`depth` must be a valid integer.*but got 'deep'"),
     ],
 )

@@ -54,5 +54,5 @@ def test_closed_form(n, order):
 @pytest.mark.parametrize("depth", [20, 32, 44, 56, 110, 1202])
 @pytest.mark.parametrize("order", ["original", "full_preactivation"])
 def test_the_plain_twin_of_option_a_costs_the_same(depth, order):
-    plain, residual = (cost(cifar(depth, skip=skip, order=order)) for skip in ("none", "A"))
-    assert plain == residual
+    plain, residual = (cifar(depth, skip=skip, order=order) for skip in ("none", "A"))
+    assert _counts(plain) == _counts(residual)

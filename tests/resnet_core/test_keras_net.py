@@ -5,7 +5,9 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from resnet_core.nets.cost import cost
 from resnet_core.nets.keras_net import build, initialise
@@ -27,16 +29,39 @@ def counts(model):
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights), statistics
 
 
-@settings(max_examples=15, deadline=None)
-@given(specs)
-def test_the_built_network_costs_what_its_spec_says(spec):
+@settings(max_examples=25, deadline=None)
+@given(specs())
+def test_the_built_network_is_what_its_spec_says(spec):
+    """Parameters, shapes, operations as Keras and TensorFlow count them; loss and gradients are finite."""
     model, expected = build(spec), cost(spec)
     assert counts(model) == (expected.trainable, expected.bn_running_stats)
     assert model.output_shape == (None, spec.classes)
     built = {layer.name: tuple(layer.output.shape[1:]) for layer in model.layers}
-    assert {layer.name: built[layer.name] for layer in expected.layers} == {
-        layer.name: layer.output_shape for layer in expected.layers
-    }
+    assert all(built[layer.name] == layer.output_shape for layer in expected.layers)
+    assert counted_macs(model) == expected.macs
+    images = tf.constant(np.random.default_rng(0).normal(size=(4, *spec.input_shape)).astype("float32"))
+    with tf.GradientTape() as tape:
+        logits = model(images, training=True)
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(tf.constant([0, 1, 1, 0]), logits))
+    gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
+    assert np.isfinite(loss)
+    assert all(np.isfinite(gradient).all() for gradient in gradients if gradient is not None)
+
+
+def counted_macs(model):
+    """Count the multiplications of a traced forward pass of one image, operation by operation, as a profiler does."""
+    traced = tf.function(lambda x: model(x, training=False)).get_concrete_function(
+        tf.TensorSpec((1, *model.input_shape[1:]))
+    )
+    frozen = convert_variables_to_constants_v2(traced)
+    total = 0
+    for operation in frozen.graph.get_operations():
+        if operation.type == "Conv2D":
+            rows, columns, channels, _ = operation.inputs[1].shape
+            total += int(rows * columns * channels) * int(np.prod(operation.outputs[0].shape))
+        elif operation.type == "MatMul":
+            total += int(np.prod(operation.inputs[1].shape))
+    return total
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -60,10 +85,10 @@ def test_another_seed_gives_other_weights_and_reinitialising_gives_them_back():
     spec = cifar(8, **SMALL)
     model = build(spec, seed=1)
     first = [weight.numpy() for weight in model.weights]
-    initialise(model, spec, 2)
+    initialise(model, 2)
     kernels = [i for i, weight in enumerate(model.weights) if weight.name == "kernel"]
     assert all((first[i] != model.weights[i].numpy()).any() for i in kernels)
-    initialise(model, spec, 1)
+    initialise(model, 1)
     for before, weight in zip(first, model.weights, strict=True):
         np.testing.assert_array_equal(before, weight.numpy())
 

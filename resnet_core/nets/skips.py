@@ -1,0 +1,77 @@
+"""The skip: S(x), by option, what rides on it, and how it joins the branch."""
+
+from collections.abc import Callable
+
+from resnet_core.nets.blocks import ORDERS
+from resnet_core.nets.interpreter import Interpreter, Shape, Value
+
+Option = Callable[[Interpreter, Value, Value, Shape, int], Value]
+
+
+def join(at: Interpreter, x: Value, a: Value, f: Value, strides: int) -> Value:
+    """S(x) + F, with what rides on the skip (He et al. 2016, section 3.1).
+
+    Args:
+        at: The block's interpreter.
+        x: The block's input.
+        a: The same after `pre`, which is what a projection takes.
+        f: The branch.
+        strides: Of the block.
+    """
+    spec = at.spec
+    s = OPTIONS[spec.skip](at, x, a, at.shape(f), strides)
+    match spec.skip_transform:
+        case "scale":
+            s = at.linear(s, spec.skip_factor, name="skip_scale")
+            f = at.linear(f, spec.branch_factor, name="branch_scale")
+        case "exclusive_gate" | "shortcut_gate":
+            g = at.conv(s, at.shape(s)[2], 1, bias=True, gain=0.0, bias_start=spec.gate_bias, name="skip_gate_conv")
+            g = at.activation(g, function="sigmoid", name="skip_gate")
+            if spec.skip_transform == "exclusive_gate":
+                f = at.multiply(f, g, name="branch_gated")
+            s = at.multiply(s, at.linear(g, -1.0, 1.0, name="skip_gate_rest"), name="skip_gated")
+        case "conv":
+            s = at.conv(s, at.shape(s)[2], 1, name="skip_transform_conv")
+        case "dropout":
+            s = at.dropout(s, spec.skip_dropout, name="skip_dropout")
+    return at.add(s, f, name="add")
+
+
+def zero_padded(at: Interpreter, x: Value, a: Value, shape: Shape, strides: int) -> Value:
+    """S(x) = x, with zeros for the channels that x lacks (option A)."""
+    if strides > 1 and at.spec.zero_pooling == "average":
+        x = at.pool(x, "average", strides, strides, name="skip_pool")
+    elif strides > 1:
+        x = at.subsample(x, strides, name="skip_subsample")
+    lacking = shape[2] - at.shape(x)[2]
+    if lacking:
+        before = lacking // 2 if at.spec.zero_padding == "both" else 0
+        x = at.pad_channels(x, before, lacking - before, name="skip_pad")
+    return x
+
+
+def projected_where_needed(at: Interpreter, x: Value, a: Value, shape: Shape, strides: int) -> Value:
+    """S(x) = x, or W x where the shape changes (option B)."""
+    return x if at.shape(x) == shape else projected_everywhere(at, x, a, shape, strides)
+
+
+def projected_everywhere(at: Interpreter, x: Value, a: Value, shape: Shape, strides: int) -> Value:
+    """S(x) = BN(W x), W a 1x1 convolution (option C); W a without BN where the order is a pre-activation."""
+    w = at.conv(a, shape[2], 1, strides, name="skip_conv")
+    return w if ORDERS[at.spec.order].pre else at.norm(w, name="skip_bn")
+
+
+def pooled_and_projected(at: Interpreter, x: Value, a: Value, shape: Shape, strides: int) -> Value:
+    """S(x) = x, or BN(W P x) where the shape changes, P an average pooling (ResNet-D, He et al. 2019, figure 2c)."""
+    if at.shape(x) == shape:
+        return x
+    pooled = at.pool(a, "average", strides, strides, name="skip_pool") if strides > 1 else a
+    return projected_everywhere(at, x, pooled, shape, 1)
+
+
+OPTIONS: dict[str, Option] = {
+    "A": zero_padded,
+    "B": projected_where_needed,
+    "C": projected_everywhere,
+    "D": pooled_and_projected,
+}

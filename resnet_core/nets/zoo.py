@@ -1,0 +1,109 @@
+"""Published networks by name.
+
+`resnet56-cifar-A` is a member of a family: any legal depth, width or cardinality has a name, not
+only those that `list_networks` lists. The plain twin of a network is `network(name).replace(skip="none")`.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from resnet_core.errors import UserError, nearest
+from resnet_core.nets.spec import NetSpec, cifar
+
+IMAGENET_DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+
+LISTED = (
+    "resnet20-cifar-A", "plain20-cifar", "resnet20-cifar-B", "resnet20-cifar-C", "resnet32-cifar-A",
+    "resnet44-cifar-A", "resnet56-cifar-A", "resnet56-cifar-B", "resnet110-cifar-A", "resnet1202-cifar-A",
+    "preact20-cifar-B", "preact110-cifar-A", "preact164-cifar-B", "preact1001-cifar-B",
+    "wrn16-4", "wrn40-4", "wrn28-10", "resnext29-8x64d", "resnext29-16x64d",
+    "resnet18", "plain18", "resnet34", "plain34", "resnet50-v1", "resnet101-v1", "resnet152-v1",
+    "resnet50", "resnet101", "resnet152", "resnetv2-50", "resnext50-32x4d", "resnext101-32x8d",
+    "wide-resnet50-2", "se-resnet50", "resnet50-d",
+)  # fmt: skip
+
+
+def list_networks() -> list[str]:
+    """Return the names of the published networks."""
+    return list(LISTED)
+
+
+def network(name: str) -> NetSpec:
+    """Return the published network of this name.
+
+    Raises:
+        UserError: There is none, or not of this depth.
+    """
+    for pattern, make in FAMILIES.items():
+        match = re.fullmatch(pattern, name)
+        if match:
+            return make(*(int(group) if group and group.isdecimal() else group for group in match.groups()))
+    raise UserError(f"`name` must be that of a published network, but got '{name}'{nearest(name, LISTED)}")
+
+
+def imagenet(depth: int, **fields: Any) -> NetSpec:
+    """Return the ImageNet network of He et al. 2015, table 1: basic blocks to 34 layers, then bottlenecks.
+
+    Raises:
+        UserError: The table has no such depth, or a field is illegal.
+    """
+    if depth not in IMAGENET_DEPTHS:
+        raise UserError(f"an ImageNet ResNet must have {', '.join(map(str, IMAGENET_DEPTHS))} layers, but got {depth}")
+    common: dict[str, Any] = {
+        "input_shape": (224, 224, 3), "classes": 1000, "stem": "imagenet", "widths": (64, 128, 256, 512),
+        "depths": IMAGENET_DEPTHS[depth], "block": "bottleneck" if depth >= 50 else "basic", "skip": "B",
+        "init": "he_fan_out",
+    }  # fmt: skip
+    return NetSpec(**{**common, **fields})
+
+
+def _preactivation(depth: int, option: str) -> NetSpec:
+    """Return the CIFAR network of He et al. 2016: basic to 110 layers, bottlenecks from 164 on."""
+    deep: dict[str, Any] = {"block": "bottleneck", "stride_in": "first"} if depth >= 164 else {}
+    return cifar(depth, skip=option, order="full_preactivation", **deep)
+
+
+def wide(depth: int, k: int, **fields: Any) -> NetSpec:
+    """Return WRN-depth-k of Zagoruyko and Komodakis 2016, depth = 6N + 4.
+
+    Raises:
+        UserError: No N gives this depth, or a field is illegal.
+    """
+    n, rest = divmod(depth - 4, 6)
+    if rest or n < 1:
+        raise UserError(f"`depth` of a wide network must be 6N + 4 with N >= 1, but got {depth}")
+    common: dict[str, Any] = {
+        "depths": (n, n, n), "widths": (16 * k, 32 * k, 64 * k), "stem_width": 16, "skip": "B",
+        "order": "full_preactivation",
+    }  # fmt: skip
+    return NetSpec(**{**common, **fields})
+
+
+def _resnext_cifar(depth: int, cardinality: int, group_width: int) -> NetSpec:
+    """Return the CIFAR network of Xie et al. 2017, section 5.3, depth = 9n + 2."""
+    n, rest = divmod(depth - 2, 9)
+    if rest or n < 1:
+        raise UserError(f"`depth` of a ResNeXt for CIFAR must be 9n + 2 with n >= 1, but got {depth}")
+    return NetSpec(
+        depths=(n, n, n), widths=(64, 128, 256), block="bottleneck", skip="B",
+        cardinality=cardinality, group_width=group_width,
+    )  # fmt: skip
+
+
+FAMILIES: dict[str, Callable[..., NetSpec]] = {
+    r"resnet(\d+)-cifar-([ABC])": lambda depth, option: cifar(depth, skip=option),
+    r"plain(\d+)-cifar": lambda depth: cifar(depth, skip="none"),
+    r"preact(\d+)-cifar-([ABC])": _preactivation,
+    r"wrn(\d+)-(\d+)": wide,
+    r"resnext(29|38|47|56|65|83|101)-(\d+)x(64)d": _resnext_cifar,
+    r"resnet(18|34|50|101|152)": imagenet,
+    r"plain(18|34)": lambda depth: imagenet(depth, skip="none"),
+    r"resnet(50|101|152)-v1": lambda depth: imagenet(depth, stride_in="first"),
+    r"resnetv2-(50|101|152)": lambda depth: imagenet(depth, order="full_preactivation"),
+    r"resnext(50|101|152)-(\d+)x(\d+)d": lambda depth, c, d: imagenet(depth, cardinality=c, group_width=d),
+    r"wide-resnet(50|101)-(\d+)": lambda depth, k: imagenet(depth, group_width=64 * k),
+    r"se-resnet(18|34|50|101|152)": lambda depth: imagenet(depth, se_reduction=16),
+    r"resnet(18|34|50|101|152)-d": lambda depth: imagenet(depth, stem="deep", skip="D"),
+}
+"""Families by the pattern of their names; the first that matches counts."""

@@ -17,7 +17,7 @@ from resnet_core.runs.spec import TrainSpec
 from resnet_core.spec_model import Spec
 
 DEFAULT_OUT = Path("results/local")
-FROM_DATA = ("input_shape", "classes", "data_sha256")  # fields that the data set decides
+FROM_DATA = {"input_shape", "classes", "data_sha256"}  # fields that the data set decides
 
 
 def parser(known: dict[str, Study]) -> Parser:
@@ -38,24 +38,25 @@ def parser(known: dict[str, Study]) -> Parser:
 
 def _add_run_options(one: Parser, study: Study) -> None:
     one.set_defaults(command=run_study)
-    one.add_argument("--scale", default="smoke", help=f"size of the study: {', '.join(study.scales)} (default: smoke)")
+    costs = "; ".join(f"{scale}, {of.cost}" for scale, of in study.scales.items())
+    one.add_argument("--scale", default="smoke", help=f"size of the study (default: smoke): {costs}")
     one.add_argument(
         "--data", help="data set: digits, cifar10, cifar100, mnist, fashion_mnist, an .npz file or a folder of images"
     )
     one.add_argument("--image-size", help="rows and columns to which images are resized")
     one.add_argument("--train-size", help="number of training images, a stratified choice")
     one.add_argument("--seeds", help="number of seeds of every arm")
-    one.add_argument("--out", type=Path, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
+    one.add_argument("--out", type=_folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
     one.add_argument("--dry-run", action="store_true", help="print every run with its cost, and run nothing")
     one.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE",
-        help="set a field of the network (widths=8,16,32), of the training (steps=500) or of the probe "
+        help="set a field of the network (norm=none), of the training (steps=500) or of the probe "
         "(probe.batch_size=64)",
     )  # fmt: skip
     factors = one.add_argument_group("factors")
     for factor in study.factors:
         levels = "; ".join(f"{scale}: {' '.join(map(str, of.factors[factor]))}" for scale, of in study.scales.items())
-        factors.add_argument(f"--{factor}", nargs="+", metavar="LEVEL", help=f"its levels ({levels})")
+        factors.add_argument(f"--{factor}", nargs="+", action="extend", metavar="LEVEL", help=f"its levels ({levels})")
 
 
 def list_studies(options: argparse.Namespace) -> None:
@@ -86,12 +87,19 @@ def run_study(options: argparse.Namespace) -> None:
         levels=levels,
         fixed=fields["net"],
         train=_changed_train(scale.train, fields["train"]),
+        given=fields["train"],
         probe=study.probe.replace(**fields["probe"]),
-        seeds=_count("--seeds", options.seeds) if options.seeds else scale.seeds,
+        seeds=scale.seeds if options.seeds is None else _count("--seeds", options.seeds),
         root=options.out / study.name,
         command=options.command_line,
     )
     runner.dry_run(request) if options.dry_run else runner.run(request)
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("it must name a folder, but got ''")
+    return Path(text)
 
 
 def _levels(study: Study, factor: str, options: argparse.Namespace) -> list[Any]:
@@ -110,19 +118,19 @@ def _fields(options: argparse.Namespace, study: Study) -> dict[str, dict[str, An
         path, equals, text = setting.partition("=")
         if not equals:
             raise UserError(f"--set takes FIELD=VALUE, but got '{setting}'")
-        kind, _, name = path.rpartition(".")
-        if path in study.factors:
-            raise UserError(f"--set takes what is no factor of the study, but got '{path}'; take --{path} {text}")
-        if not kind:
+        kind, dot, name = path.rpartition(".")
+        if name in study.factors:
+            raise UserError(f"--set takes what is no factor of the study, but got '{path}'; take --{name} {text}")
+        if not dot:
             kind = "net" if name in NetSpec.model_fields else "train"
         if kind not in kinds or name not in kinds[kind].model_fields or name in FROM_DATA:
-            words = [
-                word
-                for prefix, spec in kinds.items()
-                for field in spec.model_fields
-                for word in (field, f"{prefix}.{field}")
-            ]
+            settable = {
+                f"{prefix}.{field}" for prefix, spec in kinds.items() for field in {*spec.model_fields} - FROM_DATA
+            }
+            words = settable | {word.partition(".")[2] for word in settable}
             raise UserError(f"--set knows no field '{path}'{nearest(path, words)}")
+        if name in fields[kind]:
+            raise UserError(f"a field must be set once, but `{name}` is set again by --set {setting}")
         fields[kind][name] = kinds[kind].parse_field(name, text)
     return fields
 
@@ -135,8 +143,8 @@ def _changed_train(train: TrainSpec, changes: dict[str, Any]) -> TrainSpec:
 
 
 def _count(option: str, text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise UserError(f"{option} must be a whole number from 1 on, but got '{text}'")
+    if not (text.isdecimal() and text.isascii()) or len(text) > 4 or int(text) < 1:
+        raise UserError(f"{option} must be a whole number from 1 to 9999, but got '{text[:40]}'")
     return int(text)
 
 

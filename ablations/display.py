@@ -8,7 +8,7 @@ from typing import Protocol, Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from resnet_core.command_line import console
+from resnet_core.command_line import console, say
 from resnet_core.runs.records import Record
 from resnet_core.runs.spec import Run
 from resnet_core.runs.train import Progress as Step
@@ -27,11 +27,6 @@ def magnitude(number: float) -> str:
         if number >= size:
             return f"{number / size:.3g} {unit}"
     return f"{number:,.0f}"
-
-
-def label(run: Run) -> str:
-    """Return what tells a run from the others of its study."""
-    return " ".join(f"{name}={value}" for name, value in {**run.factors, "seed": run.seed}.items())
 
 
 def runs_table(
@@ -111,6 +106,8 @@ def ending(record: Record) -> str:
     """Return how a run ended, in a few words."""
     accuracy = record.results.get("test_accuracy")
     figure = f"test accuracy {accuracy:.3f}" if accuracy is not None else f"at step {record.outcome.step}"
+    if record.outcome.status == "crashed":
+        figure += f", {record.outcome.message.strip().splitlines()[-1]}"
     return f"{record.outcome.status}, {figure}, {duration(record.seconds)}"
 
 
@@ -133,7 +130,7 @@ class Lines:
     def end(self, record: Record) -> None:
         self._ended += 1
         self._remaining.end(record.run)
-        print(f"[{self._ended}/{self._total}] {label(record.run)}: {ending(record)}; {self._remaining}", flush=True)
+        say(f"[{self._ended}/{self._total}] {record.run.label}: {ending(record)}; {self._remaining}")
 
 
 class Bars:
@@ -160,14 +157,14 @@ class Bars:
         self._remaining.start()
         share = self._remaining.share(run, step.step / step.steps)
         self._progress.update(self._study, note=self._remaining.after(share))
-        note = f"epoch {step.epoch}  loss {step.loss:.4f}  {label(run)}"
+        note = f"epoch {step.epoch}  loss {step.loss:.4f}  {run.label}"
         self._progress.update(self._run, total=step.steps, completed=step.step, note=note, visible=True)
 
     def end(self, record: Record) -> None:
         self._remaining.end(record.run)
         self._progress.update(self._study, advance=1, note=str(self._remaining))
         self._progress.reset(self._run)
-        self._progress.console.print(f"{label(record.run)}: {ending(record)}")
+        self._progress.console.print(f"{record.run.label}: {ending(record)}")
 
 
 def display(work: Mapping[str, float]) -> Display:

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from ablations.study import Levels, Study
-from resnet_core.command_line import console
+from resnet_core.command_line import console, say
+from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 from resnet_core.nets.cost import cost
+from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
-from resnet_core.runs.data import DataInfo, Dataset, open_source, prepare
+from resnet_core.runs.data import DataInfo, Dataset, check_sizes, open_source, prepare
 from resnet_core.runs.estimate import start_seconds, study_threads, train_seconds
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.store import Plan, Store
+from resnet_core.runs.store import Plan, PlannedRun, Store
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Request:
 
     Attributes:
         fixed: Fields of `NetSpec` that are set in every arm.
+        given: Fields of `TrainSpec` that the user gave.
         root: Folder of the records.
         command: The command line that asked.
     """
@@ -35,46 +38,75 @@ class Request:
     levels: Levels
     fixed: Mapping[str, Any]
     train: TrainSpec
+    given: Mapping[str, Any]
     probe: ProbeSpec
     seeds: int
     root: Path
     command: str
 
     def runs(self, data: DataInfo, data_sha256: str = "") -> list[Run]:
-        """Return the runs on data of this shape and content."""
+        """Return the runs on data of this shape and content.
+
+        Raises:
+            UserError: A combination has no network, two runs are the same, or a given field has no effect.
+        """
         train = self.train.replace(data_sha256=data_sha256)
-        return list(self.study.runs(self.levels, train, self.probe, data, self.seeds, self.fixed))
+        runs = list(self.study.runs(self.levels, train, self.probe, data, self.seeds, self.fixed))
+        by_id: dict[str, Run] = {}
+        for run in runs:
+            twin = by_id.setdefault(run.id, run)
+            if twin is not run:
+                raise UserError(f"every run must differ from the others, but ({twin.label}) and ({run.label}) are one")
+        for field, value in self.given.items():
+            if all(getattr(run.train, field) != value for run in runs):
+                raise UserError(
+                    f"a setting must have an effect, but `{field}`={value} is overridden in every run of this study"
+                )
+        return runs
+
+    def base(self, data_sha256: str) -> dict[str, Any]:
+        """Return what all runs have in common, as JSON-serialisable values."""
+        train = self.train.replace(data_sha256=data_sha256).model_dump(mode="json", exclude={"data"})
+        net = {name: value for name, value in self.fixed.items() if value != NetSpec.model_fields[name].default}
+        base: dict[str, Any] = {"scale": self.scale}
+        base |= {f"net.{name}": list(value) if isinstance(value, tuple) else value for name, value in net.items()}
+        base |= {f"train.{name}": value for name, value in train.items()}
+        return base | {f"probe.{name}": value for name, value in self.probe.model_dump(mode="json").items()}
 
     def plan(self, runs: list[Run], data_sha256: str) -> Plan:
         """Return the plan of `runs` for the store."""
-        train = self.train.replace(data_sha256=data_sha256).model_dump(mode="json", exclude={"data"})
-        probe = self.probe.model_dump(mode="json")
-        base = {"scale": self.scale, **{f"net.{name}": _jsonable(value) for name, value in self.fixed.items()}}
-        base |= {f"train.{name}": value for name, value in train.items()}
-        base |= {f"probe.{name}": value for name, value in probe.items()}
-        planned = tuple({"id": run.id, "seed": run.seed, "factors": run.factors} for run in runs)
-        study = self.study
-        return Plan(study.name, study.question, study.source, base, tuple(self.levels), (self.command,), planned)
-
-
-def _jsonable(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+        study, factors = self.study, tuple(self.levels)
+        planned = tuple(PlannedRun(run.id, run.seed, run.factors) for run in runs)
+        base = self.base(data_sha256)
+        return Plan(
+            study.name, study.question, study.source, base, factors, (self.command,), planned, study_threads(runs)
+        )
 
 
 def dry_run(request: Request) -> None:
-    """Print every run with its cost and whether it is recorded. Nothing is read but its data's shape, or written."""
+    """Print every run with its cost and whether it is recorded. Nothing is written, and no named data set read.
+
+    Raises:
+        UserError: See `run`; what shows only in a named data set's content does not show here.
+    """
     from ablations.display import runs_table
 
-    data = open_source(request.train.data, request.train.image_size).info
-    runs = request.runs(data)
-    recorded = {_asked(record.run) for record in Store(request.root).records()}
+    check_writable(request.root)
+    source = open_source(request.train.data, request.train.image_size)
+    data, store = source.info, Store(request.root)
+    sha256 = source.sha256()
+    runs = request.runs(data, sha256)
+    for run in runs:
+        check_sizes(run, data.train_images)
+    store.check_base(request.base(sha256), unknown=frozenset() if sha256 else frozenset({"train.data_sha256"}))
+    recorded = {_asked(record.run, sha256) for record in store.records()}
     costs = [cost(run.net) for run in runs]
     table = runs_table(
         runs,
         [of.trainable for of in costs],
         [of.macs for of in costs],
         list(_seconds(runs, request, data)),
-        [_asked(run) in recorded for run in runs],
+        [_asked(run, sha256) in recorded for run in runs],
     )
     console().print(table)
 
@@ -91,21 +123,22 @@ def run(request: Request) -> None:
     store = Store(request.root)
     check_writable(request.root)
     source = open_source(request.train.data, request.train.image_size)
-    request.runs(source.info)  # a mistake in the request shows before a large data set is read
+    for run in request.runs(source.info):  # a mistake shows before a large data set is read
+        check_sizes(run, source.info.train_images)
     images = source.images
     sha256 = images.sha256()
     runs = request.runs(source.info, sha256)
     prepared = lru_cache(maxsize=1)(lambda train: prepare(images, train))
     for train in dict.fromkeys(run.train for run in runs):
         prepared(train)
+    recorded = {record.run.id for record in store.records()}  # a damaged one shows before hours of training
     store.add_plan(request.plan(runs, sha256))
-    recorded = store.ids()
     try:
         _execute([run for run in runs if run.id not in recorded], request, source.info, prepared, store)
     except KeyboardInterrupt:
         print(f"interrupted; {_summary(store, runs)}; the same command runs the rest", file=sys.stderr)
         raise
-    print(f"{_summary(store, runs)}; report: resnet-report {request.root}")
+    say(f"{_summary(store, runs)}; report: resnet-report {request.root}")
 
 
 def _execute(
@@ -119,7 +152,8 @@ def _execute(
 
     work = zip((run.id for run in runs), _seconds(runs, request, data), strict=True)
     with display(dict(work)) as shown:
-        configure(study_threads(runs))
+        plan = store.plan()
+        configure(plan.threads if plan else study_threads(runs))
         for record in serial(runs, prepared, shown.step):
             store.write(record)
             shown.end(record)
@@ -143,6 +177,6 @@ def _seconds(runs: list[Run], request: Request, data: DataInfo) -> Iterator[floa
             yield train_seconds(run, images, threads) + (start_seconds(run) if i == 0 else 0.0)
 
 
-def _asked(run: Run) -> Run:
-    """Return the run as it is asked for, before the content of its data is known."""
-    return replace(run, train=run.train.replace(data_sha256=""))
+def _asked(run: Run, data_sha256: str) -> str:
+    """Return what tells the run from others: its id or, if the content of the data is not known, that without it."""
+    return run.id if data_sha256 else replace(run, train=run.train.replace(data_sha256="")).id

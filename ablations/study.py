@@ -89,12 +89,19 @@ class Study:
             fixed: Fields of `NetSpec` that are set in every arm.
 
         Raises:
-            UserError: A combination has no network.
+            UserError: A combination has no network, or sets what the factors decide.
         """
         shape = {"input_shape": data.input_shape, "classes": data.classes}
         for values in product(*levels.values()):
             arm = dict(zip(levels, values, strict=True))
-            net = self.net(**self._read_by(self.net, arm)).replace(**shape, **fixed)
+            net = self.net(**self._read_by(self.net, arm))
+            taken = sorted(net.given().keys() & fixed.keys())
+            if taken:
+                raise UserError(
+                    f"a field that the factors decide cannot be set, but `{taken[0]}` is decided by "
+                    f"{', '.join(self._read_by(self.net, arm))} in the study '{self.name}'"
+                )
+            net = net.replace(**shape, **fixed)
             trained = self.train(train, **self._read_by(self.train, arm))
             for seed in range(seeds):
                 yield Run(net, trained, probe, seed, arm)

@@ -43,7 +43,8 @@ def accuracy_by_depth(summary: pd.DataFrame, runs: pd.DataFrame) -> Drawn:
     axes[0][0].set_ylim(-0.03, 1.03)
     _legend_below(figure, axes[0][0])
     means = "; ".join(
-        f"{row['label']} at {row['layers']} layers: train {row['train_accuracy']:.3f}, test {row['test_accuracy']:.3f}"
+        f"{row['label']} at {row['layers']} layers: train {row['train_accuracy']:.3f}, "
+        f"test {row['test_accuracy']:.3f} (n={row['n']} of {row['N']})"
         for _, row in summary.sort_values(["label", "layers"]).iterrows()
     )
     return Drawn(
@@ -69,7 +70,7 @@ def gradient_by_depth(profile: pd.DataFrame, batch_size: str) -> Drawn:
             ax.set_title(f"{depth} layers", fontsize=10)
         line[0].set_ylabel(name)
     _legend_below(figure, axes[0][0])
-    zeros = int(profile["zeros"].sum())
+    left_out = int(profile["left_out"].sum())
     return Drawn(
         "gradient_by_depth",
         "Gradient magnitude by depth",
@@ -80,7 +81,7 @@ def gradient_by_depth(profile: pd.DataFrame, batch_size: str) -> Drawn:
         f"On one fixed batch of {batch_size} training images, in training mode, L the mean cross-entropy. "
         "Line: geometric mean over the seeds; band: their range. Filled markers: step 0; "
         "open: the last step of completed runs. "
-        + (f"{zeros} values of 0 cannot be drawn on a log scale and are left out." if zeros else "No value is 0."),
+        + (f"{left_out} values of 0, or none, have no place on a log scale." if left_out else "No value is 0."),
     )
 
 
@@ -97,16 +98,18 @@ def learning_curves(curves: pd.DataFrame) -> Drawn:
         for ax in line[1:]:
             ax.set_ylabel("")
     _legend_below(figure, axes[0][0])
-    last = curves.sort_values("step").groupby(["label", "layers", "run"], observed=True)["loss"].last()
-    arms = last.groupby(level=["label", "layers"], observed=True).mean().reset_index()
-    means = "; ".join(f"{arm.label} at {arm.layers} layers: {arm.loss:.3g}" for arm in arms.itertuples())
+    completed = curves[curves["status"] == "completed"].sort_values("step")
+    last = completed.groupby(["label", "layers", "run"], observed=True)["loss"].last()
+    arms = last.groupby(level=["label", "layers"], observed=True).agg(["mean", "size"]).reset_index()
+    means = "; ".join(f"{arm.label} at {arm.layers} layers: {arm.mean:.3g} (n={arm.size})" for arm in arms.itertuples())
     return Drawn(
         "learning_curves",
         "Learning curves",
         figure,
         f"Loss and accuracy against the step, a column a depth. Mean loss of the last epoch: {means}.",
         "Loss and accuracy: means over the steps of an epoch, in training mode. Validation accuracy: at the end of "
-        "an epoch, in inference mode, on images kept aside. Thin lines: the seeds; thick: their mean.",
+        "an epoch, in inference mode, on images kept aside. Thin lines: the seeds, also those of runs that were "
+        "not completed; thick: the mean of those that were.",
     )
 
 

@@ -44,7 +44,7 @@ def measure_by_depth(summary: pd.DataFrame, runs: pd.DataFrame, measure: str, by
     """Draw a measure against the number of layers: a line the mean, a band its interval, a point a seed.
 
     Args:
-        summary: A row an arm: `label`, `layers`, the measure with its `_low` and `_high`.
+        summary: A row an arm: `label`, `layers`, `n`, `N`, the measure with its `_low` and `_high`.
         runs: A row a run: `label`, `layers`, `status`, the measure. A run that was not completed is a
             cross at the bottom.
         measure: Name of the column, as `test_accuracy`.
@@ -53,7 +53,11 @@ def measure_by_depth(summary: pd.DataFrame, runs: pd.DataFrame, measure: str, by
     """
     for i, (label, look) in enumerate(by.items()):
         arm = summary[summary["label"] == label].sort_values("layers")
-        ax.plot(arm["layers"], arm[measure], color=look.color, marker=look.marker, label=label)
+        n, total = arm["n"].sum(), arm["N"].sum()
+        ax.plot(
+            arm["layers"], arm[measure], color=look.color, marker=look.marker,
+            label=f"{label} ({n} of {total} runs)",
+        )  # fmt: skip
         ax.fill_between(arm["layers"], arm[f"{measure}_low"], arm[f"{measure}_high"], color=look.color, alpha=0.2, lw=0)
         seeds = runs[runs["label"] == label]
         completed = seeds["status"] == "completed"
@@ -100,10 +104,10 @@ def gradient_by_depth(profile: pd.DataFrame, by: Mapping[str, Look], ax: Axes) -
 
 
 def learning_curve(curves: pd.DataFrame, measure: str, by: Mapping[str, Look], ax: Axes) -> Axes:
-    """Draw a measure over the steps: a thin line a seed, a thick one their mean.
+    """Draw a measure over the steps: a thin line a seed, a thick one the mean of the completed runs.
 
     Args:
-        curves: Rows of one depth: `label`, `run`, `step`, the measure.
+        curves: Rows of one depth: `label`, `run`, `status`, `step`, the measure.
         measure: Name of the column.
         by: The look of each label.
         ax: Where to draw.
@@ -112,7 +116,7 @@ def learning_curve(curves: pd.DataFrame, measure: str, by: Mapping[str, Look], a
         arm = curves[curves["label"] == label]
         for _, seed in arm.groupby("run"):
             ax.plot(seed["step"], seed[measure], color=look.color, lw=0.6, alpha=0.6)
-        mean = arm.groupby("step")[measure].mean()
+        mean = arm[arm["status"] == "completed"].groupby("step")[measure].mean()
         ax.plot(
             mean.index, mean, color=look.color, marker=look.marker, ms=4, markevery=max(1, len(mean) // 6), label=label
         )

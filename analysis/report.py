@@ -54,12 +54,16 @@ def read(folder: Path) -> Study:
     frames = store.frames()
     if frames.runs.empty:
         raise UserError(f"a report needs a run that has ended, but {folder} has none yet; run the study first")
-    planned = pd.DataFrame([{"run": run["id"], "seed": run["seed"], **run["factors"]} for run in plan.runs])
+    planned = pd.DataFrame([{"run": run.id, "seed": run.seed, **run.factors} for run in plan.runs])
     planned = planned.assign(**{factor: tables.in_order(planned[factor]) for factor in plan.factors})
     planned = planned.sort_values([*plan.factors, "seed"], ignore_index=True)
+    if planned["run"].isin(frames.runs["run"]).sum() == 0:
+        raise UserError(f"a report needs a run of the study's plan, but {folder} has records of other runs only")
     runs = planned.merge(frames.runs.drop(columns=["seed", *plan.factors]), on="run")
-    runs.insert(1, "label", tables.arm_labels(runs, plan.factors))
-    environments = [record.environment for record in store.records()]
+    labels = planned[["run"]].assign(label=tables.arm_labels(planned, plan.factors))
+    runs = labels.merge(runs, on="run")
+    ids = set(planned["run"])
+    environments = [record.environment for record in store.records() if record.run.id in ids]
     return Study(plan, planned, runs, frames.epochs, frames.probes, environments)
 
 
@@ -71,10 +75,11 @@ def tables_of(study: Study) -> dict[str, pd.DataFrame]:
     ends = tables.at_init_and_end(runs, study.probes, factors) if len(study.probes) else pd.DataFrame()
     return {
         "accuracy": tables.accuracy(study.planned, runs, factors, np.random.default_rng(SEED)),
-        "gradients": tables.gradient_ratios(ends, factors) if len(ends) else pd.DataFrame(),
+        "gradients": tables.gradient_ratios(ends, study.planned, factors) if len(ends) else pd.DataFrame(),
         "outcomes": tables.outcomes(study.planned, runs, factors),
         "runs": runs[listed],
         "environment": tables.environments(study.environments),
+        "settings": tables.in_common(runs, ("net", "train", "probe")),
     }
 
 
@@ -82,12 +87,14 @@ def figures_of(study: Study, accuracy: pd.DataFrame) -> Iterator[figures.Drawn]:
     """Yield the figures of the report."""
     labels = study.runs[[*study.factors, "layers", "label"]].drop_duplicates()
     yield figures.accuracy_by_depth(accuracy.merge(labels, on=[*study.factors, "layers"]), _with_results(study.runs))
+    ends = pd.DataFrame()
     if len(study.probes):
         ends = tables.at_init_and_end(study.runs, study.probes, ["label", "layers"])
+    if len(ends):
         batch_size = ", ".join(map(str, sorted(study.runs["probe.batch_size"].unique())))
         yield figures.gradient_by_depth(tables.gradient_profile(ends, ["label", "layers"]), batch_size)
     if len(study.epochs):
-        yield figures.learning_curves(tables.learning_curves(study.runs, study.epochs, ["label", "layers"]))
+        yield figures.learning_curves(tables.learning_curves(study.runs, study.epochs, ["label", "layers", "status"]))
 
 
 def _with_results(runs: pd.DataFrame) -> pd.DataFrame:

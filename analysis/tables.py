@@ -69,18 +69,18 @@ def accuracy(
         `{measure}_low` and `{measure}_high`. What was lost is in n of N, not in the mean.
     """
     rows = []
-    total = planned.groupby(list(factors), observed=True).size().to_dict()
-    for levels, arm in runs.groupby(list(factors), observed=True):
-        completed = arm[arm["status"] == "completed"]
+    for levels, arm in planned.groupby(list(factors), observed=True):
+        recorded = runs[runs["run"].isin(arm["run"])]
+        completed = recorded[recorded["status"] == "completed"]
         row = dict(zip(factors, levels, strict=True))
-        row |= {name: arm[name].iloc[0] for name in ("layers", "parameters", "macs")}
-        row |= {"n": len(completed), "N": total[levels if len(levels) > 1 else levels[0]]}
+        row |= {name: recorded[name].iloc[0] if len(recorded) else pd.NA for name in ("layers", "parameters", "macs")}
+        row |= {"n": len(completed), "N": len(arm)}
         for measure in MEASURES:
             values = completed[measure].to_numpy(float) if measure in completed else np.array([])
             row[measure] = values.mean() if len(values) else np.nan
             row[f"{measure}_low"], row[f"{measure}_high"] = mean_interval(values, rng)
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype(dict.fromkeys(("layers", "parameters", "macs"), "Int64"))
 
 
 def at_init_and_end(runs: pd.DataFrame, probes: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -105,25 +105,26 @@ def gradient_profile(selected: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         by: Columns that tell the lines of a figure apart; `probe` and `when` are added.
 
     Returns:
-        `by`, `probe`, `when`, `index`, `n`, the geometric mean `value`, the range `low` to `high`,
-        and `zeros`: how many values are 0 and in none of the three.
+        `by`, `probe`, `when`, `index`, and of the `n` values above 0 the geometric mean `value` and the
+        range `low` to `high`; `left_out` counts the others.
     """
     groups = selected.groupby([*by, "probe", "when", "index"], observed=True)["value"]
     return groups.agg(
-        n="size",
+        n=lambda values: int((values > 0).sum()),
         value=geometric_mean,
         low=lambda values: values[values > 0].min(),
         high=lambda values: values[values > 0].max(),
-        zeros=lambda values: int((values == 0).sum()),
+        left_out=lambda values: int((~(values > 0)).sum()),
     ).reset_index()
 
 
-def gradient_ratios(selected: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+def gradient_ratios(selected: pd.DataFrame, planned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     """Compare the gradient near the input with that near the output, run by run.
 
     Returns:
-        The factors, `probe`, `when`, `n`, and over the seeds the geometric mean `ratio` and the range
-        `low` to `high`. Above 1, the gradient is larger near the input.
+        The factors, `probe`, `when`, `n` of the `N` planned runs whose ratio is a number above 0, and over
+        these the geometric mean `ratio` and the range `low` to `high`. Above 1, the gradient is larger
+        near the input.
     """
     rows = []
     for (*levels, probe, when), group in selected.groupby([*factors, "probe", "when"], observed=True):
@@ -133,9 +134,10 @@ def gradient_ratios(selected: pd.DataFrame, factors: Sequence[str]) -> pd.DataFr
         table = group.pivot(index="run", columns="index", values="value").to_numpy(float)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = table[:, near_input] / table[:, near_output]
-        ratios = ratios[np.isfinite(ratios)]
+        ratios = ratios[np.isfinite(ratios) & (ratios > 0)]
         spread = {"low": ratios.min(), "high": ratios.max()} if len(ratios) else {"low": np.nan, "high": np.nan}
-        row = {"probe": probe, "when": when, "n": len(ratios), "ratio": geometric_mean(ratios), **spread}
+        total = int((planned[list(factors)] == levels).all(axis=1).sum())
+        row = {"probe": probe, "when": when, "n": len(ratios), "N": total, "ratio": geometric_mean(ratios), **spread}
         rows.append({**dict(zip(factors, levels, strict=True)), **row})
     return pd.DataFrame(rows)
 
@@ -143,6 +145,15 @@ def gradient_ratios(selected: pd.DataFrame, factors: Sequence[str]) -> pd.DataFr
 def learning_curves(runs: pd.DataFrame, epochs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Return `epochs` with `columns` of `runs`."""
     return epochs.merge(runs[["run", *columns]], on="run")
+
+
+def in_common(runs: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
+    """Return the fields of the specs in which all runs agree: `setting`, as `train.steps`, and `value`."""
+    fields = [name for name in map(str, runs) if name.partition(".")[0] in kinds]
+    texts = runs[fields].astype(object).map(str)
+    return pd.DataFrame(
+        [(name, texts[name].iloc[0]) for name in fields if texts[name].nunique() == 1], columns=["setting", "value"]
+    )
 
 
 def environments(rows: Sequence[dict[str, object]]) -> pd.DataFrame:

@@ -1,9 +1,11 @@
 """What the command-line programs share: one line and exit code 2 for a user's mistake."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from resnet_core.errors import UserError, nearest
@@ -52,6 +54,7 @@ class Parser(argparse.ArgumentParser):
 
 def run_program(main: Callable[[Sequence[str] | None], None], arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `main` and exit with its code: 0, 2 for a user's mistake, 130 after Ctrl-C."""
+    _repair_streams()
     try:
         main(arguments)
     except UserError as error:
@@ -60,9 +63,34 @@ def run_program(main: Callable[[Sequence[str] | None], None], arguments: Sequenc
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        _discard_output()
+    except OSError as error:
+        print(f"error: {error.strerror or error}: {error.filename or 'the output'}", file=sys.stderr)
+        sys.exit(USER_ERROR)
     sys.exit(0)
+
+
+def _repair_streams() -> None:
+    """Let the program run where a standard stream is closed, or has an encoding without all characters."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open as long as the program runs
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    """Send standard output nowhere: whoever read it has left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def say(line: str) -> None:
+    """Print a line of progress. A reader who has left, as `head` does, does not end the program."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        _discard_output()
 
 
 def console() -> "Console":

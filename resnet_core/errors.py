@@ -40,6 +40,8 @@ def first_mistake(error: ValidationError, field: str = "") -> str:
             rule = f"must be {problem['ctx']['expected']}"
             known = [word.strip("'") for word in problem["ctx"]["expected"].replace(" or ", ", ").split(", ")]
             return f"`{field}` {rule}, but got {received!r}{did_you_mean(str(received), known)}"
+        case "too_short" | "string_too_short":
+            return f"`{field}` must not be empty, but got {received!r}"
         case _:
             rule = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
             return f"`{field}` must be {rule}, but got {received!r}"

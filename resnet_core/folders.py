@@ -13,7 +13,7 @@ def check_writable(folder: Path) -> None:
         UserError: It cannot be.
     """
     there = folder
-    while not there.exists() and there != there.parent:
+    while not there.exists() and not there.is_symlink() and there != there.parent:
         there = there.parent
     # The mode is asked as well: a superuser may write where the owner has said not to.
     writable = os.access(there, os.W_OK) and there.stat().st_mode & 0o222

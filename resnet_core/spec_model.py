@@ -30,7 +30,11 @@ class Spec(BaseModel):
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy in which `changes` are made, validated as a new one."""
-        return type(self)(**{**self.model_dump(), **changes})
+        return type(self)(**{**self.given(), **changes})
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields that were given when the spec was made, by name."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
 
     def canonical_json(self, *, exclude: frozenset[str] = frozenset()) -> str:
         """Return the JSON of the fields that differ from their defaults, sorted by name.

@@ -9,6 +9,7 @@ from resnet_core.errors import UserError
 if TYPE_CHECKING:
     from resnet_core.nets.spec import NetSpec
 
+MOST_BLOCKS = 10_000
 Test = Callable[["NetSpec"], bool]
 
 READ: dict[str, tuple[Test, str]] = {
@@ -50,6 +51,8 @@ def _broken(spec: "NetSpec") -> Iterator[str]:
             "`depths` and `widths` must have one entry a stage each, "
             f"but got depths={spec.depths} and widths={spec.widths}"
         )
+    if sum(spec.depths) > MOST_BLOCKS:
+        yield f"`depths` must be {MOST_BLOCKS} blocks at most, but got {sum(spec.depths)}"
     for field, (is_read, reader) in READ.items():
         default = type(spec).model_fields[field].default
         if getattr(spec, field) != default and not is_read(spec):

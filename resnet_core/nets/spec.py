@@ -136,7 +136,7 @@ class NetSpec(Spec):
         """
         from resnet_core.nets.rules import READ
 
-        fields = {**self.model_dump(), **changes}
+        fields = {**self.given(), **changes}
         changed = type(self).model_construct(**fields)
         unread = [name for name, (is_read, _) in READ.items() if name not in changes and not is_read(changed)]
         return type(self)(**{name: value for name, value in fields.items() if name not in unread})

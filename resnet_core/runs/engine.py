@@ -104,7 +104,7 @@ class Engine:
             logits = self._model(x, training=True)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits))
         # v <- m v + g + d w,  w <- w - rate v: the learning rate is no part of the velocity, as in
-        # the papers' own code; Keras' SGD folds it in, so that a drop of the rate acts ten steps late.
+        # Torch; Keras' SGD folds it in, so that a drop of the rate acts ten steps late.
         for weight, velocity, gradient in zip(
             self._weights, self._velocity, tape.gradient(loss, self._weights), strict=True
         ):

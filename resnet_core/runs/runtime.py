@@ -27,7 +27,7 @@ def configure(threads: int) -> None:
     Where this process has computed with TensorFlow already, the number of threads stays as it was.
     """
     set_variables()
-    with _without_notices():
+    with without_notices():
         import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
@@ -39,10 +39,14 @@ def configure(threads: int) -> None:
 
 
 @contextmanager
-def _without_notices() -> Iterator[None]:
+def without_notices() -> Iterator[None]:
     """Keep from standard error what TensorFlow's libraries say of themselves when they load; let warnings through."""
     with tempfile.TemporaryFile("w+") as said:
-        stderr = os.dup(2)
+        try:
+            stderr = os.dup(2)
+        except OSError:  # there is no standard error
+            yield
+            return
         os.dup2(said.fileno(), 2)
         try:
             yield

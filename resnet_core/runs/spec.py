@@ -30,7 +30,7 @@ class TrainSpec(Spec):
         steps: Number of updates. Exactly one of `steps` and `epochs` is given.
         epochs: Number of passes over the training images; the last, partial batch of each is left out.
         batch_size: Images in an update.
-        learning_rate: That of stochastic gradient descent, v <- m v + g, w <- w - lr v.
+        learning_rate: That of stochastic gradient descent, v <- m v + g, w <- w - lr v, as in Torch.
         momentum: The m above.
         weight_decay: The d in g <- g + d w, for kernels alone (He et al. 2015).
         learning_rate_drops: Shares of the budget after which the learning rate is divided by 10.
@@ -43,7 +43,7 @@ class TrainSpec(Spec):
 
     data: Annotated[str, Field(min_length=1)] = "digits"
     data_sha256: str = ""
-    image_size: PositiveInt | None = None
+    image_size: Annotated[int, Field(ge=1, le=2048)] | None = None
     train_size: PositiveInt | None = None
     validation_fraction: Fraction = 0.1
     split_seed: NonNegativeInt = 0
@@ -99,10 +99,16 @@ class Run:
 
     @property
     def id(self) -> str:
-        """Sixteen hexadecimal digits; runs of equal specs, seed and data content share them."""
-        where = frozenset({"data"} if self.train.data_sha256 else ())
-        train = self.train.canonical_json(exclude=where)
-        return digest("run/1", self.net.canonical_json(), train, self.probe.canonical_json(), str(self.seed))
+        """Sixteen hexadecimal digits; runs of equal specs, seeds and data content share them."""
+        elsewhere = {"init_seed", "data_seed", *(["data"] if self.train.data_sha256 else [])}
+        train = self.train.canonical_json(exclude=frozenset(elsewhere))
+        seeds = f"{self.init_seed} {self.data_seed}"
+        return digest("run/1", self.net.canonical_json(), train, self.probe.canonical_json(), seeds)
+
+    @property
+    def label(self) -> str:
+        """What tells a run from the others of its study, for people."""
+        return " ".join(f"{name}={value}" for name, value in {**self.factors, "seed": self.seed}.items())
 
     @property
     def init_seed(self) -> int:

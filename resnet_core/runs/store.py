@@ -6,14 +6,18 @@ half of one and a process that dies leaves nothing that counts.
 """
 
 import json
+import os
+import platform
 import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resnet_core.errors import UserError
+from pydantic import TypeAdapter, ValidationError
+
+from resnet_core.errors import UserError, first_mistake
 from resnet_core.nets.cost import cost
 from resnet_core.runs.records import SCHEMA, Outcome, Record
 from resnet_core.runs.spec import Run
@@ -22,6 +26,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ASIDE = ".writing-"
+DEFAULT = "its default"
+EPOCH_COLUMNS = {"epoch", "step", "loss", "accuracy"}
+PROBE_COLUMNS = {"step", "epoch", "probe", "layer", "index", "path", "value"}
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a plan: its id, its seed, and the levels of its factors."""
+
+    id: str
+    seed: int
+    factors: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,8 @@ class Plan:
         base: What all its runs have in common: name of a setting to value. A folder holds one base.
         factors: Names of what is varied, in the study's order.
         commands: Every command that has added to the study.
-        runs: The planned runs: id, seed and factors.
+        runs: The planned runs.
+        threads: Number of threads that the runs are trained with: another may give other bits.
     """
 
     name: str
@@ -42,7 +59,8 @@ class Plan:
     base: dict[str, Any]
     factors: tuple[str, ...]
     commands: tuple[str, ...]
-    runs: tuple[dict[str, Any], ...]
+    runs: tuple[PlannedRun, ...]
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -83,41 +101,69 @@ class Store:
         values = _read_json(path)
         values.pop("schema")
         try:
-            plan = Plan(**values)
-        except TypeError:
+            plan = TypeAdapter(Plan).validate_python(values)
+        except ValidationError:
             raise UserError(f"a study's folder must hold a study.json of this program, but {path} is not one") from None
-        return replace(plan, factors=tuple(plan.factors), commands=tuple(plan.commands), runs=tuple(plan.runs))
+        if any(run.factors.keys() != set(plan.factors) for run in plan.runs) or not plan.runs:
+            raise UserError(f"every run of a study.json must have the study's factors, but in {path} one has not")
+        return plan
 
-    def add_plan(self, plan: Plan) -> None:
-        """Add `plan` to what was planned here: its runs and its command.
+    def check_base(self, base: dict[str, Any], unknown: frozenset[str] = frozenset()) -> None:
+        """Check that runs with this base may be added.
+
+        Args:
+            base: See `Plan`. A setting that is not there has its default.
+            unknown: Settings that are not compared.
 
         Raises:
             UserError: What is here has another base, so that its runs cannot be compared.
         """
         here = self.plan()
+        if here is None:
+            return
+        names = [name for name in {**here.base, **base} if name not in unknown]
+        different = [name for name in names if here.base.get(name, DEFAULT) != base.get(name, DEFAULT)]
+        if different:
+            was, now = (values.get(different[0], DEFAULT) for values in (here.base, base))
+            raise UserError(
+                f"the runs of a study must differ in its factors alone, but {self.root} was made with "
+                f"{different[0]}={was}, not {now}; choose another --out"
+            )
+
+    def add_plan(self, plan: Plan) -> None:
+        """Add `plan` to what was planned here: its runs and its command.
+
+        Raises:
+            UserError: See `check_base`.
+        """
+        self.check_base(plan.base)
+        here = self.plan()
         if here is not None:
-            different = [key for key in {**here.base, **plan.base} if here.base.get(key) != plan.base.get(key)]
-            if different:
-                key = different[0]
-                raise UserError(
-                    f"the runs of a study must differ in its factors alone, but {self.root} was made with "
-                    f"{key}={here.base.get(key)!r}, not {plan.base.get(key)!r}; choose another --out"
-                )
-            known = {run["id"]: run for run in here.runs}
-            runs = tuple({**known, **{run["id"]: run for run in plan.runs}}.values())
-            plan = replace(plan, runs=runs, commands=tuple(dict.fromkeys((*here.commands, *plan.commands))))
+            runs = {run.id: run for run in (*here.runs, *plan.runs)}
+            commands = dict.fromkeys((*here.commands, *plan.commands))
+            plan = replace(plan, runs=tuple(runs.values()), commands=tuple(commands), threads=here.threads)
         self.root.mkdir(parents=True, exist_ok=True)
         self._sweep()
         if plan == here:
             return
-        aside = self.root / f"{ASIDE}{uuid.uuid4().hex}"
-        aside.write_text(json.dumps({"schema": SCHEMA, **vars(plan)}, indent=1) + "\n")
+        aside = self._aside()
+        aside.write_text(json.dumps({"schema": SCHEMA, **asdict(plan)}, indent=1) + "\n")
         aside.replace(self.root / "study.json")
 
+    def _aside(self) -> Path:
+        """Return a path beside the runs that no other process or machine writes to."""
+        return self.root / f"{ASIDE}{platform.node()}-{os.getpid()}-{uuid.uuid4().hex}"
+
     def _sweep(self) -> None:
-        """Remove what a process that died was writing."""
-        for left in self.root.glob(f"{ASIDE}*"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        """Remove what a process of this machine that is no more was writing."""
+        for left in self.root.glob(f"{ASIDE}{platform.node()}-*"):
+            pid = int(left.name.split("-")[-2])
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            except PermissionError:
+                continue  # another user's, and alive
 
     def ids(self) -> set[str]:
         """Return the ids of the runs that are recorded."""
@@ -127,13 +173,15 @@ class Store:
         """Record a run. A run that is recorded already stays as it was."""
         import pandas as pd
 
-        aside = self.root / f"{ASIDE}{uuid.uuid4().hex}"
+        aside = self._aside()
         aside.mkdir(parents=True)
         pd.DataFrame(record.epochs).to_parquet(aside / "epochs.parquet", index=False)
         pd.DataFrame(record.probes).to_parquet(aside / "probes.parquet", index=False)
         text = json.dumps(record.to_dict(), indent=1, allow_nan=False)
         (aside / "run.json").write_text(text + "\n")
         place = self.root / record.run.id
+        if place.exists() and not (place / "run.json").exists():
+            shutil.rmtree(place)  # no record: somebody has taken its run.json away
         try:
             aside.rename(place)
         except OSError:
@@ -151,17 +199,17 @@ class Store:
             path = self.root / run_id / "run.json"
             values = _read_json(path)
             try:
-                yield Record(
-                    Run.from_dict(values["run"]),
-                    Outcome(**values["outcome"]),
-                    values["results"],
-                    environment=values["environment"],
-                    seconds=values["seconds"],
-                )
-            except (KeyError, TypeError, UserError) as error:
+                record = TypeAdapter(Stored).validate_python(values).record()
+            except (ValidationError, UserError, KeyError, TypeError) as error:
+                reason = first_mistake(error) if isinstance(error, ValidationError) else str(error)
                 raise UserError(
-                    f"a run.json must be a whole record, but {path} is not: {error}; move it away"
+                    f"a run.json must be a whole record, but {path} is not: {reason}; move it away"
                 ) from None
+            if record.run.id != run_id:
+                raise UserError(
+                    f"a record must stand in the folder of its id, but {path} is {record.run.id}; move it away"
+                )
+            yield record
 
     def frames(self) -> Frames:
         """Return all records as three tables.
@@ -173,24 +221,44 @@ class Store:
 
         records = list(self.records())
         runs = pd.DataFrame([dict(_columns(record)) for record in records])
-        tables = (self._rows([record.run.id for record in records], name) for name in ("epochs", "probes"))
-        return Frames(runs, *tables)
+        ids = [record.run.id for record in records]
+        return Frames(runs, self._rows(ids, "epochs", EPOCH_COLUMNS), self._rows(ids, "probes", PROBE_COLUMNS))
 
-    def _rows(self, ids: list[str], name: str) -> "pd.DataFrame":
+    def _rows(self, ids: list[str], name: str, columns: set[str]) -> "pd.DataFrame":
         import pandas as pd
 
         def table(run_id: str) -> pd.DataFrame:
             path = self.root / run_id / f"{name}.parquet"
             try:
-                return pd.read_parquet(path)
+                rows = pd.read_parquet(path)
             except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of these
                 raise UserError(f"a record must be whole, but {path} cannot be read: {error}; move it away") from None
+            if len(rows) and not columns <= set(rows):
+                lacking = ", ".join(sorted(columns - set(rows)))
+                raise UserError(f"a record must be whole, but {path} lacks {lacking}; move it away")
+            return rows
 
         tables = [table(run_id) for run_id in ids]
         filled = {run_id: rows for run_id, rows in zip(ids, tables, strict=True) if len(rows)}
         if not filled:
             return pd.DataFrame()
         return pd.concat(filled, names=["run"]).reset_index("run").reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The content of a `run.json`, as it is checked when it is read."""
+
+    run: dict[str, Any]
+    outcome: Outcome
+    results: dict[str, float]
+    environment: dict[str, Any]
+    seconds: float
+
+    def record(self) -> Record:
+        """Return the record, without the rows of epochs and probes."""
+        run = Run.from_dict(self.run)
+        return Record(run, self.outcome, self.results, environment=self.environment, seconds=self.seconds)
 
 
 def _columns(record: Record) -> Iterator[tuple[str, Any]]:

@@ -27,10 +27,10 @@ class Progress:
 
 
 class Diverged(Exception):
-    """The loss is not finite after `step` updates."""
+    """The loss, or another result, is not finite after `step` updates."""
 
-    def __init__(self, step: int, loss: float) -> None:
-        super().__init__(f"the loss was {loss} at step {step}")
+    def __init__(self, step: int, value: float, name: str = "loss") -> None:
+        super().__init__(f"the {name} was {value} at step {step}")
         self.step = step
 
 
@@ -46,6 +46,7 @@ def execute(run: Run, data: Dataset, on_progress: Callable[[Progress], None] = l
         outcome = Outcome("completed", training.step)
     except Diverged as error:
         results, outcome = {}, Outcome("diverged", error.step, str(error))
+        training.probes = [row for row in training.probes if row["step"] <= error.step]
     except Exception:
         results, outcome = {}, Outcome("crashed", training.step, traceback.format_exc())
     seconds = time.perf_counter() - started
@@ -93,8 +94,9 @@ class Training:
                 self._end_epoch(batch.epoch, rate, taken)
                 taken, checked = [], 0
         results = dict(self._results())
-        if not math.isfinite(results["train_loss"]):
-            raise Diverged(self.step, results["train_loss"])
+        for name, value in results.items():
+            if not math.isfinite(value):
+                raise Diverged(self.step, value, name)
         return results
 
     def _check(self, taken: list[tuple[Any, Any]], start: int) -> int:

@@ -85,6 +85,31 @@ def test_after_an_interrupt_the_same_command_runs_the_rest(program, tmp_path):
     assert not list(study.glob(".*"))
 
 
+def test_a_reader_who_leaves_does_not_end_the_study(tmp_path):
+    words = ["run", "depth", "--depth", "8", "--seeds", "2", "--set", "steps=3"]
+    command = [sys.executable, "-m", "ablations", *words]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        running.stdout.readline()
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 0
+    assert len(list(tmp_path.glob("results/local/depth/*/run.json"))) == 4
+
+
+def test_levels_given_twice_are_all_taken(program):
+    done = program("resnet-ablate", "run", "depth", "--depth", "8", "--depth", "14", "--dry-run")
+    assert {line.split()[0] for line in done.stdout.splitlines()[1:-1]} == {"8", "14"}
+
+
+def test_the_number_of_threads_of_a_study_does_not_depend_on_what_is_missing(program, tmp_path):
+    wide = ["run", "depth", "--skip", "A", "--seeds", "1", "--set", "steps=2", "--depth", "8"]
+    assert program("resnet-ablate", *wide, "--width", "8").returncode == 0
+    assert program("resnet-ablate", *wide, "--width", "8", "64").returncode == 0
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("results/local/depth/*/run.json")]
+    assert len(records) == 2
+    assert {record["environment"]["threads"] for record in records} == {1}
+
+
 def test_a_run_that_diverges_is_an_outcome(program, tmp_path):
     done = program("resnet-ablate", *TINY, "--set", "learning_rate=1e30")
     assert done.returncode == 0
@@ -126,15 +151,27 @@ MISTAKES = {
     "not a number": ("run depth --depth deep", "`depth` must be a valid integer"),
     "no level": ("run depth --depth", "expected at least one argument"),
     "extra": ("run depth now", "takes no further argument, but got 'now'"),
-    "seeds": ("run depth --seeds 0", "--seeds must be a whole number from 1 on, but got '0'"),
+    "seeds": ("run depth --seeds 0", "--seeds must be a whole number from 1 to 9999, but got '0'"),
     "field": ("run depth --set stps=3", "--set knows no field 'stps'; did you mean 'steps'?"),
     "kind of field": ("run depth --set nett.init=glorot", "did you mean 'net.init'?"),
     "field of data": ("run depth --set classes=3", "--set knows no field 'classes'"),
     "value": ("run depth --set init=gloro", "did you mean 'glorot'?"),
     "no value": ("run depth --set steps", "--set takes FIELD=VALUE, but got 'steps'"),
     "set a factor": ("run depth --set skip=A", "take --skip A"),
+    "set a factor by its kind": ("run depth --set net.skip=A", "take --skip A"),
+    "set what factors decide": ("run depth --set depths=1,1,1", "`depths` is decided by depth, skip, width"),
+    "set twice": ("run depth --set steps=3 --set train.steps=4", "`steps` is set again"),
+    "no effect": ("run depth --set warmup_steps=3", "`warmup_steps`=3 is overridden in every run"),
+    "one run twice": ("run depth --set init_seed=0 --set data_seed=0", "every run must differ"),
+    "batch": ("run depth --set batch_size=9999", "`batch_size` must be at most"),
+    "probed batch": ("run depth --set probe.batch_size=9999", "`probe.batch_size` must be at most"),
+    "dry run": ("run depth --dry-run --train-size 9999", "1437, but got 9999"),
+    "empty": ("run depth --out=", "it must name a folder"),
+    "no seeds": ("run depth --seeds=", "--seeds must be"),
+    "too deep": ("run depth --depth 600000002 --dry-run", "must be 10000 blocks at most"),
+    "too long": (f"run depth --data {'x' * 5000}", "error: "),
     "budget": ("run depth --set steps=3 --set epochs=3", "exactly one of `steps` and `epochs`"),
-    "image size": ("run depth --image-size 0", "`image_size` must be greater than 0, but got '0'"),
+    "image size": ("run depth --image-size 0", "`image_size` must be greater than or equal to 1, but got '0'"),
     "train size": ("run depth --train-size 9999", "at most the number of training images, 1437, but got 9999"),
     "data": ("run depth --data digit", "'digit' does not exist; did you mean 'digits'?"),
     "one class": ("run depth --data bad/one", "two classes or more"),

@@ -10,7 +10,7 @@ from PIL import Image
 from analysis import report
 
 FIGURES = ["accuracy_by_depth", "gradient_by_depth", "learning_curves"]
-TABLES = ["accuracy", "environment", "gradients", "outcomes", "runs"]
+TABLES = ["accuracy", "environment", "gradients", "outcomes", "runs", "settings"]
 
 
 class Page(HTMLParser):
@@ -166,3 +166,10 @@ def test_the_program_ends_with_the_table_and_the_path(program, study):
     assert lines[0].split()[:2] == ["depth", "skip"]
     assert len(lines) == 6
     assert lines[-1] == f"report: {study / 'report' / 'report.html'}"
+
+
+def test_a_study_without_a_probe_at_its_ends_has_a_report(program, tmp_path):
+    settings = ("steps=3", "probe.steps=1", "probe.each_epoch=false")
+    words = ["run", "depth", "--depth", "8", "--seeds", "1", *(word for one in settings for word in ("--set", one))]
+    assert program("resnet-ablate", *words).returncode == 0
+    assert program("resnet-report", "results/local/depth").returncode == 0

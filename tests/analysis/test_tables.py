@@ -92,18 +92,37 @@ def test_a_profile_is_the_geometric_mean_over_seeds(runs, probes):
     row = profile[(profile["skip"] == "none") & (profile["depth"] == 20) & (profile["when"] == "step 0")].set_index(
         "index"
     )
-    assert row.loc[1, ["n", "value", "low", "high", "zeros"]].tolist() == pytest.approx(
+    assert row.loc[1, ["n", "value", "low", "high", "left_out"]].tolist() == pytest.approx(
         [3, 10 * 6 ** (1 / 3), 10, 30, 0]
     )
-    assert row.loc[2, ["n", "value", "low", "high", "zeros"]].tolist() == pytest.approx([3, 100 * 3**0.5, 100, 300, 1])
+    assert row.loc[2, ["n", "value", "low", "high", "left_out"]].tolist() == pytest.approx(
+        [2, 100 * 3**0.5, 100, 300, 1]
+    )
 
 
-def test_a_ratio_is_of_the_second_convolution_to_the_last(runs, probes):
-    ratios = tables.gradient_ratios(tables.at_init_and_end(runs, probes, FACTORS), FACTORS)
+def test_a_ratio_is_of_the_second_convolution_to_the_last(planned, runs, probes):
+    ratios = tables.gradient_ratios(tables.at_init_and_end(runs, probes, FACTORS), planned, FACTORS)
     assert ratios["ratio"].tolist() == pytest.approx([10.0**-2] * 6)  # sites 1 and 3; site 4 is the classifier
     assert ratios["n"].tolist() == [3, 2, 3, 2, 1, 1]
+    assert ratios["N"].tolist() == [3, 3, 3, 3, 2, 2]
 
 
 def test_environments_are_counted():
     counted = tables.environments([{"threads": 1, "keras": "3"}, {"threads": 2, "keras": "3"}])
     assert counted.to_dict("split")["data"] == [["keras", "3", 2], ["threads", "1", 1], ["threads", "2", 1]]
+
+
+def test_an_arm_of_which_nothing_is_recorded_is_a_row(planned, runs):
+    summary = tables.accuracy(planned, runs[runs["depth"] == 20], FACTORS, np.random.default_rng(0))
+    assert summary["n"].tolist() == [2, 2, 0]
+    assert summary["N"].tolist() == [3, 3, 2]
+
+
+def test_what_runs_have_in_common_is_what_all_of_them_have():
+    runs = pd.DataFrame(
+        {"train.steps": [3, 3], "train.warmup_steps": [0, 400], "net.depths": [(1,), (1,)], "seed": [0, 0]}
+    )
+    assert tables.in_common(runs, ("net", "train")).to_numpy().tolist() == [
+        ["train.steps", "3"],
+        ["net.depths", "(1,)"],
+    ]

@@ -1,14 +1,19 @@
 import os
+import zipfile
 
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from resnet_core.errors import UserError
-from resnet_core.runs.data import DataInfo, Images, open_source, prepare
-from resnet_core.runs.data.arrays import check_images
-from resnet_core.runs.spec import TrainSpec
+from resnet_core.nets.spec import NetSpec
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.data import DataInfo, Images, check_sizes, open_source, prepare
+from resnet_core.runs.data.arrays import check_images, split_stratified
+from resnet_core.runs.spec import Run, TrainSpec
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +106,7 @@ class TestNpz:
         ("change", "message"),
         [
             ({"y_test": None}, "has no `y_test` \\(it has x_test, x_train, y_train\\)"),
+            ({"x_test": np.zeros((15, 6, 5, 3), np.float32)}, "of one type, but .* has uint8 and float32"),
             ({"y_train": np.arange(29) % 3}, "of one length, but .* has 30 images and 29 classes"),
             ({"x_train": np.zeros((30, 4), np.uint8)}, "`x_train` must have the shape"),
             ({"x_test": np.zeros((15, 9, 9, 3), np.uint8)}, "of one shape, but .*\\(6, 5, 3\\) and \\(9, 9, 3\\)"),
@@ -117,9 +123,23 @@ class TestNpz:
         with pytest.raises(UserError, match=message):
             _ = open_source(str(tmp_path / "data.npz")).images
 
-    @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"\x93NUMPY"])
-    def test_a_file_that_is_no_npz_is_named(self, content, tmp_path):
-        (tmp_path / "data.npz").write_bytes(content)
+    @pytest.mark.parametrize("kind", ["empty", "cut", "npy", "members", "corrupt"])
+    def test_a_file_that_is_no_npz_is_named(self, kind, tmp_path):
+        path = tmp_path / "data.npz"
+        if kind == "npy":
+            with path.open("wb") as file:
+                np.save(file, np.zeros(3))
+        elif kind == "members":
+            with zipfile.ZipFile(path, "w") as archive:
+                for name in ("x_train", "y_train", "x_test", "y_test"):
+                    archive.writestr(name, "hello")
+        else:
+            np.savez_compressed(path, **arrays())
+            whole = path.read_bytes()
+            middle = len(whole) // 2
+            path.write_bytes(
+                {"empty": b"", "cut": whole[:middle], "corrupt": whole[:200] + b"?" * 99 + whole[299:]}[kind]
+            )
         with pytest.raises(UserError, match=r"data\.npz is not"):
             _ = open_source(str(tmp_path / "data.npz")).images
 
@@ -168,7 +188,7 @@ class TestFolder:
     def test_decoding_is_cached_until_a_file_changes(self, tmp_path):
         root = write_folder(tmp_path / "data", arrays())
         first = open_source(str(root)).images
-        (cached,) = (tmp_path / "cache" / "resnet-ablate").iterdir()
+        (cached,) = (tmp_path / "cache" / "resnet-ablation").iterdir()
         written = cached.stat().st_mtime_ns
         assert open_source(str(root)).images.sha256() == first.sha256()
         assert cached.stat().st_mtime_ns == written
@@ -176,6 +196,36 @@ class TestFolder:
         Image.new("RGB", (5, 6)).save(file)
         os.utime(file, ns=(1, 1))
         assert open_source(str(root)).images.sha256() != first.sha256()
+
+    def test_a_damaged_cache_is_made_anew(self, tmp_path):
+        root = write_folder(tmp_path / "data", arrays())
+        first = open_source(str(root)).images
+        (cached,) = (tmp_path / "cache" / "resnet-ablation").iterdir()
+        cached.write_bytes(cached.read_bytes()[:100])
+        assert open_source(str(root)).images.sha256() == first.sha256()
+
+    def test_an_image_that_moves_to_another_class_changes_its_label(self, tmp_path):
+        files, root = write_folder(tmp_path / "files", arrays(shape=(6, 5))), tmp_path / "links"
+        for kind in ("ant", "bee"):
+            (root / kind).mkdir(parents=True)
+            for file in (files / "train" / kind).iterdir():
+                (root / kind / file.name).symlink_to(file)
+        open_source(str(root)).images  # noqa: B018 - fills the cache
+        moved = sorted((root / "bee").iterdir())[0]
+        moved.rename(root / "ant" / f"moved-{moved.name}")
+        images = open_source(str(root)).images
+        assert (np.bincount(images.y_train) + np.bincount(images.y_test)).tolist() == [11, 9]
+
+    def test_a_turned_photograph_is_set_upright(self, tmp_path):
+        root = write_folder(tmp_path / "data", arrays())
+        exif = Image.Exif()
+        exif[0x0112] = 6  # turned by a quarter
+        Image.new("RGB", (6, 5)).save(root / "train" / "ant" / "0000.png", exif=exif)
+        assert open_source(str(root)).images.x_train.shape == (30, 6, 5, 3)
+
+    def test_names_need_not_be_ascii(self, tmp_path):
+        root = write_folder(tmp_path / "data with space", arrays(), names=("âne", "b\udcff", "🐈"))
+        assert len(open_source(str(root)).images.class_names) == 3
 
     def test_the_content_decides_the_hash(self, tmp_path):
         data = arrays()
@@ -200,7 +250,7 @@ class TestFolder:
         root = write_folder(tmp_path / "data", arrays())
         for file in (root / "test" / "bee").iterdir():
             file.unlink()
-        with pytest.raises(UserError, match="none in test/bee/"):
+        with pytest.raises(UserError, match="test/bee has none"):
             _ = open_source(str(root)).images
 
     def test_half_a_split_is_refused(self, tmp_path):
@@ -259,13 +309,36 @@ class TestPrepare:
         ("fields", "message"),
         [
             ({"train_size": 301}, "`train_size` must be at most the number of training images, 300, but got 301"),
-            ({"batch_size": 271}, "`batch_size` must be at most .* \\(270 after .*\\), but got 271"),
-            ({"train_size": 299}, "a stratified choice of 299 of 300 images must be possible"),
+            ({"train_size": 3, "validation_fraction": 0.5}, "every class must have a training image, but '.' is left"),
         ],
     )
     def test_too_few_images_are_named(self, fields, message):
         with pytest.raises(UserError, match=message):
             self.prepared(**fields)
+
+    @pytest.mark.parametrize(
+        ("fields", "message"),
+        [
+            ({"batch_size": 271}, "`batch_size` must be at most .* \\(270 after .*\\), but got 271"),
+            ({"train_size": 301}, "`train_size` must be at most the number of training images, 300, but got 301"),
+            ({}, "`probe.batch_size` must be at most .* but got 280"),
+        ],
+    )
+    def test_sizes_are_checked_before_anything_is_read(self, fields, message):
+        train = TrainSpec(**{"steps": 1, "batch_size": 8, **fields})
+        with pytest.raises(UserError, match=message):
+            check_sizes(Run(NetSpec(), train, ProbeSpec(batch_size=280)), 300)
+
+    @given(st.lists(st.integers(0, 3), min_size=2, max_size=60), st.data())
+    def test_a_split_keeps_every_class_in_proportion(self, labels, data):
+        labels = np.array(labels)
+        size = data.draw(st.integers(0, len(labels)))
+        first, second = split_stratified(labels, size, seed=data.draw(st.integers(0, 9)))
+        assert len(first) == size
+        assert sorted([*first, *second]) == list(range(len(labels)))
+        for label in set(labels.tolist()):
+            share = size * (labels == label).mean()
+            assert abs((labels[first] == label).sum() - share) <= 1.5
 
     def test_resizing(self):
         assert self.images.resized(None) is self.images

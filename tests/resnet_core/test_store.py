@@ -1,5 +1,9 @@
 import json
-from dataclasses import replace
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import asdict, replace
 
 import pandas as pd
 import pytest
@@ -9,20 +13,20 @@ from resnet_core.folders import check_writable
 from resnet_core.nets.spec import cifar
 from resnet_core.runs.records import Outcome, Record
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.store import Plan, Store
+from resnet_core.runs.store import Plan, PlannedRun, Store
 
 
 def record(seed=0, status="completed"):
     run = Run(cifar(8), TrainSpec(steps=2, data_sha256="ab"), seed=seed, factors={"depth": 8})
-    epochs = [{"epoch": 1, "step": 2, "loss": 0.1 + seed}]
+    epochs = [{"epoch": 1, "step": 2, "loss": 0.1 + seed, "accuracy": 0.5}]
     probes = [{"step": 0, "epoch": 0, "probe": "p", "layer": "l", "index": 0, "path": "main", "value": 1e-30}]
     results = {"test_accuracy": 0.1 + 0.2} if status == "completed" else {}
     return Record(run, Outcome(status, 2), results, epochs, probes, {"threads": 1}, 1.5)
 
 
 def plan(*seeds, command="a", **base):
-    runs = tuple({"id": record(seed).run.id, "seed": seed, "factors": {"depth": 8}} for seed in seeds)
-    return Plan("depth", "Does it?", "Us", base, ("depth",), (command,), runs)
+    runs = tuple(PlannedRun(record(seed).run.id, seed, {"depth": 8}) for seed in seeds)
+    return Plan("depth", "Does it?", "Us", base, ("depth",), (command,), runs, threads=1)
 
 
 @pytest.fixture
@@ -60,13 +64,21 @@ def test_a_run_is_written_once(store):
 
 def test_what_a_dead_process_left_does_not_count_and_is_swept(store):
     store.add_plan(plan(0))
-    half = store.root / ".writing-dead"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    half = store.root / f".writing-{platform.node()}-{dead.pid}-0"
     half.mkdir()
     (half / "run.json").write_text("{}")
     assert store.ids() == set()
     assert list(store.records()) == []
+    living = store.root / f".writing-{platform.node()}-{os.getpid()}-0"
+    elsewhere = store.root / ".writing-elsewhere-1-0"
+    living.mkdir()
+    elsewhere.mkdir()
     store.add_plan(plan(0))
     assert not half.exists()
+    assert living.exists()
+    assert elsewhere.exists()
 
 
 def test_a_plan_grows(store):
@@ -74,7 +86,7 @@ def test_a_plan_grows(store):
     store.add_plan(plan(0, 1, steps=2))
     store.add_plan(plan(1, 2, command="b", steps=2))
     grown = store.plan()
-    assert [run["seed"] for run in grown.runs] == [0, 1, 2]
+    assert [run.seed for run in grown.runs] == [0, 1, 2]
     assert grown.commands == ("a", "b")
     assert grown.base == {"steps": 2}
 
@@ -105,7 +117,58 @@ def test_a_record_of_another_schema_is_named(store):
         store.frames()
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "hello", '{"schema": 1, "name": "x"}'])
+def test_a_folder_without_its_run_json_is_written_anew(store):
+    store.write(record())
+    (store.root / record().run.id / "run.json").unlink()
+    store.write(record())
+    assert store.ids() == {record().run.id}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"results": None},
+        {"results": {"a": "b"}},
+        {"run": None},
+        {"outcome": {"status": "odd", "step": 1}},
+        {"seconds": "x"},
+    ],
+)
+def test_a_record_with_a_wrong_value_is_named(store, change):
+    store.write(record())
+    path = store.root / record().run.id / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(UserError, match=r"run\.json"):
+        list(store.records())
+
+
+def test_a_record_in_another_records_folder_is_named(store):
+    store.write(record())
+    (store.root / record().run.id).rename(store.root / "other")
+    with pytest.raises(UserError, match="must stand in the folder of its id"):
+        list(store.records())
+
+
+def test_a_table_with_other_columns_is_named(store):
+    store.write(record())
+    folder = store.root / record().run.id
+    (folder / "probes.parquet").write_bytes((folder / "epochs.parquet").read_bytes())
+    with pytest.raises(UserError, match=r"probes\.parquet lacks index, layer"):
+        store.frames()
+
+
+FOREIGN = ["{}", "[]", "hello", '{"schema": 1, "name": "x"}']
+
+
+def foreign_plan(**change):
+    values = {"schema": 1, **asdict(plan(0)), **change}
+    return json.dumps(values)
+
+
+FOREIGN += [foreign_plan(runs=[]), foreign_plan(runs=[1]), foreign_plan(commands=1), foreign_plan(factors=["b"])]
+
+
+@pytest.mark.parametrize("content", FOREIGN)
 def test_a_foreign_study_json_is_named(store, content):
     store.root.mkdir()
     (store.root / "study.json").write_text(content)
@@ -130,6 +193,11 @@ class TestWritable:
         with pytest.raises(UserError, match=f"must be writable, but {tmp_path} is read-only"):
             check_writable(tmp_path / "a" / "b")
         tmp_path.chmod(0o755)
+
+    def test_a_link_to_nowhere_is_refused(self, tmp_path):
+        (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+        with pytest.raises(UserError, match="is not a folder"):
+            check_writable(tmp_path / "link")
 
     def test_a_file_is_refused(self, tmp_path):
         (tmp_path / "file").touch()

@@ -11,10 +11,11 @@ from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import prepare
-from resnet_core.runs.engine import Data, Engine, StepSpec, crop_and_flip
+from resnet_core.runs.engine import EVALUATION_BATCH, Data, Engine, StepSpec, crop_and_flip, engine
 from resnet_core.runs.order import Batch, batches, probed_batch
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.train import execute
+from resnet_core.seeds import generator
 
 NET = cifar(8, 4, input_shape=(8, 8, 1))
 TRAIN = TrainSpec(data="digits", steps=25, batch_size=64, learning_rate=0.05)
@@ -75,6 +76,39 @@ def test_a_probe_does_not_change_the_run(data):
     assert not bare.probes
 
 
+def test_results_are_those_of_each_part_in_inference_mode(data, tmp_path):
+    """With a copy of the trained network, on more images than one evaluation takes at once."""
+    record = execute(Run(NET, TRAIN, PROBE), data)
+    trained = engine(NET, StepSpec.of(TRAIN))._model
+    assert len(data.x_train) > EVALUATION_BATCH
+    for part in ("train", "val", "test"):
+        x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
+        logits = trained.predict((x - data.shift) * data.scale, verbose=0)
+        loss = -np.log(np.exp(logits)[np.arange(len(y)), y] / np.exp(logits).sum(1)).mean()
+        assert record.results[f"{part}_accuracy"] == pytest.approx((logits.argmax(1) == y).mean())
+        assert record.results[f"{part}_loss"] == pytest.approx(loss, rel=1e-4)
+    assert len({record.results[f"{part}_loss"] for part in ("train", "val", "test")}) == 3
+
+
+def test_the_schedule_reaches_the_training(data):
+    dropping = TRAIN.replace(steps=60, learning_rate_drops=(0.4,), warmup_steps=3)
+    record = execute(Run(NET, dropping, PROBE), data)
+    assert [row["learning_rate"] for row in record.epochs] == pytest.approx([0.05, 0.005, 0.005])
+    still = TRAIN.replace(steps=2, warmup_steps=2, warmup_learning_rate=1e-30)
+    first = execute(Run(NET, still, ProbeSpec(steps=(0, 2), each_epoch=False)), data).probes
+    weights = {row["layer"]: row["value"] for row in first if row["step"] == 0 and "weight" in row["probe"]}
+    later = {row["layer"]: row["value"] for row in first if row["step"] == 2 and "weight" in row["probe"]}
+    assert weights == later  # a rate of next to nothing moves no weight
+
+
+def test_augmentation_reaches_the_training(data):
+    plain, augmented = (
+        execute(Run(NET, TRAIN.replace(augmentation=kind), PROBE), data) for kind in ("none", "crop_flip")
+    )
+    assert plain.probes[0] == augmented.probes[0]  # the probed batch is not augmented
+    assert plain.epochs[0]["loss"] != augmented.epochs[0]["loss"]
+
+
 def test_a_loss_that_is_not_finite_is_an_outcome(data):
     diverging = Run(NET, TRAIN.replace(learning_rate=1e30), PROBE)
     record = execute(diverging, data)
@@ -82,6 +116,14 @@ def test_a_loss_that_is_not_finite_is_an_outcome(data):
     assert 0 < record.outcome.step < 10
     assert record.outcome.message.startswith("the loss was ")
     assert not record.results
+    assert max(row["step"] for row in record.probes) <= record.outcome.step
+
+
+def test_a_result_that_is_not_finite_is_an_outcome(data):
+    huge = np.where(np.arange(len(data.x_test))[:, None, None, None] == 0, np.float32(3e38), data.x_test)
+    record = execute(Run(NET, TRAIN, PROBE), replace(data, x_test=huge.astype("float32")))
+    assert (record.outcome.status, record.outcome.step) == ("diverged", 25)
+    assert record.outcome.message.startswith("the test_loss was ")
 
 
 def test_an_error_is_an_outcome_with_its_traceback(data):
@@ -129,12 +171,12 @@ class TestOrder:
         assert (first != np.concatenate([batch.indices for batch in seen[4:8]])).any()
 
     def test_a_later_epoch_does_not_depend_on_the_ones_before(self):
-        """What a run needs that starts in the middle."""
-        all_epochs = list(batches(seed=3, images=20, batch_size=5, steps=12))
-        again = list(batches(seed=3, images=20, batch_size=5, steps=9))
-        np.testing.assert_array_equal(all_epochs[8].indices, again[8].indices)
-        np.testing.assert_array_equal(all_epochs[8].offsets, again[8].offsets)
-        np.testing.assert_array_equal(all_epochs[8].flips, again[8].flips)
+        """What a run needs that starts in the middle: (seed, epoch) gives the draws, without those before."""
+        first_of_third = list(batches(seed=3, images=20, batch_size=5, steps=12))[8]
+        draws = generator(3, "augmentation", 3)
+        np.testing.assert_array_equal(first_of_third.indices, generator(3, "order", 3).permutation(20)[:5])
+        np.testing.assert_array_equal(first_of_third.offsets, draws.integers(0, 9, (20, 2))[:5])
+        np.testing.assert_array_equal(first_of_third.flips, draws.integers(0, 2, 20)[:5] == 1)
 
     def test_the_probed_batch_is_fixed_and_no_larger_than_the_data(self):
         np.testing.assert_array_equal(probed_batch(1, 100, 8), probed_batch(1, 100, 8))

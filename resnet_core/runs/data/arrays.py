@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from resnet_core.errors import UserError
-from resnet_core.runs.spec import TrainSpec
+from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.seeds import generator
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -76,11 +77,12 @@ def check_images(where: str, arrays: dict[str, Array], class_names: tuple[str, .
                 f"`x_{part}` and `y_{part}` must be of one length, "
                 f"but {where} has {len(images[part])} images and {len(labels[part])} classes"
             )
-    if images["train"].shape[1:] != images["test"].shape[1:]:
-        raise UserError(
-            "training and test images must be of one shape, "
-            f"but {where} has {images['train'].shape[1:]} and {images['test'].shape[1:]}"
-        )
+    for what, first, second in (
+        ("shape", images["train"].shape[1:], images["test"].shape[1:]),
+        ("type", images["train"].dtype, images["test"].dtype),
+    ):
+        if first != second:
+            raise UserError(f"training and test images must be of one {what}, but {where} has {first} and {second}")
     known = np.unique(labels["train"])
     if len(known) < 2:
         raise UserError(f"a data set must have two classes or more, but {where} has {len(known)}")
@@ -110,7 +112,8 @@ def _checked_images(where: str, name: str, images: Array) -> Array:
         return images
     if images.dtype.kind not in "iufb":
         raise UserError(f"`{name}` must hold numbers, but in {where} it holds {images.dtype}")
-    images = images.astype(np.float32)
+    with np.errstate(over="ignore"):
+        images = images.astype(np.float32)
     if not np.isfinite(images).all():
         raise UserError(f"`{name}` must be finite, but in {where} it holds NaN or infinity")
     return images
@@ -148,25 +151,21 @@ def prepare(images: Images, train: TrainSpec) -> Dataset:
     """Choose the training and validation images and the preprocessing as `train` says.
 
     Raises:
-        UserError: There are fewer images than `train` asks for.
+        UserError: There are fewer images than `train` asks for, or a class is left without any.
     """
     index = np.arange(len(images.y_train))
-    if train.train_size is not None and train.train_size != len(index):
-        if train.train_size > len(index):
-            raise UserError(
-                f"`train_size` must be at most the number of training images, {len(index)}, but got {train.train_size}"
-            )
-        index, _ = split_stratified(index, images.y_train, train.train_size, train.split_seed)
-    validation = index[:0]
-    if train.validation_fraction:
-        size = max(len(images.class_names), round(train.validation_fraction * len(index)))
-        index, validation = split_stratified(index, images.y_train, len(index) - size, train.split_seed)
-    if len(index) < train.batch_size:
+    if train.train_size is not None:
+        check_train_size(train.train_size, len(index))
+        index, _ = split_stratified(images.y_train, train.train_size, train.split_seed)
+    kept = validation_size(train, len(index))
+    chosen, rest = split_stratified(images.y_train[index], len(index) - kept, train.split_seed)
+    index, validation = index[chosen], index[rest]
+    lacking = np.setdiff1d(np.arange(len(images.class_names)), images.y_train[index])
+    if len(lacking):
         raise UserError(
-            "`batch_size` must be at most the number of training images "
-            f"({len(index)} after the validation images are kept aside), but got {train.batch_size}"
+            f"every class must have a training image, but '{images.class_names[lacking[0]]}' is left without one "
+            f"among {len(index)}; take a larger train_size or a smaller validation_fraction"
         )
-    index, validation = np.sort(index), np.sort(validation)
     x_train = images.x_train[index]
     shift, scale = _preprocessing(x_train, train.preprocessing)
     return Dataset(
@@ -177,22 +176,54 @@ def prepare(images: Images, train: TrainSpec) -> Dataset:
     )  # fmt: skip
 
 
-def split_stratified(index: Array, labels: Array, size: int, seed: int) -> tuple[Array, Array]:
-    """Split `index` into two, the first of `size`, each with every class in its proportion.
+def validation_size(train: TrainSpec, images: int) -> int:
+    """Return how many of so many images are kept aside."""
+    return round(train.validation_fraction * images)
+
+
+def check_train_size(train_size: int, images: int) -> None:
+    """Check that a part of the training images can be taken.
 
     Raises:
-        UserError: A part or a class is too small for that.
+        UserError: There are fewer.
     """
-    from sklearn.model_selection import train_test_split
+    if train_size > images:
+        raise UserError(f"`train_size` must be at most the number of training images, {images}, but got {train_size}")
 
-    try:
-        first, second = train_test_split(index, train_size=size, stratify=labels[index], random_state=seed)
-    except ValueError as error:
-        reason = str(error).split(". ")[0]
-        raise UserError(
-            f"a stratified choice of {size} of {len(index)} images must be possible, but it is not: {reason}"
-        ) from None
-    return first, second
+
+def check_sizes(run: Run, images: int) -> None:
+    """Check that so many training images serve a run.
+
+    Raises:
+        UserError: They are fewer than it asks for, or than a batch.
+    """
+    train = run.train
+    check_train_size(train.train_size or 1, images)
+    taken = train.train_size or images
+    left = taken - validation_size(train, taken)
+    for field, size in (("batch_size", train.batch_size), ("probe.batch_size", run.probe.batch_size)):
+        if size > left:
+            raise UserError(
+                f"`{field}` must be at most the number of training images "
+                f"({left} after the validation images are kept aside), but got {size}; take a smaller one by --set"
+            )
+
+
+def split_stratified(labels: Array, size: int, seed: int) -> tuple[Array, Array]:
+    """Split the indices of `labels` into two, the first of `size`, each with every class in its proportion.
+
+    The images of a class, in a random order, are spread evenly over [0, 1); the first part are the lowest.
+
+    Returns:
+        Both parts, sorted.
+    """
+    order = generator(seed, "split").permutation(len(labels))
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    ranked = order[np.argsort(place[order], kind="stable")]
+    return np.sort(ranked[:size]), np.sort(ranked[size:])
 
 
 def _preprocessing(images: Array, kind: str) -> tuple[Array, Array]:

@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+import warnings
 import zipfile
-from collections.abc import Iterator
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from platformdirs import user_cache_path
 
 from resnet_core.errors import UserError
@@ -35,9 +36,11 @@ def read_npz(path: Path) -> Images:
                     f"(it has {', '.join(sorted(file.files)) or 'nothing'})"
                 )
             arrays = {key: file[key] for key in KEYS}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, UserError):
-            raise
+            if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+                raise ValueError("a member is not an array")
+    except UserError:
+        raise
+    except (OSError, ValueError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"an .npz file must be readable without pickle, but {path} is not: {error}") from None
     return check_images(str(path), arrays)
 
@@ -77,35 +80,35 @@ def read_folder(folder: Path, image_size: int | None = None) -> Images:
             raise UserError(
                 f"every class must have images in train/ and in test/, but {folder} has none in {part}/{name}/"
             )
-    cache = user_cache_path("resnet-ablate") / f"{_state(listed, image_size)}.npz"
-    if cache.is_file():
-        with np.load(cache, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in KEYS}
-    else:
+    cache = user_cache_path("resnet-ablation") / f"{_state(folder, listed, image_size)}.npz"
+    arrays = _kept(cache)
+    if arrays is None:
         arrays = _decode(listed, class_names, image_size)
         _keep(cache, arrays)
     return check_images(str(folder), arrays, class_names)
 
 
 def _listing(folder: Path) -> list[tuple[str, Path]]:
-    """Return (class, file) of every image, sorted."""
+    """Return (class, file) of every image, sorted.
 
-    def images() -> Iterator[tuple[str, Path]]:
-        for kind in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-            for file in sorted(kind.iterdir()):
-                if file.suffix.lower() in SUFFIXES and not file.name.startswith("."):
-                    yield kind.name, file
+    Raises:
+        UserError: A folder of a class has no image.
+    """
+    found = []
+    for kind in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        files = [file for file in sorted(kind.iterdir()) if file.suffix.lower() in SUFFIXES and file.is_file()]
+        if not files:
+            raise UserError(f"every class must be a folder with PNG or JPEG files in it, but {kind} has none")
+        found += [(kind.name, file) for file in files if not file.name.startswith(".")]
+    return found
 
-    return list(images())
 
-
-def _state(listed: dict[str, list[tuple[str, Path]]], image_size: int | None) -> str:
-    """Return a hash that changes when a file is added, removed or written, or the size changes."""
-    state = hashlib.sha256(f"1 {image_size}".encode())
-    for part, files in listed.items():
-        for _, file in files:
-            stat = file.stat()
-            state.update(f"{part}\0{file.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+def _state(folder: Path, listed: dict[str, list[tuple[str, Path]]], image_size: int | None) -> str:
+    """Return a hash that changes when a file is added, moved, removed or written, or the size changes."""
+    state = hashlib.sha256(f"2 {image_size}".encode() + os.fsencode(folder.resolve()))
+    for file in (file for files in listed.values() for _, file in files):
+        stat = file.stat()
+        state.update(os.fsencode(file.relative_to(folder)) + f"\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     return state.hexdigest()[:32]
 
 
@@ -113,6 +116,7 @@ def _decode(
     listed: dict[str, list[tuple[str, Path]]], class_names: tuple[str, ...], image_size: int | None
 ) -> dict[str, Array]:
     files = [file for part in listed.values() for _, file in part]
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # a large photograph is no attack
     with ThreadPoolExecutor() as pool:
         headers = list(pool.map(_header, files))
     mode = "L" if all(grey for _, grey in headers) else "RGB"
@@ -123,9 +127,7 @@ def _decode(
         x = np.stack(list(pool.map(lambda file: _pixels(file, mode, size), files)))
     y = np.array([class_names.index(name) for part in listed.values() for name, _ in part])
     if "all" in listed:
-        index = np.arange(len(y))
-        train, test = split_stratified(index, y, len(y) - round(TEST_FRACTION * len(y)), seed=0)
-        train, test = np.sort(train), np.sort(test)
+        train, test = split_stratified(y, len(y) - max(1, round(TEST_FRACTION * len(y))), seed=0)
     else:
         train, test = np.split(np.arange(len(y)), [len(listed["train"])])
     return {"x_train": x[train], "y_train": y[train], "x_test": x[test], "y_test": y[test]}
@@ -134,12 +136,15 @@ def _decode(
 def _header(file: Path) -> tuple[tuple[int, int], bool]:
     """Return (width, height) of an image and whether it is grey."""
     with _opened(file) as image:
-        return image.size, image.mode in ("1", "L", "I", "I;16", "LA")
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        return (height, width) if turned else (width, height), image.mode in ("1", "L", "I", "I;16", "LA")
 
 
 def _pixels(file: Path, mode: str, size: tuple[int, int]) -> Array:
     with _opened(file) as image:
         try:
+            image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I"):  # 16-bit greys, which `convert` would clip
                 image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
             converted = image.convert(mode)
@@ -157,6 +162,15 @@ def _opened(file: Path) -> Image.Image:
         raise UserError(f"every image must be a PNG or JPEG, but {file} cannot be identified as one") from None
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"every image must be readable, but {file} is not: {error}") from None
+
+
+def _kept(cache: Path) -> dict[str, Array] | None:
+    """Read the cache; none if it is not there or damaged."""
+    try:
+        with cache.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {key: file[key] for key in KEYS}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def _keep(cache: Path, arrays: dict[str, Array]) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from resnet_core.errors import UserError, nearest
 from resnet_core.runs.data.arrays import Images, check_images
+from resnet_core.runs.runtime import without_notices
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Source(Protocol):
     @property
     def images(self) -> Images:
         """The images, read at the first call and kept."""
+        ...
+
+    def sha256(self) -> str:
+        """Return the hash of the images if they have been read, else an empty text."""
         ...
 
 
@@ -57,6 +62,9 @@ class _Read:
     @cached_property
     def images(self) -> Images:
         return self.load()
+
+    def sha256(self) -> str:
+        return self.images.sha256() if "images" in vars(self) else ""
 
     @property
     def info(self) -> DataInfo:
@@ -88,7 +96,7 @@ def open_source(data: str, image_size: int | None = None) -> Source:
     path = Path(data).expanduser()
     if path.is_dir():
         return _Read(lambda: files.read_folder(path, image_size))
-    if path.is_file() and path.suffix == ".npz":
+    if path.is_file() and path.suffix.lower() == ".npz":
         return _Read(lambda: files.read_npz(path).resized(image_size))
     found = "is neither" if path.exists() else "does not exist"
     raise UserError(
@@ -113,7 +121,8 @@ def digits() -> Images:
 def _register_keras(name: str, info: DataInfo) -> None:
     @register_source(name, info)
     def load() -> Images:
-        import keras
+        with without_notices():
+            import keras
 
         try:
             (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ablations.plugins import add_plugin_option, load_plugins
+from ablations.show import add_show_command
 from ablations.study import Study
 from ablations.suites import suites
 from resnet_core.command_line import Parser, console, run_program
@@ -26,6 +28,7 @@ def parser(known: dict[str, Study]) -> Parser:
     commands = top.add_subparsers(metavar="command", required=True, title="commands")
     listing = commands.add_parser("list", help="list the studies", description="List the studies, a line each.")
     listing.set_defaults(command=list_studies)
+    add_show_command(commands)
     run = commands.add_parser(
         "run", help="run a study", description="Run a study; what is recorded already is not run again."
     )
@@ -47,6 +50,7 @@ def _add_run_options(one: Parser, study: Study) -> None:
     one.add_argument("--train-size", help="number of training images, a stratified choice")
     one.add_argument("--seeds", help="number of seeds of every arm")
     one.add_argument("--out", type=_folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
+    add_plugin_option(one)
     one.add_argument("--dry-run", action="store_true", help="print every run with its cost, and run nothing")
     one.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE",
@@ -79,6 +83,7 @@ def run_study(options: argparse.Namespace) -> None:
     if options.scale not in study.scales:
         raise UserError(f"unknown scale '{options.scale}'{nearest(options.scale, study.scales)}")
     scale = study.scales[options.scale]
+    code = load_plugins(options.plugin)
     levels = {factor: _levels(study, factor, options) or scale.factors[factor] for factor in study.factors}
     fields = _fields(options, study)
     request = runner.Request(
@@ -91,6 +96,7 @@ def run_study(options: argparse.Namespace) -> None:
         probe=study.probe.replace(**fields["probe"]),
         seeds=scale.seeds if options.seeds is None else _count("--seeds", options.seeds),
         root=options.out / study.name,
+        code=code,
         command=options.command_line,
     )
     runner.dry_run(request) if options.dry_run else runner.run(request)

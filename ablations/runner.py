@@ -30,6 +30,7 @@ class Request:
         fixed: Fields of `NetSpec` that are set in every arm.
         given: Fields of `TrainSpec` that the user gave.
         root: Folder of the records.
+        code: Hash of the user's own code, if any is loaded.
         command: The command line that asked.
     """
 
@@ -42,6 +43,7 @@ class Request:
     probe: ProbeSpec
     seeds: int
     root: Path
+    code: str
     command: str
 
     def runs(self, data: DataInfo, data_sha256: str = "") -> list[Run]:
@@ -51,7 +53,9 @@ class Request:
             UserError: A combination has no network, two runs are the same, or a given field has no effect.
         """
         train = self.train.replace(data_sha256=data_sha256)
-        runs = list(self.study.runs(self.levels, train, self.probe, data, self.seeds, self.fixed))
+        runs = list(self.study.runs(self.levels, train, self.probe, data, self.seeds, self.fixed, self.code))
+        for net in dict.fromkeys(run.net for run in runs):
+            cost(net)  # where an unknown block, or a user's that does not fit, shows
         by_id: dict[str, Run] = {}
         for run in runs:
             twin = by_id.setdefault(run.id, run)
@@ -68,7 +72,7 @@ class Request:
         """Return what all runs have in common, as JSON-serialisable values."""
         train = self.train.replace(data_sha256=data_sha256).model_dump(mode="json", exclude={"data"})
         net = {name: value for name, value in self.fixed.items() if value != NetSpec.model_fields[name].default}
-        base: dict[str, Any] = {"scale": self.scale}
+        base: dict[str, Any] = {"scale": self.scale, "code": self.code}
         base |= {f"net.{name}": list(value) if isinstance(value, tuple) else value for name, value in net.items()}
         base |= {f"train.{name}": value for name, value in train.items()}
         return base | {f"probe.{name}": value for name, value in self.probe.model_dump(mode="json").items()}
@@ -139,6 +143,15 @@ def run(request: Request) -> None:
         print(f"interrupted; {_summary(store, runs)}; the same command runs the rest", file=sys.stderr)
         raise
     say(f"{_summary(store, runs)}; report: resnet-report {request.root}")
+    planned = {run.id for run in runs}
+    crashed = [record for record in store.records() if record.run.id in planned and record.outcome.status == "crashed"]
+    if crashed:
+        where = request.root / crashed[0].run.id
+        print(
+            f"{len(crashed)} crashed; {where}/run.json has a traceback; remove its folder to run it again",
+            file=sys.stderr,
+        )
+        sys.exit(1)
 
 
 def _execute(

@@ -76,7 +76,14 @@ class Study:
             raise UserError(first_mistake(error, factor)) from None
 
     def runs(
-        self, levels: Levels, train: TrainSpec, probe: ProbeSpec, data: DataInfo, seeds: int, fixed: Mapping[str, Any]
+        self,
+        levels: Levels,
+        train: TrainSpec,
+        probe: ProbeSpec,
+        data: DataInfo,
+        seeds: int,
+        fixed: Mapping[str, Any],
+        code: str = "",
     ) -> Iterator[Run]:
         """Yield every combination of `levels` with every seed, the seeds of one network in a row.
 
@@ -87,6 +94,7 @@ class Study:
             data: What the networks must fit.
             seeds: How many seeds.
             fixed: Fields of `NetSpec` that are set in every arm.
+            code: Hash of the user's own code.
 
         Raises:
             UserError: A combination has no network, or sets what the factors decide.
@@ -104,7 +112,7 @@ class Study:
             net = net.replace(**shape, **fixed)
             trained = self.train(train, **self._read_by(self.train, arm))
             for seed in range(seeds):
-                yield Run(net, trained, probe, seed, arm)
+                yield Run(net, trained, probe, seed, code, arm)
 
     @staticmethod
     def _read_by(function: Callable[..., Any], arm: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from resnet_core.errors import UserError
+from resnet_core.errors import UserError, nearest
 from resnet_core.nets.interpreter import Interpreter, Value
 
 Branch = Callable[[Interpreter, Value, int, int], Value]
@@ -50,7 +50,7 @@ ORDERS = {
 
 @dataclass(frozen=True)
 class Block:
-    """A registered branch.
+    """A registered branch F.
 
     Attributes:
         branch: F, a function of an interpreter, a value, the stage's width and the stride, that returns a
@@ -87,6 +87,17 @@ def register_block(name: str, *, kernels: tuple[int, ...] = (3, 3), expansion: i
         return branch
 
     return register
+
+
+def registered(name: str) -> Block:
+    """Return the block of this name.
+
+    Raises:
+        UserError: None is registered.
+    """
+    if name not in BLOCKS:
+        raise UserError(f"`block` must be a registered block, but got '{name}'{nearest(name, BLOCKS)}")
+    return BLOCKS[name]
 
 
 @register_block("basic", kernels=(3, 3), expansion=1)
@@ -153,7 +164,7 @@ def residual_block(at: Interpreter, x: Value, width: int, strides: int, *, stage
 
     spec, order = at.spec, ORDERS[at.spec.order]
     a = at.norm_act(x, order.pre, norm="pre_bn", act="pre_act")
-    f = BLOCKS[spec.block].branch(at, a, width, strides)
+    f = registered(spec.block).branch(at, a, width, strides)
     f = scaled(at, f, order, index)
     if spec.has_skip(stage, block):
         f = join(at, a if index == 1 else x, a, f, strides)

@@ -36,14 +36,13 @@ def build(spec: NetSpec, seed: int = 0) -> keras.Model:
 
 
 def initialise(model: keras.Model, seed: int) -> None:
-    """Set every variable of `model` to its initial value: what `build(spec, seed)` returns.
-
-    A variable `x` of a layer starts as the layer's `x_initializer` says, as it does in Keras.
-    """
+    """Set every variable of `model` to its initial value: what `build(spec, seed)` returns."""
     for layer in model.layers:
+        if any(not hasattr(layer, f"{weight.name}_initializer") for weight in layer.weights):
+            _initialise_as_a_copy(layer, seed)
+            continue
         for variable in layer.variables:
-            stream = generator(seed, "init", f"{layer.name}/{variable.name}")
-            word = int(stream.integers(2**31))
+            word = _word(seed, f"{layer.name}/{variable.name}")
             if variable.name == "seed_generator_state":
                 variable.assign([word, 0])
                 continue
@@ -52,6 +51,26 @@ def initialise(model: keras.Model, seed: int) -> None:
             if "seed" in settings:
                 initializer = type(initializer).from_config({**settings, "seed": word})
             variable.assign(initializer(variable.shape, variable.dtype))
+
+
+def _initialise_as_a_copy(layer: keras.layers.Layer, seed: int) -> None:
+    """Initialise a layer whose initialisers have names of their own, as a copy with seeds in its config is."""
+
+    def seeded(config: Any, path: str) -> Any:
+        if not isinstance(config, dict):
+            return config
+        word = {"seed": _word(seed, path)} if "seed" in config else {}
+        return {key: seeded(value, f"{path}/{key}") for key, value in config.items()} | word
+
+    copy = type(layer).from_config(seeded(layer.get_config(), layer.name))
+    copy.build(layer.input.shape)
+    for variable, value in zip(layer.variables, copy.variables, strict=True):
+        variable.assign(value)
+
+
+def _word(seed: int, path: str) -> int:
+    """Return the seed of one variable."""
+    return int(generator(seed, "init", path).integers(2**31))
 
 
 class KerasNet(Interpreter):

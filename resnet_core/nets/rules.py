@@ -29,7 +29,7 @@ READ: dict[str, tuple[Test, str]] = {
     "bn_momentum": (lambda s: s.norm == "batch", "norm='batch'"),
     "cardinality": (lambda s: s.block != "basic", "a block with groups"),
     "group_width": (lambda s: s.block != "basic", "a block with groups"),
-    "stride_in": (lambda s: s.convolutions[0] == 1, "a branch that begins with a 1x1 convolution"),
+    "stride_in": (lambda s: s.block != "basic" or s.kernels[:1] == (1,), "a branch that begins with a 1x1 convolution"),
 }
 """When a field is read at all. One that nothing reads must keep its default: else two specs that differ
 would describe the same network."""
@@ -46,6 +46,8 @@ def check(spec: "NetSpec") -> None:
 
 
 def _broken(spec: "NetSpec") -> Iterator[str]:
+    from resnet_core.nets.blocks import BLOCKS
+
     if len(spec.depths) != len(spec.widths):
         yield (
             "`depths` and `widths` must have one entry a stage each, "
@@ -58,8 +60,9 @@ def _broken(spec: "NetSpec") -> Iterator[str]:
         if getattr(spec, field) != default and not is_read(spec):
             received = f"{field}={getattr(spec, field)!r}"
             yield f"`{field}` is read with {reader} only, but got {received}; leave it at {default!r}"
-    yield from _broken_skip(spec)
-    yield from _broken_branch(spec)
+    if spec.block in BLOCKS:  # else it is a user's, and read from a record: `build` and `cost` look it up
+        yield from _broken_skip(spec)
+        yield from _broken_branch(spec)
 
 
 def _broken_skip(spec: "NetSpec") -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from resnet_core.errors import UserError, nearest
+from resnet_core.errors import UserError
 from resnet_core.spec_model import Spec
 
 Skip = Literal["none", "A", "B", "C", "D"]
@@ -137,9 +137,14 @@ class NetSpec(Spec):
         from resnet_core.nets.rules import READ
 
         fields = {**self.given(), **changes}
-        changed = type(self).model_construct(**fields)
-        unread = [name for name, (is_read, _) in READ.items() if name not in changes and not is_read(changed)]
-        return type(self)(**{name: value for name, value in fields.items() if name not in unread})
+        while True:  # a field may have lost its reader with another
+            changed = type(self).model_construct(**fields)
+            unread = {name for name, (is_read, _) in READ.items() if name in fields and not is_read(changed)} - {
+                *changes
+            }
+            if not unread:
+                return type(self)(**fields)
+            fields = {name: value for name, value in fields.items() if name not in unread}
 
     @property
     def convolutions(self) -> tuple[int, ...]:
@@ -200,8 +205,6 @@ def cifar(depth: int, width: int = 16, **fields: Any) -> NetSpec:
 
 
 def _block(name: str) -> Any:
-    from resnet_core.nets.blocks import BLOCKS
+    from resnet_core.nets.blocks import registered
 
-    if name not in BLOCKS:
-        raise UserError(f"`block` must be a registered block, but got '{name}'{nearest(name, BLOCKS)}")
-    return BLOCKS[name]
+    return registered(name)

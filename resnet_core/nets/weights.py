@@ -80,17 +80,15 @@ def load_weights(model: keras.Model, spec: NetSpec, source: Tensors | keras.Mode
     names = torch_resnetv2 if any(name.startswith("stages.") for name in tensors) else torch_resnet
     tensors = {name: array for name, array in tensors.items() if not name.endswith("num_batches_tracked")}
     values = []
-    for layer, variable in ((layer, variable) for layer in model.layers for variable in layer.weights):
-        there = names(layer.name, spec)
+    for owner, variable in [(layer.name, variable) for layer in model.layers for variable in layer.weights]:
+        there = names(owner, spec)
         name = f"{there}.{TORCH_VARIABLES[variable.name]}"
         if there is None or name not in tensors:
-            raise UserError(
-                f"the weights must have a tensor for {layer.name}/{variable.name}, but there is no '{name}'"
-            )
+            raise UserError(f"the weights must have a tensor for {owner}/{variable.name}, but there is no '{name}'")
         value = _ours(np.asarray(tensors.pop(name)), variable)
         if value.shape != tuple(variable.shape):
             raise UserError(
-                f"'{name}' must have the shape of {layer.name}/{variable.name}, {tuple(variable.shape)} "
+                f"'{name}' must have the shape of {owner}/{variable.name}, {tuple(variable.shape)} "
                 f"in Keras' order, but has {value.shape}"
             )
         values.append((variable, value))

@@ -36,6 +36,7 @@ class Record:
         epochs: A row an epoch: `epoch`, `step` at its end, `learning_rate`, `loss` and `accuracy`
             (means over its steps, in training mode), `val_loss`, `val_accuracy`.
         probes: A row a measurement: `step`, `epoch`, `probe`, `layer`, `index`, `path`, `value`.
+        network: `layers`, `parameters` and `macs` of the network.
         environment: See `runtime.environment`.
         seconds: Wall time, start to end.
     """
@@ -45,6 +46,7 @@ class Record:
     results: dict[str, float] = field(default_factory=dict)
     epochs: list[dict[str, Any]] = field(default_factory=list)
     probes: list[dict[str, Any]] = field(default_factory=list)
+    network: dict[str, int] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -56,6 +58,7 @@ class Record:
             "run": self.run.to_dict(),
             "outcome": asdict(self.outcome),
             "results": self.results,
+            "network": self.network,
             "environment": self.environment,
             "seconds": round(self.seconds, 3),
         }

@@ -88,6 +88,7 @@ class Run:
     Attributes:
         net, train, probe: What is trained, how, and what is measured.
         seed: Seed of everything that has none of its own in `train`.
+        code: Hash of the user's own code that the run depends on; empty if it depends on none.
         factors: What the study varies, by name: labels for its tables, no part of the identity.
     """
 
@@ -95,6 +96,7 @@ class Run:
     train: TrainSpec
     probe: ProbeSpec = field(default_factory=ProbeSpec)
     seed: int = 0
+    code: str = ""
     factors: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -103,7 +105,7 @@ class Run:
         elsewhere = {"init_seed", "data_seed", *(["data"] if self.train.data_sha256 else [])}
         train = self.train.canonical_json(exclude=frozenset(elsewhere))
         seeds = f"{self.init_seed} {self.data_seed}"
-        return digest("run/1", self.net.canonical_json(), train, self.probe.canonical_json(), seeds)
+        return digest("run/1", self.net.canonical_json(), train, self.probe.canonical_json(), seeds, self.code)
 
     @property
     def label(self) -> str:
@@ -125,6 +127,7 @@ class Run:
             "train": self.train.model_dump(mode="json"),
             "probe": self.probe.model_dump(mode="json"),
             "seed": self.seed,
+            "code": self.code,
             "factors": self.factors,
         }
 
@@ -136,5 +139,6 @@ class Run:
             train=TrainSpec(**values["train"]),
             probe=ProbeSpec(**values["probe"]),
             seed=values["seed"],
+            code=values["code"],
             factors=values["factors"],
         )

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from resnet_core.errors import UserError, first_mistake
-from resnet_core.nets.cost import cost
 from resnet_core.runs.records import SCHEMA, Outcome, Record
 from resnet_core.runs.spec import Run
 
@@ -252,23 +251,23 @@ class Stored:
     run: dict[str, Any]
     outcome: Outcome
     results: dict[str, float]
+    network: dict[str, int]
     environment: dict[str, Any]
     seconds: float
 
     def record(self) -> Record:
         """Return the record, without the rows of epochs and probes."""
         run = Run.from_dict(self.run)
-        return Record(run, self.outcome, self.results, environment=self.environment, seconds=self.seconds)
+        about: dict[str, Any] = {"network": self.network, "environment": self.environment, "seconds": self.seconds}
+        return Record(run, self.outcome, self.results, **about)
 
 
 def _columns(record: Record) -> Iterator[tuple[str, Any]]:
-    run, network = record.run, cost(record.run.net)
+    run = record.run
     yield from {"run": run.id, "seed": run.seed, **run.factors}.items()
     yield from vars(record.outcome).items()
     yield from record.results.items()
-    yield "layers", run.net.depth
-    yield "parameters", network.trainable
-    yield "macs", network.macs
+    yield from record.network.items()
     yield "seconds", record.seconds
     for name, spec in (("net", run.net), ("train", run.train), ("probe", run.probe)):
         yield from ((f"{name}.{field}", value) for field, value in spec.model_dump().items())

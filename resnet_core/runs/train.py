@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from resnet_core.nets.cost import cost
 from resnet_core.runs.data.arrays import Dataset
 from resnet_core.runs.order import batches, probed_batch
 from resnet_core.runs.records import Outcome, Record
@@ -50,7 +51,9 @@ def execute(run: Run, data: Dataset, on_progress: Callable[[Progress], None] = l
     except Exception:
         results, outcome = {}, Outcome("crashed", training.step, traceback.format_exc())
     seconds = time.perf_counter() - started
-    return Record(run, outcome, results, training.epochs, training.probes, environment(), seconds)
+    of = cost(run.net)
+    network = {"layers": run.net.depth, "parameters": of.trainable, "macs": of.macs}
+    return Record(run, outcome, results, training.epochs, training.probes, network, environment(), seconds)
 
 
 class Training:

@@ -1,0 +1,121 @@
+"""`resnet-ablate show`: a network, its stages, its cost, and how it differs from another."""
+
+import argparse
+import json
+import re
+from itertools import groupby
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from ablations.plugins import add_plugin_option, load_plugins
+from resnet_core.command_line import console
+from resnet_core.errors import UserError, nearest
+from resnet_core.nets.cost import LayerCost, cost
+from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.zoo import list_networks, network
+
+
+def add_show_command(commands: Any) -> None:
+    """Add the command to a parser's."""
+    show = commands.add_parser(
+        "show",
+        help="show a network, or two and how they differ",
+        description="Show a network's stages and cost, from its spec alone.\nNames: " + ", ".join(list_networks()),
+    )
+    show.set_defaults(command=show_network)
+    show.add_argument("name", nargs="?", help="a published network (default: the default NetSpec)")
+    show.add_argument("other", nargs="?", help="another, to show how it differs")
+    show.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="set a field of the first")
+    add_plugin_option(show)
+    show.add_argument("--json", action="store_true", help="print name, spec and counts as JSON")
+    show.add_argument("--svg", type=Path, metavar="FILE", help="draw the first block of the last stage")
+    fields = show.add_argument_group("fields", "Every field of a NetSpec is an option too.")
+    for field in NetSpec.model_fields:
+        fields.add_argument(f"--{field.replace('_', '-')}", dest=f"field_{field}", metavar="VALUE")
+
+
+def show_network(options: argparse.Namespace) -> None:
+    """Print the network that `options` describe.
+
+    Raises:
+        UserError: A name or a field is unknown or illegal.
+    """
+    load_plugins(options.plugin)
+    changes = _changes(options)
+    spec = network(options.name).replace(**changes) if options.name else NetSpec(**changes)
+    total = cost(spec)
+    if options.svg:
+        from ablations.diagram import block_svg
+
+        _write(options.svg, block_svg(spec))
+    if options.json:
+        counts = {"trainable": total.trainable, "bn_running_stats": total.bn_running_stats, "macs": total.macs}
+        print(json.dumps({"name": options.name, "spec": spec.model_dump(mode="json"), **counts}))
+        return
+    console().print(_stages(spec))
+    if options.other:
+        console().print(_difference(spec, network(options.other)))
+
+
+def _changes(options: argparse.Namespace) -> dict[str, Any]:
+    given = {field: getattr(options, f"field_{field}") for field in NetSpec.model_fields}
+    texts = {field: text for field, text in given.items() if text is not None}
+    for setting in options.set:
+        field, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set takes FIELD=VALUE, but got '{setting}'")
+        if field not in NetSpec.model_fields:
+            raise UserError(f"--set knows no field '{field}'{nearest(field, NetSpec.model_fields)}")
+        if field in texts:
+            raise UserError(f"a field must be set once, but `{field}` is set again by --set {setting}")
+        texts[field] = text
+    return {field: NetSpec.parse_field(field, text) for field, text in texts.items()}
+
+
+def _part(layer: LayerCost) -> str:
+    return re.sub(r"_.*", "", layer.name)
+
+
+def _stages(spec: NetSpec) -> Any:
+    from rich.table import Table
+
+    total = cost(spec)
+    table = Table(box=None, header_style="bold", show_footer=True)
+    table.add_column("", footer="all")
+    table.add_column("blocks", justify="right", footer=str(sum(spec.depths)))
+    table.add_column("output shape", justify="right")
+    table.add_column("parameters", justify="right", footer=f"{total.trainable:,}")
+    table.add_column("BN statistics", justify="right", footer=f"{total.bn_running_stats:,}")
+    table.add_column("MACs", justify="right", footer=f"{total.macs:,}")
+    table.add_column("activations", justify="right", footer=f"{total.activations:,}")
+    blocks = {f"stage{i}": str(depth) for i, depth in enumerate(spec.depths, start=1)}
+    for part, group in groupby(total.layers, key=_part):
+        layers = list(group)
+        counts = [sum(getattr(layer, count) for layer in layers) for count in ("trainable", "bn_running_stats", "macs")]
+        numbers = sum(prod(layer.output_shape) for layer in layers)
+        shape = "×".join(map(str, layers[-1].output_shape))
+        table.add_row(part, blocks.get(part, ""), shape, *(f"{count:,}" for count in (*counts, numbers)))
+    return table
+
+
+def _difference(spec: NetSpec, other: NetSpec) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for column in ("field", "this", "other"):
+        table.add_column(column)
+    for field in NetSpec.model_fields:
+        if getattr(spec, field) != getattr(other, field):
+            table.add_row(field, str(getattr(spec, field)), str(getattr(other, field)))
+    mine, theirs = cost(spec), cost(other)
+    for count in ("trainable", "bn_running_stats", "macs"):
+        table.add_row(count, f"{getattr(mine, count):,}", f"{getattr(theirs, count):,}")
+    return table
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise UserError(f"--svg must name a file that can be written, but {path} is not: {error.strerror}") from None

@@ -1,0 +1,132 @@
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def test_json_has_the_counts_and_the_spec(program):
+    done = program("resnet-ablate", "show", "resnet50-d", "--json")
+    shown = json.loads(done.stdout)
+    assert list(shown) == ["name", "spec", "trainable", "bn_running_stats", "macs"]
+    assert (shown["name"], shown["trainable"], shown["bn_running_stats"]) == ("resnet50-d", 25_576_264, 53_248)
+
+
+def test_an_inline_spec(program):
+    words = "--set block=bottleneck --set depths=3,4,6,3 --set widths=64,128,256,512 --skip B --stem imagenet"
+    more = "--classes 1000 --input-shape 224,224,3 --json"
+    done = program("resnet-ablate", "show", *words.split(), *more.split())
+    assert json.loads(done.stdout)["trainable"] == 25_557_032
+
+
+def test_the_table_has_a_row_a_stage_and_the_difference(program):
+    done = program("resnet-ablate", "show", "resnet50-d", "resnet50", "--skip", "none")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines[1:8]] == ["stem", "stage1", "stage2", "stage3", "stage4", "head", "all"]
+    assert ["skip", "none", "B"] in lines
+    assert ["stem", "deep", "imagenet"] in lines
+
+
+def test_a_diagram_is_svg_with_the_blocks_layers(program, tmp_path):
+    assert program("resnet-ablate", "show", "resnet50", "--svg", "block.svg").returncode == 0
+    text = " ".join(ET.parse(tmp_path / "block.svg").getroot().itertext())
+    for word in ("1×1 conv, 512", "3×3 conv, 512", "1×1 conv, 2048", "BN", "relu", "+"):
+        assert word in text
+    plain = program("resnet-ablate", "show", "resnet50", "--skip", "none", "--svg", "plain.svg")
+    assert plain.returncode == 0
+    assert "+" not in " ".join(ET.parse(tmp_path / "plain.svg").getroot().itertext())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("resnt50", "did you mean 'resnet50'"),
+        ("resnet50 --set blok=basic", "did you mean 'block'"),
+        ("resnet50 --block botleneck", "did you mean 'bottleneck'"),
+        ("resnet50 --skip C --skip-transform conv", "convolves every skip already"),
+        ("resnet50 --set skip=A --skip B", "`skip` is set again"),
+        ("resnet50 --svg no/such/folder.svg", "must name a file that can be written"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(words, message, program):
+    done = program("resnet-ablate", "show", *words.split())
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert message in done.stderr
+
+
+class TestPlugins:
+    def test_the_readmes_block_runs_and_is_reported(self, program, tmp_path):
+        code = re.search(r"```python\n(# my_block\.py\n.*?)```", README, re.DOTALL)[1]
+        (tmp_path / "my_block.py").write_text(code)
+        name = re.search(r'register_block\("(\w+)"', code)[1]
+        words = [
+            "--plugin",
+            "my_block.py",
+            "--set",
+            f"block={name}",
+            "--depth",
+            "8",
+            "--seeds",
+            "1",
+            "--set",
+            "steps=3",
+        ]
+        done = program("resnet-ablate", "run", "depth", *words)
+        assert "2 of 2 runs recorded (2 completed)" in done.stdout
+        assert program("resnet-report", "results/local/depth").returncode == 0
+        (tmp_path / "my_block.py").write_text(code + "\n# another\n")
+        changed = program("resnet-ablate", "run", "depth", *words)
+        assert changed.returncode == 2
+        assert "was made with code=" in changed.stderr
+
+    def test_a_block_of_keras_layers_has_its_cost_and_its_seeds(self, program, tmp_path):
+        (tmp_path / "depthwise.py").write_text(
+            "import keras\n"
+            "from resnet_core import register_block\n"
+            "@register_block('depthwise', kernels=(3, 1))\n"
+            "def depthwise(at, x, width, strides):\n"
+            "    make = lambda name: keras.layers.DepthwiseConv2D(3, strides, 'same', use_bias=False, name=name)\n"
+            "    return at.conv(at.layer(x, make, name='conv1'), width, 1, name='conv2')\n"
+        )
+        words = [
+            "run",
+            "depth",
+            "--plugin",
+            "depthwise.py",
+            "--set",
+            "block=depthwise",
+            "--depth",
+            "8",
+            "--set",
+            "steps=3",
+        ]
+        assert "6 of 6 runs recorded (6 completed)" in program("resnet-ablate", *words).stdout
+        first = {
+            path.parent.name: json.loads(path.read_text())["results"]
+            for path in tmp_path.glob("results/local/depth/*/run.json")
+        }
+        program("resnet-ablate", *words, "--out", "again")
+        for name, results in first.items():
+            assert json.loads((tmp_path / "again" / "depth" / name / "run.json").read_text())["results"] == results
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            (None, "must be a readable Python file"),
+            ("x = 1 +", "line 1, raises"),
+            ("\n\nraise KeyError('a')", "line 3, raises"),
+            (
+                "from resnet_core import register_block\nregister_block('basic')(print)",
+                "there is a block 'basic' already",
+            ),
+        ],
+    )
+    def test_a_mistake_is_one_line_and_exit_code_2(self, text, message, program, tmp_path):
+        if text is not None:
+            (tmp_path / "mine.py").write_text(text)
+        done = program("resnet-ablate", "run", "depth", "--plugin", "mine.py")
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert message in done.stderr

@@ -1,11 +1,14 @@
 """`build`: the network of a spec as a plain `keras.Model` of stock layers."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import inf
 from typing import Any, Literal
 
 import keras
 
+from resnet_core.nets.cost import cost
 from resnet_core.nets.fused import fuse
 from resnet_core.nets.interpreter import Interpreter, Pooling, Shape, Value
 from resnet_core.nets.layers import ScalarBias
@@ -30,9 +33,21 @@ def build(spec: NetSpec, seed: int = 0) -> keras.Model:
     """
     net = KerasNet(spec)
     images = keras.Input(net.ordered(spec.input_shape), name="images")
-    model = keras.Model(images, network(net, images), name="network")
+    with recursion_room(len(cost(spec).layers)):
+        model = keras.Model(images, network(net, images), name="network")
     initialise(model, seed)
     return model
+
+
+@contextmanager
+def recursion_room(layers: int) -> Iterator[None]:
+    """Let Keras walk a graph of so many layers, which it does by recursion: Python's own limit is some 300 blocks."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 1000 + 10 * layers))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def initialise(model: keras.Model, seed: int) -> None:

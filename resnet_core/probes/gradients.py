@@ -13,6 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from resnet_core.nets.keras_net import recursion_room
+
 Row = dict[str, Any]
 
 
@@ -69,7 +71,8 @@ class GradientProbe:
         self._kernels = [model.get_layer(site.layer).kernel for site in self._weights]
         self._model = model
         outputs = [model.get_layer(site.layer).output for site in self._activations]
-        self._tapped = keras.Model(model.inputs, [*outputs, *model.outputs])
+        with recursion_room(len(model.layers)):
+            self._tapped = keras.Model(model.inputs, [*outputs, *model.outputs])
         self._measure: Callable[..., tuple[tf.Tensor, tf.Tensor]] = tf.function(self._norms, autograph=False)
 
     def _norms(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -105,7 +105,8 @@ class Run:
         elsewhere = {"init_seed", "data_seed", *(["data"] if self.train.data_sha256 else [])}
         train = self.train.canonical_json(exclude=frozenset(elsewhere))
         seeds = f"{self.init_seed} {self.data_seed}"
-        return digest("run/1", self.net.canonical_json(), train, self.probe.canonical_json(), seeds, self.code)
+        code = (self.code,) if self.code else ()
+        return digest("run/1", self.net.canonical_json(), train, self.probe.canonical_json(), seeds, *code)
 
     @property
     def label(self) -> str:

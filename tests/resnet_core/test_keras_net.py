@@ -1,14 +1,17 @@
 import re
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost
 from resnet_core.nets.keras_net import build, initialise
 from resnet_core.nets.spec import NetSpec, cifar
@@ -46,6 +49,34 @@ def test_the_built_network_is_what_its_spec_says(spec):
     gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
     assert np.isfinite(loss)
     assert all(np.isfinite(gradient).all() for gradient in gradients if gradient is not None)
+
+
+@settings(max_examples=10, deadline=None)
+@given(specs())
+def test_saving_and_loading_gives_the_same_bits(spec):
+    model = build(spec)
+    images = np.random.default_rng(0).normal(size=(2, *spec.input_shape)).astype("float32")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.keras"
+        model.save(path)
+        loaded = keras.models.load_model(path)
+    np.testing.assert_array_equal(loaded(images), model(images))
+
+
+@settings(max_examples=25, deadline=None)
+@given(specs())
+def test_an_option_a_net_and_its_plain_twin_have_equal_counts(spec):
+    try:
+        residual = spec.replace(skip="A", skip_transform="identity")
+        plain = residual.replace(skip="none")
+    except UserError:
+        reject()
+    first, second = cost(residual), cost(plain)
+    assert (first.trainable, first.bn_running_stats, first.macs) == (
+        second.trainable,
+        second.bn_running_stats,
+        second.macs,
+    )
 
 
 def counted_macs(model):

@@ -4,11 +4,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from resnet_core.runs.data import Images, open_source
 from resnet_core.runs.runtime import configure
 
 configure(threads=1)
+settings.register_profile("same", derandomize=True, deadline=None)  # the same examples in every run
+settings.register_profile("search", max_examples=300, deadline=None)  # pytest --hypothesis-profile=search
+settings.load_profile("same")
 
 PROGRAMS = {"resnet-ablate": "ablations", "resnet-report": "analysis"}
 

@@ -55,7 +55,7 @@ class Request:
         train = self.train.replace(data_sha256=data_sha256)
         runs = list(self.study.runs(self.levels, train, self.probe, data, self.seeds, self.fixed, self.code))
         for net in dict.fromkeys(run.net for run in runs):
-            cost(net)  # where an unknown block, or a user's that does not fit, shows
+            _check_block(net)
         by_id: dict[str, Run] = {}
         for run in runs:
             twin = by_id.setdefault(run.id, run)
@@ -85,6 +85,20 @@ class Request:
         return Plan(
             study.name, study.question, study.source, base, factors, (self.command,), planned, study_threads(runs)
         )
+
+
+def _check_block(net: NetSpec) -> None:
+    """Check that the network's block is known and, if it is a user's, that it fits.
+
+    Raises:
+        UserError: It is not, or does not.
+    """
+    try:
+        cost(net)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a user's block may raise
+        raise UserError(f"a block must return a map of its channels, but '{net.block}' raised {error!r}") from None
 
 
 def dry_run(request: Request) -> None:

@@ -165,6 +165,11 @@ def residual_block(at: Interpreter, x: Value, width: int, strides: int, *, stage
     spec, order = at.spec, ORDERS[at.spec.order]
     a = at.norm_act(x, order.pre, norm="pre_bn", act="pre_act")
     f = registered(spec.block).branch(at, a, width, strides)
+    if at.shape(f)[2] != width * spec.growth:
+        raise UserError(
+            f"a block must return width * expansion channels, {width * spec.growth} here, "
+            f"but '{spec.block}' returned {at.shape(f)[2]}"
+        )
     f = scaled(at, f, order, index)
     if spec.has_skip(stage, block):
         f = join(at, a if index == 1 else x, a, f, strides)

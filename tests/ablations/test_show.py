@@ -112,6 +112,15 @@ class TestPlugins:
         for name, results in first.items():
             assert json.loads((tmp_path / "again" / "depth" / name / "run.json").read_text())["results"] == results
 
+    @pytest.mark.parametrize("body", ["at.conv(x, width + 1, 3, strides, name='conv1')", "at.cnv(x)", "None"])
+    def test_a_block_that_does_not_fit_is_named(self, body, program, tmp_path):
+        code = "from resnet_core import register_block\n@register_block('odd')\ndef odd(at, x, width, strides): return "
+        (tmp_path / "odd.py").write_text(code + body)
+        done = program("resnet-ablate", "run", "depth", "--plugin", "odd.py", "--set", "block=odd")
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert "a block must return " in done.stderr
+        assert "but 'odd' r" in done.stderr
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [

@@ -1,5 +1,7 @@
 """The logits of the originals, computed by timm and Keras on weights drawn by name (tests/golden)."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
-from resnet_core.nets.weights import TORCH_VARIABLES, from_hub, load_weights, torch_resnet, torch_resnetv2
+from resnet_core.nets.weights import TORCH_VARIABLES, load_weights, torch_resnet, torch_resnetv2
 from resnet_core.nets.zoo import network
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -113,6 +115,34 @@ class TestMistakes:
         with pytest.raises(UserError, match="must be a ResNet50, 101 or 152"):
             load_weights(model, self.spec, build(cifar(8)))
 
-    def test_a_hub_that_is_not_there_is_a_users_error(self):
-        with pytest.raises(UserError):
-            from_hub("timm/resnet18.a1_in1k")
+
+HUB = """
+from resnet_core.nets.weights import UserError, from_hub
+try: print(from_hub("somebody/net"))
+except UserError as error: print(error)
+"""
+
+
+def from_a_hub_at(home: Path) -> str:
+    """Ask the hub's own client, which may look into `home` and nowhere else."""
+    environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", HUB], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_a_file_of_the_hub_is_found_by_name(tmp_path):
+    """In a cache as the hub's client keeps it."""
+    pytest.importorskip("huggingface_hub")
+    revision = "0" * 40
+    repository = tmp_path / "hub" / "models--somebody--net"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(revision)
+    (repository / "snapshots" / revision).mkdir(parents=True)
+    file = repository / "snapshots" / revision / "model.safetensors"
+    file.write_bytes(b"weights")
+    assert from_a_hub_at(tmp_path) == str(file)
+
+
+def test_a_file_that_the_hub_does_not_give_is_a_users_error(tmp_path):
+    pytest.importorskip("huggingface_hub")
+    assert "'model.safetensors' of 'somebody/net' must be" in from_a_hub_at(tmp_path)

@@ -21,7 +21,8 @@ def record(seed=0, status="completed"):
     epochs = [{"epoch": 1, "step": 2, "loss": 0.1 + seed, "accuracy": 0.5}]
     probes = [{"step": 0, "epoch": 0, "probe": "p", "layer": "l", "index": 0, "path": "main", "value": 1e-30}]
     results = {"test_accuracy": 0.1 + 0.2} if status == "completed" else {}
-    return Record(run, Outcome(status, 2), results, epochs, probes, {"threads": 1}, 1.5)
+    network = {"layers": 8, "parameters": 75_290, "macs": 1}
+    return Record(run, Outcome(status, 2), results, epochs, probes, network, {"threads": 1}, 1.5)
 
 
 def plan(*seeds, command="a", **base):

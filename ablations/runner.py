@@ -18,6 +18,7 @@ from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo, Dataset, check_sizes, open_source, prepare
 from resnet_core.runs.estimate import start_seconds, study_threads, train_seconds
+from resnet_core.runs.records import Record
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.store import Plan, PlannedRun, Store
 
@@ -154,11 +155,11 @@ def run(request: Request) -> None:
     try:
         _execute([run for run in runs if run.id not in recorded], request, source.info, prepared, store)
     except KeyboardInterrupt:
-        print(f"interrupted; {_summary(store, runs)}; the same command runs the rest", file=sys.stderr)
+        print(f"interrupted; {_summary(_records(store, runs), runs)}; the same command runs the rest", file=sys.stderr)
         raise
-    say(f"{_summary(store, runs)}; report: resnet-report {request.root}")
-    planned = {run.id for run in runs}
-    crashed = [record for record in store.records() if record.run.id in planned and record.outcome.status == "crashed"]
+    records = _records(store, runs)
+    say(f"{_summary(records, runs)}; report: resnet-report {request.root}")
+    crashed = [record for record in records if record.outcome.status == "crashed"]
     if crashed:
         where = request.root / crashed[0].run.id
         print(
@@ -186,10 +187,15 @@ def _execute(
             shown.end(record)
 
 
-def _summary(store: Store, runs: list[Run]) -> str:
-    """Return how many of `runs` ended how."""
+def _records(store: Store, runs: list[Run]) -> list[Record]:
+    """Return the records of those of `runs` that have one."""
     planned = {run.id for run in runs}
-    ended = Counter(record.outcome.status for record in store.records() if record.run.id in planned)
+    return [record for record in store.records() if record.run.id in planned]
+
+
+def _summary(records: list[Record], runs: list[Run]) -> str:
+    """Return how many of `runs` ended how."""
+    ended = Counter(record.outcome.status for record in records)
     statuses = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
     return f"{ended.total()} of {len(runs)} runs recorded" + (f" ({statuses})" if statuses else "")
 

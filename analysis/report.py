@@ -70,7 +70,7 @@ def read(folder: Path) -> Study:
 def tables_of(study: Study) -> dict[str, pd.DataFrame]:
     """Return the tables of the report by name."""
     factors, runs = study.factors, study.runs
-    results = [name for name in ("train_accuracy", "test_accuracy", "train_loss", "test_loss") if name in runs]
+    results = [name for name in tables.MEASURES if name in runs]
     listed = ["run", *factors, "seed", "status", "step", *results, "seconds", "message"]
     ends = tables.at_init_and_end(runs, study.probes, factors) if len(study.probes) else pd.DataFrame()
     return {

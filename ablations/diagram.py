@@ -4,7 +4,7 @@ import re
 from html import escape
 
 from resnet_core.nets.blocks import residual_block
-from resnet_core.nets.cost import CostNet, LayerCost
+from resnet_core.nets.cost import CostNet, LayerCost, Tensor
 from resnet_core.nets.spec import NetSpec
 
 BOX_WIDTH, BOX_HEIGHT, GAP, LEFT, RIGHT, MARGIN = 170, 26, 16, 120, 330, 30
@@ -19,7 +19,8 @@ def block_svg(spec: NetSpec) -> str:
     rows, columns, _ = spec.input_shape
     before = spec.widths[stage - 2] * spec.growth if stage > 1 else spec.stem_width or spec.widths[0]
     index = sum(spec.depths[:-1]) + 1
-    residual_block(net, (rows, columns, before), spec.widths[-1], strides, stage=stage, block=block, index=index)
+    x = Tensor((rows, columns, before))
+    residual_block(net, x, spec.widths[-1], strides, stage=stage, block=block, index=index)
     main = [layer for layer in net.layers if not layer.name.startswith("skip")]
     skip = [layer for layer in net.layers if layer.name.startswith("skip")]
     return _svg(spec, main, skip, has_skip=spec.has_skip(stage, block))

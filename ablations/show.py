@@ -4,7 +4,6 @@ import argparse
 import json
 import re
 from itertools import groupby
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +87,14 @@ def _stages(spec: NetSpec) -> Any:
     table.add_column("parameters", justify="right", footer=f"{total.trainable:,}")
     table.add_column("BN statistics", justify="right", footer=f"{total.bn_running_stats:,}")
     table.add_column("MACs", justify="right", footer=f"{total.macs:,}")
-    table.add_column("activations", justify="right", footer=f"{total.activations:,}")
+    table.add_column("activation bytes", justify="right", footer=f"{total.activation_bytes:,}")
     blocks = {f"stage{i}": str(depth) for i, depth in enumerate(spec.depths, start=1)}
     for part, group in groupby(total.layers, key=_part):
         layers = list(group)
-        counts = [sum(getattr(layer, count) for layer in layers) for count in ("trainable", "bn_running_stats", "macs")]
-        numbers = sum(prod(layer.output_shape) for layer in layers)
+        counts = ("trainable", "bn_running_stats", "macs", "kept_bytes")
+        sums = (sum(getattr(layer, count) for layer in layers) for count in counts)
         shape = "×".join(map(str, layers[-1].output_shape))
-        table.add_row(part, blocks.get(part, ""), shape, *(f"{count:,}" for count in (*counts, numbers)))
+        table.add_row(part, blocks.get(part, ""), shape, *(f"{total:,}" for total in sums))
     return table
 
 

@@ -1,8 +1,9 @@
 """Residual networks with a switch for the skip: specs, networks, probes, runs.
 
-`build` loads TensorFlow, and only when it is used.
+What builds and loads networks loads TensorFlow, and only when it is used.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from resnet_core.errors import UserError
@@ -14,17 +15,21 @@ from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.spec import Run, TrainSpec
 
 if TYPE_CHECKING:
-    from resnet_core.nets.keras_net import build
+    from resnet_core.nets.keras_net import build, load
+    from resnet_core.nets.weights import from_hub, load_weights
 
 __all__ = [
     "NetSpec", "ProbeSpec", "Run", "TrainSpec", "UserError",
-    "build", "cifar", "cost", "list_networks", "network", "register_block",
+    "build", "cifar", "cost", "from_hub", "list_networks", "load", "load_weights", "network", "register_block",
 ]  # fmt: skip
+
+LOADED_WHEN_USED = {
+    "build": "resnet_core.nets.keras_net", "load": "resnet_core.nets.keras_net",
+    "from_hub": "resnet_core.nets.weights", "load_weights": "resnet_core.nets.weights",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name == "build":
-        from resnet_core.nets.keras_net import build
-
-        return build
+    if name in LOADED_WHEN_USED:
+        return getattr(import_module(LOADED_WHEN_USED[name]), name)
     raise AttributeError(f"module 'resnet_core' has no attribute '{name}'")

@@ -172,7 +172,8 @@ def residual_block(at: Interpreter, x: Value, width: int, strides: int, *, stage
         )
     f = scaled(at, f, order, index)
     if spec.has_skip(stage, block):
-        f = join(at, a if index == 1 else x, a, f, strides)
+        split = a if index == 1 and spec.first_split == "after_activation" else x
+        f = join(at, split, a, f, strides)
     y = at.norm_act(f, order.post[:-1], norm="post_bn", act="")
     return at.activation(y, name="out") if order.post else at.identity(y, name="out")
 
@@ -207,8 +208,9 @@ def dropped(at: Interpreter, f: Value, survival: float) -> Value:
 
 def squeeze_and_excite(at: Interpreter, f: Value) -> Value:
     """F times the sigmoid of two 1x1 convolutions, with biases, of its channels' means (Hu et al. 2018, section 3)."""
-    channels = at.shape(f)[2]
+    channels, divisor = at.shape(f)[2], at.spec.se_divisor
+    inner = max(1, (channels // at.spec.se_reduction + divisor // 2) // divisor) * divisor
     s = at.global_average_pool(f, keepdims=True, name="se_pool")
-    s = at.activation(at.conv(s, channels // at.spec.se_reduction, 1, bias=True, name="se_conv1"), name="se_act1")
+    s = at.activation(at.conv(s, inner, 1, bias=True, name="se_conv1"), name="se_act1")
     s = at.conv(s, channels, 1, bias=True, name="se_conv2")
     return at.multiply(f, at.activation(s, function="sigmoid", name="se_gate"), name="se_multiply")

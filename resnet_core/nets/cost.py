@@ -1,14 +1,20 @@
-"""What a network costs, from its spec alone: parameters, multiply-accumulates, memory of activations."""
+"""What a network costs, from its spec alone: parameters, multiply-accumulates, memory of a training step.
 
-from collections.abc import Callable
+Memory is that of the tensors which the forward pass leaves for the backward pass; each word of the
+interpreter says which of its tensors the gradient of its operation reads.
+"""
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import Any, Literal
 
-from resnet_core.nets.interpreter import Interpreter, Pooling, Shape, Value
+from resnet_core.nets.interpreter import Interpreter, Pooling, Value
 from resnet_core.nets.network import network
 from resnet_core.nets.spec import NetSpec
+
+FLOAT = 4  # bytes of a number; those of a mask are single
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,7 @@ class LayerCost:
         trainable: Weights, biases, scales and shifts.
         bn_running_stats: Moving means and variances.
         macs: Multiply-accumulates of one image, forward, of convolutions and dense layers.
+        kept_bytes: What the layer is the first to leave for the backward pass, of one image, in float32.
     """
 
     name: str
@@ -30,6 +37,7 @@ class LayerCost:
     trainable: int = 0
     bn_running_stats: int = 0
     macs: int = 0
+    kept_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,119 +45,173 @@ class Cost:
     """The layers of a network and their sums.
 
     Attributes:
-        activations: Numbers that the layers put out for one image, images included: what a training step
-            keeps for its backward pass if nothing is computed twice.
+        activation_bytes: Memory of the activations of a training step for each image of a batch, in
+            float32: what is kept when the backward pass begins, which is the step's peak but for the
+            gradients under way and the workspaces of single operations.
     """
 
     layers: tuple[LayerCost, ...]
     trainable: int
     bn_running_stats: int
     macs: int
-    activations: int
-
-    def activation_bytes(self, batch_size: int, bytes_each: int = 4) -> int:
-        """Return the memory of the activations of a training step."""
-        return self.activations * batch_size * bytes_each
+    activation_bytes: int
 
 
 @lru_cache(maxsize=1024)
 def cost(spec: NetSpec) -> Cost:
     """Return the cost of the network that `spec` describes, without building it."""
     net = CostNet(spec)
-    network(net, spec.input_shape)
+    network(net, Tensor(spec.input_shape))
     layers = tuple(net.layers)
+    loss_bytes = FLOAT * spec.classes  # the gradient of softmax and cross-entropy, made with the loss
     return Cost(
         layers,
         trainable=sum(layer.trainable for layer in layers),
         bn_running_stats=sum(layer.bn_running_stats for layer in layers),
         macs=sum(layer.macs for layer in layers),
-        activations=prod(spec.input_shape) + sum(prod(layer.output_shape) for layer in layers),
+        activation_bytes=loss_bytes + sum(layer.kept_bytes for layer in layers),
     )
 
 
 def normalised_channels(spec: NetSpec) -> list[int]:
     """Return the channels of every map that is normalised."""
     net = CostNet(spec)
-    network(net, spec.input_shape)
+    network(net, Tensor(spec.input_shape))
     return [layer.output_shape[-1] for layer in net.layers if layer.kind == "norm"]
 
 
+@dataclass(eq=False, slots=True)
+class Tensor:
+    """One image's part of a tensor; two of the same shape are two.
+
+    Attributes:
+        shape: Height, width and channels, or channels alone.
+        itemsize: Bytes of a number.
+        kept: Whether it is among those that the backward pass reads, and counted.
+    """
+
+    shape: tuple[int, ...]
+    itemsize: int = FLOAT
+    kept: bool = False
+
+
 class CostNet(Interpreter):
-    """Values are shapes; layers are entries in a list."""
+    """Values are `Tensor`s; layers are entries in a list."""
 
     def __init__(self, spec: NetSpec) -> None:
         super().__init__(spec)
         self.layers: list[LayerCost] = []
 
-    def _count(self, name: str, kind: str, shape: Any, **counts: int) -> Any:
-        self.layers.append(LayerCost(self.prefix + name, kind, shape, **counts))
-        return shape
+    def _count(self, name: str, kind: str, y: Tensor, keeps: Iterable[Tensor] = (), **counts: int) -> Tensor:
+        """Add a layer with output `y` whose gradient reads the tensors in `keeps`; return `y`."""
+        kept_bytes = 0
+        for tensor in keeps:
+            kept_bytes += 0 if tensor.kept else prod(tensor.shape) * tensor.itemsize
+            tensor.kept = True
+        self.layers.append(LayerCost(self.prefix + name, kind, y.shape, kept_bytes=kept_bytes, **counts))
+        return y
+
+    def _windows(self, x: Tensor, size: int, strides: int) -> Tensor:
+        """Return what windows of this size move over: `x`, or a copy with margins, if they are explicit."""
+        if strides == 1 or size == 1 or self.spec.padding == "same":
+            return x
+        rows, columns, channels = x.shape
+        return Tensor((rows + size // 2 * 2, columns + size // 2 * 2, channels))
 
     def shape(self, x: Value) -> Any:
-        return x
+        return x.shape
 
     def conv(
-        self, x: Shape, filters: int, kernel_size: int, strides: int = 1, *, name: str, groups: int = 1,
+        self, x: Tensor, filters: int, kernel_size: int, strides: int = 1, *, name: str, groups: int = 1,
         bias: bool | None = None, gain: float = 1.0, bias_start: float = 0.0,
-    ) -> Any:  # fmt: skip
-        rows, columns, channels = x
-        shape = (-(-rows // strides), -(-columns // strides), filters)
-        weights = kernel_size * kernel_size * channels // groups * filters
+    ) -> Tensor:  # fmt: skip
+        y = Tensor((*_strided(x, strides), filters))
+        weights = kernel_size * kernel_size * x.shape[2] // groups * filters
         biases = filters if (self.spec.conv_bias if bias is None else bias) else 0
-        return self._count(name, "conv", shape, trainable=weights + biases, macs=weights * shape[0] * shape[1])
+        keeps = [self._windows(x, kernel_size, strides)]
+        return self._count(name, "conv", y, keeps, trainable=weights + biases, macs=weights * prod(y.shape[:2]))
 
-    def norm(self, x: Shape, *, name: str, gamma_start: float = 1.0) -> Any:
-        if self.spec.norm == "none":
-            return self.shift(x, name=f"{name}_shift") if self.spec.branch_scale == "fixup" else x
-        statistics = 2 * x[2] if self.spec.norm == "batch" else 0
-        return self._count(name, "norm", x, trainable=2 * x[2], bn_running_stats=statistics)
+    def norm(self, x: Tensor, *, name: str, gamma_start: float = 1.0) -> Tensor:
+        channels = x.shape[2]
+        match self.spec.norm:
+            case "none" if self.spec.branch_scale == "fixup":
+                return self.shift(x, name=f"{name}_shift")
+            case "none":
+                return x
+            case "batch":
+                keeps, statistics = [x], 2 * channels
+            case kind:  # of each group the mean, minus the mean and 1 / deviation; gamma / deviation
+                groups = self.spec.norm_groups if kind == "group" else 1
+                keeps, statistics = [x, Tensor((3 * groups + channels,))], 0
+        counts = {"trainable": 2 * channels, "bn_running_stats": statistics}
+        return self._count(name, "norm", Tensor(x.shape), keeps, **counts)
 
-    def activation(self, x: Shape, *, name: str, function: str | None = None) -> Any:
-        return self._count(name, "activation", x)
+    def activation(self, x: Tensor, *, name: str, function: str | None = None) -> Tensor:
+        y = Tensor(x.shape)
+        match function or self.spec.activation:
+            case "leaky_relu" | "silu":
+                keeps = [x]
+            case "gelu":  # three steps of x / 2 · erfc(-x / sqrt 2)
+                keeps = [Tensor(x.shape) for _ in range(3)]
+            case _:  # its derivative is a function of its value
+                keeps = [y]
+        return self._count(name, "activation", y, keeps)
 
-    def identity(self, x: Shape, *, name: str) -> Any:
+    def identity(self, x: Tensor, *, name: str) -> Tensor:
         return x
 
-    def add(self, x: Shape, y: Shape, *, name: str) -> Any:
-        if x != y:
-            raise ValueError(f"`{self.prefix}{name}` must add values of one shape, but got {x} and {y}")
-        return self._count(name, "add", x)
+    def add(self, x: Tensor, y: Tensor, *, name: str) -> Tensor:
+        if x.shape != y.shape:
+            raise ValueError(f"`{self.prefix}{name}` must add values of one shape, but got {x.shape} and {y.shape}")
+        return self._count(name, "add", Tensor(x.shape))
 
-    def multiply(self, x: Shape, y: Shape, *, name: str) -> Any:
-        return self._count(name, "multiply", x)
+    def multiply(self, x: Tensor, y: Tensor, *, name: str) -> Tensor:
+        return self._count(name, "multiply", Tensor(x.shape), [x, y])
 
-    def linear(self, x: Shape, factor: float, offset: float = 0.0, *, name: str) -> Any:
-        return self._count(name, "linear", x)
+    def linear(self, x: Tensor, factor: float, offset: float = 0.0, *, name: str) -> Tensor:
+        return self._count(name, "linear", Tensor(x.shape))
 
-    def scale(self, x: Shape, *, name: str, start: float, per_channel: bool = False, shifted: bool = False) -> Any:
-        return self._count(name, "scale", x, trainable=(x[2] if per_channel else 1) + shifted)
+    def scale(self, x: Tensor, *, name: str, start: float, per_channel: bool = False, shifted: bool = False) -> Tensor:
+        factors = x.shape[2] if per_channel else 1
+        return self._count(name, "scale", Tensor(x.shape), [x], trainable=factors + shifted)
 
-    def shift(self, x: Shape, *, name: str) -> Any:
-        return self._count(name, "shift", x, trainable=1)
+    def shift(self, x: Tensor, *, name: str) -> Tensor:
+        return self._count(name, "shift", Tensor(x.shape), trainable=1)
 
-    def dropout(self, x: Shape, rate: float, *, name: str, unit: Literal["value", "sample", "batch"] = "value") -> Any:
-        return self._count(name, "dropout", x)
+    def dropout(
+        self, x: Tensor, rate: float, *, name: str, unit: Literal["value", "sample", "batch"] = "value"
+    ) -> Tensor:
+        mask = {"value": x.shape, "sample": (1,), "batch": (0,)}[unit]
+        return self._count(name, "dropout", Tensor(x.shape), [Tensor(mask, itemsize=1)])
 
-    def subsample(self, x: Shape, strides: int, *, name: str) -> Any:
-        return self._count(name, "subsample", (-(-x[0] // strides), -(-x[1] // strides), x[2]))
+    def subsample(self, x: Tensor, strides: int, *, name: str) -> Tensor:
+        y = Tensor((*_strided(x, strides), x.shape[2]))
+        return self._count(name, "subsample", y, [x, y])
 
-    def pool(self, x: Shape, kind: Pooling, size: int, strides: int, *, name: str) -> Any:
-        return self._count(name, "pool", (-(-x[0] // strides), -(-x[1] // strides), x[2]))
+    def pool(self, x: Tensor, kind: Pooling, size: int, strides: int, *, name: str) -> Tensor:
+        y = Tensor((*_strided(x, strides), x.shape[2]))
+        return self._count(name, "pool", y, [self._windows(x, size, strides), y] if kind == "max" else [])
 
-    def pad_channels(self, x: Shape, before: int, after: int, *, name: str) -> Any:
-        return self._count(name, "pad_channels", (x[0], x[1], before + x[2] + after))
+    def pad_channels(self, x: Tensor, before: int, after: int, *, name: str) -> Tensor:
+        return self._count(name, "pad_channels", Tensor((*x.shape[:2], before + x.shape[2] + after)))
 
-    def global_average_pool(self, x: Shape, *, name: str, keepdims: bool = False) -> Any:
-        return self._count(name, "global_average_pool", (1, 1, x[2]) if keepdims else (x[2],))
+    def global_average_pool(self, x: Tensor, *, name: str, keepdims: bool = False) -> Tensor:
+        channels = x.shape[-1]
+        return self._count(name, "global_average_pool", Tensor((1, 1, channels) if keepdims else (channels,)))
 
-    def dense(self, x: Value, units: int, *, name: str, gain: float = 1.0) -> Any:
-        weights = prod(x) * units
-        return self._count(name, "dense", (units,), trainable=weights + units, macs=weights)
+    def dense(self, x: Tensor, units: int, *, name: str, gain: float = 1.0) -> Tensor:
+        weights = prod(x.shape) * units
+        return self._count(name, "dense", Tensor((units,)), [x], trainable=weights + units, macs=weights)
 
-    def layer(self, x: Shape, make: Callable[..., Any], *, name: str) -> Any:
+    def layer(self, x: Tensor, make: Callable[..., Any], *, name: str) -> Tensor:
         made = make(name=name)
-        made.build((None, *x))
+        made.build((None, *x.shape))
         trainable = sum(prod(weight.shape) for weight in made.trainable_weights)
         others = sum(prod(weight.shape) for weight in made.non_trainable_weights)
-        shape = tuple(made.compute_output_shape((None, *x))[1:])
-        return self._count(name, "layer", shape, trainable=trainable, bn_running_stats=others)
+        y = Tensor(tuple(made.compute_output_shape((None, *x.shape))[1:]))
+        return self._count(name, "layer", y, [x, y], trainable=trainable, bn_running_stats=others)
+
+
+def _strided(x: Tensor, strides: int) -> tuple[int, int]:
+    """Return rows and columns of what is computed at every `strides`-th pixel of `x`."""
+    return -(-x.shape[0] // strides), -(-x.shape[1] // strides)

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from resnet_core.nets.spec import NetSpec
 
 Shape = tuple[int, int, int]
-Value = Any  # a KerasTensor for KerasNet, a Shape for CostNet
+Value = Any  # a KerasTensor for KerasNet, a Tensor for CostNet
 Pooling = Literal["average", "max"]
 
 

@@ -1,13 +1,17 @@
 """`build`: the network of a spec as a plain `keras.Model` of stock layers."""
 
+import json
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
+from pathlib import Path
 from typing import Any, Literal
 
 import keras
 
+from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost
 from resnet_core.nets.fused import fuse
 from resnet_core.nets.interpreter import Interpreter, Pooling, Shape, Value
@@ -37,6 +41,24 @@ def build(spec: NetSpec, seed: int = 0) -> keras.Model:
         model = keras.Model(images, network(net, images), name="network")
     initialise(model, seed)
     return model
+
+
+def load(path: str | Path) -> keras.Model:
+    """Return the network in a `.keras` file that was saved from one of `build`.
+
+    `keras.saving.load_model` does the same for networks of some 300 blocks at most, and needs
+    `resnet_core.nets.layers` imported for those of Fixup.
+
+    Raises:
+        UserError: There is no such file, or it is not a network.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            layers = json.loads(archive.read("config.json"))["config"]["layers"]
+        with recursion_room(len(layers)):
+            return keras.saving.load_model(path)
+    except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+        raise UserError(f"a network must be a .keras file, but {path} cannot be loaded: {error}") from None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import keras
 class ScalarBias(keras.layers.Layer):  # type: ignore[misc]
     """x + b, b one learned number, from 0 (Fixup, Zhang et al. 2019).
 
-    To load a saved network that has it, import `resnet_core.nets.layers` first.
+    To load a saved network that has it, use `resnet_core.load`, or import `resnet_core.nets.layers` first.
     """
 
     bias_initializer = keras.initializers.Zeros()

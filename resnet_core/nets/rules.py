@@ -13,6 +13,8 @@ MOST_BLOCKS = 10_000
 Test = Callable[["NetSpec"], bool]
 
 READ: dict[str, tuple[Test, str]] = {
+    "se_divisor": (lambda s: s.se_reduction > 0, "se_reduction"),
+    "first_split": (lambda s: s.skip != "none" and s.order.endswith("preactivation"), "a pre-activation and a skip"),
     "skip_mask": (lambda s: s.skip != "none", "a skip"),
     "zero_padding": (lambda s: s.skip == "A", "skip='A'"),
     "zero_pooling": (lambda s: s.skip == "A", "skip='A'"),

@@ -44,8 +44,11 @@ class NetSpec(Spec):
             one (v1.5).
         se_reduction: A squeeze-and-excitation at the end of the branch, with so many times fewer
             channels in between (Hu et al. 2018); 0 for none.
+        se_divisor: Those channels are rounded to a multiple of it, at least 1 (timm has 8).
         dropout: Rate of the dropout before a branch's last convolution (Zagoruyko and Komodakis 2016).
         order: Where normalisation and activation stand (He et al. 2016, figure 4, a to e).
+        first_split: Where the skip of a pre-activation network's first block begins: `after_activation`
+            (He et al. 2016, appendix), or `before_activation`, as that of all others (timm).
         skip: What S(x) is. `none`: nothing, the plain net. `A`: x, with zeros for the new channels where
             the shape changes; no parameters. `B`: x, by a 1x1 convolution where the shape changes. `C`:
             a 1x1 convolution on every block (He et al. 2015, section 4.1). `D`: as B, after an average
@@ -97,8 +100,10 @@ class NetSpec(Spec):
     group_width: PositiveInt = 64
     stride_in: Literal["first", "spatial"] = "spatial"
     se_reduction: NonNegativeInt = 0
+    se_divisor: PositiveInt = 1
     dropout: Fraction = 0.0
     order: Order = "original"
+    first_split: Literal["after_activation", "before_activation"] = "after_activation"
     skip: Skip = "A"
     skip_mask: tuple[str, ...] = ()
     zero_padding: Literal["append", "both"] = "append"

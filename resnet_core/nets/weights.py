@@ -49,7 +49,9 @@ def torch_resnet(layer: str, spec: NetSpec) -> str | None:
 
 def torch_resnetv2(layer: str, spec: NetSpec) -> str | None:
     """Return what timm's `resnetv2.py` calls a layer of ours, or none if it has no such layer."""
-    ends = {"stem_conv": "stem.conv", "head_bn": "norm", "head_logits": "head.fc"}
+    deep = {"stem_conv1": "stem.conv1", "stem_bn1": "stem.norm1", "stem_conv2": "stem.conv2", "stem_bn2": "stem.norm2"}
+    ends = {"head_bn": "norm", "head_logits": "head.fc"}
+    ends |= {**deep, "stem_conv": "stem.conv3"} if spec.stem == "deep" else {"stem_conv": "stem.conv"}
     if layer in ends:
         return ends[layer]
     found = re.fullmatch(r"stage(\d+)_block(\d+)_(pre_bn|skip_conv|conv\d|bn\d)", layer)

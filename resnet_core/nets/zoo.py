@@ -11,7 +11,11 @@ from typing import Any
 from resnet_core.errors import UserError, nearest
 from resnet_core.nets.spec import NetSpec, cifar
 
-IMAGENET_DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+BASIC_DEPTHS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+BOTTLENECK_DEPTHS = {
+    14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3),
+}  # fmt: skip
+IMAGENET_DEPTHS = BASIC_DEPTHS | BOTTLENECK_DEPTHS
 
 LISTED = (
     "resnet20-cifar-A", "plain20-cifar", "resnet20-cifar-B", "resnet20-cifar-C", "resnet32-cifar-A",
@@ -30,13 +34,13 @@ def list_networks() -> list[str]:
 
 
 def network(name: str) -> NetSpec:
-    """Return the published network of this name.
+    """Return the published network of this name, ours or timm's.
 
     Raises:
         UserError: There is none, or not of this depth.
     """
     for pattern, make in FAMILIES.items():
-        match = re.fullmatch(pattern, name)
+        match = re.fullmatch(pattern, name.replace("_", "-"))
         if match:
             return make(*(int(group) if group and group.isdecimal() else group for group in match.groups()))
     raise UserError(f"`name` must be that of a published network, but got '{name}'{nearest(name, LISTED)}")
@@ -45,14 +49,18 @@ def network(name: str) -> NetSpec:
 def imagenet(depth: int, **fields: Any) -> NetSpec:
     """Return the ImageNet network of He et al. 2015, table 1: basic blocks to 34 layers, then bottlenecks.
 
+    Of the depths that are not in the table, 200 is He et al.'s of 2016, the others are timm's.
+
     Raises:
-        UserError: The table has no such depth, or a field is illegal.
+        UserError: There is no such depth, or a field is illegal.
     """
     if depth not in IMAGENET_DEPTHS:
-        raise UserError(f"an ImageNet ResNet must have {', '.join(map(str, IMAGENET_DEPTHS))} layers, but got {depth}")
+        raise UserError(
+            f"an ImageNet ResNet must have {', '.join(map(str, sorted(IMAGENET_DEPTHS)))} layers, but got {depth}"
+        )
     common: dict[str, Any] = {
         "input_shape": (224, 224, 3), "classes": 1000, "stem": "imagenet", "widths": (64, 128, 256, 512),
-        "depths": IMAGENET_DEPTHS[depth], "block": "bottleneck" if depth >= 50 else "basic", "skip": "B",
+        "depths": IMAGENET_DEPTHS[depth], "block": "basic" if depth in BASIC_DEPTHS else "bottleneck", "skip": "B",
         "init": "he_fan_out",
     }  # fmt: skip
     return NetSpec(**{**common, **fields})
@@ -91,19 +99,41 @@ def _resnext_cifar(depth: int, cardinality: int, group_width: int) -> NetSpec:
     )  # fmt: skip
 
 
+def _imagenet_variant(
+    se: str | None, kind: str, depth: int, variant: str | None, first: int | None, group_width: int | None
+) -> NetSpec:
+    """Return the ImageNet network of a name such as `se-resnet50-d`, `resnext50-32x4d` or `wide-resnet50-2`."""
+    excitation = {"se_reduction": 16, "se_divisor": 8} if se else {}
+    variants: dict[str | None, dict[str, Any]] = {
+        None: {}, "c": {"stem": "deep"}, "d": {"stem": "deep", "skip": "D"}, "v1": {"stride_in": "first"},
+    }  # fmt: skip
+    kinds: dict[tuple[str, bool, bool], dict[str, Any]] = {  # with which numbers after the depth
+        ("plain", False, False): {"skip": "none"},
+        ("resnet", False, False): {},
+        ("resnetv2-", False, False): {"order": "full_preactivation", **_first_split(depth)},
+        ("resnext", True, True): {"cardinality": first, "group_width": group_width},
+        ("wide-resnet", True, False): {"group_width": 64 * (first or 1)},
+    }
+    fields = kinds.get((kind, first is not None, group_width is not None))
+    if fields is None:
+        raise UserError(
+            "an ImageNet network must be named like resnet50, resnext50-32x4d or wide-resnet50-2, "
+            f"but got {kind}{depth} with {'other' if first or group_width else 'no'} numbers"
+        )
+    return imagenet(depth, **excitation, **variants[variant], **fields)
+
+
+def _first_split(depth: int) -> dict[str, Any]:
+    """Return where timm's pre-activation networks split first: with basic blocks, not where He et al. 2016 do."""
+    return {"first_split": "before_activation"} if depth in BASIC_DEPTHS else {}
+
+
 FAMILIES: dict[str, Callable[..., NetSpec]] = {
     r"resnet(\d+)-cifar-([ABC])": lambda depth, option: cifar(depth, skip=option),
     r"plain(\d+)-cifar": lambda depth: cifar(depth, skip="none"),
     r"preact(\d+)-cifar-([ABC])": _preactivation,
     r"wrn(\d+)-(\d+)": wide,
     r"resnext(29|38|47|56|65|83|101)-(\d+)x(64)d": _resnext_cifar,
-    r"resnet(18|34|50|101|152)": imagenet,
-    r"plain(18|34)": lambda depth: imagenet(depth, skip="none"),
-    r"resnet(50|101|152)-v1": lambda depth: imagenet(depth, stride_in="first"),
-    r"resnetv2-(50|101|152)": lambda depth: imagenet(depth, order="full_preactivation"),
-    r"resnext(50|101|152)-(\d+)x(\d+)d": lambda depth, c, d: imagenet(depth, cardinality=c, group_width=d),
-    r"wide-resnet(50|101)-(\d+)": lambda depth, k: imagenet(depth, group_width=64 * k),
-    r"se-resnet(18|34|50|101|152)": lambda depth: imagenet(depth, se_reduction=16),
-    r"resnet(18|34|50|101|152)-d": lambda depth: imagenet(depth, stem="deep", skip="D"),
+    r"(se-?)?(plain|resnet|resnetv2-|resnext|wide-resnet)(\d+)-?(c|d|v1)?(?:-(\d+))?(?:x(\d+)d)?": _imagenet_variant,
 }
 """Families by the pattern of their names; the first that matches counts."""

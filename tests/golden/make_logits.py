@@ -14,7 +14,7 @@ from drawn import drawn, images
 FILE = Path(__file__).with_name("logits.npz")
 TIMM = (
     "resnet18", "resnet34", "resnet50", "resnet101", "resnetv2_50", "resnext50_32x4d", "wide_resnet50_2",
-    "seresnet50", "resnet50d",
+    "seresnet50", "resnet50d", "seresnet18", "seresnext26d_32x4d", "resnetv2_18", "resnetv2_50d",
 )  # fmt: skip
 
 

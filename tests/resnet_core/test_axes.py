@@ -259,12 +259,25 @@ class TestZoo:
         assert name in list_networks()
 
     @pytest.mark.parametrize(
+        ("timm", "parameters"),
+        [
+            ("resnet26d", 16_014_408), ("resnet200d", 64_693_064), ("resnext50d_32x4d", 25_048_136),
+            ("seresnet18", 11_779_624), ("seresnext50_32x4d", 27_559_896), ("wide_resnet101_2", 126_886_696),
+            ("resnetv2_34", 21_795_880), ("resnet50c", 25_576_264),
+        ],
+    )  # fmt: skip
+    def test_counts_of_timm_by_its_names(self, timm, parameters):
+        assert cost(network(timm)).trainable == parameters
+
+    @pytest.mark.parametrize(
         ("name", "message"),
         [
+            ("resnext50", "like resnet50, resnext50-32x4d or wide-resnet50-2, but got resnext50 with no numbers"),
+            ("resnet50-2", "but got resnet50 with other numbers"),
             ("resnet5o", "did you mean 'resnet50'"),
             ("resnet21-cifar-A", "6n \\+ 2"),
             ("wrn17-4", "6N \\+ 4"),
-            ("resnet19", "did you mean 'resnet18'|did you mean"),
+            ("resnet19", "10, 14, 18, 26, 34, 50, 101, 152, 200 layers, but got 19"),
         ],
     )
     def test_a_name_that_is_none_is_named(self, name, message):

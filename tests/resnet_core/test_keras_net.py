@@ -12,7 +12,7 @@ from hypothesis import given, reject, settings
 
 from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost
-from resnet_core.nets.keras_net import build, initialise
+from resnet_core.nets.keras_net import build, initialise, load
 from resnet_core.nets.spec import NetSpec, cifar
 from tests.resnet_core.test_spec import specs
 
@@ -49,6 +49,47 @@ def test_the_built_network_is_what_its_spec_says(spec):
     gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
     assert np.isfinite(loss)
     assert all(np.isfinite(gradient).all() for gradient in gradients if gradient is not None)
+
+
+@settings(max_examples=EXAMPLES)
+@given(specs())
+def test_activation_memory_is_what_the_traced_step_leaves_for_its_backward_pass(spec):
+    assert sum(tensors_kept(spec).values()) == cost(spec).activation_bytes
+
+
+def tensors_kept(spec, batch=11):
+    """Return, of one image, the bytes of each tensor of the forward pass that the backward pass reads."""
+    model, losses = build(spec), []
+
+    def step(images, labels):
+        with tf.GradientTape() as tape:
+            logits = model(images, training=True)
+            losses.append(tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)))
+        weights = [weight.value for weight in model.trainable_weights]
+        return tape.gradient(losses[0], weights, unconnected_gradients="zero")
+
+    images, labels = tf.TensorSpec((batch, *spec.input_shape)), tf.TensorSpec((batch,), tf.int32)
+    graph = tf.function(step, autograph=False).get_concrete_function(images, labels).graph
+    forward = ancestors(losses)
+    kept = {}
+    for operation in ancestors(graph.outputs) - forward:
+        for tensor in operation.inputs:
+            while tensor.op.type in {"Reshape", "Identity", "IdentityN", "StopGradient"}:  # the same memory
+                tensor = tensor.op.inputs[0]
+            if tensor.op in forward and tensor.shape.rank not in (0, 1) and tensor.shape[0] == batch:
+                kept[tensor.name] = int(np.prod(tensor.shape[1:])) * tensor.dtype.size
+    return kept
+
+
+def ancestors(tensors):
+    """Return the operations that these tensors are computed by."""
+    found, left = set(), [tensor.op for tensor in tensors]
+    while left:
+        operation = left.pop()
+        if operation not in found:
+            found.add(operation)
+            left += [tensor.op for tensor in operation.inputs]
+    return found
 
 
 @settings(max_examples=EXAMPLES)
@@ -184,6 +225,40 @@ def test_a_network_saves_and_loads_as_stock_keras(skip, order, tmp_path, images)
     )
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
     np.testing.assert_array_equal(np.load(tmp_path / "logits.npy"), model(images))
+
+
+FIXUP = cifar(8, **SMALL, norm="none", branch_scale="fixup")
+DEEP = NetSpec(input_shape=(4, 4, 1), depths=(340,), widths=(1,), kernels=(3,), classes=2, norm="none")
+
+
+@pytest.mark.parametrize("spec", [FIXUP, DEEP], ids=["fixup", "deep"])
+def test_load_takes_what_keras_alone_does_not(spec, tmp_path):
+    model = build(spec)
+    model.save(tmp_path / "net.keras")
+    images = np.random.default_rng(0).normal(size=(2, *spec.input_shape)).astype("float32")
+    np.save(tmp_path / "images.npy", images)
+    script = (
+        "import resnet_core, numpy\n"
+        "numpy.save('logits.npy', resnet_core.load('net.keras')(numpy.load('images.npy')))\n"
+        "import sys; assert sys.getrecursionlimit() == 1000"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "logits.npy"), model(images))
+
+
+@pytest.mark.parametrize("content", [None, b"no archive"])
+def test_load_names_a_file_that_is_no_network(content, tmp_path):
+    if content is not None:
+        (tmp_path / "net.keras").write_bytes(content)
+    with pytest.raises(UserError, match=r"must be a \.keras file, but .*net\.keras cannot be loaded"):
+        load(tmp_path / "net.keras")
+
+
+def test_a_network_can_be_plotted(tmp_path):
+    pydot = pytest.importorskip("pydot")
+    graph = keras.utils.model_to_dot(build(cifar(8, **SMALL)), show_shapes=True)
+    assert isinstance(graph, pydot.Dot)
+    assert any("stage3_block1_add" in node.to_string() for node in graph.get_nodes())
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -32,24 +32,23 @@ class Batch:
     flips: Array
 
 
-def batches(seed: int, images: int, batch_size: int, steps: int) -> Iterator[Batch]:
-    """Yield the batches of `steps` steps over `images` images.
+def batches(seed: int, images: int, batch_size: int, steps: int, start: int = 0) -> Iterator[Batch]:
+    """Yield the batches of `steps` steps over `images` images, from the `start`-th step on, counted from 0.
 
     Every epoch is a permutation of its own, without its last, partial batch.
     """
     per_epoch = images // batch_size
-    done = 0
-    for epoch in count(1):
+    for epoch in count(1 + start // per_epoch):
         order = generator(seed, "order", epoch).permutation(images)
         augment = generator(seed, "augmentation", epoch)
         offsets = augment.integers(0, 2 * CROP_PADDING + 1, (images, 2))
         flips = augment.integers(0, 2, images).astype(bool)
-        for i in range(per_epoch):
-            if done == steps:
+        for i in range(start % per_epoch, per_epoch):
+            if start == steps:
                 return
             part = slice(i * batch_size, (i + 1) * batch_size)
             yield Batch(epoch, i == per_epoch - 1, order[part], offsets[part], flips[part])
-            done += 1
+            start += 1
 
 
 def probed_batch(seed: int, images: int, batch_size: int) -> Array:

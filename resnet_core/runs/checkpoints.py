@@ -94,7 +94,7 @@ class Checkpoint:
         if self._path is None:
             return None
         try:
-            with np.load(self._path, allow_pickle=False) as file:
+            with self._path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
                 variables = [file[f"variable{i}"] for i in range(len(file.files) - 1)]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
@@ -108,7 +108,7 @@ class Checkpoint:
 def step_of(path: Path) -> int | None:
     """Return the step of the state in a file, or None if there is none that is whole."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return int(json.loads(str(file["about"]))["step"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

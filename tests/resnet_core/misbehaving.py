@@ -51,6 +51,9 @@ class Does(keras.layers.Layer):
                 inputs = tf.identity(inputs)
         return inputs
 
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
 
 for what in (raises, dies, dies_once, sleeps, allocates):
 

@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test reference lint lock clean
+.PHONY: help install demo test torture reference lint lock clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,9 @@ demo: install  ## run the depth study on the embedded digits and report it
 
 test: install lint  ## check style and types, and run the tests
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+
+torture: install  ## kill studies at random moments, fill a disk, … (some ten minutes)
+	$(BIN)/pytest tests/torture --kills 50 -s
 
 reference: install  ## make the committed reference results anew
 	rm -rf results/reference/depth

@@ -59,7 +59,7 @@ class Execution:
                 raise UserError(f"--{option} needs processes, but got --executor serial; take --executor processes")
         return execution
 
-    def job(self, runs: int, seconds: float, threads: int, store: Store) -> tuple[str, "Job"]:
+    def job(self, runs: int, seconds: float, threads: int, store: Store, *, again: bool) -> tuple[str, "Job"]:
         """Return the name of the executor, and the job, for so many runs of so many estimated seconds."""
         from resnet_core.runs.job import Job, devices
 
@@ -68,8 +68,8 @@ class Execution:
         asked = self.workers or self.timeout or self.memory
         name = self.executor or ("processes" if asked or (workers > 1 and seconds > WORTH_PROCESSES) else "serial")
         job = Job(
-            threads, workers, checkpoints=store.checkpoints.absolute(), checkpoint_seconds=self.checkpoint_seconds,
-            timeout=self.timeout, retries=self.retries, memory=self.memory,
+            Store(store.root.absolute()), again=again, threads=threads, workers=workers, timeout=self.timeout,
+            retries=self.retries, memory=self.memory, checkpoint_seconds=self.checkpoint_seconds,
         )  # fmt: skip
         return name, replace(job, setup=self.setup) if self.setup else job
 
@@ -134,11 +134,9 @@ def execute(
     from resnet_core.runs.executors import EXECUTORS
     from resnet_core.runs.todo import Todo
 
-    name, job = execution.job(len(runs), sum(seconds.values()), threads, store)
+    name, job = execution.job(len(runs), sum(seconds.values()), threads, store, again=again)
     todo = Todo(runs, store, recorded)
     with display({run.id: seconds[run.id] for run in runs}) as shown:
         for record in EXECUTORS[name](todo, job, shown.step):
-            store.write(record, again=again)
-            store.forget_state(record.run.id)
             todo.finish(record.run)
             shown.end(record)

@@ -65,7 +65,7 @@ def print_status(options: argparse.Namespace) -> None:
     plan = store.plan()
     assert plan
     survey, claimed = store.survey(), store.claimed()
-    steps = {run.id: step_of(store.checkpoints / f"{run.id}.npz") for run in plan.runs if run.id not in survey.statuses}
+    steps = {run.id: step_of(store.state_of(run.id)) for run in plan.runs if run.id not in survey.statuses}
 
     def state(run_id: str) -> str:
         if run_id in survey.statuses:

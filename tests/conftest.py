@@ -14,6 +14,11 @@ settings.register_profile("same", derandomize=True, deadline=None)  # the same e
 settings.register_profile("search", max_examples=300, deadline=None)  # pytest --hypothesis-profile=search
 settings.load_profile("same")
 
+
+def pytest_addoption(parser):
+    parser.addoption("--kills", type=int, default=4, help="how often tests/torture kills a study")
+
+
 PROGRAMS = {"resnet-ablate": "ablations", "resnet-report": "analysis"}
 
 

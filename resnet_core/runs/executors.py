@@ -6,9 +6,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, TimeoutError
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
-from signal import SIGINT, SIGTERM, Signals
+from signal import SIGABRT, SIGINT, SIGTERM, Signals
 from typing import Any, Protocol
 
 from resnet_core.errors import UserError
@@ -20,13 +21,14 @@ from resnet_core.runs.spec import Run
 from resnet_core.runs.todo import Todo
 from resnet_core.runs.train import Progress, network_of
 
+Channel = Any  # a `multiprocessing.connection.Connection`
 OnProgress = Callable[[Run, Progress], None]
 POLL_SECONDS = 1.0  # between looks at runs that others are at
 ORPHAN_SECONDS = 5.0  # for the last state of a run whose launcher is no more
 
 
 class Executor(Protocol):
-    """Executes runs and yields a record of each, in whatever order they end."""
+    """Executes runs, records each in the store of the job, and yields the records in whatever order the runs end."""
 
     def __call__(self, todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
         """Execute the runs of `todo` until none is left.
@@ -92,18 +94,26 @@ EXECUTORS: dict[str, Executor] = {"serial": serial, "processes": processes}
 
 
 class _Slot:
-    """One process at a time, a new one when it dies, and the run that it is at."""
+    """One process at a time, a new one when it dies, and the run that it is at.
 
-    def __init__(self, job: Job, wake: "connection.Connection[Any, Any]", device: str | None) -> None:
+    What is sent either way is small, so that it is sent whole or not at all; the record goes by the store.
+    """
+
+    def __init__(self, job: Job, wake: Channel, device: str | None) -> None:
+        self._job = job
+        self._wake = wake
+        self._device = device
+        self.last: NetSpec | None = None
+        self.run: Run | None = None
+        self._open()
+
+    def _open(self) -> None:
         from pebble import ProcessPool
 
         context = get_context("spawn")
-        self.channel, sender = context.Pipe(duplex=False)
-        self._pool = ProcessPool(max_workers=1, context=context, initializer=_begin, initargs=[job, sender, device])
-        self._job = job
-        self._wake = wake
-        self.last: NetSpec | None = None
-        self.run: Run | None = None
+        self.channel, self._sender = context.Pipe(duplex=False)
+        arguments = [self._job, self._sender, self._device]
+        self._pool = ProcessPool(max_workers=1, context=context, initializer=_begin, initargs=arguments)
 
     def start(self, run: Run) -> None:
         """Begin a run."""
@@ -114,9 +124,7 @@ class _Slot:
     def _submit(self) -> None:
         self._tries += 1
         self._killed_for_memory = _killed_for_memory()
-        self._future: Future[Record] = self._pool.schedule(
-            _perform, args=[self._job, self.run], timeout=self._job.timeout
-        )
+        self._future: Future[None] = self._pool.schedule(_perform, args=[self.run], timeout=self._job.timeout)
         self._future.add_done_callback(lambda _: self._wake.send_bytes(b"."))
 
     def progress(self) -> Iterator[Progress]:
@@ -133,28 +141,34 @@ class _Slot:
 
         if not self.run or not self._future.done():
             return None
-        try:
-            record = self._future.result()
-        except TimeoutError:
-            record = self._lost(Outcome("timed_out", self._reached(), f"it took more than {self._job.timeout:g} s"))
-        except ProcessExpired as death:
-            outcome = self._death(death.exitcode)
-            if outcome.status == "killed" and self._tries <= self._job.retries:
-                self._submit()
-                return None
-            record = self._lost(outcome)
-        except UserError:
-            raise
-        except Exception as error:  # on the way from one process to the other
-            message = "".join(traceback.format_exception(error))
-            record = self._lost(Outcome("crashed", self._reached(), message))
+        error = self._future.exception()
+        match error:
+            case None:
+                record = self._job.store.read(self.run.id)
+            case UserError():
+                raise error
+            case TimeoutError():
+                record = self._lost(Outcome("timed_out", self._reached(), f"it took more than {self._job.timeout:g} s"))
+            case ProcessExpired() | BrokenProcessPool():
+                outcome = self._death(getattr(error, "exitcode", None))
+                if outcome.status == "killed" and self._tries <= self._job.retries:
+                    self.stop()
+                    self._open()
+                    self._submit()
+                    return None
+                record = self._lost(outcome)
+            case _:
+                record = self._lost(Outcome("crashed", self._reached(), "".join(traceback.format_exception(error))))
         self.run = None
         return record
 
-    def _death(self, exit_code: int) -> Outcome:
-        by = f"signal {Signals(-exit_code).name}" if exit_code < 0 else f"exit code {exit_code}"
-        message = f"its process ended with {by}, in {self._tries} of {self._job.retries + 1} tries"
-        if self._job.memory and by == "signal SIGABRT":
+    def _death(self, exit_code: int | None) -> Outcome:
+        """Return the outcome of a run whose process is no more; it had not begun the run if there is no code."""
+        by = "" if exit_code is None else f" with exit code {exit_code}"
+        if exit_code and exit_code < 0:
+            by = f" with signal {Signals(-exit_code).name}"
+        message = f"its process ended{by}, in {self._tries} of {self._job.retries + 1} tries"
+        if self._job.memory and exit_code == -SIGABRT:
             return Outcome("out_of_memory", self._reached(), f"it took more than {self._job.memory:g} GiB: {message}")
         if _killed_for_memory() > self._killed_for_memory:
             return Outcome("out_of_memory", self._reached(), f"the system had no memory left: {message}")
@@ -162,28 +176,35 @@ class _Slot:
 
     def _reached(self) -> int:
         """Return the step that the run is known to have come to."""
-        path = self._job.checkpoints / f"{self.run.id}.npz" if self._job.checkpoints and self.run else None
-        return max(self._step, (path and step_of(path)) or 0)
+        assert self.run
+        return max(self._step, step_of(self._job.store.state_of(self.run.id)) or 0)
 
     def _lost(self, outcome: Outcome) -> Record:
-        """Return a record of the run, made here since its process could not."""
+        """Return a record of the run, made here since its process could not, and take a new process."""
         assert self.run
-        seconds = time.monotonic() - self._started
-        return Record(self.run, outcome, network=network_of(self.run), seconds=seconds)
+        seconds = round(time.monotonic() - self._started, 3)
+        record = Record(self.run, outcome, network=network_of(self.run), seconds=seconds)
+        self._job.store.write(record, again=self._job.again)  # its state stays, for a retry
+        self.stop()
+        self._open()
+        return record
 
     def stop(self) -> None:
         """End the process, if it has not ended."""
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
+        self.channel.close()
+        self._sender.close()
 
 
-_sender: "connection.Connection[Any, Any]"
+_job: Job
+_sender: Channel
 
 
-def _begin(job: Job, sender: "connection.Connection[Any, Any]", device: str | None) -> None:
+def _begin(job: Job, sender: Channel, device: str | None) -> None:
     """Make a new process ready: its device, its memory, and what ends it."""
-    global _sender
-    _sender = sender
+    global _job, _sender
+    _job, _sender = job, sender
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
@@ -204,10 +225,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _perform(job: Job, run: Run) -> Record:
+def _perform(run: Run) -> None:
     try:
         with stopped_by(SIGTERM):
-            return job.perform(run, lambda progress: _sender.send((run.id, progress)))
+            _job.perform(run, lambda progress: _sender.send((run.id, progress)))
     except KeyboardInterrupt:  # its state is saved
         os._exit(128 + SIGTERM)
 

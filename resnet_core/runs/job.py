@@ -17,6 +17,7 @@ from resnet_core.runs.data import Dataset, Images, open_source, prepare
 from resnet_core.runs.records import Record
 from resnet_core.runs.runtime import configure
 from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.runs.store import Store
 from resnet_core.runs.train import Progress, execute, made_with
 
 _stopping = threading.Event()
@@ -30,20 +31,22 @@ class Job:
     """How runs are executed.
 
     Attributes:
+        store: Where they are recorded, and where their states are.
+        again: Whether a record takes the place of one that is there.
         threads: Threads of TensorFlow in each process.
         workers: Processes that execute runs at the same time.
         setup: Called first in every process: what makes the user's own code known.
-        checkpoints: Folder of the states of runs under way; none keeps none.
         checkpoint_seconds: Time from one state of a run to the next.
         timeout: Seconds that a run may take; none for no limit.
         retries: How often a run whose process was killed is begun again, from its last state.
         memory: GiB of memory that a process may take; none for no limit.
     """
 
+    store: Store
+    again: bool = False
     threads: int = 1
     workers: int = 1
     setup: Callable[[], object] = _nothing
-    checkpoints: Path | None = None
     checkpoint_seconds: float = 60.0
     timeout: float | None = None
     retries: int = 2
@@ -55,10 +58,17 @@ class Job:
         self.setup()
 
     def perform(self, run: Run, on_progress: Callable[[Progress], None]) -> Record:
-        """Execute a run in this process, which has begun, and return its record."""
-        path = self.checkpoints / f"{run.id}.npz" if self.checkpoints else None
-        checkpoint = Checkpoint(path, self.checkpoint_seconds, made_with(), _stopping.is_set)
-        return execute(run, dataset(run.train), on_progress, checkpoint)
+        """Execute a run in this process, which has begun; record it, and return its record."""
+        state = self.store.state_of(run.id)
+        checkpoint = Checkpoint(state, self.checkpoint_seconds, made_with(), _stopping.is_set)
+        record = execute(run, dataset(run.train), on_progress, checkpoint)
+        self.record(record)
+        return record
+
+    def record(self, record: Record) -> None:
+        """Record a run that has ended, and remove its state."""
+        self.store.write(record, again=self.again)
+        self.store.state_of(record.run.id).unlink(missing_ok=True)
 
 
 @contextmanager

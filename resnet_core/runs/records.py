@@ -71,7 +71,7 @@ class Record:
             "results": self.results,
             "network": self.network,
             "environment": self.environment,
-            "seconds": round(self.seconds, 3),
+            "seconds": self.seconds,
             "epochs": columns(self.epochs),
             "probes": columns(self.probes),
         }

@@ -64,7 +64,6 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._runs, self._parts = root / "runs", root / "parts"
-        self.checkpoints = root / "checkpoints"
 
     def plan(self) -> Plan | None:
         """Return what was planned here, or None if nothing was.
@@ -157,13 +156,21 @@ class Store:
     def status(self, run_id: str) -> str | None:
         """Return how a run that has a file of its own ended, or None if it has none that can be read."""
         try:
-            return _read(self._runs / f"{run_id}.json")[1].outcome.status
+            return self.read(run_id).outcome.status
         except UNREADABLE:
             return None
 
-    def forget_state(self, run_id: str) -> None:
-        """Remove the state of a run that has ended."""
-        (self.checkpoints / f"{run_id}.npz").unlink(missing_ok=True)
+    def read(self, run_id: str) -> Record:
+        """Return the record of a run that has a file of its own.
+
+        Raises:
+            OSError, ValueError, KeyError, TypeError, UserError: It has none, or it is damaged.
+        """
+        return _read(self._runs / f"{run_id}.json")[1]
+
+    def state_of(self, run_id: str) -> Path:
+        """Return the place of the state of a run under way."""
+        return self.root / "checkpoints" / f"{run_id}.npz"
 
     def survey(self) -> Survey:
         """Return how each recorded run ended."""

@@ -59,7 +59,7 @@ def execute(
         state.probes = [row for row in state.probes if row["step"] <= error.step]
     except Exception as error:
         results, outcome = {}, Outcome(_status(error), state.step, traceback.format_exc())
-    seconds = training.seconds_before + time.perf_counter() - started
+    seconds = round(training.seconds_before + time.perf_counter() - started, 3)
     return Record(run, outcome, results, state.epochs, state.probes, network_of(run), environment(), seconds)
 
 

@@ -108,7 +108,8 @@ def test_a_ratio_is_of_the_second_convolution_to_the_last(planned, runs, probes)
 
 
 def test_environments_are_counted():
-    counted = tables.environments([{"threads": 1, "keras": "3"}, {"threads": 2, "keras": "3"}])
+    runs = pd.DataFrame({"run": ["a", "b"], "environment.threads": [1, 2], "environment.keras": ["3", "3"]})
+    counted = tables.environments(runs)
     assert counted.to_dict("split")["data"] == [["keras", "3", 2], ["threads", "1", 1], ["threads", "2", 1]]
 
 

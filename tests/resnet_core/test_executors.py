@@ -41,12 +41,14 @@ def setup():
 
 setup()
 
+JOB = Job(Store(Path("nowhere")), setup=setup)
+
 
 def executed(name, runs, store, job=None, on_progress=lambda run, progress: None):
     todo = Todo(runs, store, store.has)
     records = {}
-    for record in EXECUTORS[name](todo, job or Job(workers=2, setup=setup), on_progress):
-        store.write(record)
+    for record in EXECUTORS[name](todo, replace(job or JOB, store=store), on_progress):
+        assert store.read(record.run.id) == record
         todo.finish(record.run)
         records[record.run.id] = record
     return [records[one.id] for one in runs]
@@ -98,7 +100,7 @@ class TestContract:
             claim.release()
 
         todo = Todo([theirs, mine], store, store.has)
-        records = EXECUTORS[name](todo, Job(setup=setup), lambda run, progress: None)
+        records = EXECUTORS[name](todo, replace(JOB, store=store), lambda run, progress: None)
         first = next(records)
         assert first.run == mine
         end()
@@ -107,14 +109,14 @@ class TestContract:
     def test_a_run_goes_on_from_its_state(self, name, store, tmp_path, alone):
         """A state after 7 of 12 steps, of a run that was ended there."""
         wanted = alone[0]
-        path = tmp_path / "states" / f"{wanted.run.id}.npz"
+        path = store.state_of(wanted.run.id)
         interrupt_at(7, wanted.run, path)
         assert step_of(path) == 7
         steps = []
-        job = Job(setup=setup, checkpoints=path.parent)
-        (record,) = executed(name, [wanted.run], store, job, lambda run, progress: steps.append(progress.step))
+        (record,) = executed(name, [wanted.run], store, None, lambda run, progress: steps.append(progress.step))
         assert bits(record) == bits(wanted)
         assert steps == [10, 12]
+        assert not path.exists()
 
 
 def interrupt_at(step, one, path):
@@ -169,27 +171,27 @@ class TestProcesses:
     def test_a_run_whose_process_is_killed_is_begun_again(self, store, tmp_path, alone):
         """The block kills its process at the first training step, unless the file is there that it makes before."""
         once = misbehaving("dies_once", data_seed=1)
-        job = Job(setup=partial(setup_with, str(tmp_path / "died")), retries=1)
+        job = replace(JOB, setup=partial(setup_with, str(tmp_path / "died")), retries=1)
         other, record = executed("processes", [alone[0].run, once], store, job)
         assert bits(other) == bits(alone[0])
         assert record.outcome.status == "completed"
         assert (tmp_path / "died").exists()
 
     def test_a_run_that_is_killed_every_time_is_given_up(self, store):
-        record, other = executed("processes", [misbehaving("dies"), run()], store, Job(setup=setup, retries=1))
+        record, other = executed("processes", [misbehaving("dies"), run()], store, replace(JOB, retries=1))
         assert record.outcome.status == "killed"
         assert record.outcome.message == "its process ended with signal SIGKILL, in 2 of 2 tries"
         assert record.network["layers"] == 8
         assert other.outcome.status == "completed"
 
     def test_a_run_that_takes_too_long_is_ended(self, store):
-        record, other = executed("processes", [misbehaving("sleeps"), run()], store, Job(setup=setup, timeout=8))
+        record, other = executed("processes", [misbehaving("sleeps"), run()], store, replace(JOB, timeout=8))
         assert record.outcome.status == "timed_out"
         assert record.outcome.message == "it took more than 8 s"
         assert other.outcome.status == "completed"
 
     def test_a_run_that_takes_too_much_memory_is_ended(self, store):
-        job = Job(setup=setup, memory=6.0)
+        job = replace(JOB, memory=6.0)
         record, other = executed("processes", [misbehaving("allocates"), run()], store, job)
         assert record.outcome.status == "out_of_memory"
         assert other.outcome.status == "completed"
@@ -197,7 +199,7 @@ class TestProcesses:
     def test_workers_end_with_their_launcher(self, store):
         """What `stop` does when the generator is left."""
         todo = Todo([run(0), run(1, TRAIN.replace(steps=100_000))], store, store.has)
-        records = EXECUTORS["processes"](todo, Job(workers=2, setup=setup), lambda run, progress: None)
+        records = EXECUTORS["processes"](todo, replace(JOB, store=store, workers=2), lambda run, progress: None)
         next(records)
         assert len(active_children()) == 2
         records.close()

@@ -15,6 +15,7 @@ from resnet_core.command_line import Parser, console, run_program
 from resnet_core.errors import UserError, nearest
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.loggers import PACKAGES, check_loggers
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.spec_model import Spec
 
@@ -57,6 +58,10 @@ def _add_run_options(one: Parser, study: Study) -> None:
         help="set a field of the network (norm=none), of the training (steps=500) or of the probe "
         "(probe.batch_size=64)",
     )  # fmt: skip
+    one.add_argument(
+        "--log", action="append", default=[], choices=PACKAGES,
+        help="follow the runs in tensorboard, mlflow or wandb; may be given again",
+    )  # fmt: skip
     factors = one.add_argument_group("factors")
     for factor in study.factors:
         levels = "; ".join(f"{scale}: {' '.join(map(str, of.factors[factor]))}" for scale, of in study.scales.items())
@@ -83,6 +88,7 @@ def run_study(options: argparse.Namespace) -> None:
     if options.scale not in study.scales:
         raise UserError(f"unknown scale '{options.scale}'{nearest(options.scale, study.scales)}")
     scale = study.scales[options.scale]
+    check_loggers(options.log)
     code = load_plugins(options.plugin)
     levels = {factor: _levels(study, factor, options) or scale.factors[factor] for factor in study.factors}
     fields = _fields(options, study)
@@ -98,6 +104,7 @@ def run_study(options: argparse.Namespace) -> None:
         root=options.out / study.name,
         code=code,
         command=options.command_line,
+        log=options.log,
     )
     runner.dry_run(request) if options.dry_run else runner.run(request)
 

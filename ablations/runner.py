@@ -2,7 +2,8 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
@@ -18,9 +19,11 @@ from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo, Dataset, check_sizes, open_source, prepare
 from resnet_core.runs.estimate import start_seconds, study_threads, train_seconds
+from resnet_core.runs.loggers import Loggers, open_loggers
 from resnet_core.runs.records import Record
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.store import Plan, PlannedRun, Store
+from resnet_core.runs.train import Progress
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Request:
         root: Folder of the records.
         code: Hash of the user's own code, if any is loaded.
         command: The command line that asked.
+        log: Names of the loggers, see `loggers.PACKAGES`.
     """
 
     study: Study
@@ -46,6 +50,7 @@ class Request:
     root: Path
     code: str
     command: str
+    log: Sequence[str] = ()
 
     def runs(self, data: DataInfo, data_sha256: str = "") -> list[Run]:
         """Return the runs on data of this shape and content.
@@ -151,9 +156,10 @@ def run(request: Request) -> None:
     for train in dict.fromkeys(run.train for run in runs):
         prepared(train)
     recorded = {record.run.id for record in store.records()}  # a damaged one shows before hours of training
+    loggers = open_loggers(request.log, request.study.name, request.root / "logs")
     store.add_plan(request.plan(runs, sha256))
     try:
-        _execute([run for run in runs if run.id not in recorded], request, source.info, prepared, store)
+        _execute([run for run in runs if run.id not in recorded], request, source.info, prepared, store, loggers)
     except KeyboardInterrupt:
         print(f"interrupted; {_summary(_records(store, runs), runs)}; the same command runs the rest", file=sys.stderr)
         raise
@@ -170,7 +176,12 @@ def run(request: Request) -> None:
 
 
 def _execute(
-    runs: list[Run], request: Request, data: DataInfo, prepared: Callable[[TrainSpec], Dataset], store: Store
+    runs: list[Run],
+    request: Request,
+    data: DataInfo,
+    prepared: Callable[[TrainSpec], Dataset],
+    store: Store,
+    loggers: Loggers,
 ) -> None:
     if not runs:
         return
@@ -179,12 +190,18 @@ def _execute(
     from resnet_core.runs.runtime import configure
 
     work = zip((run.id for run in runs), _seconds(runs, request, data), strict=True)
-    with display(dict(work)) as shown:
+    with display(dict(work)) as shown, closing(loggers):
+
+        def on_progress(run: Run, progress: Progress) -> None:
+            shown.step(run, progress)
+            loggers.progress(run, progress)
+
         plan = store.plan()
         configure(plan.threads if plan else study_threads(runs))
-        for record in serial(runs, prepared, shown.step):
+        for record in serial(runs, prepared, on_progress):
             store.write(record)
             shown.end(record)
+            loggers.end(record)
 
 
 def _records(store: Store, runs: list[Run]) -> list[Record]:

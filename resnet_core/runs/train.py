@@ -3,7 +3,7 @@
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,13 @@ REPORT_EVERY = 10
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: after `step` of `steps` updates, in `epoch`, with this loss."""
+    """How far a run is: after `step` of `steps` updates, in `epoch`, with this loss; `row` if the epoch has ended."""
 
     step: int
     steps: int
     epoch: int
     loss: float
+    row: Mapping[str, Any] | None = None
 
 
 class Diverged(Exception):
@@ -95,6 +96,7 @@ class Training:
             self._probe(batch.epoch, ends_epoch)
             if ends_epoch:
                 self._end_epoch(batch.epoch, rate, taken)
+                self._on_progress(Progress(self.step, steps, batch.epoch, float(taken[-1][0]), self.epochs[-1]))
                 taken, checked = [], 0
         results = dict(self._results())
         for name, value in results.items():

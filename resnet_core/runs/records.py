@@ -39,6 +39,7 @@ class Record:
         network: `layers`, `parameters` and `macs` of the network.
         environment: See `runtime.environment`.
         seconds: Wall time, start to end.
+        usage: `cpu_seconds` and `peak_memory_bytes`, see `runtime.usage`. Empty in records of old.
     """
 
     run: Run
@@ -49,6 +50,7 @@ class Record:
     network: dict[str, int] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    usage: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the rows of epochs and probes as JSON-serialisable values."""
@@ -61,4 +63,5 @@ class Record:
             "network": self.network,
             "environment": self.environment,
             "seconds": round(self.seconds, 3),
+            "usage": self.usage,
         }

@@ -11,7 +11,7 @@ import platform
 import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,8 @@ class Frames:
 
     Attributes:
         runs: A row a run: `run`, `seed`, the factors, `status`, `step`, `message`, the results, the
-            cost of the network, and the fields of its specs as `net.…`, `train.…`, `probe.…`.
+            cost of the network, `seconds`, what it used, and the fields of its specs as `net.…`,
+            `train.…`, `probe.…`.
         epochs: `run`, and the columns of `Record.epochs`.
         probes: `run`, and the columns of `Record.probes`.
     """
@@ -254,12 +255,13 @@ class Stored:
     network: dict[str, int]
     environment: dict[str, Any]
     seconds: float
+    usage: dict[str, float] = field(default_factory=dict)
 
     def record(self) -> Record:
         """Return the record, without the rows of epochs and probes."""
         run = Run.from_dict(self.run)
         about: dict[str, Any] = {"network": self.network, "environment": self.environment, "seconds": self.seconds}
-        return Record(run, self.outcome, self.results, **about)
+        return Record(run, self.outcome, self.results, **about, usage=self.usage)
 
 
 def _columns(record: Record) -> Iterator[tuple[str, Any]]:
@@ -269,6 +271,7 @@ def _columns(record: Record) -> Iterator[tuple[str, Any]]:
     yield from record.results.items()
     yield from record.network.items()
     yield "seconds", record.seconds
+    yield from record.usage.items()
     for name, spec in (("net", run.net), ("train", run.train), ("probe", run.probe)):
         yield from ((f"{name}.{field}", value) for field, value in spec.model_dump().items())
 

@@ -11,7 +11,7 @@ from resnet_core.nets.cost import cost
 from resnet_core.runs.data.arrays import Dataset
 from resnet_core.runs.order import batches, probed_batch
 from resnet_core.runs.records import Outcome, Record
-from resnet_core.runs.runtime import environment
+from resnet_core.runs.runtime import environment, usage
 from resnet_core.runs.spec import Run
 
 REPORT_EVERY = 10
@@ -41,7 +41,7 @@ def execute(run: Run, data: Dataset, on_progress: Callable[[Progress], None] = l
 
     Only an interrupt leaves without a record.
     """
-    started = time.perf_counter()
+    started, used = time.perf_counter(), usage()
     training = Training(run, data, on_progress)
     try:
         results = training.complete()
@@ -54,7 +54,7 @@ def execute(run: Run, data: Dataset, on_progress: Callable[[Progress], None] = l
     seconds = time.perf_counter() - started
     of = cost(run.net)
     network = {"layers": run.net.depth, "parameters": of.trainable, "macs": of.macs}
-    return Record(run, outcome, results, training.epochs, training.probes, network, environment(), seconds)
+    return Record(run, outcome, results, training.epochs, training.probes, network, environment(), seconds, used())
 
 
 class Training:

@@ -22,7 +22,7 @@ def record(seed=0, status="completed"):
     probes = [{"step": 0, "epoch": 0, "probe": "p", "layer": "l", "index": 0, "path": "main", "value": 1e-30}]
     results = {"test_accuracy": 0.1 + 0.2} if status == "completed" else {}
     network = {"layers": 8, "parameters": 75_290, "macs": 1}
-    return Record(run, Outcome(status, 2), results, epochs, probes, network, {"threads": 1}, 1.5)
+    return Record(run, Outcome(status, 2), results, epochs, probes, network, {"threads": 1}, 1.5, {"cpu_seconds": 2.5})
 
 
 def plan(*seeds, command="a", **base):
@@ -54,6 +54,7 @@ def test_frames_have_a_row_a_run_and_a_column_a_field(store):
     assert runs.loc[0, "test_accuracy"] == 0.1 + 0.2
     assert pd.isna(runs.loc[2, "test_accuracy"])
     assert runs.loc[0, ["depth", "layers", "parameters", "net.skip", "train.steps"]].tolist() == [8, 8, 75_290, "A", 2]
+    assert runs.loc[0, ["seconds", "cpu_seconds"]].tolist() == [1.5, 2.5]
 
 
 def test_a_run_is_written_once(store):
@@ -125,6 +126,17 @@ def test_a_folder_without_its_run_json_is_written_anew(store):
     assert store.ids() == {record().run.id}
 
 
+def test_a_record_from_before_usage_was_kept_is_read(store):
+    store.write(record())
+    path = store.root / record().run.id / "run.json"
+    values = json.loads(path.read_text())
+    assert values.pop("usage") == {"cpu_seconds": 2.5}
+    path.write_text(json.dumps(values))
+    (read,) = store.records()
+    assert read == replace(record(), epochs=[], probes=[], usage={})
+    assert "cpu_seconds" not in store.frames().runs
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -133,6 +145,7 @@ def test_a_folder_without_its_run_json_is_written_anew(store):
         {"run": None},
         {"outcome": {"status": "odd", "step": 1}},
         {"seconds": "x"},
+        {"usage": {"cpu_seconds": "x"}},
     ],
 )
 def test_a_record_with_a_wrong_value_is_named(store, change):

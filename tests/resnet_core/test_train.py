@@ -43,6 +43,8 @@ def test_a_run_has_its_rows(data):
         f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "accuracy")
     }
     assert record.results["val_accuracy"] == record.epochs[-1]["val_accuracy"]
+    assert record.usage.keys() == {"cpu_seconds", "peak_memory_bytes"}
+    assert record.usage["peak_memory_bytes"] > 1 << 26  # bytes, and TensorFlow is loaded
 
 
 def test_a_seed_gives_the_same_bits_whatever_ran_before(data):

@@ -109,6 +109,8 @@ class Remaining:
         """Return the time that is left in seconds, or None as long as nothing tells it."""
         left, total = sum(self._left.values()), sum(self._work.values())
         done = total - left - self._before
+        if not left:
+            return 0.0
         if self._started is None or done <= 1e-9 * total:
             return None
         longest = self._workers * max(self._left.values(), default=0.0)

@@ -24,6 +24,7 @@ from resnet_core.runs.train import Progress
 Row = Mapping[str, Any]
 PACKAGES = {"tensorboard": "tensorboard", "mlflow": "mlflow", "wandb": "wandb"}  # logger to module; extras of that name
 NAME_LENGTH = 150  # of a folder; a file system takes 255 bytes
+MESSAGE_LENGTH = 5000  # of a tag of MLflow
 
 
 class Logger(Protocol):
@@ -296,7 +297,7 @@ class MLflowSink:
         self._metrics(outcome.step, results(record))
         self._client.set_tag(self._run, "status", outcome.status)
         if outcome.message:
-            self._client.set_tag(self._run, "message", outcome.message)
+            self._client.set_tag(self._run, "message", outcome.message[-MESSAGE_LENGTH:])
         self._client.set_terminated(self._run, "FAILED" if outcome.status == "crashed" else "FINISHED")
 
     def abandon(self) -> None:

@@ -84,6 +84,10 @@ class TestRemaining:
         clock.step(40, a=50)
         assert clock.step(10, a=20) == pytest.approx(80 * 50 / 10)
 
+    def test_a_run_of_one_step_of_progress(self):
+        clock = Clock(100)
+        assert clock.step(9, a=100) == 0
+
     def test_a_run_that_ends_without_a_step_is_done(self):
         clock = Clock(100, 100)
         clock.step(0, a=10)

@@ -2,16 +2,20 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from resnet_core.command_line import console, say
 from resnet_core.runs.records import Record
 from resnet_core.runs.spec import Run
+from resnet_core.runs.train import REPORT_EVERY
 from resnet_core.runs.train import Progress as Step
+
+MOST_BARS = 8
 
 
 def duration(seconds: float) -> str:
@@ -58,7 +62,7 @@ class Display(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
     def step(self, run: Run, step: Step) -> None:
-        """Show how far a run is."""
+        """Show how far a run is. Several may be under way."""
         ...
 
     def end(self, record: Record) -> None:
@@ -67,39 +71,54 @@ class Display(Protocol):
 
 
 class Remaining:
-    """Estimates the time that is left, from the share of the estimated work that is done.
+    """Estimates the time that is left, from the estimated work that was done since the first step it is told of.
+
+    As many runs as were ever under way at once are taken to be so until the last; none is faster than that lets it.
 
     Args:
         work: Estimated work of each run, by id, in any unit.
+        clock: Tells the time in seconds.
     """
 
-    def __init__(self, work: Mapping[str, float]) -> None:
+    def __init__(self, work: Mapping[str, float], clock: Callable[[], float] = time.monotonic) -> None:
+        self._left = dict(work)
         self._work = work
-        self._total = sum(work.values())
-        self._ended = 0.0
+        self._clock = clock
         self._started: float | None = None
+        self._before = 0.0  # work that was done before the clock started, or by an earlier process
+        self._under_way: set[str] = set()
+        self._workers = 1
 
-    def start(self) -> None:
-        """Start the clock, unless it runs already."""
-        self._started = self._started or time.monotonic()
+    def step(self, run: Run, step: Step) -> None:
+        """Take note of how far a run is."""
+        work = self._work[run.id]
+        if run.id not in self._under_way:
+            timed = 0 if self._started is None else REPORT_EVERY  # a run that begins further on is resumed
+            self._before += work * max(0, step.step - timed) / step.steps
+            self._under_way.add(run.id)
+            self._workers = max(self._workers, len(self._under_way))
+        if self._started is None:
+            self._started = self._clock()
+        self._left[run.id] = work * (1 - step.step / step.steps)
 
     def end(self, run: Run) -> None:
-        self._ended += self._work[run.id]
+        self._under_way.discard(run.id)
+        self._left[run.id] = 0.0
 
-    def share(self, run: Run | None = None, fraction: float = 0.0) -> float:
-        """Return the share of all work that is done, with `fraction` of `run` under way."""
-        done = self._ended + (fraction * self._work[run.id] if run else 0.0)
-        return done / self._total if self._total else 1.0
+    def seconds(self) -> float | None:
+        """Return the time that is left in seconds, or None as long as nothing tells it."""
+        left, total = sum(self._left.values()), sum(self._work.values())
+        done = total - left - self._before
+        if not left:
+            return 0.0
+        if self._started is None or done <= 1e-9 * total:
+            return None
+        longest = self._workers * max(self._left.values(), default=0.0)
+        return (self._clock() - self._started) / done * max(left, longest)
 
     def __str__(self) -> str:
-        return self.after(self.share())
-
-    def after(self, share: float) -> str:
-        """Return the time that is left when `share` of the work is done."""
-        if share <= 0 or self._started is None:
-            return "ETA …"
-        elapsed = time.monotonic() - self._started
-        return f"ETA {duration(elapsed / share * (1 - share))}"
+        seconds = self.seconds()
+        return "ETA …" if seconds is None else f"ETA {duration(seconds)}"
 
 
 def ending(record: Record) -> str:
@@ -125,7 +144,7 @@ class Lines:
     def __exit__(self, *_: object) -> None: ...
 
     def step(self, run: Run, step: Step) -> None:
-        self._remaining.start()
+        self._remaining.step(run, step)
 
     def end(self, record: Record) -> None:
         self._ended += 1
@@ -134,17 +153,22 @@ class Lines:
 
 
 class Bars:
-    """Two bars: runs of the study, steps of the run under way."""
+    """A bar of the runs of the study, and below it one of the steps of each run under way, `MOST_BARS` at most.
 
-    def __init__(self, work: Mapping[str, float]) -> None:
+    Args:
+        work: Estimated work of each run, by id, in any unit.
+        to: Where to show them; the console of standard output if not given.
+    """
+
+    def __init__(self, work: Mapping[str, float], to: Console | None = None) -> None:
         self._remaining = Remaining(work)
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(),
-            TimeElapsedColumn(), TextColumn("{task.fields[note]}"),
-            console=console(),
+            TimeElapsedColumn(), TextColumn("{task.fields[note]}", markup=False),
+            console=to or console(),
         )  # fmt: skip
         self._study = self._progress.add_task("runs", total=len(work), note="starting TensorFlow")
-        self._run = self._progress.add_task("steps", total=None, visible=False, note="")
+        self._under_way: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -154,17 +178,21 @@ class Bars:
         self._progress.stop()
 
     def step(self, run: Run, step: Step) -> None:
-        self._remaining.start()
-        share = self._remaining.share(run, step.step / step.steps)
-        self._progress.update(self._study, note=self._remaining.after(share))
+        self._remaining.step(run, step)
+        self._progress.update(self._study, note=str(self._remaining))
+        if run.id not in self._under_way:
+            if len(self._under_way) == MOST_BARS:
+                return
+            self._under_way[run.id] = self._progress.add_task("steps", total=step.steps, note="")
         note = f"epoch {step.epoch}  loss {step.loss:.4f}  {run.label}"
-        self._progress.update(self._run, total=step.steps, completed=step.step, note=note, visible=True)
+        self._progress.update(self._under_way[run.id], completed=step.step, note=note)
 
     def end(self, record: Record) -> None:
         self._remaining.end(record.run)
         self._progress.update(self._study, advance=1, note=str(self._remaining))
-        self._progress.reset(self._run)
-        self._progress.console.print(f"{record.run.label}: {ending(record)}")
+        if record.run.id in self._under_way:
+            self._progress.remove_task(self._under_way.pop(record.run.id))
+        self._progress.console.print(f"{record.run.label}: {ending(record)}", markup=False)
 
 
 def display(work: Mapping[str, float]) -> Display:

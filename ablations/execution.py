@@ -2,17 +2,20 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from resnet_core.command_line import Parser
 from resnet_core.errors import UserError, nearest
+from resnet_core.runs.loggers import PACKAGES, check_loggers, open_loggers
 from resnet_core.runs.runtime import available_cores
 from resnet_core.runs.spec import Run
 from resnet_core.runs.store import Store
 
 if TYPE_CHECKING:
     from resnet_core.runs.job import Job
+    from resnet_core.runs.train import Progress
 
 EXECUTORS = ("serial", "processes")
 WORTH_PROCESSES = 60.0  # estimated seconds of work; each process needs some five to start
@@ -23,6 +26,7 @@ class Execution:
     """How runs are to be executed, as a user said it; what is none is decided when the runs are known.
 
     Attributes:
+        log: Names of the loggers that follow the runs.
         setup: What makes the user's own code known to a process.
         Others: See `Job`.
     """
@@ -33,6 +37,7 @@ class Execution:
     retries: int = 2
     memory: float | None = None
     checkpoint_seconds: float = 60.0
+    log: Sequence[str] = ()
     setup: Callable[[], object] | None = None
 
     @classmethod
@@ -52,8 +57,10 @@ class Execution:
             int(_number("--retries", options.retries, whole=True, least=0)),
             None if options.memory is None else _number("--memory", options.memory),
             _number("--checkpoint-every", options.checkpoint_every, least=0),
+            tuple(options.log),
             setup,
         )
+        check_loggers(execution.log)
         for option in ("workers", "timeout", "memory"):
             if name == "serial" and getattr(execution, option) is not None:
                 raise UserError(f"--{option} needs processes, but got --executor serial; take --executor processes")
@@ -96,6 +103,10 @@ def add_execution_options(parser: Parser) -> None:
     group = parser.add_argument_group("execution, on which no result depends")
     group.add_argument("--executor", help="serial, in this process, or processes; else what the work is worth")
     group.add_argument("--workers", help="processes that execute runs at the same time; else one for each core or GPU")
+    group.add_argument(
+        "--log", action="append", default=[], choices=PACKAGES,
+        help="follow the runs in tensorboard, mlflow or wandb; may be given again",
+    )  # fmt: skip
     group.add_argument("--timeout", metavar="SECONDS", help="time after which a run is ended, as timed out")
     group.add_argument(
         "--retries", default="2", help="how often a run whose process was killed is begun again (default: 2)"
@@ -136,7 +147,14 @@ def execute(
 
     name, job = execution.job(len(runs), sum(seconds.values()), threads, store, again=again)
     todo = Todo(runs, store, recorded)
-    with display({run.id: seconds[run.id] for run in runs}) as shown:
-        for record in EXECUTORS[name](todo, job, shown.step):
+    loggers = open_loggers(execution.log, store.root.name, store.root / "logs")
+    with display({run.id: seconds[run.id] for run in runs}) as shown, closing(loggers):
+
+        def on_progress(run: Run, progress: "Progress") -> None:
+            shown.step(run, progress)
+            loggers.progress(run, progress)
+
+        for record in EXECUTORS[name](todo, job, on_progress):
             todo.finish(record.run)
             shown.end(record)
+            loggers.end(record)

@@ -31,7 +31,7 @@ class Frames:
 
     Attributes:
         runs: A row a run: `run`, `seed`, the factors, `status`, `step`, `message`, the results, the
-            cost of the network, `seconds`, the environment as `environment.…`, and the fields of its
+            cost of the network, `seconds`, what it used, the environment as `environment.…`, and the fields of its
             specs as `net.…`, `train.…`, `probe.…`.
         epochs: `run`, and the columns of `Record.epochs`.
         probes: `run`, and the columns of `Record.probes`.
@@ -60,6 +60,7 @@ def run_columns(record: Record) -> Iterator[tuple[str, Any]]:
     yield from record.results.items()
     yield from record.network.items()
     yield "seconds", record.seconds
+    yield from record.usage.items()
     yield from ((f"environment.{name}", value) for name, value in record.environment.items())
     for name, spec in (("net", run.net), ("train", run.train), ("probe", run.probe)):
         yield from ((f"{name}.{field}", value) for field, value in spec)

@@ -50,6 +50,7 @@ class Record:
         network: `layers`, `parameters` and `macs` of the network.
         environment: See `runtime.environment`.
         seconds: Wall time, start to end, of all the processes that had a part in it.
+        usage: `cpu_seconds` and `peak_memory_bytes` of the last of them, see `runtime.usage`. May be empty.
     """
 
     run: Run
@@ -60,6 +61,7 @@ class Record:
     network: dict[str, int] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    usage: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON-serialisable values; the rows by columns."""
@@ -72,6 +74,7 @@ class Record:
             "network": self.network,
             "environment": self.environment,
             "seconds": self.seconds,
+            "usage": self.usage,
             "epochs": columns(self.epochs),
             "probes": columns(self.probes),
         }
@@ -88,6 +91,7 @@ class Stored:
     network: dict[str, int]
     environment: dict[str, Any]
     seconds: float
+    usage: dict[str, float] = field(default_factory=dict)
     epochs: Columns = field(default_factory=dict)
     probes: Columns = field(default_factory=dict)
 
@@ -108,7 +112,7 @@ class Stored:
         """
         epochs, probes = rows(self.epochs), rows(self.probes)
         about: dict[str, Any] = {"network": self.network, "environment": self.environment, "seconds": self.seconds}
-        return Record(Run.from_dict(self.run), self.outcome, self.results, epochs, probes, **about)
+        return Record(Run.from_dict(self.run), self.outcome, self.results, epochs, probes, **about, usage=self.usage)
 
 
 _STORED = TypeAdapter(Stored)

@@ -2,10 +2,13 @@
 
 import os
 import platform
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,7 @@ def configure(threads: int) -> None:
     Where this process has computed with TensorFlow already, the number of threads stays as it was.
     """
     set_variables()
+    repository()
     with without_notices():
         import tensorflow as tf
 
@@ -71,20 +75,72 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def usage() -> Callable[[], dict[str, float]]:
+    """Return a function that tells what this process has used since now.
+
+    It gives `cpu_seconds`, of all threads, and, except on Windows, `peak_memory_bytes`: the largest resident
+    set that the process has had in its life, so that a run after a larger one has that one's.
+    """
+    started = time.process_time()
+
+    def used() -> dict[str, float]:
+        spent, peak = {"cpu_seconds": round(time.process_time() - started, 3)}, _peak_memory()
+        return {**spent, "peak_memory_bytes": peak} if peak else spent
+
+    return used
+
+
+def _peak_memory() -> int | None:
+    """Return the largest resident set of this process in bytes, or None where it is not told."""
+    with suppress(OSError, StopIteration):  # on Linux `getrusage` counts the process that started this one as well
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+@cache
+def repository() -> tuple[str, bool]:
+    """Return the commit of the working directory's git repository, and whether a tracked file differs from it.
+
+    Asked once a process. The commit is empty where there is none, or no git.
+    """
+    # Its lock is optional: another git may be at work there.
+    command = ["git", "--no-optional-locks", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "", False
+    return said.removesuffix("+"), said.endswith("+")
+
+
 def environment() -> dict[str, Any]:
     """Return what the results of this process depend on beside the spec."""
+    import keras
     import tensorflow as tf
     from tensorflow.python.framework import config  # the one place that tells whether determinism is on
 
     packages = ("resnet-ablation", "tensorflow", "keras", "numpy")
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    commit, changed = repository()
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "devices": ", ".join(device.device_type for device in tf.config.list_logical_devices()),
+        "accelerators": ", ".join(of.get("device_name", "unknown") for of in details),
         "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        "xla_flags": " ".join(filter(None, map(os.environ.get, ("XLA_FLAGS", "TF_XLA_FLAGS")))),
+        "dtype_policy": keras.config.dtype_policy().name,
         "deterministic_operations": config.is_op_determinism_enabled(),
+        "commit": commit,
+        "uncommitted_changes": changed,
         **{package: version(package) for package in packages},
     }
 

@@ -4,15 +4,16 @@ import json
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from resnet_core.nets.cost import cost
 from resnet_core.runs.checkpoints import Checkpoint, State
 from resnet_core.runs.data.arrays import Dataset
 from resnet_core.runs.order import batches, probed_batch
 from resnet_core.runs.records import Outcome, Record, Status
-from resnet_core.runs.runtime import environment
+from resnet_core.runs.runtime import environment, usage
 from resnet_core.runs.spec import Run
 
 REPORT_EVERY = 10
@@ -21,12 +22,13 @@ NOWHERE = Checkpoint(None, math.inf)
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: after `step` of `steps` updates, in `epoch`, with this loss."""
+    """How far a run is: after `step` of `steps` updates, in `epoch`, with this loss; `row` if the epoch has ended."""
 
     step: int
     steps: int
     epoch: int
     loss: float
+    row: Mapping[str, Any] | None = None
 
 
 class Diverged(Exception):
@@ -48,7 +50,7 @@ def execute(
     A run whose state is in `checkpoint` goes on from there, and its record is the one it would have had.
     Only an interrupt leaves without a record.
     """
-    started = time.perf_counter()
+    started, used = time.perf_counter(), usage()
     training = Training(run, data, on_progress, checkpoint)
     state = training.state
     try:
@@ -60,7 +62,7 @@ def execute(
     except Exception as error:
         results, outcome = {}, Outcome(_status(error), state.step, traceback.format_exc())
     seconds = round(training.seconds_before + time.perf_counter() - started, 3)
-    return Record(run, outcome, results, state.epochs, state.probes, network_of(run), environment(), seconds)
+    return Record(run, outcome, results, state.epochs, state.probes, network_of(run), environment(), seconds, used())
 
 
 def network_of(run: Run) -> dict[str, int]:
@@ -77,7 +79,8 @@ def _status(error: Exception) -> Status:
 
 def made_with() -> str:
     """Return what the bits of a state depend on beside the run."""
-    return json.dumps(environment(), sort_keys=True)
+    elsewhere = {"commit", "uncommitted_changes"}
+    return json.dumps({name: value for name, value in environment().items() if name not in elsewhere})
 
 
 class Training:
@@ -127,12 +130,14 @@ class Training:
             state.step += 1
             ends_epoch = batch.ends_epoch or state.step == steps
             if ends_epoch or state.step % REPORT_EVERY == 0:
-                checked = self._check(checked)
-                self._on_progress(Progress(state.step, steps, batch.epoch, float(state.taken[-1][0])))
+                checked, loss = self._check(checked), float(state.taken[-1][0])
             self._probe(batch.epoch, ends_epoch)
             if ends_epoch:
                 self._end_epoch(batch.epoch, rate)
                 checked = 0
+            if ends_epoch or state.step % REPORT_EVERY == 0:
+                row = state.epochs[-1] if ends_epoch else None
+                self._on_progress(Progress(state.step, steps, batch.epoch, loss, row))
             if self._checkpoint.due():
                 checked = self._check(checked)
                 self._save()

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -116,6 +117,36 @@ def test_a_run_that_diverges_is_an_outcome(program, tmp_path):
     assert "2 of 2 runs recorded (2 diverged)" in done.stdout
 
 
+def test_a_study_is_followed_in_tensorboard(program, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+
+    done = program("resnet-ablate", *TINY[:-1], "steps=25", "--log", "tensorboard", "--log", "tensorboard")
+    assert (done.returncode, done.stderr) == (0, "")
+    study = tmp_path / "results" / "local" / "depth"
+    events = EventMultiplexer().AddRunsFromDirectory(str(study / "logs" / "tensorboard"))
+    events.Reload()
+    assert set(events.Runs()) == {f"depth=8,skip={skip},width=8,seed=0" for skip in ("none", "A")}
+    for record in map(json.loads, (path.read_text() for path in study.glob("*/run.json"))):
+        epochs = pd.read_parquet(study / record["id"] / "epochs.parquet")
+        name = f"depth=8,skip={record['run']['factors']['skip']},width=8,seed=0"
+        assert [at.step for at in events.Tensors(name, "val_loss")] == epochs["step"].tolist()
+        (accuracy,) = events.Tensors(name, "results/test_accuracy")
+        assert accuracy.tensor_proto.float_val[0] == np.float32(record["results"]["test_accuracy"])
+
+
+def test_a_logger_that_fails_does_not_end_the_study(program, tmp_path):
+    pytest.importorskip("tensorboard")
+    study = tmp_path / "results" / "local" / "depth"
+    study.mkdir(parents=True)
+    (study / "logs").touch()  # where a folder is to be
+    done = program("resnet-ablate", *TINY, "--log", "tensorboard")
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: tensorboard failed, and the study goes on without it: NotADirectoryError: ")
+    assert done.stderr.count("\n") == 1
+    assert "2 of 2 runs recorded (2 completed)" in done.stdout
+
+
 @pytest.fixture
 def bad(tmp_path):
     """A folder of data sets with one mistake each."""
@@ -163,6 +194,7 @@ MISTAKES = {
     "set twice": ("run depth --set steps=3 --set train.steps=4", "`steps` is set again"),
     "no effect": ("run depth --set warmup_steps=3", "`warmup_steps`=3 is overridden in every run"),
     "one run twice": ("run depth --set init_seed=0 --set data_seed=0", "every run must differ"),
+    "logger": ("run depth --log tensorbord", "unknown --log 'tensorbord'; did you mean 'tensorboard'?"),
     "batch": ("run depth --set batch_size=9999", "`batch_size` must be at most"),
     "probed batch": ("run depth --set probe.batch_size=9999", "`probe.batch_size` must be at most"),
     "dry run": ("run depth --dry-run --train-size 9999", "1437, but got 9999"),

@@ -27,7 +27,7 @@ def record(seed=0, status="completed"):
     probes = [{"step": 0, "epoch": 0, "probe": "p", "layer": "l", "index": 0, "path": "main", "value": 1e-30}]
     results = {"test_accuracy": 0.1 + 0.2} if status == "completed" else {}
     network = {"layers": 8, "parameters": 75_290, "macs": 1}
-    return Record(run, Outcome(status, 2), results, epochs, probes, network, {"threads": 1}, 1.5)
+    return Record(run, Outcome(status, 2), results, epochs, probes, network, {"threads": 1}, 1.5, {"cpu_seconds": 2.5})
 
 
 def plan(*seeds, command="a", **base):
@@ -66,7 +66,7 @@ def test_frames_have_a_row_a_run_and_a_column_a_field(store):
     assert runs.loc[0, "test_accuracy"] == 0.1 + 0.2
     assert pd.isna(runs.loc[2, "test_accuracy"])
     assert runs.loc[0, ["depth", "layers", "parameters", "net.skip", "train.steps"]].tolist() == [8, 8, 75_290, "A", 2]
-    assert runs.loc[0, "environment.threads"] == 1
+    assert runs.loc[0, ["seconds", "cpu_seconds", "environment.threads"]].tolist() == [1.5, 2.5, 1]
 
 
 def test_a_run_is_written_once_or_again(store):
@@ -178,6 +178,17 @@ def damage(store, text):
     path = store.root / "runs" / f"{record().run.id}.json"
     path.write_text(text if isinstance(text, str) else json.dumps({**json.loads(path.read_text()), **text}))
     return path
+
+
+def test_a_record_from_before_usage_was_kept_is_read(store):
+    store.write(record())
+    (path,) = store.root.glob("runs/*")
+    values = json.loads(path.read_text())
+    assert values.pop("usage") == {"cpu_seconds": 2.5}
+    path.write_text(json.dumps(values))
+    (read,) = store.records()
+    assert read == replace(record(), usage={})
+    assert "cpu_seconds" not in store.frames().runs
 
 
 @pytest.mark.parametrize(

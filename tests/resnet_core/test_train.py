@@ -37,11 +37,14 @@ def test_a_run_has_its_rows(data):
     assert (record.outcome.status, record.outcome.step) == ("completed", 25)
     assert [(row["epoch"], row["step"]) for row in record.epochs] == [(1, 20), (2, 25)]
     assert sorted({row["step"] for row in record.probes}) == [0, 1, 20, 25]
-    assert [(at.step, at.epoch) for at in progress] == [(10, 1), (20, 1), (25, 2)]
+    assert [(at.step, at.epoch) for at in progress if at.row is None] == [(10, 1), (20, 1), (25, 2)]
+    assert [at.row for at in progress if at.row is not None] == record.epochs
     assert set(record.results) == {
         f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "accuracy")
     }
     assert record.results["val_accuracy"] == record.epochs[-1]["val_accuracy"]
+    assert record.usage.keys() == {"cpu_seconds", "peak_memory_bytes"}
+    assert record.usage["peak_memory_bytes"] > 1 << 26  # bytes, and TensorFlow is loaded
 
 
 def test_a_seed_gives_the_same_bits_whatever_ran_before(data):

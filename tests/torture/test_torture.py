@@ -31,7 +31,7 @@ def exported(study, out):
     """Return the tables of a study without its wall times."""
     subprocess.run([sys.executable, "-m", "ablations", "export", study, out], check=True, capture_output=True)
     tables = {name: pd.read_csv(out / f"{name}.csv") for name in ("runs", "epochs", "probes")}
-    times = [name for name in tables["runs"] if re.match(r"seconds|usage\.", name)]
+    times = [name for name in tables["runs"] if name in ("seconds", "cpu_seconds", "peak_memory_bytes")]
     return {**tables, "runs": tables["runs"].drop(columns=times)}
 
 

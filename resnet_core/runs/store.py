@@ -18,14 +18,18 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from resnet_core.errors import UserError, first_mistake
+from resnet_core.nets.spec import NetSpec
+from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.records import SCHEMA, Outcome, Record
-from resnet_core.runs.spec import Run
+from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.spec_model import Spec
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ASIDE = ".writing-"
 DEFAULT = "its default"
+SPECS: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": ProbeSpec}
 EPOCH_COLUMNS = {"epoch", "step", "loss", "accuracy"}
 PROBE_COLUMNS = {"step", "epoch", "probe", "layer", "index", "path", "value"}
 
@@ -121,7 +125,7 @@ class Store:
         if here is None:
             return
         names = [name for name in {**here.base, **base} if name not in unknown]
-        different = [name for name in names if here.base.get(name, DEFAULT) != base.get(name, DEFAULT)]
+        different = [name for name in names if here.base.get(name, _default(name)) != base.get(name, _default(name))]
         if different:
             was, now = (values.get(different[0], DEFAULT) for values in (here.base, base))
             raise UserError(
@@ -271,6 +275,14 @@ def _columns(record: Record) -> Iterator[tuple[str, Any]]:
     yield "seconds", record.seconds
     for name, spec in (("net", run.net), ("train", run.train), ("probe", run.probe)):
         yield from ((f"{name}.{field}", value) for field, value in spec.model_dump().items())
+
+
+def _default(setting: str) -> Any:
+    """Return the default of a setting of a plan's base, as JSON gives it back."""
+    kind, _, name = setting.partition(".")
+    fields = SPECS[kind].model_fields if kind in SPECS else {}
+    default = fields[name].default if name in fields else DEFAULT
+    return list(default) if isinstance(default, tuple) else default
 
 
 def _read_json(path: Path) -> dict[str, Any]:

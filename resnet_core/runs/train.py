@@ -63,6 +63,7 @@ class Training:
         self.step = 0
         self.epochs: list[dict[str, Any]] = []
         self.probes: list[dict[str, Any]] = []
+        self._measured: list[tuple[int, int, Any]] = []  # step, epoch, and norms that are not rows yet
         self._run = run
         self._data = data
         self._on_progress = on_progress
@@ -78,18 +79,25 @@ class Training:
         train, images = self._run.train, len(self._data.x_train)
         steps = train.total_steps(images)
         self._device = Data(self._data)
-        self._engine = engine(self._run.net, StepSpec.of(train))
+        self._engine = engine(self._run.net, StepSpec.of(train, self._run.probe))
         self._engine.reset(self._run.init_seed)
         self._probed = probed_batch(self._run.data_seed, images, self._run.probe.batch_size)
         self._probe(epoch=0, ends_epoch=False)
         taken: list[tuple[Any, Any]] = []  # loss and accuracy of each step of the epoch
         checked = 0
-        for batch in batches(self._run.data_seed, images, train.batch_size, steps):
+        draws = batches(
+            self._run.data_seed, images, train.batch_size, steps, cutout=train.cutout > 0, mixup=train.mixup
+        )
+        for batch in draws:
             rate = train.learning_rate_at(self.step, steps)
-            taken.append(self._engine.update(self._device, batch, rate))
+            *scores, norms = self._engine.update(self._device, batch, rate)
+            taken.append(tuple(scores))
+            if self._run.probe.due_in_step(self.step):
+                self._measured.append((self.step, batch.epoch, norms))
             self.step += 1
             ends_epoch = batch.ends_epoch or self.step == steps
             if ends_epoch or self.step % REPORT_EVERY == 0:
+                self._record_steps()
                 checked = self._check(taken, checked)
                 self._on_progress(Progress(self.step, steps, batch.epoch, float(taken[-1][0])))
             self._probe(batch.epoch, ends_epoch)
@@ -112,6 +120,11 @@ class Training:
         if self._run.probe.due(self.step, ends_epoch=ends_epoch):
             for row in self._engine.probe(self._device, self._probed):
                 self.probes.append({"step": self.step, "epoch": epoch, **row})
+
+    def _record_steps(self) -> None:
+        for step, epoch, norms in self._measured:
+            self.probes += ({"step": step, "epoch": epoch, **row} for row in self._engine.rows(norms))
+        self._measured.clear()
 
     def _end_epoch(self, epoch: int, rate: float, taken: list[tuple[Any, Any]]) -> None:
         loss, accuracy = (_mean(float(value) for value in column) for column in zip(*taken, strict=True))

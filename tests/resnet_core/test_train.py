@@ -11,7 +11,7 @@ from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import prepare
-from resnet_core.runs.engine import EVALUATION_BATCH, Data, Engine, StepSpec, crop_and_flip, engine
+from resnet_core.runs.engine import EVALUATION_BATCH, Data, Engine, StepSpec, engine
 from resnet_core.runs.order import Batch, batches, probed_batch
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.train import execute
@@ -144,7 +144,7 @@ def test_the_update_is_that_of_the_papers(data, weight_decay, rates):
     for step, rate in enumerate(rates):
         indices = np.arange(32) + 32 * step
         batch = Batch(1, False, indices, np.zeros((32, 2), int), np.zeros(32, bool))
-        loss, _ = engine.update(device, batch, rate)
+        loss, *_ = engine.update(device, batch, rate)
         x = (data.x_train[indices].astype("float32") - data.shift) * data.scale
         with tf.GradientTape() as tape:
             logits = model(x, training=True)
@@ -181,13 +181,3 @@ class TestOrder:
     def test_the_probed_batch_is_fixed_and_no_larger_than_the_data(self):
         np.testing.assert_array_equal(probed_batch(1, 100, 8), probed_batch(1, 100, 8))
         assert sorted(probed_batch(1, 5, 8)) == list(range(5))
-
-
-def test_crop_and_flip_against_plain_numpy():
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(9, 6, 5, 2)).astype("float32")
-    offsets, flips = rng.integers(0, 9, (9, 2)), rng.integers(0, 2, 9).astype(bool)
-    padded = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)))
-    expected = [image[i : i + 6, j : j + 5] for image, (i, j) in zip(padded, offsets, strict=True)]
-    expected = [image[:, ::-1] if flip else image for image, flip in zip(expected, flips, strict=True)]
-    np.testing.assert_array_equal(crop_and_flip(tf.constant(images), offsets, flips), expected)

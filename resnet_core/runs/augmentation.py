@@ -33,7 +33,7 @@ def cut_out(images: Any, places: Any, side: int) -> Any:
             The centre of an even side is its second row and column of the middle two, as in the released code.
         side: In pixels.
     """
-    size = tf.constant(images.shape[1:3], places.dtype)
+    size = tf.constant([*images.shape[1:3]], places.dtype)
     starts = tf.cast(tf.floor(places * size), tf.int32) - side // 2
 
     def inside(start: Any, length: int) -> Any:

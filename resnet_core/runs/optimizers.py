@@ -1,38 +1,20 @@
 """The updates, written out; each keeps its state in variables that `reset` sets back."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-
-class Settings(Protocol):
-    """The fields of `TrainSpec` that an update reads."""
-
-    @property
-    def optimizer(self) -> str: ...
-    @property
-    def momentum(self) -> float: ...
-    @property
-    def nesterov(self) -> bool: ...
-    @property
-    def beta_1(self) -> float: ...
-    @property
-    def beta_2(self) -> float: ...
-    @property
-    def epsilon(self) -> float: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @property
-    def weight_decay_of(self) -> str: ...
+if TYPE_CHECKING:
+    from resnet_core.runs.engine import StepSpec
 
 
 class Optimizer:
     """Updates `weights`. The state is zero at first."""
 
-    def __init__(self, weights: Sequence[Any], settings: Settings) -> None:
+    def __init__(self, weights: Sequence[Any], step: "StepSpec") -> None:
         self._weights = weights
-        self._settings = settings
+        self._step = step
         self._state: list[Any] = []
 
     def reset(self) -> None:
@@ -50,8 +32,8 @@ class Optimizer:
         return slots
 
     def _decay_of(self, weight: Any) -> float:
-        decays = self._settings.weight_decay_of == "all" or weight.shape.rank > 1
-        return self._settings.weight_decay if decays else 0.0
+        decays = self._step.weight_decay_of == "all" or weight.shape.rank > 1
+        return self._step.weight_decay if decays else 0.0
 
 
 class Sgd(Optimizer):
@@ -61,16 +43,16 @@ class Sgd(Optimizer):
     the rate acts ten steps late.
     """
 
-    def __init__(self, weights: Sequence[Any], settings: Settings) -> None:
-        super().__init__(weights, settings)
+    def __init__(self, weights: Sequence[Any], step: "StepSpec") -> None:
+        super().__init__(weights, step)
         self._velocity = self._slots()
 
     def apply(self, gradients: Sequence[Any], rate: Any) -> None:
         for weight, velocity, gradient in zip(self._weights, self._velocity, gradients, strict=True):
             decay = self._decay_of(weight)
             tf.raw_ops.ResourceApplyMomentum(
-                var=weight.handle, accum=velocity.handle, lr=rate, momentum=self._settings.momentum,
-                grad=gradient + decay * weight if decay else gradient, use_nesterov=self._settings.nesterov,
+                var=weight.handle, accum=velocity.handle, lr=rate, momentum=self._step.momentum,
+                grad=gradient + decay * weight if decay else gradient, use_nesterov=self._step.nesterov,
             )  # fmt: skip
 
 
@@ -80,14 +62,14 @@ class AdamW(Optimizer):
     Kingma and Ba 2015, algorithm 1; the decay of Loshchilov and Hutter 2019, times the rate as in Torch.
     """
 
-    def __init__(self, weights: Sequence[Any], settings: Settings) -> None:
-        super().__init__(weights, settings)
+    def __init__(self, weights: Sequence[Any], step: "StepSpec") -> None:
+        super().__init__(weights, step)
         self._first, self._second = self._slots(), self._slots()
         self._updates = tf.Variable(0.0, trainable=False)
         self._state.append(self._updates)
 
     def apply(self, gradients: Sequence[Any], rate: Any) -> None:
-        beta_1, beta_2 = self._settings.beta_1, self._settings.beta_2
+        beta_1, beta_2 = self._step.beta_1, self._step.beta_2
         updates = self._updates.assign_add(1.0)
         power_1, power_2 = beta_1**updates, beta_2**updates
         for weight, first, second, gradient in zip(self._weights, self._first, self._second, gradients, strict=True):
@@ -96,11 +78,11 @@ class AdamW(Optimizer):
             # The kernel adds its epsilon to √v, which is √v̂ times √(1 - b^t).
             tf.raw_ops.ResourceApplyAdam(
                 var=weight.handle, m=first.handle, v=second.handle, beta1_power=power_1, beta2_power=power_2,
-                lr=rate, beta1=beta_1, beta2=beta_2, epsilon=self._settings.epsilon * tf.sqrt(1.0 - power_2),
+                lr=rate, beta1=beta_1, beta2=beta_2, epsilon=self._step.epsilon * tf.sqrt(1.0 - power_2),
                 grad=gradient,
             )  # fmt: skip
 
 
-def optimizer(weights: Sequence[Any], settings: Settings) -> Optimizer:
-    """Return the optimiser that `settings` name."""
-    return {"sgd": Sgd, "adamw": AdamW}[settings.optimizer](weights, settings)
+def optimizer(weights: Sequence[Any], step: "StepSpec") -> Optimizer:
+    """Return the optimiser that `step` names."""
+    return {"sgd": Sgd, "adamw": AdamW}[step.optimizer](weights, step)

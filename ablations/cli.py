@@ -4,9 +4,12 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ablations.execution import Execution, add_execution_options
+from ablations.folders import DEFAULT_OUT, add_commands
 from ablations.plugins import add_plugin_option, load_plugins
 from ablations.show import add_show_command
 from ablations.study import Study
@@ -19,7 +22,6 @@ from resnet_core.runs.recipes import DATA, RECIPES, recipe
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.spec_model import Spec
 
-DEFAULT_OUT = Path("results/local")
 FROM_DATA = {"input_shape", "classes", "data_sha256"}  # fields that the data set decides
 
 
@@ -37,6 +39,7 @@ def parser(known: dict[str, Study]) -> Parser:
     for name, study in known.items():
         one = studies.add_parser(name, help=study.question, description=f"{study.question}\n{study.source}.")
         _add_run_options(one, study)
+    add_commands(commands)
     return top
 
 
@@ -59,6 +62,7 @@ def _add_run_options(one: Parser, study: Study) -> None:
         help="set a field of the network (norm=none), of the training (steps=500) or of the probe "
         "(probe.batch_size=64)",
     )  # fmt: skip
+    add_execution_options(one)
     factors = one.add_argument_group("factors")
     for factor in study.factors:
         levels = "; ".join(f"{scale}: {' '.join(map(str, of.factors[factor]))}" for scale, of in study.scales.items())
@@ -85,6 +89,7 @@ def run_study(options: argparse.Namespace) -> None:
     if options.scale not in study.scales:
         raise UserError(f"unknown scale '{options.scale}'{nearest(options.scale, study.scales)}")
     scale = study.scales[options.scale]
+    execution = Execution.of(options, partial(load_plugins, options.plugin))
     code = load_plugins(options.plugin)
     levels = {factor: _levels(study, factor, options) or scale.factors[factor] for factor in study.factors}
     fields = _fields(options, study)
@@ -101,7 +106,7 @@ def run_study(options: argparse.Namespace) -> None:
         code=code,
         command=options.command_line,
     )
-    runner.dry_run(request) if options.dry_run else runner.run(request)
+    runner.dry_run(request) if options.dry_run else runner.run(request, execution)
 
 
 def _folder(text: str) -> Path:

@@ -2,13 +2,14 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ablations.execution import Execution, execute
 from ablations.study import Levels, Study
 from resnet_core.command_line import console, say
 from resnet_core.errors import UserError
@@ -16,11 +17,13 @@ from resnet_core.folders import check_writable
 from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
-from resnet_core.runs.data import DataInfo, Dataset, check_sizes, open_source, prepare
+from resnet_core.runs import job
+from resnet_core.runs.data import DataInfo, check_sizes, open_source, prepare
 from resnet_core.runs.estimate import start_seconds, study_threads, train_seconds
-from resnet_core.runs.records import Record
+from resnet_core.runs.plan import Plan, PlannedRun
+from resnet_core.runs.records import FAILED
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.store import Plan, PlannedRun, Store
+from resnet_core.runs.store import Store, Survey
 
 
 @dataclass(frozen=True)
@@ -124,13 +127,13 @@ def dry_run(request: Request) -> None:
         runs,
         [of.trainable for of in costs],
         [of.macs for of in costs],
-        list(_seconds(runs, request, data)),
+        list(_seconds(runs, _images(request, data), study_threads(runs))),
         [_asked(run, sha256) in recorded for run in runs],
     )
     console().print(table)
 
 
-def run(request: Request) -> None:
+def run(request: Request, execution: Execution) -> None:
     """Execute the runs that are not recorded yet, record each, and print what came of them all.
 
     Raises:
@@ -141,73 +144,97 @@ def run(request: Request) -> None:
     set_variables()
     store = Store(request.root)
     check_writable(request.root)
-    source = open_source(request.train.data, request.train.image_size)
+    source = job.source(request.train.data, request.train.image_size)
     for run in request.runs(source.info):  # a mistake shows before a large data set is read
         check_sizes(run, source.info.train_images)
     images = source.images
     sha256 = images.sha256()
     runs = request.runs(source.info, sha256)
-    prepared = lru_cache(maxsize=1)(lambda train: prepare(images, train))
     for train in dict.fromkeys(run.train for run in runs):
-        prepared(train)
-    recorded = {record.run.id for record in store.records()}  # a damaged one shows before hours of training
+        prepare(images, train)
+    survey = store.survey()
     store.add_plan(request.plan(runs, sha256))
+    set_aside(store, survey)
+    plan = store.plan()
+    threads = plan.threads if plan else 1
+    missing = [run for run in runs if run.id not in survey.statuses]
+    seconds = _seconds(missing, _images(request, source.info), threads)
+    estimates = dict(zip((run.id for run in missing), seconds, strict=True))
+    with summarised(store, [run.id for run in runs]):
+        execute(missing, estimates, execution, store, threads, store.has)
+
+
+def retry(root: Path, statuses: Sequence[str], execution: Execution, code: str) -> None:
+    """Execute the runs of a study that ended in one of these ways once more.
+
+    Raises:
+        UserError: A run needs code of the user's that is not loaded.
+    """
+    store = Store(root)
+    plan = store.plan()
+    assert plan
+    runs = [record.run for record in store.records() if record.outcome.status in statuses]
+    strange = [run for run in runs if run.code != code]
+    if strange:
+        need = "the --plugin it was made with" if strange[0].code else "no --plugin"
+        raise UserError(f"a run must have the code it was made with, but ({strange[0].label}) needs {need}")
+    if not runs:
+        say(f"no run of {root} is {' or '.join(statuses)}")
+        return
+    images = len(job.dataset(runs[0].train).x_train)
+    estimates = dict(zip((run.id for run in runs), _seconds(runs, images, plan.threads), strict=True))
+    with summarised(store, [run.id for run in runs]):
+        execute(runs, estimates, execution, store, plan.threads, _ended_otherwise(store, statuses), again=True)
+
+
+def _ended_otherwise(store: Store, statuses: Sequence[str]) -> Callable[[str], bool]:
+    """Return what tells whether somebody else has retried a run."""
+    return lambda run_id: (store.status(run_id) or statuses[0]) not in statuses
+
+
+def set_aside(store: Store, survey: Survey) -> None:
+    """Move damaged records out of the way, and say so; their runs are missing then."""
+    for one in survey.damaged:
+        print(f"{one.path} is no whole record: {one.reason}", file=sys.stderr)
+    if survey.damaged:
+        place = store.set_aside(survey.damaged)
+        print(f"set aside in {place}; the runs are executed anew", file=sys.stderr)
+
+
+@contextmanager
+def summarised(store: Store, ids: Sequence[str]) -> Iterator[None]:
+    """Print at the end what came of these runs; exit with 1 if one failed."""
     try:
-        _execute([run for run in runs if run.id not in recorded], request, source.info, prepared, store)
+        yield
     except KeyboardInterrupt:
-        print(f"interrupted; {_summary(_records(store, runs), runs)}; the same command runs the rest", file=sys.stderr)
+        print(f"interrupted; {_summary(store, ids)}; the same command runs the rest", file=sys.stderr)
         raise
-    records = _records(store, runs)
-    say(f"{_summary(records, runs)}; report: resnet-report {request.root}")
-    crashed = [record for record in records if record.outcome.status == "crashed"]
-    if crashed:
-        where = request.root / crashed[0].run.id
-        print(
-            f"{len(crashed)} crashed; {where}/run.json has a traceback; remove its folder to run it again",
-            file=sys.stderr,
-        )
+    say(f"{_summary(store, ids)}; report: resnet-report {store.root}")
+    statuses = store.survey().statuses
+    failed = [run_id for run_id in ids if statuses.get(run_id) in FAILED]
+    if failed:
+        print(f"{len(failed)} failed; see resnet-ablate status {store.root}", file=sys.stderr)
         sys.exit(1)
 
 
-def _execute(
-    runs: list[Run], request: Request, data: DataInfo, prepared: Callable[[TrainSpec], Dataset], store: Store
-) -> None:
-    if not runs:
-        return
-    from ablations.display import display
-    from resnet_core.runs.executors import serial
-    from resnet_core.runs.runtime import configure
-
-    work = zip((run.id for run in runs), _seconds(runs, request, data), strict=True)
-    with display(dict(work)) as shown:
-        plan = store.plan()
-        configure(plan.threads if plan else study_threads(runs))
-        for record in serial(runs, prepared, shown.step):
-            store.write(record)
-            shown.end(record)
+def _summary(store: Store, ids: Sequence[str]) -> str:
+    """Return how many of these runs ended how."""
+    statuses = store.survey().statuses
+    ended = Counter(statuses[run_id] for run_id in ids if run_id in statuses)
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
+    return f"{ended.total()} of {len(ids)} runs recorded" + (f" ({counts})" if counts else "")
 
 
-def _records(store: Store, runs: list[Run]) -> list[Record]:
-    """Return the records of those of `runs` that have one."""
-    planned = {run.id for run in runs}
-    return [record for record in store.records() if record.run.id in planned]
-
-
-def _summary(records: list[Record], runs: list[Run]) -> str:
-    """Return how many of `runs` ended how."""
-    ended = Counter(record.outcome.status for record in records)
-    statuses = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
-    return f"{ended.total()} of {len(runs)} runs recorded" + (f" ({statuses})" if statuses else "")
-
-
-def _seconds(runs: list[Run], request: Request, data: DataInfo) -> Iterator[float]:
+def _seconds(runs: Sequence[Run], images: int, threads: int) -> Iterator[float]:
     """Yield the estimated time of each run; the first of each network in a row bears its start."""
-    train = request.train
-    images = round((train.train_size or data.train_images) * (1 - train.validation_fraction))
-    threads = study_threads(runs)
     for _, alike in groupby(runs, key=lambda run: run.net):
         for i, run in enumerate(alike):
             yield train_seconds(run, images, threads) + (start_seconds(run) if i == 0 else 0.0)
+
+
+def _images(request: Request, data: DataInfo) -> int:
+    """Return about how many images a run is trained on."""
+    return round((request.train.train_size or data.train_images) * (1 - request.train.validation_fraction))
 
 
 def _asked(run: Run, data_sha256: str) -> str:

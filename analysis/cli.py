@@ -1,5 +1,6 @@
 """`resnet-report`: the report of a study."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -35,6 +36,8 @@ def _main(arguments: Sequence[str] | None) -> None:
     from analysis import report  # loads pandas and seaborn
 
     study = report.read(options.study)
+    for one in study.damaged:
+        print(f"{one.path} is no whole record, and is left out: {one.reason}", file=sys.stderr)
     check_writable(out)
     page, accuracy = report.write(study, out)
     console().print(_table(report.text_table(report.shown(accuracy, study.factors))))

@@ -15,7 +15,9 @@ import pandas as pd
 
 from analysis import figures, tables
 from resnet_core.errors import UserError
-from resnet_core.runs.store import Plan, Store
+from resnet_core.runs.frames import Damaged
+from resnet_core.runs.plan import Plan
+from resnet_core.runs.store import Store
 
 PAGE = "report.html"
 SEED = 0
@@ -30,7 +32,7 @@ class Study:
     runs: pd.DataFrame
     epochs: pd.DataFrame
     probes: pd.DataFrame
-    environments: list[dict[str, Any]]
+    damaged: tuple[Damaged, ...]
 
     @property
     def factors(self) -> list[str]:
@@ -41,7 +43,7 @@ def read(folder: Path) -> Study:
     """Read a study's folder.
 
     Raises:
-        UserError: It is not one, holds no run, or a record is damaged.
+        UserError: It is not one, or holds no run.
     """
     if not folder.is_dir():
         raise UserError(f"a report needs the folder of a study, but {folder} does not exist")
@@ -62,9 +64,7 @@ def read(folder: Path) -> Study:
     runs = planned.merge(frames.runs.drop(columns=["seed", *plan.factors]), on="run")
     labels = planned[["run"]].assign(label=tables.arm_labels(planned, plan.factors))
     runs = labels.merge(runs, on="run")
-    ids = set(planned["run"])
-    environments = [record.environment for record in store.records() if record.run.id in ids]
-    return Study(plan, planned, runs, frames.epochs, frames.probes, environments)
+    return Study(plan, planned, runs, frames.epochs, frames.probes, frames.damaged)
 
 
 def tables_of(study: Study) -> dict[str, pd.DataFrame]:
@@ -78,7 +78,7 @@ def tables_of(study: Study) -> dict[str, pd.DataFrame]:
         "gradients": tables.gradient_ratios(ends, study.planned, factors) if len(ends) else pd.DataFrame(),
         "outcomes": tables.outcomes(study.planned, runs, factors),
         "runs": runs[listed],
-        "environment": tables.environments(study.environments),
+        "environment": tables.environments(runs),
         "settings": tables.in_common(runs, ("net", "train", "probe")),
     }
 
@@ -148,6 +148,7 @@ def _page(
     return environment.get_template("report.html.jinja").render(
         plan=study.plan,
         completed=int((runs["status"] == "completed").sum()),
+        damaged=study.damaged,
         planned=len(study.planned),
         tables={name: _cells(shown(table, study.factors)) for name, table in by_name.items()},
         figures=[(one, base64.b64encode(files[f"{one.name}.svg"]).decode()) for one in drawn],

@@ -156,7 +156,8 @@ def in_common(runs: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
     )
 
 
-def environments(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
+def environments(runs: pd.DataFrame) -> pd.DataFrame:
     """Return what the runs were made with: `setting`, `value`, and in how many `runs`."""
-    long = pd.DataFrame([{"setting": key, "value": str(value)} for row in rows for key, value in row.items()])
+    names = {name: name.partition(".")[2] for name in map(str, runs) if name.startswith("environment.")}
+    long = runs[list(names)].rename(columns=names).melt(var_name="setting").dropna().astype({"value": "str"})
     return long.groupby(["setting", "value"], sort=True).size().rename("runs").reset_index()

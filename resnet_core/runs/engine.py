@@ -1,6 +1,6 @@
 """The compiled training step of one architecture, shared by all runs of it in a process."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
@@ -92,6 +92,19 @@ class Engine:
         self._optimizer.reset()
         if self._loss_scale is not None:
             self._loss_scale.reset()
+
+    def variables(self) -> list[Array]:
+        """Return the values of all that an update changes."""
+        return [variable.numpy() for variable in self._changing()]
+
+    def restore(self, values: Sequence[Array]) -> None:
+        """Set all that an update changes to what `variables` returned."""
+        for variable, value in zip(self._changing(), values, strict=True):
+            variable.assign(value)
+
+    def _changing(self) -> list[tf.Variable]:
+        scale = [] if self._loss_scale is None else self._loss_scale.state
+        return [*(variable.value for variable in self._model.variables), *self._optimizer.state, *scale]
 
     def update(self, data: Data, batch: Batch, learning_rate: float) -> tuple[tf.Tensor, tf.Tensor, Any]:
         """Make one update; return the loss and the share of right answers before it, and the norms for `rows`."""

@@ -1,7 +1,7 @@
 """How long a run will take, roughly, before anything is run."""
 
 from resnet_core.nets.cost import cost
-from resnet_core.runs.runtime import threads_for
+from resnet_core.runs.runtime import available_cores, threads_for
 from resnet_core.runs.spec import Run
 
 # Measured on one x86-64 core with AVX-512; two threads share the arithmetic at 0.8 efficiency.
@@ -33,5 +33,6 @@ def train_seconds(run: Run, train_images: int, threads: int) -> float:
 
 
 def study_threads(runs: list[Run]) -> int:
-    """Return the number of threads that serves the largest step of `runs` best."""
-    return threads_for(max((step_macs(run) for run in runs), default=0.0))
+    """Return the number of threads for each of `runs`, which share the cores: two processes of one beat one of two."""
+    most = max(1, available_cores() // max(1, len(runs)))
+    return min(most, threads_for(max((step_macs(run) for run in runs), default=0.0)))

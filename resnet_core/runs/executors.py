@@ -1,33 +1,221 @@
-"""Where runs are executed."""
+"""Where runs are executed: in this process, or in others."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, TimeoutError
+from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
+from signal import SIGINT, SIGTERM, Signals
+from typing import Any, Protocol
 
-from resnet_core.runs.data.arrays import Dataset
-from resnet_core.runs.records import Record
-from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.train import Progress, execute
+from resnet_core.errors import UserError
+from resnet_core.nets.spec import NetSpec
+from resnet_core.runs.checkpoints import step_of
+from resnet_core.runs.job import Job, devices, stopped_by
+from resnet_core.runs.records import Outcome, Record
+from resnet_core.runs.spec import Run
+from resnet_core.runs.todo import Todo
+from resnet_core.runs.train import Progress, network_of
 
 OnProgress = Callable[[Run, Progress], None]
+POLL_SECONDS = 1.0  # between looks at runs that others are at
+ORPHAN_SECONDS = 5.0  # for the last state of a run whose launcher is no more
 
 
 class Executor(Protocol):
     """Executes runs and yields a record of each, in whatever order they end."""
 
-    def __call__(
-        self, runs: Sequence[Run], data: Callable[[TrainSpec], Dataset], on_progress: OnProgress
-    ) -> Iterator[Record]:
-        """Execute `runs`.
+    def __call__(self, todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
+        """Execute the runs of `todo` until none is left.
 
         Args:
-            runs: What to execute; runs of one network in a row share its compiled step.
-            data: Gives the data set that a `TrainSpec` asks for.
+            todo: Hands out the runs; who takes the records gives the claims back.
+            job: How they are executed.
             on_progress: Called every few steps of each run.
         """
         ...
 
 
-def serial(runs: Sequence[Run], data: Callable[[TrainSpec], Dataset], on_progress: OnProgress) -> Iterator[Record]:
-    """Execute one run after another in this process."""
-    for run in runs:
-        yield execute(run, data(run.train), lambda progress, run=run: on_progress(run, progress))  # type: ignore[misc]
+def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
+    """Execute one run after another in this process, which bears no `timeout`, `retries` or `memory`."""
+    job.begin()
+    last: NetSpec | None = None
+    while todo.left:
+        run = todo.take(last)
+        if run is None:
+            time.sleep(POLL_SECONDS)
+            continue
+        last = run.net
+        with stopped_by(SIGINT, SIGTERM):
+            record = job.perform(run, lambda progress, run=run: on_progress(run, progress))  # type: ignore[misc]
+        yield record
+
+
+def processes(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
+    """Execute runs in `job.workers` processes that load TensorFlow once; one that dies takes one run with it."""
+    waker, wake = get_context("spawn").Pipe(duplex=False)
+    visible = devices()
+    slots = [_Slot(job, wake, visible[i % len(visible)] if visible else None) for i in range(job.workers)]
+    try:
+        while True:
+            for slot in slots:
+                run = todo.take(slot.last) if slot.run is None else None
+                if run:
+                    slot.start(run)
+            busy = [slot for slot in slots if slot.run]
+            if not busy and not todo.left:
+                return
+            idle = len(busy) < len(slots) and todo.left
+            connection.wait([waker, *(slot.channel for slot in busy)], POLL_SECONDS if idle else None)
+            while waker.poll():
+                waker.recv_bytes()
+            ended = []
+            for slot in busy:
+                for progress in slot.progress():
+                    on_progress(slot.run, progress)  # type: ignore[arg-type]
+                record = slot.ended()
+                if record:
+                    ended.append(record)
+                    run = todo.take(slot.last)
+                    if run:
+                        slot.start(run)  # before the record is dealt with
+            yield from ended
+    finally:
+        for slot in slots:
+            slot.stop()
+
+
+EXECUTORS: dict[str, Executor] = {"serial": serial, "processes": processes}
+
+
+class _Slot:
+    """One process at a time, a new one when it dies, and the run that it is at."""
+
+    def __init__(self, job: Job, wake: "connection.Connection[Any, Any]", device: str | None) -> None:
+        from pebble import ProcessPool
+
+        context = get_context("spawn")
+        self.channel, sender = context.Pipe(duplex=False)
+        self._pool = ProcessPool(max_workers=1, context=context, initializer=_begin, initargs=[job, sender, device])
+        self._job = job
+        self._wake = wake
+        self.last: NetSpec | None = None
+        self.run: Run | None = None
+
+    def start(self, run: Run) -> None:
+        """Begin a run."""
+        self.run, self.last = run, run.net
+        self._tries, self._step, self._started = 0, 0, time.monotonic()
+        self._submit()
+
+    def _submit(self) -> None:
+        self._tries += 1
+        self._killed_for_memory = _killed_for_memory()
+        self._future: Future[Record] = self._pool.schedule(
+            _perform, args=[self._job, self.run], timeout=self._job.timeout
+        )
+        self._future.add_done_callback(lambda _: self._wake.send_bytes(b"."))
+
+    def progress(self) -> Iterator[Progress]:
+        """Yield what the process has said since the last call."""
+        while self.channel.poll():
+            run_id, progress = self.channel.recv()
+            if self.run and run_id == self.run.id:
+                self._step = progress.step
+                yield progress
+
+    def ended(self) -> Record | None:
+        """Return the record of the run if it has ended, and be free; begin it again if it is to be retried."""
+        from pebble import ProcessExpired
+
+        if not self.run or not self._future.done():
+            return None
+        try:
+            record = self._future.result()
+        except TimeoutError:
+            record = self._lost(Outcome("timed_out", self._reached(), f"it took more than {self._job.timeout:g} s"))
+        except ProcessExpired as death:
+            outcome = self._death(death.exitcode)
+            if outcome.status == "killed" and self._tries <= self._job.retries:
+                self._submit()
+                return None
+            record = self._lost(outcome)
+        except UserError:
+            raise
+        except Exception as error:  # on the way from one process to the other
+            message = "".join(traceback.format_exception(error))
+            record = self._lost(Outcome("crashed", self._reached(), message))
+        self.run = None
+        return record
+
+    def _death(self, exit_code: int) -> Outcome:
+        by = f"signal {Signals(-exit_code).name}" if exit_code < 0 else f"exit code {exit_code}"
+        message = f"its process ended with {by}, in {self._tries} of {self._job.retries + 1} tries"
+        if self._job.memory and by == "signal SIGABRT":
+            return Outcome("out_of_memory", self._reached(), f"it took more than {self._job.memory:g} GiB: {message}")
+        if _killed_for_memory() > self._killed_for_memory:
+            return Outcome("out_of_memory", self._reached(), f"the system had no memory left: {message}")
+        return Outcome("killed", self._reached(), message)
+
+    def _reached(self) -> int:
+        """Return the step that the run is known to have come to."""
+        path = self._job.checkpoints / f"{self.run.id}.npz" if self._job.checkpoints and self.run else None
+        return max(self._step, (path and step_of(path)) or 0)
+
+    def _lost(self, outcome: Outcome) -> Record:
+        """Return a record of the run, made here since its process could not."""
+        assert self.run
+        seconds = time.monotonic() - self._started
+        return Record(self.run, outcome, network=network_of(self.run), seconds=seconds)
+
+    def stop(self) -> None:
+        """End the process, if it has not ended."""
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+
+_sender: "connection.Connection[Any, Any]"
+
+
+def _begin(job: Job, sender: "connection.Connection[Any, Any]", device: str | None) -> None:
+    """Make a new process ready: its device, its memory, and what ends it."""
+    global _sender
+    _sender = sender
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    if job.memory:
+        import resource
+
+        limit = int(job.memory * 2**30)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    job.begin()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent:
+        parent.join()
+        os.kill(os.getpid(), SIGTERM)
+        time.sleep(ORPHAN_SECONDS)
+        os._exit(1)
+
+
+def _perform(job: Job, run: Run) -> Record:
+    try:
+        with stopped_by(SIGTERM):
+            return job.perform(run, lambda progress: _sender.send((run.id, progress)))
+    except KeyboardInterrupt:  # its state is saved
+        os._exit(128 + SIGTERM)
+
+
+def _killed_for_memory() -> int:
+    """Return how many processes the system has killed for their memory since it started; 0 where it does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    except (OSError, StopIteration):
+        return 0

@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 class Optimizer:
-    """Updates `weights`. The state is zero at first."""
+    """Updates `weights`. Its `state`, variables, is zero at first."""
 
     def __init__(self, weights: Sequence[Any], step: "StepSpec") -> None:
         self._weights = weights
         self._step = step
-        self._state: list[Any] = []
+        self.state: list[Any] = []
 
     def reset(self) -> None:
         """Forget all updates."""
-        for variable in self._state:
+        for variable in self.state:
             variable.assign(tf.zeros_like(variable))
 
     def apply(self, gradients: Sequence[Any], rate: Any) -> None:
@@ -28,7 +28,7 @@ class Optimizer:
 
     def _slots(self) -> list[Any]:
         slots = [tf.Variable(tf.zeros_like(weight), trainable=False) for weight in self._weights]
-        self._state += slots
+        self.state += slots
         return slots
 
     def _decay_of(self, weight: Any) -> float:
@@ -66,7 +66,7 @@ class AdamW(Optimizer):
         super().__init__(weights, step)
         self._first, self._second = self._slots(), self._slots()
         self._updates = tf.Variable(0.0, trainable=False)
-        self._state.append(self._updates)
+        self.state.append(self._updates)
 
     def apply(self, gradients: Sequence[Any], rate: Any) -> None:
         beta_1, beta_2 = self._step.beta_1, self._step.beta_2

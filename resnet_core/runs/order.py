@@ -1,7 +1,7 @@
 """Which images a step sees, and how they are augmented: functions of (seed, epoch), no state."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -39,30 +39,32 @@ class Batch:
 
 
 def batches(
-    seed: int, images: int, batch_size: int, steps: int, *, cutout: bool = False, mixup: float = 0.0
+    seed: int, images: int, batch_size: int, steps: int, start: int = 0, *, cutout: bool = False, mixup: float = 0.0
 ) -> Iterator[Batch]:
-    """Yield the batches of `steps` steps over `images` images.
+    """Yield the batches of `steps` steps over `images` images, from the `start`-th step on, counted from 0.
 
     Every epoch is a permutation of its own, without its last, partial batch. `places` are drawn with `cutout`;
     `partners` and, from Beta(mixup, mixup), `share` where `mixup` is not 0.
     """
     per_epoch = images // batch_size
-    done = 0
-    for epoch in count(1):
+    for epoch in count(1 + start // per_epoch):
         order = generator(seed, "order", epoch).permutation(images)
         augment = generator(seed, "augmentation", epoch)
         offsets = augment.integers(0, 2 * CROP_PADDING + 1, (images, 2))
         flips = augment.integers(0, 2, images).astype(bool)
         places = generator(seed, "cutout", epoch).random((images, 2), np.float32) if cutout else None
-        mix = generator(seed, "mixup", epoch) if mixup else None
-        for i in range(per_epoch):
-            if done == steps:
+        for i in range(start % per_epoch, per_epoch):
+            if start == steps:
                 return
             part = slice(i * batch_size, (i + 1) * batch_size)
-            cut = None if places is None else places[part]
-            mixing = (mix.permutation(batch_size), float(mix.beta(mixup, mixup))) if mix else ()
-            yield Batch(epoch, i == per_epoch - 1, order[part], offsets[part], flips[part], cut, *mixing)
-            done += 1
+            batch = Batch(epoch, i == per_epoch - 1, order[part], offsets[part], flips[part])
+            if places is not None:
+                batch = replace(batch, places=places[part])
+            if mixup:
+                mix = generator(seed, "mixup", epoch, i)
+                batch = replace(batch, partners=mix.permutation(batch_size), share=float(mix.beta(mixup, mixup)))
+            yield batch
+            start += 1
 
 
 def probed_batch(seed: int, images: int, batch_size: int) -> Array:

@@ -32,6 +32,7 @@ class LossScale:
     def __init__(self) -> None:
         self.value = tf.Variable(HIGHEST_SCALE, trainable=False)
         self._finite_steps = tf.Variable(0, trainable=False)
+        self.state = [self.value, self._finite_steps]
 
     def reset(self) -> None:
         """Take the initial scale again."""

@@ -1,12 +1,22 @@
 """What is kept of a run."""
 
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from pydantic import TypeAdapter
 
 from resnet_core.runs.spec import Run
 
-SCHEMA = 1
-Status = Literal["completed", "diverged", "crashed"]
+SCHEMA = 2
+Status = Literal["completed", "diverged", "out_of_memory", "timed_out", "crashed", "killed"]
+FAILED: tuple[Status, ...] = ("out_of_memory", "timed_out", "crashed", "killed")
+"""How a run ends for reasons outside its spec, so that it may end otherwise when it is run again."""
+
+Row = dict[str, Any]
+Columns = dict[str, list[Any]]
+NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}  # numbers that JSON has not
 
 
 @dataclass(frozen=True)
@@ -14,8 +24,9 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        status: `completed`; `diverged`: the loss was not finite; `crashed`: an error was raised.
-        step: Updates that were made.
+        status: `completed`; `diverged`: the loss was not finite; `out_of_memory`; `timed_out`: it took
+            longer than it was given; `crashed`: an error was raised; `killed`: its process ended.
+        step: Updates that were made; those that are known of, if the process ended.
         message: What happened, if the run was not completed; a traceback if it crashed.
     """
 
@@ -38,20 +49,20 @@ class Record:
         probes: A row a measurement: `step`, `epoch`, `probe`, `layer`, `index`, `path`, `value`.
         network: `layers`, `parameters` and `macs` of the network.
         environment: See `runtime.environment`.
-        seconds: Wall time, start to end.
+        seconds: Wall time, start to end, of all the processes that had a part in it.
     """
 
     run: Run
     outcome: Outcome
     results: dict[str, float] = field(default_factory=dict)
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    probes: list[dict[str, Any]] = field(default_factory=list)
+    epochs: list[Row] = field(default_factory=list)
+    probes: list[Row] = field(default_factory=list)
     network: dict[str, int] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all but the rows of epochs and probes as JSON-serialisable values."""
+        """Return the record as JSON-serialisable values; the rows by columns."""
         return {
             "schema": SCHEMA,
             "id": self.run.id,
@@ -61,4 +72,69 @@ class Record:
             "network": self.network,
             "environment": self.environment,
             "seconds": round(self.seconds, 3),
+            "epochs": columns(self.epochs),
+            "probes": columns(self.probes),
         }
+
+
+@dataclass(frozen=True)
+class Stored:
+    """`Record.to_dict`, as it is checked when it is read."""
+
+    id: str
+    run: dict[str, Any]
+    outcome: Outcome
+    results: dict[str, float]
+    network: dict[str, int]
+    environment: dict[str, Any]
+    seconds: float
+    epochs: Columns = field(default_factory=dict)
+    probes: Columns = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Check the values.
+
+        Raises:
+            ValidationError: One is missing or of a wrong kind.
+        """
+        return _STORED.validate_python(values)  # type: ignore[return-value]
+
+    def record(self) -> Record:
+        """Return the record.
+
+        Raises:
+            ValueError, KeyError, TypeError: It is not one.
+        """
+        epochs, probes = rows(self.epochs), rows(self.probes)
+        about: dict[str, Any] = {"network": self.network, "environment": self.environment, "seconds": self.seconds}
+        return Record(Run.from_dict(self.run), self.outcome, self.results, epochs, probes, **about)
+
+
+_STORED = TypeAdapter(Stored)
+
+
+def columns(table: Iterable[Row]) -> Columns:
+    """Return the columns of a table of rows; what is not a finite number is a word."""
+    listed = list(table)
+    names = dict.fromkeys(name for row in listed for name in row)
+    return {name: [_plain(row.get(name)) for row in listed] for name in names}
+
+
+def rows(table: Columns) -> list[Row]:
+    """Return the rows that `columns` took apart.
+
+    Raises:
+        ValueError: The columns differ in length.
+    """
+    values = [numbers(column) for column in table.values()]
+    return [dict(zip(table, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def numbers(column: list[Any]) -> list[Any]:
+    """Return a column of `columns` with numbers for the words."""
+    return [NOT_FINITE.get(value, value) if isinstance(value, str) else value for value in column]
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,8 +1,9 @@
-"""Records on disk: a folder a study, in it a folder a run.
+"""Records on disk: a folder a study.
 
-`<root>/study.json` says what was planned; `<root>/<run id>/` holds `run.json`, `epochs.parquet` and
-`probes.parquet`. A run is written beside its place and renamed into it, so that a reader never sees
-half of one and a process that dies leaves nothing that counts.
+`study.json` says what was planned. `runs/<id>.json` is a run, whole; it is written beside its place and
+put into it at once, so that a reader never sees half of one and a process that dies leaves nothing that
+counts. `parts/<name>/` holds many runs as parquet tables; what is in `runs` goes before it. `claims` says
+who executes what, `checkpoints` how far it is, and `damaged` holds what could not be read.
 """
 
 import json
@@ -11,75 +12,46 @@ import platform
 import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from filelock import SoftFileLease
+from pydantic import ValidationError
 
 from resnet_core.errors import UserError, first_mistake
-from resnet_core.nets.spec import NetSpec
-from resnet_core.probes.spec import ProbeSpec
-from resnet_core.runs.records import SCHEMA, Outcome, Record
-from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.spec_model import Spec
-
-if TYPE_CHECKING:
-    import pandas as pd
+from resnet_core.runs.frames import (
+    NAMES,
+    RECORD,
+    Damaged,
+    Frames,
+    check_parquet,
+    frames_of,
+    joined,
+    read_parquet,
+    write_parquet,
+)  # fmt: skip
+from resnet_core.runs.plan import Plan
+from resnet_core.runs.records import SCHEMA, Record, Stored
+from resnet_core.spec_model import digest
 
 ASIDE = ".writing-"
-DEFAULT = "its default"
-SPECS: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": ProbeSpec}
-EPOCH_COLUMNS = {"epoch", "step", "loss", "accuracy"}
-PROBE_COLUMNS = {"step", "epoch", "probe", "layer", "index", "path", "value"}
+LEASE_SECONDS = 60.0
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, UserError)
 
 
 @dataclass(frozen=True)
-class PlannedRun:
-    """A run of a plan: its id, its seed, and the levels of its factors."""
-
-    id: str
-    seed: int
-    factors: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a study set out to do.
+class Survey:
+    """What is in a store, without the rows.
 
     Attributes:
-        name, question, source: The study, in words.
-        base: What all its runs have in common: name of a setting to value. A folder holds one base.
-        factors: Names of what is varied, in the study's order.
-        commands: Every command that has added to the study.
-        runs: The planned runs.
-        threads: Number of threads that the runs are trained with: another may give other bits.
+        statuses: How each recorded run ended, by its id.
+        damaged: What could not be read.
     """
 
-    name: str
-    question: str
-    source: str
-    base: dict[str, Any]
-    factors: tuple[str, ...]
-    commands: tuple[str, ...]
-    runs: tuple[PlannedRun, ...]
-    threads: int
-
-
-@dataclass(frozen=True)
-class Frames:
-    """The records as tidy tables.
-
-    Attributes:
-        runs: A row a run: `run`, `seed`, the factors, `status`, `step`, `message`, the results, the
-            cost of the network, and the fields of its specs as `net.…`, `train.…`, `probe.…`.
-        epochs: `run`, and the columns of `Record.epochs`.
-        probes: `run`, and the columns of `Record.probes`.
-    """
-
-    runs: "pd.DataFrame"
-    epochs: "pd.DataFrame"
-    probes: "pd.DataFrame"
+    statuses: dict[str, str]
+    damaged: tuple[Damaged, ...]
 
 
 class Store:
@@ -91,6 +63,8 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._runs, self._parts = root / "runs", root / "parts"
+        self.checkpoints = root / "checkpoints"
 
     def plan(self) -> Plan | None:
         """Return what was planned here, or None if nothing was.
@@ -99,39 +73,13 @@ class Store:
             UserError: `study.json` is not one of ours.
         """
         path = self.root / "study.json"
-        if not path.exists():
-            return None
-        values = _read_json(path)
-        values.pop("schema")
-        try:
-            plan = TypeAdapter(Plan).validate_python(values)
-        except ValidationError:
-            raise UserError(f"a study's folder must hold a study.json of this program, but {path} is not one") from None
-        if any(run.factors.keys() != set(plan.factors) for run in plan.runs) or not plan.runs:
-            raise UserError(f"every run of a study.json must have the study's factors, but in {path} one has not")
-        return plan
+        return Plan.read(path) if path.exists() else None
 
     def check_base(self, base: dict[str, Any], unknown: frozenset[str] = frozenset()) -> None:
-        """Check that runs with this base may be added.
-
-        Args:
-            base: See `Plan`. A setting that is not there has its default.
-            unknown: Settings that are not compared.
-
-        Raises:
-            UserError: What is here has another base, so that its runs cannot be compared.
-        """
+        """Check that runs with this base may be added; see `Plan.check_base`."""
         here = self.plan()
-        if here is None:
-            return
-        names = [name for name in {**here.base, **base} if name not in unknown]
-        different = [name for name in names if here.base.get(name, _default(name)) != base.get(name, _default(name))]
-        if different:
-            was, now = (values.get(different[0], DEFAULT) for values in (here.base, base))
-            raise UserError(
-                f"the runs of a study must differ in its factors alone, but {self.root} was made with "
-                f"{different[0]}={was}, not {now}; choose another --out"
-            )
+        if here:
+            here.check_base(base, self.root, unknown)
 
     def add_plan(self, plan: Plan) -> None:
         """Add `plan` to what was planned here: its runs and its command.
@@ -140,157 +88,203 @@ class Store:
             UserError: See `check_base`.
         """
         self.check_base(plan.base)
-        here = self.plan()
-        if here is not None:
-            runs = {run.id: run for run in (*here.runs, *plan.runs)}
-            commands = dict.fromkeys((*here.commands, *plan.commands))
-            plan = replace(plan, runs=tuple(runs.values()), commands=tuple(commands), threads=here.threads)
         self.root.mkdir(parents=True, exist_ok=True)
         self._sweep()
-        if plan == here:
-            return
-        aside = self._aside()
-        aside.write_text(json.dumps({"schema": SCHEMA, **asdict(plan)}, indent=1) + "\n")
-        aside.replace(self.root / "study.json")
+        with self._lease("study"):
+            here = self.plan()
+            if here:
+                here.check_base(plan.base, self.root)
+                plan = here.grown(plan)
+            if plan != here:
+                self._put(self.root / "study.json", plan.text())
 
-    def _aside(self) -> Path:
-        """Return a path beside the runs that no other process or machine writes to."""
-        return self.root / f"{ASIDE}{platform.node()}-{os.getpid()}-{uuid.uuid4().hex}"
+    def claim(self, run_id: str) -> SoftFileLease:
+        """Return the claim to execute a run, not yet taken; see `SoftFileLease`."""
+        return self._lease(run_id)
+
+    def claimed(self) -> set[str]:
+        """Return the ids of the runs that somebody has claimed, and may be executing."""
+        return {path.stem for path in (self.root / "claims").glob("*.lock")} - {"study"}
+
+    def _lease(self, name: str) -> SoftFileLease:
+        """Return a lock that expires when its owner does not refresh it: it may be on another machine, or no more."""
+        folder = self.root / "claims"
+        folder.mkdir(parents=True, exist_ok=True)
+        return SoftFileLease(folder / f"{name}.lock", lease_duration=LEASE_SECONDS, timeout=2 * LEASE_SECONDS)
+
+    def _put(self, path: Path, text: str) -> None:
+        """Write a file at once, over what is there."""
+        aside = self._aside(path.parent)
+        aside.write_text(text)
+        aside.replace(path)
+
+    def _aside(self, folder: Path) -> Path:
+        """Return a path in `folder` that no other process or machine writes to."""
+        return folder / f"{ASIDE}{platform.node()}-{os.getpid()}-{uuid.uuid4().hex}"
 
     def _sweep(self) -> None:
         """Remove what a process of this machine that is no more was writing."""
-        for left in self.root.glob(f"{ASIDE}{platform.node()}-*"):
+        for left in self.root.glob(f"**/{ASIDE}{platform.node()}-*"):
             pid = int(left.name.split("-")[-2])
             try:
                 os.kill(pid, 0)
             except ProcessLookupError:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+                shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
             except PermissionError:
                 continue  # another user's, and alive
 
-    def ids(self) -> set[str]:
-        """Return the ids of the runs that are recorded."""
-        return {path.parent.name for path in self.root.glob("*/run.json") if not path.parent.name.startswith(".")}
+    def write(self, record: Record, *, again: bool = False) -> None:
+        """Record a run. A run that is recorded already stays as it was, unless it was run `again`.
 
-    def write(self, record: Record) -> None:
-        """Record a run. A run that is recorded already stays as it was."""
-        import pandas as pd
-
-        aside = self._aside()
-        aside.mkdir(parents=True)
-        pd.DataFrame(record.epochs).to_parquet(aside / "epochs.parquet", index=False)
-        pd.DataFrame(record.probes).to_parquet(aside / "probes.parquet", index=False)
-        text = json.dumps(record.to_dict(), indent=1, allow_nan=False)
-        (aside / "run.json").write_text(text + "\n")
-        place = self.root / record.run.id
-        if place.exists() and not (place / "run.json").exists():
-            shutil.rmtree(place)  # no record: somebody has taken its run.json away
+        Raises:
+            UserError: There is no room, or the folder cannot be written.
+        """
+        path = self._runs / f"{record.run.id}.json"
+        text = json.dumps(record.to_dict(), allow_nan=False, separators=(",", ":"))
         try:
-            aside.rename(place)
-        except OSError:
-            if not place.exists():
-                raise
-            shutil.rmtree(aside)
+            self._runs.mkdir(parents=True, exist_ok=True)
+            if again or not path.exists():
+                self._put(path, text + "\n")
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(f"records must have room in a folder that can be written, but {path}: {reason}") from None
+
+    def has(self, run_id: str) -> bool:
+        """Return whether a run is recorded."""
+        alone = (self._runs / f"{run_id}.json").exists()
+        return alone or any(run_id in _part_ids(folder / "runs.parquet") for folder in self._folders())
+
+    def status(self, run_id: str) -> str | None:
+        """Return how a run that has a file of its own ended, or None if it has none that can be read."""
+        try:
+            return _read(self._runs / f"{run_id}.json")[1].outcome.status
+        except UNREADABLE:
+            return None
+
+    def forget_state(self, run_id: str) -> None:
+        """Remove the state of a run that has ended."""
+        (self.checkpoints / f"{run_id}.npz").unlink(missing_ok=True)
+
+    def survey(self) -> Survey:
+        """Return how each recorded run ended."""
+        stored, damaged = self._read()
+        statuses: dict[str, str] = {}
+        for folder in self._folders():
+            try:
+                check_parquet([folder / f"{name}.parquet" for name in NAMES])
+                table = read_parquet(folder / "runs.parquet", ["run", "status"])
+                statuses |= dict(zip(table["run"], table["status"], strict=True))
+            except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of these
+                damaged.append(Damaged(folder / "runs.parquet", str(error)))
+        return Survey(statuses | {one.id: record.outcome.status for one, record in stored}, tuple(damaged))
 
     def records(self) -> Iterator[Record]:
-        """Yield the recorded runs in the order of their ids, without the rows of epochs and probes.
-
-        Raises:
-            UserError: A `run.json` is damaged, or of a later version.
-        """
-        for run_id in sorted(self.ids()):
-            path = self.root / run_id / "run.json"
-            values = _read_json(path)
+        """Yield the records that can be read, in the order of their ids; those of parts without their rows."""
+        found = {one.id: record for one, record in self._read()[0]}
+        for folder in self._folders():
             try:
-                record = TypeAdapter(Stored).validate_python(values).record()
-            except (ValidationError, UserError, KeyError, TypeError) as error:
-                reason = first_mistake(error) if isinstance(error, ValidationError) else str(error)
-                raise UserError(
-                    f"a run.json must be a whole record, but {path} is not: {reason}; move it away"
-                ) from None
-            if record.run.id != run_id:
-                raise UserError(
-                    f"a record must stand in the folder of its id, but {path} is {record.run.id}; move it away"
-                )
-            yield record
+                texts = read_parquet(folder / "runs.parquet", ["run", RECORD])
+            except (OSError, ValueError):
+                continue
+            for run_id, text in zip(texts["run"], texts[RECORD], strict=True):
+                if run_id not in found:
+                    found[run_id] = Stored.from_dict(json.loads(text)).record()
+        yield from (found[run_id] for run_id in sorted(found))
 
     def frames(self) -> Frames:
-        """Return all records as three tables.
+        """Return all records that can be read as tables, and what cannot be."""
+        read, damaged = self._read()
+        loose = frames_of([record for _, record in read], [stored for stored, _ in read], damaged)
+        return joined([loose, *(self._part(folder) for folder in self._folders())])
 
-        Raises:
-            UserError: A record is damaged.
+    def compact(self) -> int:
+        """Move the runs that have files of their own into one part; return their number.
+
+        Readers and writers may go on meanwhile. What is not in the part, whole, keeps its file.
         """
-        import pandas as pd
+        read, _ = self._read()
+        if not read:
+            return 0
+        frames = frames_of([record for _, record in read], [stored for stored, _ in read])
+        texts = [json.dumps(replace(record, epochs=[], probes=[]).to_dict()) for _, record in read]
+        self._parts.mkdir(exist_ok=True)
+        aside = self._aside(self._parts)
+        aside.mkdir()
+        write_parquet(frames.runs.assign(**{RECORD: texts}), aside / "runs.parquet")
+        write_parquet(frames.epochs, aside / "epochs.parquet")
+        write_parquet(frames.probes, aside / "probes.parquet")
+        place = self._parts / digest(*texts)
+        if not place.exists():
+            aside.rename(place)
+        written = self._part(place)
+        if not written.damaged and written.runs["run"].tolist() == frames.runs["run"].tolist():
+            for stored, _ in read:
+                (self._runs / f"{stored.id}.json").unlink(missing_ok=True)
+        return len(read)
 
-        records = list(self.records())
-        runs = pd.DataFrame([dict(_columns(record)) for record in records])
-        ids = [record.run.id for record in records]
-        return Frames(runs, self._rows(ids, "epochs", EPOCH_COLUMNS), self._rows(ids, "probes", PROBE_COLUMNS))
+    def set_aside(self, damaged: tuple[Damaged, ...]) -> Path:
+        """Move what cannot be read out of the way, whole parts included; return where to."""
+        place = self.root / "damaged"
+        place.mkdir(exist_ok=True)
+        for one in damaged:
+            what = one.path.parent if one.path.parent.parent == self._parts else one.path
+            if what.exists():
+                what.rename(place / f"{what.name}-{uuid.uuid4().hex[:8]}")
+        return place
 
-    def _rows(self, ids: list[str], name: str, columns: set[str]) -> "pd.DataFrame":
-        import pandas as pd
-
-        def table(run_id: str) -> pd.DataFrame:
-            path = self.root / run_id / f"{name}.parquet"
+    def _read(self) -> tuple[list[tuple[Stored, Record]], list[Damaged]]:
+        """Return the runs that have files of their own, in the order of their ids, and those that are damaged."""
+        read: list[tuple[Stored, Record]] = []
+        damaged: list[Damaged] = []
+        for path in sorted(self._runs.glob("[!.]*.json")):
             try:
-                rows = pd.read_parquet(path)
-            except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of these
-                raise UserError(f"a record must be whole, but {path} cannot be read: {error}; move it away") from None
-            if len(rows) and not columns <= set(rows):
-                lacking = ", ".join(sorted(columns - set(rows)))
-                raise UserError(f"a record must be whole, but {path} lacks {lacking}; move it away")
-            return rows
+                read.append(_read(path))
+            except FileNotFoundError:
+                continue  # it has gone into a part
+            except UNREADABLE as error:
+                damaged.append(Damaged(path, _reason(error)))
+        return read, damaged
 
-        tables = [table(run_id) for run_id in ids]
-        filled = {run_id: rows for run_id, rows in zip(ids, tables, strict=True) if len(rows)}
-        if not filled:
-            return pd.DataFrame()
-        return pd.concat(filled, names=["run"]).reset_index("run").reset_index(drop=True)
+    def _folders(self) -> list[Path]:
+        return sorted(path for path in self._parts.glob("*") if not path.name.startswith("."))
 
+    def _part(self, folder: Path) -> Frames:
+        import pandas as pd
 
-@dataclass(frozen=True)
-class Stored:
-    """The content of a `run.json`, as it is checked when it is read."""
-
-    run: dict[str, Any]
-    outcome: Outcome
-    results: dict[str, float]
-    network: dict[str, int]
-    environment: dict[str, Any]
-    seconds: float
-
-    def record(self) -> Record:
-        """Return the record, without the rows of epochs and probes."""
-        run = Run.from_dict(self.run)
-        about: dict[str, Any] = {"network": self.network, "environment": self.environment, "seconds": self.seconds}
-        return Record(run, self.outcome, self.results, **about)
+        try:
+            runs, epochs, probes = (read_parquet(folder / f"{name}.parquet") for name in NAMES)
+            return Frames(runs, epochs, probes)
+        except (OSError, ValueError) as error:
+            empty = pd.DataFrame()
+            return Frames(empty, empty, empty, (Damaged(folder / "runs.parquet", str(error)),))
 
 
-def _columns(record: Record) -> Iterator[tuple[str, Any]]:
-    run = record.run
-    yield from {"run": run.id, "seed": run.seed, **run.factors}.items()
-    yield from vars(record.outcome).items()
-    yield from record.results.items()
-    yield from record.network.items()
-    yield "seconds", record.seconds
-    for name, spec in (("net", run.net), ("train", run.train), ("probe", run.probe)):
-        yield from ((f"{name}.{field}", value) for field, value in spec.model_dump().items())
+def _reason(error: Exception) -> str:
+    match error:
+        case ValidationError():
+            return first_mistake(error)
+        case KeyError():
+            return f"it lacks {error}"
+        case _:
+            return str(error)
 
 
-def _default(setting: str) -> Any:
-    """Return the default of a setting of a plan's base, as JSON gives it back."""
-    kind, _, name = setting.partition(".")
-    fields = SPECS[kind].model_fields if kind in SPECS else {}
-    default = fields[name].default if name in fields else DEFAULT
-    return list(default) if isinstance(default, tuple) else default
-
-
-def _read_json(path: Path) -> dict[str, Any]:
+@lru_cache
+def _part_ids(path: Path) -> frozenset[str]:
+    """Return the runs of a part, which never changes."""
     try:
-        values = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"a record must be readable, but {path} is not: {error}; move it away") from None
-    if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-        found = values.get("schema", "none") if isinstance(values, dict) else "none"
-        raise UserError(f"a record must be of schema {SCHEMA}, but {path} has {found}")
-    return values
+        return frozenset(read_parquet(path, ["run"])["run"])
+    except (OSError, ValueError):
+        return frozenset()
+
+
+def _read(path: Path) -> tuple[Stored, Record]:
+    values = json.loads(path.read_bytes())
+    schema = values.get("schema", "none") if isinstance(values, dict) else "none"
+    if schema != SCHEMA:
+        raise ValueError(f"a record must be of schema {SCHEMA}, but it has {schema}")
+    stored = Stored.from_dict(values)
+    record = stored.record()
+    if not path.stem == record.run.id == stored.id:
+        raise ValueError(f"a record must have the name of its run, but it is {record.run.id}")
+    return stored, record

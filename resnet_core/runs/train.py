@@ -1,5 +1,6 @@
 """One training run, from its spec to its record."""
 
+import json
 import math
 import time
 import traceback
@@ -8,13 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnet_core.nets.cost import cost
+from resnet_core.runs.checkpoints import Checkpoint, State
 from resnet_core.runs.data.arrays import Dataset
 from resnet_core.runs.order import batches, probed_batch
-from resnet_core.runs.records import Outcome, Record
+from resnet_core.runs.records import Outcome, Record, Status
 from resnet_core.runs.runtime import environment
 from resnet_core.runs.spec import Run
 
 REPORT_EVERY = 10
+NOWHERE = Checkpoint(None, math.inf)
 
 
 @dataclass(frozen=True)
@@ -35,102 +38,152 @@ class Diverged(Exception):
         self.step = step
 
 
-def execute(run: Run, data: Dataset, on_progress: Callable[[Progress], None] = lambda _: None) -> Record:
+def execute(
+    run: Run,
+    data: Dataset,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    checkpoint: Checkpoint = NOWHERE,
+) -> Record:
     """Train `run` on `data` and return its record, however it ends.
 
+    A run whose state is in `checkpoint` goes on from there, and its record is the one it would have had.
     Only an interrupt leaves without a record.
     """
     started = time.perf_counter()
-    training = Training(run, data, on_progress)
+    training = Training(run, data, on_progress, checkpoint)
+    state = training.state
     try:
         results = training.complete()
-        outcome = Outcome("completed", training.step)
+        outcome = Outcome("completed", state.step)
     except Diverged as error:
         results, outcome = {}, Outcome("diverged", error.step, str(error))
-        training.probes = [row for row in training.probes if row["step"] <= error.step]
-    except Exception:
-        results, outcome = {}, Outcome("crashed", training.step, traceback.format_exc())
-    seconds = time.perf_counter() - started
+        state.probes = [row for row in state.probes if row["step"] <= error.step]
+    except Exception as error:
+        results, outcome = {}, Outcome(_status(error), state.step, traceback.format_exc())
+    seconds = training.seconds_before + time.perf_counter() - started
+    return Record(run, outcome, results, state.epochs, state.probes, network_of(run), environment(), seconds)
+
+
+def network_of(run: Run) -> dict[str, int]:
+    """Return what a record says of the network."""
     of = cost(run.net)
-    network = {"layers": run.net.depth, "parameters": of.trainable, "macs": of.macs}
-    return Record(run, outcome, results, training.epochs, training.probes, network, environment(), seconds)
+    return {"layers": run.net.depth, "parameters": of.trainable, "macs": of.macs}
+
+
+def _status(error: Exception) -> Status:
+    import tensorflow as tf
+
+    return "out_of_memory" if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError) else "crashed"
+
+
+def made_with() -> str:
+    """Return what the bits of a state depend on beside the run."""
+    return json.dumps(environment(), sort_keys=True)
 
 
 class Training:
-    """A run under way: the rows it has recorded and the updates it has made."""
+    """A run under way.
 
-    def __init__(self, run: Run, data: Dataset, on_progress: Callable[[Progress], None]) -> None:
-        self.step = 0
-        self.epochs: list[dict[str, Any]] = []
-        self.probes: list[dict[str, Any]] = []
-        self._measured: list[tuple[int, int, Any]] = []  # step, epoch, and norms that are not rows yet
+    Attributes:
+        state: How far it is; its variables are those of the last checkpoint.
+        seconds_before: Wall time of the processes that had a part in it before this one.
+    """
+
+    def __init__(
+        self, run: Run, data: Dataset, on_progress: Callable[[Progress], None], checkpoint: Checkpoint = NOWHERE
+    ) -> None:
+        self.state = State()
+        self.seconds_before = 0.0
         self._run = run
         self._data = data
         self._on_progress = on_progress
+        self._checkpoint = checkpoint
+        self._measured: list[tuple[int, int, Any]] = []  # step, epoch, and norms that are not rows yet
+        self._started = time.perf_counter()
 
     def complete(self) -> dict[str, float]:
-        """Make all updates; return the final results.
+        """Make all updates that are left; return the final results.
 
         Raises:
             Diverged: A loss is not finite.
         """
         from resnet_core.runs.engine import Data, StepSpec, engine
 
-        train, images = self._run.train, len(self._data.x_train)
+        train, images, state = self._run.train, len(self._data.x_train), self.state
         steps = train.total_steps(images)
         self._device = Data(self._data)
         self._engine = engine(self._run.net, StepSpec.of(train, self._run.probe))
         self._engine.reset(self._run.init_seed)
         self._probed = probed_batch(self._run.data_seed, images, self._run.probe.batch_size)
-        self._probe(epoch=0, ends_epoch=False)
-        taken: list[tuple[Any, Any]] = []  # loss and accuracy of each step of the epoch
-        checked = 0
+        kept = self._checkpoint.load()
+        if kept:
+            vars(state).update(vars(kept))
+            self.seconds_before = kept.seconds
+            self._engine.restore(kept.variables)
+        else:
+            self._probe(epoch=0, ends_epoch=False)
+        checked = len(state.taken)
         draws = batches(
-            self._run.data_seed, images, train.batch_size, steps, cutout=train.cutout > 0, mixup=train.mixup
+            self._run.data_seed, images, train.batch_size, steps, state.step, cutout=train.cutout > 0, mixup=train.mixup
         )
         for batch in draws:
-            rate = train.learning_rate_at(self.step, steps)
-            *scores, norms = self._engine.update(self._device, batch, rate)
-            taken.append(tuple(scores))
-            if self._run.probe.due_in_step(self.step):
-                self._measured.append((self.step, batch.epoch, norms))
-            self.step += 1
-            ends_epoch = batch.ends_epoch or self.step == steps
-            if ends_epoch or self.step % REPORT_EVERY == 0:
-                self._record_steps()
-                checked = self._check(taken, checked)
-                self._on_progress(Progress(self.step, steps, batch.epoch, float(taken[-1][0])))
+            rate = train.learning_rate_at(state.step, steps)
+            loss, accuracy, norms = self._engine.update(self._device, batch, rate)
+            state.taken.append((loss, accuracy))
+            if self._run.probe.due_in_step(state.step):
+                self._measured.append((state.step, batch.epoch, norms))
+            state.step += 1
+            ends_epoch = batch.ends_epoch or state.step == steps
+            if ends_epoch or state.step % REPORT_EVERY == 0:
+                checked = self._check(checked)
+                self._on_progress(Progress(state.step, steps, batch.epoch, float(state.taken[-1][0])))
             self._probe(batch.epoch, ends_epoch)
             if ends_epoch:
-                self._end_epoch(batch.epoch, rate, taken)
-                taken, checked = [], 0
+                self._end_epoch(batch.epoch, rate)
+                checked = 0
+            if self._checkpoint.due():
+                checked = self._check(checked)
+                self._save()
         results = dict(self._results())
         for name, value in results.items():
             if not math.isfinite(value):
-                raise Diverged(self.step, value, name)
+                raise Diverged(state.step, value, name)
         return results
 
-    def _check(self, taken: list[tuple[Any, Any]], start: int) -> int:
+    def _save(self) -> None:
+        self.state.variables = self._engine.variables()
+        self.state.taken = [(float(loss), float(accuracy)) for loss, accuracy in self.state.taken]
+        self.state.seconds = self.seconds_before + time.perf_counter() - self._started
+        self._checkpoint.save(self.state)
+
+    def _check(self, start: int) -> int:
+        """Check the losses of the epoch from the `start`-th on; return how many there are."""
+        self._record_steps()
+        taken = self.state.taken
         for i, (loss, _) in enumerate(taken[start:], start):
             if not math.isfinite(float(loss)):
-                raise Diverged(self.step - len(taken) + i, float(loss))
+                raise Diverged(self.state.step - len(taken) + i, float(loss))
         return len(taken)
 
     def _probe(self, epoch: int, ends_epoch: bool) -> None:
-        if self._run.probe.due(self.step, ends_epoch=ends_epoch):
+        state = self.state
+        if self._run.probe.due(state.step, ends_epoch=ends_epoch):
+            self._record_steps()
             for row in self._engine.probe(self._device, self._probed):
-                self.probes.append({"step": self.step, "epoch": epoch, **row})
+                state.probes.append({"step": state.step, "epoch": epoch, **row})
 
     def _record_steps(self) -> None:
         for step, epoch, norms in self._measured:
-            self.probes += ({"step": step, "epoch": epoch, **row} for row in self._engine.rows(norms))
+            self.state.probes += ({"step": step, "epoch": epoch, **row} for row in self._engine.rows(norms))
         self._measured.clear()
 
-    def _end_epoch(self, epoch: int, rate: float, taken: list[tuple[Any, Any]]) -> None:
-        loss, accuracy = (_mean(float(value) for value in column) for column in zip(*taken, strict=True))
-        row = {"epoch": epoch, "step": self.step, "learning_rate": rate, "loss": loss, "accuracy": accuracy}
+    def _end_epoch(self, epoch: int, rate: float) -> None:
+        state = self.state
+        loss, accuracy = (_mean(float(value) for value in column) for column in zip(*state.taken, strict=True))
+        row = {"epoch": epoch, "step": state.step, "learning_rate": rate, "loss": loss, "accuracy": accuracy}
         row |= self._scores("val")
-        self.epochs.append(row)
+        state.epochs.append(row)
+        state.taken = []
 
     def _results(self) -> Iterator[tuple[str, float]]:
         for part in ("train", "val", "test"):

@@ -105,12 +105,12 @@ class TestPlugins:
         ]
         assert "6 of 6 runs recorded (6 completed)" in program("resnet-ablate", *words).stdout
         first = {
-            path.parent.name: json.loads(path.read_text())["results"]
-            for path in tmp_path.glob("results/local/depth/*/run.json")
+            path.name: json.loads(path.read_text())["results"]
+            for path in tmp_path.glob("results/local/depth/runs/*.json")
         }
         program("resnet-ablate", *words, "--out", "again")
         for name, results in first.items():
-            assert json.loads((tmp_path / "again" / "depth" / name / "run.json").read_text())["results"] == results
+            assert json.loads((tmp_path / "again" / "depth" / "runs" / name).read_text())["results"] == results
 
     @pytest.mark.parametrize("body", ["at.conv(x, width + 1, 3, strides, name='conv1')", "at.cnv(x)", "None"])
     def test_a_block_that_does_not_fit_is_named(self, body, program, tmp_path):

@@ -88,7 +88,7 @@ def test_the_same_records_give_the_same_bytes(written, tiny_study, tmp_path):
 
 
 def test_tables_are_those_of_the_records(written, tiny_study):
-    records = [json.loads(path.read_text()) for path in tiny_study.glob("*/run.json")]
+    records = [json.loads(path.read_text()) for path in tiny_study.glob("runs/*.json")]
     runs = pd.read_csv(written.parent / "runs.csv").set_index("run")
     assert runs["test_accuracy"].to_dict() == {one["id"]: one["results"]["test_accuracy"] for one in records}
     accuracy = pd.read_csv(written.parent / "accuracy.csv", keep_default_na=False).set_index(["depth", "skip"])
@@ -99,16 +99,23 @@ def test_tables_are_those_of_the_records(written, tiny_study):
 
 
 def test_a_report_on_half_a_study_says_what_is_missing(study, tmp_path):
-    removed = sorted(path.parent for path in study.glob("*/run.json"))[:3]
-    for folder in removed:
-        shutil.rmtree(folder)
+    for path in sorted(study.glob("runs/*.json"))[:3]:
+        path.unlink()
     words = shown(study, tmp_path / "out").words
     assert any("5 of 8 runs completed" in word for word in words)
     assert pd.read_csv(tmp_path / "out" / "outcomes.csv")["missing"].sum() == 3
 
 
+def test_a_damaged_record_is_named_and_left_out(study, tmp_path):
+    path = min(study.glob("runs/*.json"))
+    path.write_text(path.read_text()[:-100])
+    text = " ".join(shown(study, tmp_path / "out").words)
+    assert "7 of 8 runs completed" in text
+    assert f"{path.name} is no whole record, and is left out: " in text
+
+
 def test_a_study_of_lost_runs_has_a_report(study, tmp_path):
-    for path in study.glob("*/run.json"):
+    for path in study.glob("runs/*.json"):
         values = json.loads(path.read_text())
         values["outcome"] = {"status": "crashed", "step": 3, "message": "Traceback <b>here</b>"}
         values["results"] = {}
@@ -137,7 +144,7 @@ def parent_of_a_study(folder):
         (lambda folder: None, "does not exist"),
         (lambda folder: folder.mkdir(), "with a study.json, but .* has none; resnet-ablate run makes one"),
         (parent_of_a_study, "did you mean .*depth"),
-        (lambda folder: folder.mkdir() or (folder / "study.json").write_text("{}"), "must be of schema 1"),
+        (lambda folder: folder.mkdir() or (folder / "study.json").write_text("{}"), "is not one of schema 1"),
         (lambda folder: folder.touch(), "does not exist"),
     ],
     ids=["missing", "empty", "parent", "foreign", "file"],
@@ -153,8 +160,7 @@ def test_a_folder_that_is_no_study_is_one_line_and_exit_code_2(make, message, pr
 
 
 def test_a_study_with_no_run_yet_is_refused(program, study):
-    for path in study.glob("*/run.json"):
-        shutil.rmtree(path.parent)
+    shutil.rmtree(study / "runs")
     done = program("resnet-report", study)
     assert done.returncode == 2
     assert "has none yet; run the study first" in done.stderr

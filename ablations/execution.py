@@ -1,0 +1,144 @@
+"""The options that say how runs are executed, and the execution itself."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from resnet_core.command_line import Parser
+from resnet_core.errors import UserError, nearest
+from resnet_core.runs.runtime import available_cores
+from resnet_core.runs.spec import Run
+from resnet_core.runs.store import Store
+
+if TYPE_CHECKING:
+    from resnet_core.runs.job import Job
+
+EXECUTORS = ("serial", "processes")
+WORTH_PROCESSES = 60.0  # estimated seconds of work; each process needs some five to start
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How runs are to be executed, as a user said it; what is none is decided when the runs are known.
+
+    Attributes:
+        setup: What makes the user's own code known to a process.
+        Others: See `Job`.
+    """
+
+    executor: str | None = None
+    workers: int | None = None
+    timeout: float | None = None
+    retries: int = 2
+    memory: float | None = None
+    checkpoint_seconds: float = 60.0
+    setup: Callable[[], object] | None = None
+
+    @classmethod
+    def of(cls, options: argparse.Namespace, setup: Callable[[], object]) -> "Execution":
+        """Return what the options of `add_execution_options` say.
+
+        Raises:
+            UserError: A value is none of the option's, or two contradict each other.
+        """
+        name = options.executor
+        if name not in (None, *EXECUTORS):
+            raise UserError(f"--executor must be {' or '.join(EXECUTORS)}, but got '{name}'{nearest(name, EXECUTORS)}")
+        execution = cls(
+            name,
+            None if options.workers is None else int(_number("--workers", options.workers, whole=True)),
+            None if options.timeout is None else _number("--timeout", options.timeout),
+            int(_number("--retries", options.retries, whole=True, least=0)),
+            None if options.memory is None else _number("--memory", options.memory),
+            _number("--checkpoint-every", options.checkpoint_every, least=0),
+            setup,
+        )
+        for option in ("workers", "timeout", "memory"):
+            if name == "serial" and getattr(execution, option) is not None:
+                raise UserError(f"--{option} needs processes, but got --executor serial; take --executor processes")
+        return execution
+
+    def job(self, runs: int, seconds: float, threads: int, store: Store) -> tuple[str, "Job"]:
+        """Return the name of the executor, and the job, for so many runs of so many estimated seconds."""
+        from resnet_core.runs.job import Job, devices
+
+        most = len(devices()) or max(1, available_cores() // threads)
+        workers = min(self.workers or most, runs)
+        asked = self.workers or self.timeout or self.memory
+        name = self.executor or ("processes" if asked or (workers > 1 and seconds > WORTH_PROCESSES) else "serial")
+        job = Job(
+            threads, workers, checkpoints=store.checkpoints.absolute(), checkpoint_seconds=self.checkpoint_seconds,
+            timeout=self.timeout, retries=self.retries, memory=self.memory,
+        )  # fmt: skip
+        return name, replace(job, setup=self.setup) if self.setup else job
+
+
+def _number(option: str, text: str, *, whole: bool = False, least: float | None = None) -> float:
+    """Return the number that an option was given.
+
+    Raises:
+        UserError: It is none, or too small: not positive, or below `least`.
+    """
+    try:
+        value = float(int(text) if whole else float(text))
+    except ValueError:
+        value = float("nan")
+    if not (value > 0 if least is None else value >= least) or value > 1e9:
+        kind = "whole number" if whole else "number"
+        bound = "above 0" if least is None else f"from {least:g} on"
+        raise UserError(f"{option} must be a {kind} {bound}, but got '{text[:40]}'")
+    return value
+
+
+def add_execution_options(parser: Parser) -> None:
+    """Add the options that say how runs are executed; no result depends on them."""
+    group = parser.add_argument_group("execution, on which no result depends")
+    group.add_argument("--executor", help="serial, in this process, or processes; else what the work is worth")
+    group.add_argument("--workers", help="processes that execute runs at the same time; else one for each core or GPU")
+    group.add_argument("--timeout", metavar="SECONDS", help="time after which a run is ended, as timed out")
+    group.add_argument(
+        "--retries", default="2", help="how often a run whose process was killed is begun again (default: 2)"
+    )
+    group.add_argument("--memory", metavar="GIB", help="memory after which a run is ended, as out of it")
+    group.add_argument(
+        "--checkpoint-every", default="60", metavar="SECONDS",
+        help="time between the states from which a run that was ended goes on (default: 60)",
+    )  # fmt: skip
+
+
+def execute(
+    runs: Sequence[Run],
+    seconds: Mapping[str, float],
+    execution: Execution,
+    store: Store,
+    threads: int,
+    recorded: Callable[[str], bool],
+    *,
+    again: bool = False,
+) -> None:
+    """Execute runs and record each, showing how far they are.
+
+    Args:
+        runs: What to execute.
+        seconds: Estimated time of each, by its id.
+        execution: How.
+        store: Where they are recorded.
+        threads: Of each process.
+        recorded: Tells whether a run was recorded by somebody else meanwhile.
+        again: Whether these runs take the place of records.
+    """
+    if not runs:
+        return
+    from ablations.display import display
+    from resnet_core.runs.executors import EXECUTORS
+    from resnet_core.runs.todo import Todo
+
+    name, job = execution.job(len(runs), sum(seconds.values()), threads, store)
+    todo = Todo(runs, store, recorded)
+    with display({run.id: seconds[run.id] for run in runs}) as shown:
+        for record in EXECUTORS[name](todo, job, shown.step):
+            store.write(record, again=again)
+            store.forget_state(record.run.id)
+            todo.finish(record.run)
+            shown.end(record)

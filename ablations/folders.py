@@ -1,0 +1,134 @@
+"""What is done with a study that is there: `status`, `retry`, `export`, `compact`."""
+
+import argparse
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ablations.execution import Execution, add_execution_options
+from ablations.plugins import add_plugin_option, load_plugins
+from ablations.suites import suites
+from resnet_core.command_line import Parser, console, say
+from resnet_core.errors import UserError, nearest
+from resnet_core.folders import check_writable
+from resnet_core.runs.store import Store
+
+DEFAULT_OUT = Path("results/local")
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to the subparsers of `resnet-ablate`."""
+    status = _command(commands, "status", "say how far a study is, and how its runs ended", print_status)
+    status.add_argument("--messages", action="store_true", help="print the whole message of each run that failed")
+    retry = _command(commands, "retry", "execute runs that failed once more", retry_runs)
+    retry.add_argument(
+        "--failed", action="store_true", required=True,
+        help="those that crashed, timed out, were killed or had no memory; divergence is a result, and stays",
+    )  # fmt: skip
+    add_plugin_option(retry)
+    add_execution_options(retry)
+    export = _command(commands, "export", "write a study's records as runs.csv, epochs.csv and probes.csv", export_csv)
+    export.add_argument("out", metavar="DIR", type=Path, help="folder of the files")
+    _command(commands, "compact", "put a study's records into few files, which are read faster", compact)
+
+
+def _command(commands: Any, name: str, help_: str, function: Any) -> Parser:
+    parser: Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
+    parser.add_argument("study", metavar="STUDY", help=f"folder of the study, or its name if it is in {DEFAULT_OUT}")
+    parser.set_defaults(command=function)
+    return parser
+
+
+def study_folder(text: str) -> Path:
+    """Return the folder of a study that is given by its path, or by its name.
+
+    Raises:
+        UserError: There is no study.
+    """
+    for path in (Path(text), DEFAULT_OUT / text):
+        if (path / "study.json").exists():
+            return path
+    raise UserError(
+        f"STUDY must be the folder of a study, with a study.json, but '{text}' is none{nearest(text, suites())}"
+    )
+
+
+def print_status(options: argparse.Namespace) -> None:
+    """Print how many runs ended how, which are under way, and what those that failed said."""
+    from rich.table import Table
+
+    from resnet_core.runs.checkpoints import step_of
+
+    root = study_folder(options.study)
+    store = Store(root)
+    plan = store.plan()
+    assert plan
+    survey, claimed = store.survey(), store.claimed()
+    steps = {run.id: step_of(store.checkpoints / f"{run.id}.npz") for run in plan.runs if run.id not in survey.statuses}
+
+    def state(run_id: str) -> str:
+        if run_id in survey.statuses:
+            return survey.statuses[run_id]
+        return "running" if run_id in claimed else "missing" if steps[run_id] is None else "interrupted"
+
+    states = {run.id: state(run.id) for run in plan.runs}
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(Counter(states.values()).items()))
+    say(f"{root}: {len(plan.runs)} runs: {counts}")
+    table = Table(box=None, header_style="bold")
+    for column in (*plan.factors, "seed", "run", "state", "step", ""):
+        table.add_column(column)
+    messages = {record.run.id: record.outcome for record in store.records() if record.outcome.message}
+    for run in plan.runs:
+        outcome = messages.get(run.id)
+        if states[run.id] == "completed" or (states[run.id] == "missing" and not outcome):
+            continue
+        step = outcome.step if outcome else steps.get(run.id)
+        said = outcome.message.strip() if outcome else ""
+        cells = [
+            *map(str, run.factors.values()),
+            str(run.seed),
+            run.id,
+            states[run.id],
+            "" if step is None else str(step),
+        ]
+        table.add_row(*cells, said if options.messages else said.splitlines()[-1] if said else "")
+    if table.row_count:
+        console().print(table)
+    for one in survey.damaged:
+        say(f"damaged: {one.path}: {one.reason}")
+
+
+def retry_runs(options: argparse.Namespace) -> None:
+    """Execute the failed runs of a study once more."""
+    from ablations import runner
+    from resnet_core.runs.records import FAILED
+    from resnet_core.runs.runtime import set_variables
+
+    root = study_folder(options.study)
+    check_writable(root)
+    set_variables()
+    code = load_plugins(options.plugin)
+    runner.retry(root, FAILED, Execution.of(options, partial(load_plugins, options.plugin)), code)
+
+
+def export_csv(options: argparse.Namespace) -> None:
+    """Write the tables, sorted, each file at once; wall times are in `runs.csv` alone."""
+    root, out = study_folder(options.study), options.out
+    check_writable(out)
+    frames = Store(root).frames()
+    out.mkdir(parents=True, exist_ok=True)
+    for name, table in (("runs", frames.runs), ("epochs", frames.epochs), ("probes", frames.probes)):
+        aside = out / f".{name}.csv.writing"
+        table.to_csv(aside, index=False)
+        aside.replace(out / f"{name}.csv")
+        say(f"{out / name}.csv: {len(table)} rows")
+    for one in frames.damaged:
+        say(f"damaged, and in none of them: {one.path}: {one.reason}")
+
+
+def compact(options: argparse.Namespace) -> None:
+    """Put the records that have files of their own into one part."""
+    root = study_folder(options.study)
+    check_writable(root)
+    say(f"{root}: {Store(root).compact()} runs moved into a part")

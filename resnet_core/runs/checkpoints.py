@@ -1,0 +1,114 @@
+"""The state of a run under way, on disk."""
+
+import json
+import os
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resnet_core.runs.records import Row, columns, rows
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass
+class State:
+    """All that a run needs to go on from where it is.
+
+    Attributes:
+        step: Updates that were made.
+        variables: Of the network and the optimiser, in the engine's order.
+        epochs, probes: The rows that were recorded.
+        taken: Loss and accuracy of each step of the epoch under way.
+        seconds: Wall time up to here.
+    """
+
+    step: int = 0
+    variables: Sequence[Array] = ()
+    epochs: list[Row] = field(default_factory=list)
+    probes: list[Row] = field(default_factory=list)
+    taken: list[tuple[float, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Checkpoint:
+    """Where a run keeps its state, and how often.
+
+    Args:
+        path: An `.npz` file; none keeps nothing.
+        seconds: Time from one state to the next, at least.
+        made_with: What the bits of the results depend on beside the run; a state made with something else is not taken.
+        stop: Tells whether the run is to stop: when a state has been saved, it is interrupted.
+    """
+
+    def __init__(
+        self, path: Path | None, seconds: float, made_with: str = "", stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._stop = stop
+        self._path = path
+        self._seconds = seconds
+        self._made_with = made_with
+        self._last = time.monotonic()
+
+    def due(self) -> bool:
+        """Return whether it is time for a state to be saved."""
+        return self._stop() or (self._path is not None and time.monotonic() - self._last >= self._seconds)
+
+    def save(self, state: State) -> None:
+        """Keep `state` in the place of the last one; where there is no room, the last one stays.
+
+        Raises:
+            KeyboardInterrupt: The run is to stop.
+        """
+        self._write(state)
+        self._last = time.monotonic()
+        if self._stop():
+            raise KeyboardInterrupt
+
+    def _write(self, state: State) -> None:
+        if self._path is None:
+            return
+        about = {
+            "made_with": self._made_with, "step": state.step, "seconds": state.seconds, "taken": state.taken,
+            "epochs": columns(state.epochs), "probes": columns(state.probes),
+        }  # fmt: skip
+        arrays = {f"variable{i}": array for i, array in enumerate(state.variables)}
+        aside = self._path.with_name(f".writing-{os.getpid()}-{uuid.uuid4().hex}.npz")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(aside, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+            aside.replace(self._path)
+        except OSError:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+
+    def load(self) -> State | None:
+        """Return the state that was kept, or None if there is none that is whole and made alike."""
+        if self._path is None:
+            return None
+        try:
+            with self._path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                about = json.loads(str(file["about"]))
+                variables = [file[f"variable{i}"] for i in range(len(file.files) - 1)]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+        if about["made_with"] != self._made_with:
+            return None
+        taken = [(loss, accuracy) for loss, accuracy in about["taken"]]
+        return State(about["step"], variables, rows(about["epochs"]), rows(about["probes"]), taken, about["seconds"])
+
+
+def step_of(path: Path) -> int | None:
+    """Return the step of the state in a file, or None if there is none that is whole."""
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return int(json.loads(str(file["about"]))["step"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None

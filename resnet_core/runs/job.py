@@ -1,0 +1,112 @@
+"""How runs are executed, in whatever process: what does not change their results."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from resnet_core.errors import UserError
+from resnet_core.runs.checkpoints import Checkpoint
+from resnet_core.runs.data import Dataset, Images, open_source, prepare
+from resnet_core.runs.records import Record
+from resnet_core.runs.runtime import configure
+from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.runs.train import Progress, execute, made_with
+
+_stopping = threading.Event()
+
+
+def _nothing() -> None: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """How runs are executed.
+
+    Attributes:
+        threads: Threads of TensorFlow in each process.
+        workers: Processes that execute runs at the same time.
+        setup: Called first in every process: what makes the user's own code known.
+        checkpoints: Folder of the states of runs under way; none keeps none.
+        checkpoint_seconds: Time from one state of a run to the next.
+        timeout: Seconds that a run may take; none for no limit.
+        retries: How often a run whose process was killed is begun again, from its last state.
+        memory: GiB of memory that a process may take; none for no limit.
+    """
+
+    threads: int = 1
+    workers: int = 1
+    setup: Callable[[], object] = _nothing
+    checkpoints: Path | None = None
+    checkpoint_seconds: float = 60.0
+    timeout: float | None = None
+    retries: int = 2
+    memory: float | None = None
+
+    def begin(self) -> None:
+        """Make this process ready for runs."""
+        configure(self.threads)
+        self.setup()
+
+    def perform(self, run: Run, on_progress: Callable[[Progress], None]) -> Record:
+        """Execute a run in this process, which has begun, and return its record."""
+        path = self.checkpoints / f"{run.id}.npz" if self.checkpoints else None
+        checkpoint = Checkpoint(path, self.checkpoint_seconds, made_with(), _stopping.is_set)
+        return execute(run, dataset(run.train), on_progress, checkpoint)
+
+
+@contextmanager
+def stopped_by(*signals: signal.Signals) -> Iterator[None]:
+    """Let the first of these signals stop the run under way once its state is saved, and the second do what it does."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        _stopping.set()
+        signal.signal(number, before[number])
+
+    _stopping.clear()
+    before: dict[int, Any] = {number: signal.signal(number, stop) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _stopping.clear()
+
+
+source = lru_cache(maxsize=1)(open_source)
+_prepared = lru_cache(maxsize=1)(prepare)
+
+
+@lru_cache(maxsize=1)
+def _content(data: str, image_size: int | None) -> tuple[Images, str]:
+    images = source(data, image_size).images
+    return images, images.sha256()
+
+
+def dataset(train: TrainSpec) -> Dataset:
+    """Return the prepared data of a run, the last one's if it is the same.
+
+    Raises:
+        UserError: The data are not what they were when the run was planned.
+    """
+    images, content = _content(train.data, train.image_size)
+    if train.data_sha256 not in ("", content):
+        raise UserError(
+            f"the data of a run must be what it was planned with, of hash {train.data_sha256[:12]}…, "
+            f"but {train.data} is now of {content[:12]}…; run the study again in another --out"
+        )
+    return _prepared(images, train)
+
+
+def devices() -> list[str]:
+    """Return the GPUs that this process may use, by what `CUDA_VISIBLE_DEVICES` calls them; no GPU is loaded."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [device for device in visible.split(",") if device not in ("", "-1")]
+    return [str(i) for i, _ in enumerate(sorted(Path("/proc/driver/nvidia/gpus").glob("*")))]

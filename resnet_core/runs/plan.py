@@ -1,0 +1,110 @@
+"""What a study set out to do, as `study.json` keeps it."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from resnet_core.errors import UserError
+from resnet_core.nets.spec import NetSpec
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.spec import TrainSpec
+from resnet_core.spec_model import Spec
+
+SCHEMA = 1
+DEFAULT = "its default"
+SPECS: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": ProbeSpec}
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a plan: its id, its seed, and the levels of its factors."""
+
+    id: str
+    seed: int
+    factors: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study set out to do.
+
+    Attributes:
+        name, question, source: The study, in words.
+        base: What all its runs have in common: name of a setting to value. A folder holds one base.
+        factors: Names of what is varied, in the study's order.
+        commands: Every command that has added to the study.
+        runs: The planned runs.
+        threads: Number of threads that the runs are trained with: another may give other bits.
+    """
+
+    name: str
+    question: str
+    source: str
+    base: dict[str, Any]
+    factors: tuple[str, ...]
+    commands: tuple[str, ...]
+    runs: tuple[PlannedRun, ...]
+    threads: int
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a `study.json`.
+
+        Raises:
+            UserError: It is not one of ours.
+        """
+        foreign = f"a study's folder must hold a study.json of this program, but {path} is not one"
+        try:
+            values = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise UserError(f"{foreign}: {error}") from None
+        if not isinstance(values, dict) or values.pop("schema", None) != SCHEMA:
+            raise UserError(f"{foreign} of schema {SCHEMA}")
+        try:
+            plan: Self = TypeAdapter(cls).validate_python(values)
+        except ValidationError:
+            raise UserError(foreign) from None
+        if any(run.factors.keys() != set(plan.factors) for run in plan.runs) or not plan.runs:
+            raise UserError(f"every run of a study.json must have the study's factors, but in {path} one has not")
+        return plan
+
+    def text(self) -> str:
+        """Return the content of the `study.json`."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1) + "\n"
+
+    def check_base(self, base: dict[str, Any], place: Path, unknown: frozenset[str] = frozenset()) -> None:
+        """Check that runs with this base may be added.
+
+        Args:
+            base: See `Plan`. A setting that is not there has its default.
+            place: The study's folder.
+            unknown: Settings that are not compared.
+
+        Raises:
+            UserError: The plan has another base, so that its runs cannot be compared.
+        """
+        names = [name for name in {**self.base, **base} if name not in unknown]
+        for name in names:
+            if self.base.get(name, _default(name)) != base.get(name, _default(name)):
+                was, now = self.base.get(name, DEFAULT), base.get(name, DEFAULT)
+                raise UserError(
+                    f"the runs of a study must differ in its factors alone, but {place} was made with "
+                    f"{name}={was}, not {now}; choose another --out"
+                )
+
+    def grown(self, by: "Plan") -> "Plan":
+        """Return the plan with the runs and commands of another; the threads stay."""
+        runs = {run.id: run for run in (*self.runs, *by.runs)}
+        commands = dict.fromkeys((*self.commands, *by.commands))
+        return replace(by, runs=tuple(runs.values()), commands=tuple(commands), threads=self.threads)
+
+
+def _default(setting: str) -> Any:
+    """Return the default of a setting of a base, as JSON gives it back."""
+    kind, _, name = setting.partition(".")
+    fields = SPECS[kind].model_fields if kind in SPECS else {}
+    default = fields[name].default if name in fields else DEFAULT
+    return list(default) if isinstance(default, tuple) else default

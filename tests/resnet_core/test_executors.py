@@ -1,0 +1,234 @@
+"""What every executor promises, and what each adds."""
+
+import os
+from dataclasses import replace
+from functools import partial
+from multiprocessing import active_children
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resnet_core.nets.spec import cifar
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.checkpoints import Checkpoint, step_of
+from resnet_core.runs.executors import EXECUTORS
+from resnet_core.runs.job import Job, dataset
+from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.runs.store import Store
+from resnet_core.runs.todo import Todo
+from resnet_core.runs.train import execute
+
+PLUGIN = Path(__file__).with_name("misbehaving.py")
+TRAIN = TrainSpec(steps=12, batch_size=32, train_size=200)
+
+
+def run(seed=0, train=TRAIN, **net):
+    return Run(cifar(8, width=4, input_shape=(8, 8, 1), **net), train, ProbeSpec(batch_size=16), seed)
+
+
+def misbehaving(how, **train):
+    return run(train=TRAIN.replace(**train), block=how)
+
+
+def setup():
+    """Make the blocks of `misbehaving.py` known, in whatever process."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("misbehaving", PLUGIN)
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+setup()
+
+
+def executed(name, runs, store, job=None, on_progress=lambda run, progress: None):
+    todo = Todo(runs, store, store.has)
+    records = {}
+    for record in EXECUTORS[name](todo, job or Job(workers=2, setup=setup), on_progress):
+        store.write(record)
+        todo.finish(record.run)
+        records[record.run.id] = record
+    return [records[one.id] for one in runs]
+
+
+def bits(record):
+    """Return all of a record that is the same whoever makes it."""
+    return replace(record, seconds=0.0)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "study")
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """The records of four runs, each made in this process."""
+    return [execute(one, dataset(one.train)) for one in (run(0), run(1), run(0, skip="none"), run(1, skip="none"))]
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+class TestContract:
+    def test_every_run_has_its_record_bit_for_bit(self, name, store, alone):
+        progress = []
+        records = executed(name, [one.run for one in alone], store, on_progress=lambda *said: progress.append(said))
+        assert list(map(bits, records)) == list(map(bits, alone))
+        assert {said[0].id for said in progress} == {one.run.id for one in alone}
+        assert {said[1].step for said in progress} == {5, 10, 12}
+        assert store.claimed() == set()
+
+    def test_a_run_that_ends_badly_takes_no_other_with_it(self, name, store):
+        runs = [misbehaving("raises"), run(0), run(1, TRAIN.replace(learning_rate=1e30)), run(2)]
+        raised, first, diverged, last = executed(name, runs, store)
+        assert raised.outcome.status == "crashed"
+        assert "RuntimeError: this block raises in training" in raised.outcome.message
+        assert diverged.outcome.status == "diverged"
+        assert first.outcome.status == last.outcome.status == "completed"
+
+    def test_a_run_is_executed_by_one_of_two_that_share_a_folder(self, name, store):
+        """The other has a run, and records it meanwhile: ours waits for it, and does not do it again."""
+        mine, theirs = run(0), run(1)
+        claim = store.claim(theirs.id)
+        claim.acquire(timeout=0)
+        record = execute(theirs, dataset(theirs.train))
+
+        def end():
+            store.write(record)
+            claim.release()
+
+        todo = Todo([theirs, mine], store, store.has)
+        records = EXECUTORS[name](todo, Job(setup=setup), lambda run, progress: None)
+        first = next(records)
+        assert first.run == mine
+        end()
+        assert list(records) == []
+
+    def test_a_run_goes_on_from_its_state(self, name, store, tmp_path, alone):
+        """A state after 7 of 12 steps, of a run that was ended there."""
+        wanted = alone[0]
+        path = tmp_path / "states" / f"{wanted.run.id}.npz"
+        interrupt_at(7, wanted.run, path)
+        assert step_of(path) == 7
+        steps = []
+        job = Job(setup=setup, checkpoints=path.parent)
+        (record,) = executed(name, [wanted.run], store, job, lambda run, progress: steps.append(progress.step))
+        assert bits(record) == bits(wanted)
+        assert steps == [10, 12]
+
+
+def interrupt_at(step, one, path):
+    """Execute a run until a state is saved after so many steps."""
+    from resnet_core.runs.train import made_with
+
+    asked = []
+
+    def stop():
+        asked.append(None)
+        return len(asked) >= step
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(one, dataset(one.train), checkpoint=Checkpoint(path, 1e9, made_with(), stop))
+
+
+class TestStates:
+    @pytest.mark.parametrize("step", [1, 5, 6, 11, 12])
+    def test_a_run_interrupted_anywhere_ends_as_if_it_had_not_been(self, step, tmp_path):
+        """Within an epoch, at its end (an epoch has 5 steps), at the last step; with dropout, whose seeds go on."""
+        one = run(3, TRAIN.replace(augmentation="crop_flip"), dropout=0.3)
+        whole = execute(one, dataset(one.train))
+        interrupt_at(step, one, tmp_path / "state.npz")
+        again = execute(one, dataset(one.train), checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, made()))
+        assert bits(again) == bits(whole)
+
+    @pytest.mark.parametrize("step", [3, 7])
+    def test_so_does_one_whose_optimiser_loss_scale_and_mixtures_go_on(self, step, tmp_path):
+        """The rows stand in the order of their steps, also where they were read earlier for the state."""
+        train = TRAIN.replace(
+            optimizer="adamw", learning_rate=0.01, precision="mixed_float16", cutout=3, mixup=0.4, label_smoothing=0.1
+        )
+        one = replace(run(3, train), probe=ProbeSpec(steps=(4, 8), batch_size=16, step_gradients=1))
+        whole = execute(one, dataset(one.train))
+        interrupt_at(step, one, tmp_path / "state.npz")
+        again = execute(one, dataset(one.train), checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, made()))
+        assert whole.outcome.status == "completed"
+        assert bits(again) == bits(whole)
+
+    @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half of an archive"])
+    def test_a_damaged_state_is_as_none(self, content, tmp_path):
+        (tmp_path / "state.npz").write_bytes(content)
+        assert Checkpoint(tmp_path / "state.npz", 1e9).load() is None
+        assert step_of(tmp_path / "state.npz") is None
+
+    def test_a_state_made_otherwise_is_as_none(self, tmp_path):
+        interrupt_at(2, run(), tmp_path / "state.npz")
+        assert Checkpoint(tmp_path / "state.npz", 1e9, "another environment").load() is None
+
+    def test_where_there_is_no_room_the_run_goes_on(self, tmp_path):
+        (tmp_path / "states").touch()
+        record = execute(run(), dataset(TRAIN), checkpoint=Checkpoint(tmp_path / "states" / "state.npz", 0.0))
+        assert record.outcome.status == "completed"
+
+
+def made():
+    from resnet_core.runs.train import made_with
+
+    return made_with()
+
+
+class TestProcesses:
+    """What only processes can promise."""
+
+    def test_a_run_whose_process_is_killed_is_begun_again(self, store, tmp_path, alone):
+        """The block kills its process at the first training step, unless the file is there that it makes before."""
+        once = misbehaving("dies_once", data_seed=1)
+        job = Job(setup=partial(setup_with, str(tmp_path / "died")), retries=1)
+        other, record = executed("processes", [alone[0].run, once], store, job)
+        assert bits(other) == bits(alone[0])
+        assert record.outcome.status == "completed"
+        assert (tmp_path / "died").exists()
+
+    def test_a_run_that_is_killed_every_time_is_given_up(self, store):
+        record, other = executed("processes", [misbehaving("dies"), run()], store, Job(setup=setup, retries=1))
+        assert record.outcome.status == "killed"
+        assert record.outcome.message == "its process ended with signal SIGKILL, in 2 of 2 tries"
+        assert record.network["layers"] == 8
+        assert other.outcome.status == "completed"
+
+    def test_a_run_that_takes_too_long_is_ended(self, store):
+        record, other = executed("processes", [misbehaving("sleeps"), run()], store, Job(setup=setup, timeout=8))
+        assert record.outcome.status == "timed_out"
+        assert record.outcome.message == "it took more than 8 s"
+        assert other.outcome.status == "completed"
+
+    def test_a_run_that_takes_too_much_memory_is_ended(self, store):
+        job = Job(setup=setup, memory=6.0)
+        record, other = executed("processes", [misbehaving("allocates"), run()], store, job)
+        assert record.outcome.status == "out_of_memory"
+        assert other.outcome.status == "completed"
+
+    def test_workers_end_with_their_launcher(self, store):
+        """What `stop` does when the generator is left."""
+        todo = Todo([run(0), run(1, TRAIN.replace(steps=100_000))], store, store.has)
+        records = EXECUTORS["processes"](todo, Job(workers=2, setup=setup), lambda run, progress: None)
+        next(records)
+        assert len(active_children()) == 2
+        records.close()
+        assert active_children() == []
+
+
+def setup_with(path):
+    os.environ["MISBEHAVING_ONCE"] = path
+    setup()
+
+
+def test_a_state_keeps_arrays_bit_for_bit(tmp_path):
+    from resnet_core.runs.checkpoints import State
+
+    arrays = [np.array([1e-45, np.pi, -0.0], np.float32), np.arange(6, dtype=np.uint32).reshape(2, 3), np.array(3)]
+    state = State(4, arrays, [{"epoch": 1, "loss": 0.1}], [{"value": float("inf")}], [(0.1 + 0.2, 0.5)], 1.25)
+    Checkpoint(tmp_path / "state.npz", 0.0).save(state)
+    kept = Checkpoint(tmp_path / "state.npz", 0.0).load()
+    assert replace(kept, variables=()) == replace(state, variables=())
+    for mine, theirs in zip(kept.variables, arrays, strict=True):
+        assert (mine.dtype, mine.tobytes()) == (theirs.dtype, theirs.tobytes())

@@ -18,6 +18,7 @@ from resnet_core.command_line import Parser, console, run_program
 from resnet_core.errors import UserError, nearest
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.recipes import DATA, RECIPES, recipe
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.spec_model import Spec
 
@@ -55,6 +56,7 @@ def _add_run_options(one: Parser, study: Study) -> None:
     one.add_argument("--out", type=_folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
     add_plugin_option(one)
     one.add_argument("--dry-run", action="store_true", help="print every run with its cost, and run nothing")
+    one.add_argument("--recipe", help=f"training of a paper in place of the scale's: {', '.join(RECIPES)}")
     one.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE",
         help="set a field of the network (norm=none), of the training (steps=500) or of the probe "
@@ -96,7 +98,7 @@ def run_study(options: argparse.Namespace) -> None:
         scale=options.scale,
         levels=levels,
         fixed=fields["net"],
-        train=_changed_train(scale.train, fields["train"]),
+        train=_settings(scale.train, options.recipe).replace(**fields["train"]),
         given=fields["train"],
         probe=study.probe.replace(**fields["probe"]),
         seeds=scale.seeds if options.seeds is None else _count("--seeds", options.seeds),
@@ -146,11 +148,9 @@ def _fields(options: argparse.Namespace, study: Study) -> dict[str, dict[str, An
     return fields
 
 
-def _changed_train(train: TrainSpec, changes: dict[str, Any]) -> TrainSpec:
-    """Return `train` with the changes; a budget in epochs takes the place of one in steps, and vice versa."""
-    if len(changes.keys() & {"steps", "epochs"}) == 1:
-        changes = {"steps": None, "epochs": None, **changes}
-    return train.replace(**changes)
+def _settings(train: TrainSpec, name: str | None) -> TrainSpec:
+    """Return `train`, or the recipe of this name on the data of `train`."""
+    return train if name is None else recipe(name, **{field: getattr(train, field) for field in DATA})
 
 
 def _count(option: str, text: str) -> int:

@@ -12,6 +12,7 @@ from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec, cifar
 from resnet_core.nets.zoo import list_networks, network
 from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.recipes import recipe
 from resnet_core.runs.spec import Run, TrainSpec
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NetSpec", "ProbeSpec", "Run", "TrainSpec", "UserError",
-    "build", "cifar", "cost", "from_hub", "list_networks", "load", "load_weights", "network", "register_block",
+    "build", "cifar", "cost", "from_hub", "list_networks", "load", "load_weights", "network", "recipe",
+    "register_block",
 ]  # fmt: skip
 
 LOADED_WHEN_USED = {

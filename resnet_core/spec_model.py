@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from resnet_core.errors import UserError, first_mistake, nearest
+
+Readers = Mapping[str, tuple[Callable[[Any], bool], str]]
 
 
 class Spec(BaseModel):
@@ -29,8 +32,33 @@ class Spec(BaseModel):
             raise UserError(first_mistake(error)) from None
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy in which `changes` are made, validated as a new one."""
-        return type(self)(**{**self.given(), **changes})
+        """Return a copy in which `changes` are made; a field that they leave without a reader goes back to its default.
+
+        It is validated as a new one.
+        """
+        fields = {**self.given(), **changes}
+        while True:  # a field may have lost its reader with another
+            changed = type(self).model_construct(**fields)
+            lost = {name for name, (is_read, _) in self.readers().items() if name in fields and not is_read(changed)}
+            if not lost - changes.keys():
+                return type(self)(**fields)
+            fields = {name: value for name, value in fields.items() if name not in lost - changes.keys()}
+
+    @classmethod
+    def readers(cls) -> Readers:
+        """Return when a field is read at all: a test of the spec, and what it asks for; a field not named always is.
+
+        One that nothing reads must keep its default: else two specs that differ would describe the same thing.
+        """
+        return {}
+
+    def unread(self) -> Iterator[str]:
+        """Yield what is wrong with each field that nothing reads and that has not its default."""
+        for field, (is_read, reader) in self.readers().items():
+            default = type(self).model_fields[field].default
+            if getattr(self, field) != default and not is_read(self):
+                received = f"{field}={getattr(self, field)!r}"
+                yield f"`{field}` is read with {reader} only, but got {received}; leave it at {default!r}"
 
     def given(self) -> dict[str, Any]:
         """Return the fields that were given when the spec was made, by name."""

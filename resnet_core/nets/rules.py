@@ -33,8 +33,7 @@ READ: dict[str, tuple[Test, str]] = {
     "group_width": (lambda s: s.block != "basic", "a block with groups"),
     "stride_in": (lambda s: s.block != "basic" or s.kernels[:1] == (1,), "a branch that begins with a 1x1 convolution"),
 }
-"""When a field is read at all. One that nothing reads must keep its default: else two specs that differ
-would describe the same network."""
+"""See `Spec.readers`."""
 
 
 def check(spec: "NetSpec") -> None:
@@ -57,11 +56,7 @@ def _broken(spec: "NetSpec") -> Iterator[str]:
         )
     if sum(spec.depths) > MOST_BLOCKS:
         yield f"`depths` must be {MOST_BLOCKS} blocks at most, but got {sum(spec.depths)}"
-    for field, (is_read, reader) in READ.items():
-        default = type(spec).model_fields[field].default
-        if getattr(spec, field) != default and not is_read(spec):
-            received = f"{field}={getattr(spec, field)!r}"
-            yield f"`{field}` is read with {reader} only, but got {received}; leave it at {default!r}"
+    yield from spec.unread()
     if spec.block in BLOCKS:  # else it is a user's, and read from a record: `build` and `cost` look it up
         yield from _broken_skip(spec)
         yield from _broken_branch(spec)

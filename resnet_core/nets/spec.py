@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from resnet_core.errors import UserError
-from resnet_core.spec_model import Spec
+from resnet_core.spec_model import Readers, Spec
 
 Skip = Literal["none", "A", "B", "C", "D"]
 SkipTransform = Literal["identity", "scale", "exclusive_gate", "shortcut_gate", "conv", "dropout"]
@@ -23,6 +23,8 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 class NetSpec(Spec):
     """A residual network or its plain twin, y = post(S(x) + scale · F(pre(x))), block by block.
+
+    `replace(skip="none")` is the plain twin of any network, whatever rode on its skip.
 
     Attributes:
         input_shape: Height, width and channels of an image.
@@ -134,22 +136,11 @@ class NetSpec(Spec):
         check(self)
         return self
 
-    def replace(self, **changes: Any) -> Self:
-        """Return a copy in which `changes` are made; a field that they leave without a reader goes back to its default.
-
-        So `replace(skip="none")` is the plain twin of any network, whatever rode on its skip.
-        """
+    @classmethod
+    def readers(cls) -> Readers:
         from resnet_core.nets.rules import READ
 
-        fields = {**self.given(), **changes}
-        while True:  # a field may have lost its reader with another
-            changed = type(self).model_construct(**fields)
-            unread = {name for name, (is_read, _) in READ.items() if name in fields and not is_read(changed)} - {
-                *changes
-            }
-            if not unread:
-                return type(self)(**fields)
-            fields = {name: value for name, value in fields.items() if name not in unread}
+        return READ
 
     @property
     def convolutions(self) -> tuple[int, ...]:

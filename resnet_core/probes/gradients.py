@@ -16,6 +16,7 @@ import tensorflow as tf
 from resnet_core.nets.keras_net import recursion_room
 
 Row = dict[str, Any]
+SCALES = (2.0**15, 2.0**12, 2.0**9, 2.0**6, 2.0**3, 1.0)
 
 
 @dataclass(frozen=True)
@@ -73,23 +74,45 @@ class GradientProbe:
         outputs = [model.get_layer(site.layer).output for site in self._activations]
         with recursion_room(len(model.layers)):
             self._tapped = keras.Model(model.inputs, [*outputs, *model.outputs])
+        self._scaled = any(layer.compute_dtype == "float16" for layer in model.layers)
         self._measure: Callable[..., tuple[tf.Tensor, tf.Tensor]] = tf.function(self._norms, autograph=False)
 
-    def _norms(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _norms(self, images: tf.Tensor, labels: tf.Tensor, scale: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape, keras.StatelessScope():
             *boundaries, logits = self._tapped(images, training=True)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+            loss = loss if scale is None else loss * scale
         kernels = [kernel.value for kernel in self._kernels]
         gradients = tape.gradient(loss, [*kernels, *boundaries], unconnected_gradients="zero")
         norms = tf.stack([tf.norm(tf.cast(gradient, tf.float32)) for gradient in gradients])
+        norms = norms if scale is None else norms / scale
         return norms[: len(kernels)], norms[len(kernels) :]
+
+    def _measured(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the norms; those of float16 at the highest scale of the loss at which all are finite."""
+        if not self._scaled:
+            return self._measure(images, labels, None)
+        for scale in SCALES:
+            norms = self._measure(images, labels, tf.constant(scale))
+            if all(bool(tf.reduce_all(tf.math.is_finite(part))) for part in norms):
+                break
+        return norms
 
     def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> Iterator[Row]:
         """Yield the rows for one batch: images (n, height, width, channels) and labels (n,)."""
-        weights, activations = (norms.numpy().tolist() for norms in self._measure(images, labels))
+        weights, activations = (norms.numpy().tolist() for norms in self._measured(images, labels))
         for site, kernel, norm in zip(self._weights, self._kernels, weights, strict=True):
             count = float(tf.size(kernel.value))
             yield {"probe": "weight_gradient_l2", **vars(site), "value": norm}
             yield {"probe": "weight_gradient_rms", **vars(site), "value": norm / count**0.5}
         for site, norm in zip(self._activations, activations, strict=True):
             yield {"probe": "activation_gradient_l2", **vars(site), "value": norm}
+
+
+def step_rows(sites: list[Site], norms: list[float]) -> Iterator[Row]:
+    """Yield the rows of the norms that a training step took of its own gradients, one a site.
+
+    `step_weight_gradient_l2`: L2 norm of dL/dW of a kernel, L the training loss of the step's batch.
+    """
+    for site, norm in zip(sites, norms, strict=True):
+        yield {"probe": "step_weight_gradient_l2", **vars(site), "value": norm}

@@ -18,12 +18,19 @@ class ProbeSpec(Spec):
         each_epoch: Whether the end of every epoch is probed as well.
         batch_size: Size of the fixed batch, the same images in every probe of a run and in every
             run of a data seed. The norms depend on it, so compare only at one size.
+        step_gradients: Every how many steps the gradients of a training step itself are measured, from
+            step 0 on: of its own batch, augmented, by its own loss, in a pass that is made anyway. 0 for never.
     """
 
     steps: tuple[NonNegativeInt, ...] = (0, 1, 2, 5, 10, 20, 50, 100)
     each_epoch: bool = True
     batch_size: Annotated[int, Field(ge=2)] = 128
+    step_gradients: NonNegativeInt = 0
 
     def due(self, step: int, *, ends_epoch: bool) -> bool:
         """Return whether the network is probed after `step` updates."""
         return step in self.steps or (self.each_epoch and ends_epoch)
+
+    def due_in_step(self, step: int) -> bool:
+        """Return whether the update that follows `step` updates measures its gradients."""
+        return self.step_gradients > 0 and step % self.step_gradients == 0

@@ -1,7 +1,7 @@
 """The compiled training step of one architecture, shared by all runs of it in a process."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -10,9 +10,13 @@ import tensorflow as tf
 
 from resnet_core.nets.keras_net import build, initialise
 from resnet_core.nets.spec import NetSpec
-from resnet_core.probes.gradients import GradientProbe, Row
+from resnet_core.probes.gradients import GradientProbe, Row, step_rows, weight_sites
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.augmentation import crop_and_flip, cut_out, mix_up
 from resnet_core.runs.data.arrays import Array, Dataset
-from resnet_core.runs.order import CROP_PADDING, Batch
+from resnet_core.runs.optimizers import optimizer
+from resnet_core.runs.order import Batch
+from resnet_core.runs.precision import LossScale, dtype_policy
 from resnet_core.runs.spec import TrainSpec
 
 EVALUATION_BATCH = 512
@@ -26,10 +30,22 @@ class StepSpec:
     batch_size: int
     momentum: float
     weight_decay: float
+    cutout: int = 0
+    mixes: bool = False
+    label_smoothing: float = 0.0
+    optimizer: str = "sgd"
+    nesterov: bool = False
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay_of: str = "kernels"
+    precision: str = "float32"
+    measures: bool = False
 
     @classmethod
-    def of(cls, train: TrainSpec) -> "StepSpec":
-        return cls(train.augmentation, train.batch_size, train.momentum, train.weight_decay)
+    def of(cls, train: TrainSpec, probe: ProbeSpec | None = None) -> "StepSpec":
+        named = {field.name: getattr(train, field.name) for field in fields(cls) if hasattr(train, field.name)}
+        return cls(**named, mixes=train.mixup > 0, measures=probe is not None and probe.step_gradients > 0)
 
 
 @lru_cache(maxsize=1)
@@ -58,18 +74,24 @@ class Engine:
     def __init__(self, net: NetSpec, step: StepSpec) -> None:
         self._net = net
         self._step = step
-        self._model = build(net)
+        with dtype_policy(step.precision):
+            self._model = build(net)
         self._weights = [variable.value for variable in self._model.trainable_variables]
-        self._velocity = [tf.Variable(tf.zeros_like(weight), trainable=False) for weight in self._weights]
+        self._optimizer = optimizer(self._weights, step)
+        self._loss_scale = LossScale() if step.precision == "mixed_float16" else None
+        self._sites = weight_sites(self._model)
+        places = {id(variable): i for i, variable in enumerate(self._model.trainable_variables)}
+        self._kernels = [places[id(self._model.get_layer(site.layer).kernel)] for site in self._sites]
         self._train_step = tf.function(self._update, autograph=False, reduce_retracing=True)
         self._evaluate_batch = tf.function(self._score, autograph=False, reduce_retracing=True)
         self._gradients = GradientProbe(self._model)
 
     def reset(self, seed: int) -> None:
-        """Draw the initial weights from `seed` and forget the velocity."""
+        """Draw the initial weights from `seed` and forget all updates."""
         initialise(self._model, seed)
-        for velocity in self._velocity:
-            velocity.assign(tf.zeros_like(velocity))
+        self._optimizer.reset()
+        if self._loss_scale is not None:
+            self._loss_scale.reset()
 
     def variables(self) -> list[Array]:
         """Return the values of all that an update changes."""
@@ -81,15 +103,22 @@ class Engine:
             variable.assign(value)
 
     def _changing(self) -> list[tf.Variable]:
-        return [*(variable.value for variable in self._model.variables), *self._velocity]
+        scale = [] if self._loss_scale is None else self._loss_scale.state
+        return [*(variable.value for variable in self._model.variables), *self._optimizer.state, *scale]
 
-    def update(self, data: Data, batch: Batch, learning_rate: float) -> tuple[tf.Tensor, tf.Tensor]:
-        """Make one update; return the loss and the share of right answers before it."""
+    def update(self, data: Data, batch: Batch, learning_rate: float) -> tuple[tf.Tensor, tf.Tensor, Any]:
+        """Make one update; return the loss and the share of right answers before it, and the norms for `rows`."""
+        draws = None if batch.places is None else tf.constant(batch.places)
+        mixing = None if batch.partners is None else (tf.constant(batch.partners), tf.constant(batch.share))
         return self._train_step(  # type: ignore[no-any-return]
             *data.train, data.shift, data.scale,
-            tf.constant(batch.indices), tf.constant(batch.offsets), tf.constant(batch.flips),
+            tf.constant(batch.indices), tf.constant(batch.offsets), tf.constant(batch.flips), draws, mixing,
             tf.constant(learning_rate),
         )  # fmt: skip
+
+    def rows(self, norms: tf.Tensor) -> Iterator[Row]:
+        """Yield the rows of the norms that `update` returned, if the step measures them."""
+        return step_rows(self._sites, norms.numpy().tolist())
 
     def evaluate(self, data: Data, images: tf.Tensor, labels: tf.Tensor) -> tuple[float, float]:
         """Return loss and accuracy in inference mode."""
@@ -106,26 +135,54 @@ class Engine:
         return self._gradients(_preprocessed(images, data.shift, data.scale), labels)
 
     def _update(
-        self, images: Any, labels: Any, shift: Any, scale: Any, indices: Any, offsets: Any, flips: Any, rate: Any
-    ) -> tuple[Any, Any]:
+        self, images: Any, labels: Any, shift: Any, scale: Any,
+        indices: Any, offsets: Any, flips: Any, places: Any, mixing: Any, rate: Any,
+    ) -> tuple[Any, Any, Any]:  # fmt: skip
         x = _preprocessed(tf.gather(images, indices), shift, scale)
         if self._step.augmentation == "crop_flip":
             x = crop_and_flip(x, offsets, flips)
+        if self._step.cutout:
+            x = cut_out(x, places, self._step.cutout)
+        if self._step.mixes:
+            x = mix_up(x, *mixing)
         y = tf.gather(labels, indices)
         with tf.GradientTape() as tape:
             logits = self._model(x, training=True)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits))
-        # v <- m v + g + d w,  w <- w - rate v: the learning rate is no part of the velocity, as in
-        # Torch; Keras' SGD folds it in, so that a drop of the rate acts ten steps late.
-        for weight, velocity, gradient in zip(
-            self._weights, self._velocity, tape.gradient(loss, self._weights), strict=True
-        ):
-            if self._step.weight_decay and weight.shape.rank > 1:
-                gradient += self._step.weight_decay * weight
-            tf.raw_ops.ResourceApplyMomentum(
-                var=weight.handle, accum=velocity.handle, lr=rate, grad=gradient, momentum=self._step.momentum
-            )
-        return loss, tf.reduce_mean(tf.cast(tf.argmax(logits, -1) == y, tf.float32))
+            loss = self._loss(y, logits, mixing)
+            scaled = loss if self._loss_scale is None else loss * self._loss_scale.value
+        gradients = tape.gradient(scaled, self._weights)
+        if self._loss_scale is None:
+            self._optimizer.apply(gradients, rate)
+        else:
+            gradients = [gradient / self._loss_scale.value for gradient in gradients]
+            self._loss_scale.apply(gradients, lambda: self._optimizer.apply(gradients, rate))
+        norms = self._norms(gradients) if self._step.measures else None
+        return loss, self._accuracy(y, logits, mixing), norms
+
+    def _loss(self, labels: Any, logits: Any, mixing: Any) -> Any:
+        """Return the mean cross-entropy with the labels, smoothed and mixed as the step has it."""
+        if not (self._step.label_smoothing or self._step.mixes):
+            return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        classes = logits.shape[-1]
+        wrong = self._step.label_smoothing / classes
+        targets = tf.one_hot(labels, classes, 1.0 - self._step.label_smoothing + wrong, wrong)
+        if self._step.mixes:
+            targets = mix_up(targets, *mixing)
+        return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+
+    def _accuracy(self, labels: Any, logits: Any, mixing: Any) -> Any:
+        """Return the share of right answers; of a mixed image each label counts by its share."""
+        answers = tf.argmax(logits, -1)
+        right = tf.reduce_mean(tf.cast(answers == labels, tf.float32))
+        if not self._step.mixes:
+            return right
+        partners, share = mixing
+        others = tf.reduce_mean(tf.cast(answers == tf.gather(labels, partners), tf.float32))
+        return share * right + (1.0 - share) * others
+
+    def _norms(self, gradients: list[Any]) -> Any:
+        """Return the L2 norms of the kernels' gradients, in the order of the sites."""
+        return tf.sqrt(2.0 * tf.stack([tf.nn.l2_loss(gradients[i]) for i in self._kernels]))
 
     def _score(self, images: Any, labels: Any, shift: Any, scale: Any) -> tuple[Any, Any]:
         logits = self._model(_preprocessed(images, shift, scale), training=False)
@@ -135,20 +192,3 @@ class Engine:
 
 def _preprocessed(images: Any, shift: Any, scale: Any) -> Any:
     return (tf.cast(images, tf.float32) - shift) * scale
-
-
-def crop_and_flip(images: Any, offsets: Any, flips: Any) -> Any:
-    """Return the images padded by zeros, each cropped at its offset and perhaps mirrored.
-
-    Args:
-        images: (batch, height, width, channels).
-        offsets: Row and column of each crop in its padded image, (batch, 2).
-        flips: Which are mirrored left to right, (batch,).
-    """
-    height, width = images.shape[1:3]
-    margin = [CROP_PADDING, CROP_PADDING]
-    padded = tf.pad(images, [[0, 0], margin, margin, [0, 0]])
-    rows = offsets[:, :1] + tf.range(height, dtype=offsets.dtype)
-    columns = tf.range(width, dtype=offsets.dtype)
-    columns = offsets[:, 1:] + tf.where(flips[:, None], columns[::-1], columns)
-    return tf.gather(tf.gather(padded, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)

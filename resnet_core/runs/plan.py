@@ -8,9 +8,14 @@ from typing import Any, Self
 from pydantic import TypeAdapter, ValidationError
 
 from resnet_core.errors import UserError
+from resnet_core.nets.spec import NetSpec
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.spec import TrainSpec
+from resnet_core.spec_model import Spec
 
 SCHEMA = 1
 DEFAULT = "its default"
+SPECS: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": ProbeSpec}
 
 
 @dataclass(frozen=True)
@@ -83,8 +88,8 @@ class Plan:
         """
         names = [name for name in {**self.base, **base} if name not in unknown]
         for name in names:
-            was, now = self.base.get(name, DEFAULT), base.get(name, DEFAULT)
-            if was != now:
+            if self.base.get(name, _default(name)) != base.get(name, _default(name)):
+                was, now = self.base.get(name, DEFAULT), base.get(name, DEFAULT)
                 raise UserError(
                     f"the runs of a study must differ in its factors alone, but {place} was made with "
                     f"{name}={was}, not {now}; choose another --out"
@@ -95,3 +100,11 @@ class Plan:
         runs = {run.id: run for run in (*self.runs, *by.runs)}
         commands = dict.fromkeys((*self.commands, *by.commands))
         return replace(by, runs=tuple(runs.values()), commands=tuple(commands), threads=self.threads)
+
+
+def _default(setting: str) -> Any:
+    """Return the default of a setting of a base, as JSON gives it back."""
+    kind, _, name = setting.partition(".")
+    fields = SPECS[kind].model_fields if kind in SPECS else {}
+    default = fields[name].default if name in fields else DEFAULT
+    return list(default) if isinstance(default, tuple) else default

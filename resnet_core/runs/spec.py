@@ -8,9 +8,11 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
-from resnet_core.spec_model import Spec, digest
+from resnet_core.runs.schedules import cosine, drops, one_cycle
+from resnet_core.spec_model import Readers, Spec, digest
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Inside = Annotated[float, Field(gt=0, lt=1)]
 
 
 class TrainSpec(Spec):
@@ -27,15 +29,38 @@ class TrainSpec(Spec):
             `pixel_mean`: subtract the mean image, after scaling to [0, 1] (He et al. 2015). Both
             are of the training images.
         augmentation: `crop_flip`: pad by 4, crop at random, flip half of the images (He et al. 2015).
+        cutout: Side in pixels of a square of zeros at a random place of each preprocessed image, cut off
+            at the borders (DeVries and Taylor 2017); 0 for none.
+        mixup: The alpha of Beta(alpha, alpha), from which each batch has its share: it is mixed with a
+            permutation of itself, images and labels (Zhang et al. 2018); 0 for none.
+        label_smoothing: The e of the target (1 - e) of the label and e / classes of every class (Szegedy
+            et al. 2016). Of the training loss alone: evaluation and probes have the plain cross-entropy.
         steps: Number of updates. Exactly one of `steps` and `epochs` is given.
         epochs: Number of passes over the training images; the last, partial batch of each is left out.
         batch_size: Images in an update.
-        learning_rate: That of stochastic gradient descent, v <- m v + g, w <- w - lr v, as in Torch.
-        momentum: The m above.
-        weight_decay: The d in g <- g + d w, for kernels alone (He et al. 2015).
-        learning_rate_drops: Shares of the budget after which the learning rate is divided by 10.
-        warmup_steps: Updates made at `warmup_learning_rate` first.
+        optimizer: `sgd`: v <- m v + g, w <- w - lr v, as in Torch. `adamw`: w <- w - lr (m / (√v + e) + d w),
+            with m and v the unbiased averages of g and g² (Kingma and Ba 2015, algorithm 1; Loshchilov and
+            Hutter 2019, with the decay times lr, as in Torch).
+        learning_rate: The lr above; the highest of the schedule.
+        momentum: The m of `sgd`.
+        nesterov: w <- w - lr (g + m v), with the new v, as in Torch.
+        beta_1, beta_2, epsilon: Of `adamw`: what the averages m and v keep in an update, and the e.
+        weight_decay: The d in g <- g + d w for `sgd`, and that of `adamw`.
+        weight_decay_of: What decays: `kernels` alone (He et al. 2015), or `all` trainable variables (the
+            released Torch code of He et al. 2016, Zagoruyko and Komodakis 2016).
+        schedule: The learning rate. `steps`: `learning_rate_drops`. `cosine`: half a cosine to 0, from the
+            end of the warm-up on (Loshchilov and Hutter 2017; He et al. 2019). `one_cycle`: a line from 0 up
+            to `peak`, and to 0 by the end (Smith and Topin 2018; Page 2018).
+        learning_rate_drops: Shares of the budget after which the learning rate is multiplied by `drop_factor`.
+        drop_factor: As said.
+        peak: Share of the budget at which `one_cycle` is highest.
+        descent: How it comes down.
+        warmup_steps: Updates made first at `warmup_learning_rate` (He et al. 2015), or on the way from it.
+        warmup: `constant`, or `linear` from `warmup_learning_rate` to `learning_rate` (Goyal et al. 2017).
         warmup_learning_rate: As said.
+        precision: `mixed_float16`, `mixed_bfloat16`: Keras' policies, which compute the network in half
+            precision and keep weights, statistics of normalisation, logits and loss in float32. With float16
+            the loss is scaled, dynamically (Micikevicius et al. 2018).
         init_seed: Seed of the initial weights; none takes the seed of the run.
         data_seed: Seed of the order of batches, of the augmentation and of the choice of the probed
             batch; none takes the seed of the run.
@@ -49,25 +74,54 @@ class TrainSpec(Spec):
     split_seed: NonNegativeInt = 0
     preprocessing: Literal["channel", "pixel_mean"] = "channel"
     augmentation: Literal["none", "crop_flip"] = "none"
+    cutout: NonNegativeInt = 0
+    mixup: NonNegativeFloat = 0.0
+    label_smoothing: Fraction = 0.0
     steps: PositiveInt | None = None
     epochs: PositiveInt | None = None
     batch_size: Annotated[int, Field(ge=2)] = 128
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: PositiveFloat = 0.1
     momentum: Fraction = 0.9
+    nesterov: bool = False
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: PositiveFloat = 1e-8
     weight_decay: NonNegativeFloat = 1e-4
-    learning_rate_drops: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    weight_decay_of: Literal["kernels", "all"] = "kernels"
+    schedule: Literal["steps", "cosine", "one_cycle"] = "steps"
+    learning_rate_drops: tuple[Inside, ...] = ()
+    drop_factor: Inside = 0.1
+    peak: Inside = 0.2
+    descent: Literal["linear", "cosine"] = "linear"
     warmup_steps: NonNegativeInt = 0
+    warmup: Literal["constant", "linear"] = "constant"
     warmup_learning_rate: PositiveFloat = 0.01
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     init_seed: NonNegativeInt | None = None
     data_seed: NonNegativeInt | None = None
 
     @model_validator(mode="after")
-    def _one_budget(self) -> Self:
+    def _legal(self) -> Self:
         if (self.steps is None) == (self.epochs is None):
             raise UserError(
                 f"exactly one of `steps` and `epochs` must be set, but got steps={self.steps} and epochs={self.epochs}"
             )
+        for message in self.unread():
+            raise UserError(message)
         return self
+
+    @classmethod
+    def readers(cls) -> Readers:
+        from resnet_core.runs.rules import READ
+
+        return READ
+
+    def replace(self, **changes: Any) -> Self:
+        """See `Spec.replace`; a budget in epochs takes the place of one in steps, and vice versa."""
+        if len(changes.keys() & {"steps", "epochs"}) == 1:
+            changes = {"steps": None, "epochs": None, **changes}
+        return super().replace(**changes)
 
     def total_steps(self, train_images: int) -> int:
         """Return the number of updates for this many training images."""
@@ -76,9 +130,16 @@ class TrainSpec(Spec):
     def learning_rate_at(self, step: int, total_steps: int) -> float:
         """Return the learning rate of update `step`, counted from 0."""
         if step < self.warmup_steps:
-            return self.warmup_learning_rate
-        drops = sum(step >= drop * total_steps for drop in self.learning_rate_drops)
-        return self.learning_rate * 0.1**drops
+            rise = step / self.warmup_steps if self.warmup == "linear" else 0.0
+            return self.warmup_learning_rate + rise * (self.learning_rate - self.warmup_learning_rate)
+        match self.schedule:
+            case "steps":
+                factor = drops(step, total_steps, self.learning_rate_drops, self.drop_factor)
+            case "cosine":
+                factor = cosine((step - self.warmup_steps) / (total_steps - self.warmup_steps))
+            case "one_cycle":  # between its ends, at neither of which an update would do anything
+                factor = one_cycle((step + 1) / (total_steps + 1), self.peak, self.descent)
+        return self.learning_rate * factor
 
 
 @dataclass(frozen=True)

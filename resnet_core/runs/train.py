@@ -100,6 +100,7 @@ class Training:
         self._data = data
         self._on_progress = on_progress
         self._checkpoint = checkpoint
+        self._measured: list[tuple[int, int, Any]] = []  # step, epoch, and norms that are not rows yet
         self._started = time.perf_counter()
 
     def complete(self) -> dict[str, float]:
@@ -113,7 +114,7 @@ class Training:
         train, images, state = self._run.train, len(self._data.x_train), self.state
         steps = train.total_steps(images)
         self._device = Data(self._data)
-        self._engine = engine(self._run.net, StepSpec.of(train))
+        self._engine = engine(self._run.net, StepSpec.of(train, self._run.probe))
         self._engine.reset(self._run.init_seed)
         self._probed = probed_batch(self._run.data_seed, images, self._run.probe.batch_size)
         kept = self._checkpoint.load()
@@ -124,20 +125,26 @@ class Training:
         else:
             self._probe(epoch=0, ends_epoch=False)
         checked = len(state.taken)
-        for batch in batches(self._run.data_seed, images, train.batch_size, steps, start=state.step):
+        draws = batches(
+            self._run.data_seed, images, train.batch_size, steps, state.step, cutout=train.cutout > 0, mixup=train.mixup
+        )
+        for batch in draws:
             rate = train.learning_rate_at(state.step, steps)
-            state.taken.append(self._engine.update(self._device, batch, rate))
+            loss, accuracy, norms = self._engine.update(self._device, batch, rate)
+            state.taken.append((loss, accuracy))
+            if self._run.probe.due_in_step(state.step):
+                self._measured.append((state.step, batch.epoch, norms))
             state.step += 1
             ends_epoch = batch.ends_epoch or state.step == steps
             if ends_epoch or state.step % REPORT_EVERY == 0:
-                checked, loss = self._check(checked), float(state.taken[-1][0])
+                checked = self._check(checked)
             self._probe(batch.epoch, ends_epoch)
             if ends_epoch:
                 self._end_epoch(batch.epoch, rate)
                 checked = 0
             if ends_epoch or state.step % REPORT_EVERY == 0:
                 row = state.epochs[-1] if ends_epoch else None
-                self._on_progress(Progress(state.step, steps, batch.epoch, loss, row))
+                self._on_progress(Progress(state.step, steps, batch.epoch, float(loss), row))
             if self._checkpoint.due():
                 checked = self._check(checked)
                 self._save()
@@ -155,6 +162,7 @@ class Training:
 
     def _check(self, start: int) -> int:
         """Check the losses of the epoch from the `start`-th on; return how many there are."""
+        self._record_steps()
         taken = self.state.taken
         for i, (loss, _) in enumerate(taken[start:], start):
             if not math.isfinite(float(loss)):
@@ -164,8 +172,14 @@ class Training:
     def _probe(self, epoch: int, ends_epoch: bool) -> None:
         state = self.state
         if self._run.probe.due(state.step, ends_epoch=ends_epoch):
+            self._record_steps()
             for row in self._engine.probe(self._device, self._probed):
                 state.probes.append({"step": state.step, "epoch": epoch, **row})
+
+    def _record_steps(self) -> None:
+        for step, epoch, norms in self._measured:
+            self.state.probes += ({"step": step, "epoch": epoch, **row} for row in self._engine.rows(norms))
+        self._measured.clear()
 
     def _end_epoch(self, epoch: int, rate: float) -> None:
         state = self.state

@@ -102,6 +102,15 @@ def test_levels_given_twice_are_all_taken(program):
     assert {line.split()[0] for line in done.stdout.splitlines()[1:-1]} == {"8", "14"}
 
 
+def test_a_recipe_replaces_the_training_and_not_the_data(program, tmp_path):
+    done = program("resnet-ablate", *TINY, "--recipe", "wrn", "--set", "batch_size=64", "--train-size", "700")
+    assert done.returncode == 0
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("results/local/depth/runs/*.json")]
+    names = ("data", "train_size", "steps", "epochs", "batch_size", "weight_decay", "nesterov", "drop_factor")
+    expected = ["digits", 700, 3, None, 64, 5e-4, True, 0.2]
+    assert [[record["run"]["train"][name] for name in names] for record in records] == [expected, expected]
+
+
 def test_the_number_of_threads_of_a_study_does_not_depend_on_what_is_missing(program, tmp_path):
     wide = ["run", "depth", "--skip", "A", "--seeds", "1", "--set", "steps=2", "--depth", "8"]
     assert program("resnet-ablate", *wide, "--width", "8").returncode == 0
@@ -202,6 +211,8 @@ MISTAKES = {
     "no seeds": ("run depth --seeds=", "--seeds must be"),
     "too deep": ("run depth --depth 600000002 --dry-run", "must be 10000 blocks at most"),
     "too long": (f"run depth --data {'x' * 5000}", "error: "),
+    "recipe": ("run depth --recipe wnr", "a recipe must be known, but got 'wnr'; did you mean 'wrn'?"),
+    "contradiction": ("run depth --set drop_factor=0.2", "`drop_factor` is read with learning_rate_drops only"),
     "budget": ("run depth --set steps=3 --set epochs=3", "exactly one of `steps` and `epochs`"),
     "image size": ("run depth --image-size 0", "`image_size` must be greater than or equal to 1, but got '0'"),
     "train size": ("run depth --train-size 9999", "at most the number of training images, 1437, but got 9999"),

@@ -143,6 +143,19 @@ class TestStates:
         again = execute(one, dataset(one.train), checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, made()))
         assert bits(again) == bits(whole)
 
+    @pytest.mark.parametrize("step", [3, 7])
+    def test_so_does_one_whose_optimiser_loss_scale_and_mixtures_go_on(self, step, tmp_path):
+        """The rows stand in the order of their steps, also where they were read earlier for the state."""
+        train = TRAIN.replace(
+            optimizer="adamw", learning_rate=0.01, precision="mixed_float16", cutout=3, mixup=0.4, label_smoothing=0.1
+        )
+        one = replace(run(3, train), probe=ProbeSpec(steps=(4, 8), batch_size=16, step_gradients=1))
+        whole = execute(one, dataset(one.train))
+        interrupt_at(step, one, tmp_path / "state.npz")
+        again = execute(one, dataset(one.train), checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, made()))
+        assert whole.outcome.status == "completed"
+        assert bits(again) == bits(whole)
+
     @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half of an archive"])
     def test_a_damaged_state_is_as_none(self, content, tmp_path):
         (tmp_path / "state.npz").write_bytes(content)

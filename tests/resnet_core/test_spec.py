@@ -1,3 +1,4 @@
+import math
 from contextlib import suppress
 from typing import get_args
 
@@ -145,6 +146,69 @@ def test_learning_rate_of_he_2015():
     rates = {step: train.learning_rate_at(step, 64_000) for step in (0, 399, 400, 31_999, 32_000, 47_999, 48_000)}
     expected = {0: 0.01, 399: 0.01, 400: 0.1, 31_999: 0.1, 32_000: 0.01, 47_999: 0.01, 48_000: 0.001}
     assert rates == pytest.approx(expected)
+
+
+T = 64  # updates of the schedules below
+SCHEDULES = {
+    "drops of WRN": (
+        {"learning_rate_drops": (0.25, 0.5), "drop_factor": 0.2},
+        lambda s: 0.8 if s < 16 else 0.16 if s < 32 else 0.032,
+    ),
+    "cosine": ({"schedule": "cosine"}, lambda s: 0.4 * (1 + math.cos(math.pi * s / T))),
+    "cosine after a linear warm-up": (
+        {"schedule": "cosine", "warmup_steps": 16, "warmup": "linear", "warmup_learning_rate": 0.1},
+        lambda s: 0.1 + 0.7 * s / 16 if s < 16 else 0.4 * (1 + math.cos(math.pi * (s - 16) / 48)),
+    ),
+    "one cycle": (
+        {"schedule": "one_cycle", "peak": 0.2},
+        lambda s: 0.8 * (s + 1) / 13 if s < 12 else 0.8 * (65 - (s + 1)) / 52,
+    ),
+    "one cycle with half a cosine": (
+        {"schedule": "one_cycle", "peak": 0.2, "descent": "cosine"},
+        lambda s: 0.8 * (s + 1) / 13 if s < 12 else 0.4 * (1 + math.cos(math.pi * (s - 12) / 52)),
+    ),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_schedule_is_its_formula(schedule):
+    fields, expected = SCHEDULES[schedule]
+    train = TrainSpec(steps=T, learning_rate=0.8, **fields)
+    rates = [train.learning_rate_at(step, T) for step in range(T)]
+    assert rates == pytest.approx([expected(step) for step in range(T)], rel=1e-12)
+    assert min(rates) > 0
+    assert max(rates) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"schedule": "cosine", "drop_factor": 0.2}, "`drop_factor` is read with learning_rate_drops only, but got"),
+        ({"schedule": "cosine", "learning_rate_drops": (0.5,)}, "read with schedule='steps' only, .* leave it at ()"),
+        ({"optimizer": "adamw", "nesterov": True}, "`nesterov` is read with optimizer='sgd' and a momentum only"),
+        ({"optimizer": "adamw", "momentum": 0.8}, "`momentum` is read with optimizer='sgd' only, .* leave it at 0.9"),
+        ({"momentum": 0.0, "nesterov": True}, "but got nesterov=True; leave it at False"),
+        ({"beta_1": 0.8}, "`beta_1` is read with optimizer='adamw' only"),
+        ({"weight_decay": 0.0, "weight_decay_of": "all"}, "`weight_decay_of` is read with a weight_decay only"),
+        ({"peak": 0.3}, "`peak` is read with schedule='one_cycle' only"),
+        ({"schedule": "one_cycle", "warmup_steps": 5}, "`warmup_steps` is read with a schedule that does not rise"),
+        ({"warmup": "linear"}, "`warmup` is read with warmup_steps only, but got warmup='linear'"),
+    ],
+)
+def test_training_settings_that_contradict_each_other_are_one_clear_error(fields, message):
+    with pytest.raises(UserError, match=message) as caught:
+        TrainSpec(steps=1, **fields)
+    assert "\n" not in str(caught.value)
+
+
+def test_replace_takes_back_what_it_leaves_without_a_reader():
+    wrn = TrainSpec(epochs=200, nesterov=True, learning_rate_drops=(0.3, 0.6), drop_factor=0.2)
+    assert wrn.replace(optimizer="adamw", schedule="cosine") == TrainSpec(
+        epochs=200, optimizer="adamw", schedule="cosine"
+    )
+    assert wrn.replace(steps=10).replace(epochs=200) == wrn
+    with pytest.raises(UserError, match="`drop_factor` is read with learning_rate_drops only"):
+        wrn.replace(schedule="cosine", drop_factor=0.5)
 
 
 class TestRunId:

@@ -163,6 +163,14 @@ def test_a_plan_grows(store):
     assert grown.base == {"steps": 2}
 
 
+def test_a_setting_that_a_plan_does_not_name_has_its_default(store):
+    """A plan of an earlier version, before there was such a setting."""
+    store.add_plan(plan(0, **{"train.momentum": 0.9}))
+    store.check_base({"train.momentum": 0.9, "train.learning_rate_drops": [], "train.nesterov": False, "net.skip": "A"})
+    with pytest.raises(UserError, match="train.nesterov=its default, not True"):
+        store.check_base({"train.momentum": 0.9, "train.nesterov": True})
+
+
 def test_a_plan_with_another_base_is_refused(store):
     store.add_plan(plan(0, steps=2))
     before = (store.root / "study.json").read_bytes()

@@ -11,7 +11,7 @@ from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import prepare
-from resnet_core.runs.engine import EVALUATION_BATCH, Data, Engine, StepSpec, crop_and_flip, engine
+from resnet_core.runs.engine import EVALUATION_BATCH, Data, Engine, StepSpec, engine
 from resnet_core.runs.order import Batch, batches, probed_batch
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.train import execute
@@ -20,6 +20,14 @@ from resnet_core.seeds import generator
 NET = cifar(8, 4, input_shape=(8, 8, 1))
 TRAIN = TrainSpec(data="digits", steps=25, batch_size=64, learning_rate=0.05)
 PROBE = ProbeSpec(steps=(0, 1), batch_size=32)
+MIXED = TRAIN.replace(cutout=3, mixup=0.4, label_smoothing=0.1, augmentation="crop_flip")
+KINDS = {
+    "plain": (TRAIN, PROBE),
+    "adamw, float16 and mixtures": (
+        MIXED.replace(optimizer="adamw", precision="mixed_float16", schedule="one_cycle", learning_rate=1e-2),
+        PROBE.replace(step_gradients=4),
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +36,7 @@ def data(digits):
 
 
 def rows(record):
+    assert record.outcome.status == "completed", record.outcome.message
     return json.dumps([record.results, record.epochs, record.probes])
 
 
@@ -37,8 +46,8 @@ def test_a_run_has_its_rows(data):
     assert (record.outcome.status, record.outcome.step) == ("completed", 25)
     assert [(row["epoch"], row["step"]) for row in record.epochs] == [(1, 20), (2, 25)]
     assert sorted({row["step"] for row in record.probes}) == [0, 1, 20, 25]
-    assert [(at.step, at.epoch) for at in progress if at.row is None] == [(10, 1), (20, 1), (25, 2)]
-    assert [at.row for at in progress if at.row is not None] == record.epochs
+    rows = [None, *record.epochs]
+    assert [(at.step, at.epoch, at.row) for at in progress] == [(10, 1, rows[0]), (20, 1, rows[1]), (25, 2, rows[2])]
     assert set(record.results) == {
         f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "accuracy")
     }
@@ -47,15 +56,17 @@ def test_a_run_has_its_rows(data):
     assert record.usage["peak_memory_bytes"] > 1 << 26  # bytes, and TensorFlow is loaded
 
 
-def test_a_seed_gives_the_same_bits_whatever_ran_before(data):
-    first = rows(execute(Run(NET, TRAIN, PROBE, seed=0), data))
-    assert rows(execute(Run(NET, TRAIN, PROBE, seed=1), data)) != first
-    assert rows(execute(Run(NET, TRAIN, PROBE, seed=0), data)) == first
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_seed_gives_the_same_bits_whatever_ran_before(kind, data):
+    train, probe = KINDS[kind]
+    first = rows(execute(Run(NET, train, probe, seed=0), data))
+    assert rows(execute(Run(NET, train, probe, seed=1), data)) != first
+    assert rows(execute(Run(NET, train, probe, seed=0), data)) == first
     script = (
         "import tests.conftest;"
         "from tests.resnet_core.test_train import *; from resnet_core.runs.data import open_source;"
         "data = prepare(open_source('digits').images, TRAIN);"
-        "print(rows(execute(Run(NET, TRAIN, PROBE, seed=0), data)))"
+        f"print(rows(execute(Run(NET, *KINDS['{kind}'], seed=0), data)))"
     )
     fresh = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert fresh.stdout.strip() == first
@@ -104,12 +115,80 @@ def test_the_schedule_reaches_the_training(data):
     assert weights == later  # a rate of next to nothing moves no weight
 
 
+def test_the_loss_of_a_training_step_is_of_smoothed_and_mixed_targets(data):
+    """Against plain numpy: the target of an image is the mixture of two labels, each (1 - e) of itself, e of all."""
+    step = StepSpec.of(MIXED.replace(augmentation="none", cutout=0, batch_size=32))
+    engine, device = Engine(NET, step), Data(data)
+    engine.reset(5)
+    partners = np.random.default_rng(0).permutation(32)
+    batch = Batch(1, False, np.arange(32), np.zeros((32, 2), int), np.zeros(32, bool), None, partners, 0.3)
+    loss, accuracy, norms = engine.update(device, batch, 0.1)
+    x = (data.x_train[:32].astype("float32") - data.shift) * data.scale
+    y = data.y_train[:32]
+    logits = build(NET, 5)(0.3 * x + 0.7 * x[partners], training=True).numpy().astype("float64")
+    targets = 0.9 * (0.3 * np.eye(10)[y] + 0.7 * np.eye(10)[y[partners]]) + 0.1 / 10
+    expected = (targets * (np.log(np.exp(logits).sum(1, keepdims=True)) - logits)).sum(1).mean()
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    right = 0.3 * (logits.argmax(1) == y) + 0.7 * (logits.argmax(1) == y[partners])
+    assert float(accuracy) == pytest.approx(right.mean(), rel=1e-6)
+    assert norms is None
+    plain = Engine(NET, StepSpec.of(TRAIN))
+    for of in (plain, engine):
+        of.reset(5)
+    assert plain.evaluate(device, *device.val) == engine.evaluate(device, *device.val)
+
+
+def test_a_training_step_measures_its_own_gradients(data):
+    step, device = StepSpec.of(TRAIN.replace(batch_size=32), ProbeSpec(step_gradients=1)), Data(data)
+    engine = Engine(NET, step)
+    engine.reset(5)
+    probed = [row for row in engine.probe(device, np.arange(32)) if row["probe"] == "weight_gradient_l2"]
+    batch = Batch(1, False, np.arange(32), np.zeros((32, 2), int), np.zeros(32, bool))
+    *_, norms = engine.update(device, batch, 0.1)
+    for measured, expected in zip(engine.rows(norms), probed, strict=True):
+        assert measured.pop("probe") == "step_weight_gradient_l2"
+        assert measured == {name: expected[name] for name in ("layer", "index", "path")} | {
+            "value": pytest.approx(expected["value"], rel=1e-5)
+        }
+
+
+def test_the_gradients_of_every_so_many_steps_are_rows_and_change_nothing(data):
+    never = ProbeSpec(steps=(), each_epoch=False)
+    bare = execute(Run(NET, TRAIN, never), data)
+    measured = execute(Run(NET, TRAIN, never.replace(step_gradients=8)), data)
+    assert (bare.results, bare.epochs) == (measured.results, measured.epochs)
+    steps = [(row["step"], row["epoch"]) for row in measured.probes]
+    assert steps == [at for at in ((0, 1), (8, 1), (16, 1), (24, 2)) for _ in range(8)]
+    diverging = Run(NET, TRAIN.replace(learning_rate=1e30), never.replace(step_gradients=1))
+    record = execute(diverging, data)
+    assert {row["step"] for row in record.probes} == set(range(record.outcome.step + 1))
+
+
+def test_runs_that_differ_in_arguments_of_the_step_share_it():
+    arguments = {
+        "learning_rate": 0.2,
+        "schedule": "cosine",
+        "warmup_steps": 3,
+        "steps": 9,
+        "data_seed": 4,
+        "mixup": 1.0,
+    }
+    assert StepSpec.of(MIXED.replace(**arguments), PROBE) == StepSpec.of(MIXED)
+    for field, value in {
+        "mixup": 0.0, "cutout": 4, "label_smoothing": 0.2, "optimizer": "adamw", "nesterov": True, "momentum": 0.8,
+        "weight_decay_of": "all", "precision": "mixed_bfloat16", "augmentation": "none", "batch_size": 32,
+    }.items():  # fmt: skip
+        assert StepSpec.of(MIXED.replace(**{field: value})) != StepSpec.of(MIXED)
+    assert StepSpec.of(TRAIN, ProbeSpec(step_gradients=3)) != StepSpec.of(TRAIN)
+
+
 def test_augmentation_reaches_the_training(data):
-    plain, augmented = (
-        execute(Run(NET, TRAIN.replace(augmentation=kind), PROBE), data) for kind in ("none", "crop_flip")
+    plain, *augmented = (
+        execute(Run(NET, TRAIN.replace(**kind), PROBE), data)
+        for kind in ({}, {"augmentation": "crop_flip"}, {"cutout": 3}, {"mixup": 0.4})
     )
-    assert plain.probes[0] == augmented.probes[0]  # the probed batch is not augmented
-    assert plain.epochs[0]["loss"] != augmented.epochs[0]["loss"]
+    assert all(record.probes[0] == plain.probes[0] for record in augmented)  # the probed batch is not augmented
+    assert len({record.epochs[0]["loss"] for record in (plain, *augmented)}) == 4
 
 
 def test_a_loss_that_is_not_finite_is_an_outcome(data):
@@ -147,7 +226,7 @@ def test_the_update_is_that_of_the_papers(data, weight_decay, rates):
     for step, rate in enumerate(rates):
         indices = np.arange(32) + 32 * step
         batch = Batch(1, False, indices, np.zeros((32, 2), int), np.zeros(32, bool))
-        loss, _ = engine.update(device, batch, rate)
+        loss, *_ = engine.update(device, batch, rate)
         x = (data.x_train[indices].astype("float32") - data.shift) * data.scale
         with tf.GradientTape() as tape:
             logits = model(x, training=True)
@@ -184,13 +263,3 @@ class TestOrder:
     def test_the_probed_batch_is_fixed_and_no_larger_than_the_data(self):
         np.testing.assert_array_equal(probed_batch(1, 100, 8), probed_batch(1, 100, 8))
         assert sorted(probed_batch(1, 5, 8)) == list(range(5))
-
-
-def test_crop_and_flip_against_plain_numpy():
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(9, 6, 5, 2)).astype("float32")
-    offsets, flips = rng.integers(0, 9, (9, 2)), rng.integers(0, 2, 9).astype(bool)
-    padded = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)))
-    expected = [image[i : i + 6, j : j + 5] for image, (i, j) in zip(padded, offsets, strict=True)]
-    expected = [image[:, ::-1] if flip else image for image, flip in zip(expected, flips, strict=True)]
-    np.testing.assert_array_equal(crop_and_flip(tf.constant(images), offsets, flips), expected)

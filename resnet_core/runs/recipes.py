@@ -1,0 +1,51 @@
+"""Training recipes of the papers by name."""
+
+from typing import Any
+
+from resnet_core.errors import UserError, nearest
+from resnet_core.runs.spec import TrainSpec
+
+DATA = ("data", "data_sha256", "image_size", "train_size", "validation_fraction", "split_seed")
+"""The fields that say what is trained on; no recipe sets them."""
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "he2015": {
+        "steps": 64_000, "batch_size": 128, "learning_rate": 0.1, "learning_rate_drops": (0.5, 0.75),
+        "warmup_steps": 400, "momentum": 0.9, "weight_decay": 1e-4,
+        "preprocessing": "pixel_mean", "augmentation": "crop_flip",
+    },
+    "wrn": {
+        "epochs": 200, "batch_size": 128, "learning_rate": 0.1, "learning_rate_drops": (0.3, 0.6, 0.8),
+        "drop_factor": 0.2, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4, "weight_decay_of": "all",
+        "augmentation": "crop_flip",
+    },
+    "one_cycle": {
+        "epochs": 24, "batch_size": 512, "learning_rate": 0.4, "schedule": "one_cycle", "peak": 5 / 24,
+        "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4, "weight_decay_of": "all",
+        "augmentation": "crop_flip", "cutout": 8,
+    },
+}  # fmt: skip
+
+
+def recipe(name: str, **changes: Any) -> TrainSpec:
+    """Return a published training recipe with `changes`.
+
+    `he2015`: He et al. 2015, section 4.2. 64,000 updates of 128 images, learning rate 0.1, divided by 10 after
+        32,000 and 48,000; 400 updates at 0.01 first, which the paper needs for 110 layers (`warmup_steps=0`
+        for fewer).
+    `wrn`: Zagoruyko and Komodakis 2016, section 3 and released code. 200 epochs, Nesterov's momentum, learning
+        rate 0.1, times 0.2 after 60, 120 and 160. They pad by reflection; `crop_flip` pads by zeros.
+    `one_cycle`: Page 2018, How to Train Your ResNet. 24 epochs of batches of 512, learning rate from 0 to 0.4 at
+        epoch 5 and to 0 again; cutout of 8 pixels.
+
+    Args:
+        name: One of these.
+        changes: Fields of `TrainSpec`. Drops and peak are shares of the budget, so a recipe scales with it:
+            `recipe("wrn", epochs=20)`, `recipe("wrn", steps=3000)`.
+
+    Raises:
+        UserError: There is no such recipe, or a field is illegal.
+    """
+    if name not in RECIPES:
+        raise UserError(f"a recipe must be known, but got '{name}'{nearest(name, RECIPES)}")
+    return TrainSpec(**RECIPES[name]).replace(**changes)

@@ -155,6 +155,7 @@ def run(request: Request, execution: Execution) -> None:
     survey = store.survey()
     store.add_plan(request.plan(runs, sha256))
     set_aside(store, survey)
+    store.tidy(survey.statuses)
     plan = store.plan()
     threads = plan.threads if plan else 1
     missing = [run for run in runs if run.id not in survey.statuses]

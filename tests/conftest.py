@@ -16,7 +16,7 @@ settings.load_profile("same")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--kills", type=int, default=4, help="how often tests/torture kills a study")
+    parser.addoption("--kills", type=int, default=2, help="how often tests/torture kills a study")
 
 
 PROGRAMS = {"resnet-ablate": "ablations", "resnet-report": "analysis"}

@@ -10,14 +10,16 @@ import json
 import os
 import platform
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from filelock import SoftFileLease
+from filelock import SoftFileLease, Timeout
 from pydantic import ValidationError
 
 from resnet_core.errors import UserError, first_mistake
@@ -33,7 +35,7 @@ from resnet_core.runs.frames import (
     write_parquet,
 )  # fmt: skip
 from resnet_core.runs.plan import Plan
-from resnet_core.runs.records import SCHEMA, Record, Stored
+from resnet_core.runs.records import FAILED, SCHEMA, Record, Stored
 from resnet_core.spec_model import digest
 
 ASIDE = ".writing-"
@@ -102,8 +104,19 @@ class Store:
         return self._lease(run_id)
 
     def claimed(self) -> set[str]:
-        """Return the ids of the runs that somebody has claimed, and may be executing."""
-        return {path.stem for path in (self.root / "claims").glob("*.lock")} - {"study"}
+        """Return the ids of the runs whose claims have not expired: somebody is executing them, or was a moment ago."""
+        paths = (self.root / "claims").glob("*.lock")
+        return {path.stem for path in paths if time.time() - path.stat().st_mtime < LEASE_SECONDS} - {"study"}
+
+    def tidy(self, statuses: Mapping[str, str]) -> None:
+        """Remove what launchers that are no more have left of recorded runs: claims, and states nobody will take up."""
+        for path in (self.root / "claims").glob("*.lock"):
+            if path.stem in statuses:
+                with suppress(Timeout), self._lease(path.stem).acquire(timeout=0):
+                    pass
+        for run_id, status in statuses.items():
+            if status not in FAILED:
+                self.state_of(run_id).unlink(missing_ok=True)
 
     def _lease(self, name: str) -> SoftFileLease:
         """Return a lock that expires when its owner does not refresh it: it may be on another machine, or no more."""

@@ -60,34 +60,40 @@ def workers(launcher):
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the processes of a launcher are found in /proc")
 def test_killed_at_random_moments(tmp_path, pytestconfig):
     """Launcher or worker, by turns of a coin; after the last restart no record is missing, and none is another."""
-    kills = pytestconfig.getoption("kills")
-    words = ["--seeds", 2 + kills // 5, "--set", "steps=400"]
+    kills, seeds = pytestconfig.getoption("kills"), 4
     rng = np.random.default_rng(kills)
-    launcher, killed = None, {"launcher": 0, "worker": 0}
+    killed = {"launcher": 0, "worker": 0}
+
+    def words():
+        return ["--seeds", seeds, "--set", "steps=400"]
+
+    def launch():
+        with (tmp_path / "said").open("a") as said:
+            return subprocess.Popen(command(*words(), *STATES, "--out", tmp_path), stdout=said, stderr=said)
+
+    launcher = launch()
     while sum(killed.values()) < kills:
-        if launcher is None or launcher.poll() is not None:
-            assert launcher is None or launcher.returncode == -signal.SIGKILL, "the study ended before the last kill"
-            launcher = subprocess.Popen(
-                command(*words, *STATES, "--out", tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-            )
         with contextlib.suppress(subprocess.TimeoutExpired):
-            launcher.wait(rng.exponential(4.0))
+            launcher.wait(rng.exponential(5.0))
         victims = workers(launcher)
-        if rng.random() < 0.5 and victims:
+        if launcher.poll() is None and victims and rng.random() < 0.6:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(rng.choice(victims)), signal.SIGKILL)
                 killed["worker"] += 1
-        elif launcher.poll() is None:
+            continue
+        if launcher.poll() is None:
             launcher.kill()
-            launcher.communicate()
+            launcher.wait()
             killed["launcher"] += 1
-    if launcher.poll() is None:
-        launcher.kill()
-        launcher.communicate()
-    done = subprocess.run(command(*words, *STATES, "--out", tmp_path), capture_output=True, text=True, check=True)
-    print(f"killed {killed}; {done.stdout.splitlines()[-1]}")
+        else:
+            assert launcher.returncode == 0, (tmp_path / "said").read_text()
+            seeds += 4  # it was done: there is more to do now
+        launcher = launch()
+    assert launcher.wait() == 0, (tmp_path / "said").read_text()
+    subprocess.run(command(*words(), "--out", tmp_path), check=True, capture_output=True)  # nothing is left; it tidies
+    print(f"killed {killed}; {(tmp_path / 'said').read_text().splitlines()[-1]}")
     study = tmp_path / "depth"
-    assert_same(study, left_alone(tmp_path, *words), tmp_path)
+    assert_same(study, left_alone(tmp_path, *words()), tmp_path)
     assert {path.name for path in study.iterdir()} == {"study.json", "runs", "claims", "checkpoints"}
     assert list((study / "claims").iterdir()) == list((study / "checkpoints").iterdir()) == []
 
@@ -127,7 +133,7 @@ def test_a_full_disk(small_disk, tmp_path):
     (small_disk / "ballast").write_bytes(bytes(300_000))
     done = subprocess.run(command(*words, "--out", small_disk), capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert re.fullmatch(r"resnet-ablate: records must have room .*: No space left on device\n", done.stderr)
+    assert re.fullmatch(r"error: records must have room .*: No space left on device\n", done.stderr)
     assert Store(small_disk / "depth").survey().damaged == ()
     shutil.copytree(small_disk / "depth", tmp_path / "depth")
     subprocess.run(command(*words, "--out", tmp_path), check=True, capture_output=True)

@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test torture reference lint lock clean
+.PHONY: help install demo test torture bench reference lint lock clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ test: install lint  ## check style and types, and run the tests
 
 torture: install  ## kill studies at random moments, fill a disk, … (some ten minutes)
 	$(BIN)/pytest tests/torture --kills 50 -s
+
+bench: install  ## measure speed against plain Keras and PyTorch, and write benchmarks/results.md (some 30 minutes)
+	$(BIN)/python -m benchmarks
 
 reference: install  ## make the committed reference results anew
 	rm -rf results/reference/depth

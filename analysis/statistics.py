@@ -7,6 +7,7 @@ import numpy.typing as npt
 from scipy import stats
 
 RESAMPLES = 10_000
+MOST_DRAWS = 10_000_000  # of all resamples together; reached from a thousand values on
 CONFIDENCE = 0.95
 
 
@@ -24,8 +25,9 @@ def mean_interval(values: npt.ArrayLike, rng: np.random.Generator) -> tuple[floa
         return np.nan, np.nan
     if np.ptp(sample) == 0.0:
         return sample[0], sample[0]
+    resamples = min(RESAMPLES, max(1000, MOST_DRAWS // len(sample)))
     result = stats.bootstrap(
-        (sample,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile", rng=rng
+        (sample,), np.mean, n_resamples=resamples, confidence_level=CONFIDENCE, method="percentile", rng=rng
     )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 

@@ -36,7 +36,7 @@ def arm_labels(runs: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
     words = [name + "=" + runs[name].astype(str) for name in names]
     labels = pd.Series("all", index=runs.index)
     if words:
-        labels = pd.concat(words, axis=1).agg(" ".join, axis=1)
+        labels = words[0].str.cat(words[1:], sep=" ")
     return in_order(labels)
 
 
@@ -49,11 +49,13 @@ def outcomes(planned: pd.DataFrame, runs: pd.DataFrame, factors: Sequence[str]) 
         factors: Columns of both.
 
     Returns:
-        The factors, `planned`, a column a status, and `missing`: planned and not recorded.
+        The factors, `planned`, a column a status, and `missing`: planned and not recorded. A status other
+        than `STATUSES` has a column if a run has it.
     """
     status = planned.merge(runs[["run", "status"]], on="run", how="left")["status"].fillna("missing")
     counts = planned.groupby([*factors, status], observed=True).size().unstack(fill_value=0)
-    counts = counts.reindex(columns=[*STATUSES, "missing"], fill_value=0)
+    others = [name for name in counts if name not in (*STATUSES, "missing")]
+    counts = counts.reindex(columns=[*STATUSES, *others, "missing"], fill_value=0)
     counts.insert(0, "planned", counts.sum(axis=1))
     return counts.rename_axis(columns=None).reset_index()
 
@@ -150,9 +152,9 @@ def learning_curves(runs: pd.DataFrame, epochs: pd.DataFrame, columns: Sequence[
 def in_common(runs: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
     """Return the fields of the specs in which all runs agree: `setting`, as `train.steps`, and `value`."""
     fields = [name for name in map(str, runs) if name.partition(".")[0] in kinds]
-    texts = runs[fields].astype(object).map(str)
+    texts = {name: {str(value) for value in runs[name].astype(object).unique()} for name in fields}
     return pd.DataFrame(
-        [(name, texts[name].iloc[0]) for name in fields if texts[name].nunique() == 1], columns=["setting", "value"]
+        [(name, *found) for name, found in texts.items() if len(found) == 1], columns=["setting", "value"]
     )
 
 

@@ -36,7 +36,7 @@ def arm_labels(runs: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
     words = [name + "=" + runs[name].astype(str) for name in names]
     labels = pd.Series("all", index=runs.index)
     if words:
-        labels = words[0].str.cat(words[1:], sep=" ")
+        labels = words[0].str.cat(pd.DataFrame(dict(enumerate(words[1:])), index=runs.index), sep=" ")
     return in_order(labels)
 
 

@@ -34,6 +34,7 @@ def configure(threads: int) -> None:
     with without_notices():
         import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")  # it counts the functions of each new network as one that is traced too often
     tf.config.experimental.enable_op_determinism()
     with suppress(RuntimeError):  # settings are read once, at the first computation
         tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -39,7 +39,12 @@ class Parts:
 
 
 class _File:
-    """A file that is read at any place, by any thread."""
+    """A file that is read at any place, by any thread.
+
+    Attributes:
+        path: Its path.
+        buffered: For who reads it before the first `fill`.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -94,7 +99,7 @@ class StoredImages:
         size = math.prod(self.shape[1:]) * self.dtype.itemsize
         content = memoryview(images.reshape(-1).view(np.uint8).data)
         starts = np.flatnonzero(np.diff(self._rows, prepend=-2) != 1)  # of rows that follow each other in the file
-        for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(self)], strict=True):
+        for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(self)]):
             self._file.fill(self._place + int(self._rows[start]) * size, content[start * size : end * size])
         return images
 
@@ -123,7 +128,7 @@ def write(path: Path, arrays: Mapping[str, Array | Parts]) -> None:
         with zipfile.ZipFile(aside, "w") as archive:
             for name, array in arrays.items():
                 of = array if isinstance(array, Parts) else Parts(array.shape, array.dtype, [array])
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                     header = {"descr": of.dtype.str, "fortran_order": False, "shape": of.shape}
                     np.lib.format.write_array_header_1_0(member, header)
                     for part in of.parts:
@@ -153,12 +158,12 @@ def header_of(member: IO[bytes]) -> Header:
 def read(
     path: Path, names: Iterable[str], lazily: Collection[str] = (), *, check: bool = True
 ) -> dict[str, Rows] | None:
-    """Return arrays of a file that `write` wrote; none if it is not there or damaged.
+    """Return arrays of a file that `write` wrote, in any order; none if it is not there or damaged.
 
     Args:
         path: The file.
         names: Of the arrays.
-        lazily: Of those that are not read yet.
+        lazily: Those of them that are not read yet.
         check: Whether the content of all of the file is checked, where something is not read yet.
     """
     try:
@@ -166,20 +171,29 @@ def read(
         with zipfile.ZipFile(file.buffered) as archive:
             if lazily and check and archive.testzip() is not None:
                 return None
-            return {name: _member(archive, file, f"{name}.npy", lazily=name in lazily) for name in names}
+            arrays = {name: _array(archive, name) for name in names if name not in lazily}
+            places = {name: _place(archive, name) for name in lazily}
+        return {**arrays, **{name: _lazy(file, *place) for name, place in places.items()}}
     except UNREADABLE:
         return None
 
 
-def _member(archive: zipfile.ZipFile, file: _File, name: str, *, lazily: bool) -> Rows:
-    with archive.open(name) as member:
-        if not lazily:
-            array: Array = np.lib.format.read_array(member, allow_pickle=False)
-            return array
-        shape, _, dtype = header_of(member)
-        header = member.tell()
+def _array(archive: zipfile.ZipFile, name: str) -> Array:
+    with archive.open(f"{name}.npy") as member:
+        array: Array = np.lib.format.read_array(member, allow_pickle=False)
+        return array
+
+
+def _place(archive: zipfile.ZipFile, name: str) -> tuple[int, int, Header]:
+    """Return where an array's member begins, the length of the array's header, and the header."""
+    with archive.open(f"{name}.npy") as member:
+        header = header_of(member)
+        return archive.getinfo(f"{name}.npy").header_offset, member.tell(), header
+
+
+def _lazy(file: _File, start: int, length: int, header: Header) -> StoredImages:
     local = bytearray(30)  # the member's own header: its name and its extra field follow, and then its content
-    start = archive.getinfo(name).header_offset
     file.fill(start, memoryview(local))
-    place = start + len(local) + sum(struct.unpack("<HH", local[26:])) + header
+    shape, _, dtype = header
+    place = start + len(local) + sum(struct.unpack("<HH", local[26:])) + length
     return StoredImages(file, place, shape[1:], dtype, np.arange(shape[0]))

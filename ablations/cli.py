@@ -106,7 +106,7 @@ def run_study(options: argparse.Namespace) -> None:
         code=code,
         command=options.command_line,
     )
-    runner.dry_run(request) if options.dry_run else runner.run(request, execution)
+    runner.dry_run(request, execution) if options.dry_run else runner.run(request, execution)
 
 
 def _folder(text: str) -> Path:

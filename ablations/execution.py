@@ -14,10 +14,11 @@ from resnet_core.runs.spec import Run
 from resnet_core.runs.store import Store
 
 if TYPE_CHECKING:
-    from resnet_core.runs.job import Job
+    from resnet_core.runs.job import Job, Stream
     from resnet_core.runs.train import Progress
 
 EXECUTORS = ("serial", "processes")
+STREAM = ("auto", "always", "never")
 WORTH_PROCESSES = 60.0  # estimated seconds of work; each process needs some five to start
 
 
@@ -39,6 +40,7 @@ class Execution:
     checkpoint_seconds: float = 60.0
     log: Sequence[str] = ()
     setup: Callable[[], object] | None = None
+    stream: "Stream" = "auto"
 
     @classmethod
     def of(cls, options: argparse.Namespace, setup: Callable[[], object]) -> "Execution":
@@ -59,6 +61,7 @@ class Execution:
             _number("--checkpoint-every", options.checkpoint_every, least=0),
             tuple(options.log),
             setup,
+            options.stream,
         )
         check_loggers(execution.log)
         for option in ("workers", "timeout", "memory"):
@@ -76,7 +79,7 @@ class Execution:
         name = self.executor or ("processes" if asked or (workers > 1 and seconds > WORTH_PROCESSES) else "serial")
         job = Job(
             Store(store.root.absolute()), again=again, threads=threads, workers=workers, timeout=self.timeout,
-            retries=self.retries, memory=self.memory, checkpoint_seconds=self.checkpoint_seconds,
+            retries=self.retries, memory=self.memory, checkpoint_seconds=self.checkpoint_seconds, stream=self.stream,
         )  # fmt: skip
         return name, replace(job, setup=self.setup) if self.setup else job
 
@@ -112,6 +115,11 @@ def add_execution_options(parser: Parser) -> None:
         "--retries", default="2", help="how often a run whose process was killed is begun again (default: 2)"
     )
     group.add_argument("--memory", metavar="GIB", help="memory after which a run is ended, as out of it")
+    group.add_argument(
+        "--stream", default="auto", choices=STREAM,
+        help="read the images of a file or folder from disk as they are needed: always, never, or where they would "
+        "take more than a quarter of the memory (default: auto)",
+    )  # fmt: skip
     group.add_argument(
         "--checkpoint-every", default="60", metavar="SECONDS",
         help="time between the states from which a run that was ended goes on (default: 60)",

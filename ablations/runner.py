@@ -18,7 +18,7 @@ from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs import job
-from resnet_core.runs.data import DataInfo, check_sizes, open_source, prepare
+from resnet_core.runs.data import DataInfo, check_sizes
 from resnet_core.runs.estimate import start_seconds, study_threads, train_seconds
 from resnet_core.runs.plan import Plan, PlannedRun
 from resnet_core.runs.records import FAILED
@@ -105,7 +105,7 @@ def _check_block(net: NetSpec) -> None:
         raise UserError(f"a block must return a map of its channels, but '{net.block}' raised {error!r}") from None
 
 
-def dry_run(request: Request) -> None:
+def dry_run(request: Request, execution: Execution) -> None:
     """Print every run with its cost and whether it is recorded. Nothing is written, and no named data set read.
 
     Raises:
@@ -114,7 +114,7 @@ def dry_run(request: Request) -> None:
     from ablations.display import runs_table
 
     check_writable(request.root)
-    source = open_source(request.train.data, request.train.image_size)
+    source = job.source(*_asked_data(request, execution))
     data, store = source.info, Store(request.root)
     sha256 = source.sha256()
     runs = request.runs(data, sha256)
@@ -144,14 +144,13 @@ def run(request: Request, execution: Execution) -> None:
     set_variables()
     store = Store(request.root)
     check_writable(request.root)
-    source = job.source(request.train.data, request.train.image_size)
+    source = job.source(*_asked_data(request, execution))
     for run in request.runs(source.info):  # a mistake shows before a large data set is read
         check_sizes(run, source.info.train_images)
-    images = source.images
-    sha256 = images.sha256()
+    images, sha256 = job.content_of(*_asked_data(request, execution))
     runs = request.runs(source.info, sha256)
-    for train in dict.fromkeys(run.train for run in runs):
-        prepare(images, train)
+    for train in dict.fromkeys(job.of_data(run.train) for run in runs):
+        job.prepared(images, train)
     survey = store.survey()
     store.add_plan(request.plan(runs, sha256))
     set_aside(store, survey)
@@ -182,7 +181,7 @@ def retry(root: Path, statuses: Sequence[str], execution: Execution, code: str) 
     if not runs:
         say(f"no run of {root} is {' or '.join(statuses)}")
         return
-    images = len(job.dataset(runs[0].train).x_train)
+    images = len(job.dataset(runs[0].train, job.resident(execution.stream, execution.memory)).x_train)
     estimates = dict(zip((run.id for run in runs), _seconds(runs, images, plan.threads), strict=True))
     with summarised(store, [run.id for run in runs]):
         execute(runs, estimates, execution, store, plan.threads, _ended_otherwise(store, statuses), again=True)
@@ -236,6 +235,11 @@ def _seconds(runs: Sequence[Run], images: int, threads: int) -> Iterator[float]:
 def _images(request: Request, data: DataInfo) -> int:
     """Return about how many images a run is trained on."""
     return round((request.train.train_size or data.train_images) * (1 - request.train.validation_fraction))
+
+
+def _asked_data(request: Request, execution: Execution) -> tuple[str, int | None, float]:
+    """Return the arguments of `open_source`."""
+    return request.train.data, request.train.image_size, job.resident(execution.stream, execution.memory)
 
 
 def _asked(run: Run, data_sha256: str) -> str:

@@ -1,11 +1,14 @@
 """The compiled training step of one architecture, shared by all runs of it in a process."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import islice, repeat
+from threading import Lock
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from resnet_core.nets.keras_net import build, initialise
@@ -13,13 +16,15 @@ from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.gradients import GradientProbe, Row, step_rows, weight_sites
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.augmentation import crop_and_flip, cut_out, mix_up
-from resnet_core.runs.data.arrays import Array, Dataset
+from resnet_core.runs.data.arrays import Dataset
+from resnet_core.runs.data.stored import Array, Rows, StoredImages
 from resnet_core.runs.optimizers import optimizer
 from resnet_core.runs.order import Batch
 from resnet_core.runs.precision import LossScale, dtype_policy
 from resnet_core.runs.spec import TrainSpec
 
 EVALUATION_BATCH = 512
+READ_AHEAD = 2  # batches
 
 
 @dataclass(frozen=True)
@@ -55,17 +60,94 @@ def engine(net: NetSpec, step: StepSpec) -> "Engine":
     return Engine(net, step)
 
 
+Part = tuple[Any, tf.Tensor]
+"""Images and their labels; the images are stored where the data are streamed, else on the device."""
+
+
 class Data:
     """A `Dataset` on the device."""
 
     def __init__(self, data: Dataset) -> None:
-        def on_device(array: Array) -> tf.Tensor:
-            return tf.convert_to_tensor(array)
+        self.train: Part = self._kept(data.x_train), tf.convert_to_tensor(data.y_train)
+        self.val: Part = self._kept(data.x_val), tf.convert_to_tensor(data.y_val)
+        self.test: Part = self._kept(data.x_test), tf.convert_to_tensor(data.y_test)
+        self.shift, self.scale = tf.convert_to_tensor(data.shift), tf.convert_to_tensor(data.scale)
 
-        self.train = on_device(data.x_train), on_device(data.y_train)
-        self.val = on_device(data.x_val), on_device(data.y_val)
-        self.test = on_device(data.x_test), on_device(data.y_test)
-        self.shift, self.scale = on_device(data.shift), on_device(data.scale)
+    def _kept(self, images: Rows) -> Any:
+        return tf.convert_to_tensor(images)
+
+    def batches(self, draws: Iterator[Batch], count: int) -> Iterator[tuple[Batch, Part | None]]:
+        """Yield the first `count` of `draws`, each with its images if they are not on the device."""
+        yield from zip(islice(draws, count), repeat(None))
+
+    def taken(self, indices: Array) -> Part:
+        """Return these training images."""
+        images, labels = self.train
+        return tf.gather(images, indices), tf.gather(labels, indices)
+
+    def parts(self, images: Any, labels: tf.Tensor, size: int) -> Iterator[Part]:
+        """Yield `images` in order, so many at a time."""
+        for start in range(0, len(images), size):
+            yield images[start : start + size], labels[start : start + size]
+
+
+class StreamedData(Data):
+    """A `Dataset` whose images are stored: they are read while the network computes."""
+
+    def _kept(self, images: Rows) -> Any:
+        return images if isinstance(images, StoredImages) else super()._kept(images)
+
+    def batches(self, draws: Iterator[Batch], count: int) -> Iterator[tuple[Batch, Part | None]]:
+        """See `Data.batches`; the images of the next steps are read ahead."""
+        images, labels = self.train
+        drawn: dict[int, Batch] = {}
+        ahead, lock = enumerate(draws), Lock()
+
+        def rows(step: int) -> Array:
+            with lock:
+                while step not in drawn:
+                    drawn.update([next(ahead)])
+                return drawn[step].indices
+
+        for step, read in enumerate(_read_ahead(images, rows, count)):
+            batch = drawn.pop(step)
+            yield batch, (read, tf.gather(labels, batch.indices))
+
+    def taken(self, indices: Array) -> Part:
+        """See `Data.taken`."""
+        images, labels = self.train
+        return tf.convert_to_tensor(images[indices].read()), tf.gather(labels, indices)
+
+    def parts(self, images: Any, labels: tf.Tensor, size: int) -> Iterator[Part]:
+        """See `Data.parts`; the next images are read ahead."""
+        if not isinstance(images, StoredImages):
+            yield from super().parts(images, labels, size)
+            return
+        starts = range(0, len(images), size)
+        read = _read_ahead(images, lambda i: slice(starts[i], starts[i] + size), len(starts))
+        for start, part in zip(starts, read, strict=True):
+            yield part, labels[start : start + size]
+
+
+def _read_ahead(images: StoredImages, rows: Callable[[int], Any], count: int) -> Iterable[tf.Tensor]:
+    """Return the images of `rows(0)` to `rows(count - 1)`, read by a thread of their own while others are in use."""
+
+    def read(i: int) -> Array:
+        return images[rows(i)].read()
+
+    def pictures(i: tf.Tensor) -> tf.Tensor:
+        # It has no state, as a function of i; what has one is not read ahead where operations are deterministic.
+        of = tf.numpy_function(read, [i], images.dtype, stateful=False)
+        return tf.ensure_shape(of, (None, *images.shape[1:]))
+
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 1
+    return tf.data.Dataset.range(count).map(pictures).prefetch(READ_AHEAD).with_options(options)  # type: ignore[no-any-return]
+
+
+def on_device(data: Dataset) -> Data:
+    """Return the data as an engine takes them, streamed if their training images are stored."""
+    return (StreamedData if isinstance(data.x_train, StoredImages) else Data)(data)
 
 
 class Engine:
@@ -106,13 +188,23 @@ class Engine:
         scale = [] if self._loss_scale is None else self._loss_scale.state
         return [*(variable.value for variable in self._model.variables), *self._optimizer.state, *scale]
 
-    def update(self, data: Data, batch: Batch, learning_rate: float) -> tuple[tf.Tensor, tf.Tensor, Any]:
-        """Make one update; return the loss and the share of right answers before it, and the norms for `rows`."""
+    def update(
+        self, data: Data, batch: Batch, learning_rate: float, read: Part | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor, Any]:
+        """Make one update; return the loss and the share of right answers before it, and the norms for `rows`.
+
+        Args:
+            data: Where the images are.
+            batch: Which of them, and how they are augmented.
+            learning_rate: The step's.
+            read: The images of the batch, in its order, if they are not on the device with all others.
+        """
+        indices = batch.indices if read is None else np.arange(len(batch.indices))
         draws = None if batch.places is None else tf.constant(batch.places)
         mixing = None if batch.partners is None else (tf.constant(batch.partners), tf.constant(batch.share))
         return self._train_step(  # type: ignore[no-any-return]
-            *data.train, data.shift, data.scale,
-            tf.constant(batch.indices), tf.constant(batch.offsets), tf.constant(batch.flips), draws, mixing,
+            *(read or data.train), data.shift, data.scale,
+            tf.constant(indices), tf.constant(batch.offsets), tf.constant(batch.flips), draws, mixing,
             tf.constant(learning_rate),
         )  # fmt: skip
 
@@ -120,18 +212,17 @@ class Engine:
         """Yield the rows of the norms that `update` returned, if the step measures them."""
         return step_rows(self._sites, norms.numpy().tolist())
 
-    def evaluate(self, data: Data, images: tf.Tensor, labels: tf.Tensor) -> tuple[float, float]:
+    def evaluate(self, data: Data, images: Any, labels: tf.Tensor) -> tuple[float, float]:
         """Return loss and accuracy in inference mode."""
         total, loss, right = len(images), 0.0, 0.0
-        for start in range(0, total, EVALUATION_BATCH):
-            part = slice(start, start + EVALUATION_BATCH)
-            sums = self._evaluate_batch(images[part], labels[part], data.shift, data.scale)
+        for part in data.parts(images, labels, EVALUATION_BATCH):
+            sums = self._evaluate_batch(*part, data.shift, data.scale)
             loss, right = loss + float(sums[0]), right + float(sums[1])
         return loss / total, right / total
 
     def probe(self, data: Data, indices: Array) -> Iterator[Row]:
         """Yield the rows of the gradient probe on these training images, not augmented."""
-        images, labels = (tf.gather(part, indices) for part in data.train)
+        images, labels = data.taken(indices)
         return self._gradients(_preprocessed(images, data.shift, data.scale), labels)
 
     def _update(

@@ -1,5 +1,6 @@
 """How runs are executed, in whatever process: what does not change their results."""
 
+import math
 import os
 import signal
 import threading
@@ -9,17 +10,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 from resnet_core.errors import UserError
 from resnet_core.runs.checkpoints import Checkpoint
 from resnet_core.runs.data import Dataset, Images, open_source, prepare
+from resnet_core.runs.recipes import DATA
 from resnet_core.runs.records import Record
-from resnet_core.runs.runtime import configure
+from resnet_core.runs.runtime import configure, total_memory
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.store import Store
 from resnet_core.runs.train import Progress, execute, made_with
 
+Stream = Literal["auto", "always", "never"]
+MEMORY_SHARE = 0.25  # of images, which are there up to three times: as read, as chosen, on the device
 _stopping = threading.Event()
 
 
@@ -40,6 +44,7 @@ class Job:
         timeout: Seconds that a run may take; none for no limit.
         retries: How often a run whose process was killed is begun again, from its last state.
         memory: GiB of memory that a process may take; none for no limit.
+        stream: Whether images are read from disk as they are asked for; see `resident`.
     """
 
     store: Store
@@ -51,6 +56,7 @@ class Job:
     timeout: float | None = None
     retries: int = 2
     memory: float | None = None
+    stream: Stream = "auto"
 
     def begin(self) -> None:
         """Make this process ready for runs."""
@@ -61,7 +67,7 @@ class Job:
         """Execute a run in this process, which has begun; record it, and return its record."""
         state = self.store.state_of(run.id)
         checkpoint = Checkpoint(state, self.checkpoint_seconds, made_with(), _stopping.is_set)
-        record = execute(run, dataset(run.train), on_progress, checkpoint)
+        record = execute(run, dataset(run.train, resident(self.stream, self.memory)), on_progress, checkpoint)
         self.record(record)
         return record
 
@@ -89,29 +95,47 @@ def stopped_by(*signals: signal.Signals) -> Iterator[None]:
         _stopping.clear()
 
 
+def resident(stream: Stream, memory: float | None = None) -> float:
+    """Return up to how many bytes the images of a path are held in memory.
+
+    Args:
+        stream: `always`: none. `never`: all. `auto`: those that take a share of the memory, `MEMORY_SHARE`.
+        memory: GiB that a process may take, if less than there is.
+    """
+    limits = {"always": 0.0, "never": math.inf}
+    share = MEMORY_SHARE * min(total_memory(), math.inf if memory is None else memory * 2**30)
+    return limits.get(stream, share)
+
+
 source = lru_cache(maxsize=1)(open_source)
-_prepared = lru_cache(maxsize=1)(prepare)
+prepared = lru_cache(maxsize=1)(prepare)
 
 
 @lru_cache(maxsize=1)
-def _content(data: str, image_size: int | None) -> tuple[Images, str]:
-    images = source(data, image_size).images
+def content_of(data: str, image_size: int | None, resident: float) -> tuple[Images, str]:
+    """Return the images and their hash, the last ones if they are the same; see `open_source`."""
+    images = source(data, image_size, resident).images
     return images, images.sha256()
 
 
-def dataset(train: TrainSpec) -> Dataset:
-    """Return the prepared data of a run, the last one's if it is the same.
+def dataset(train: TrainSpec, resident: float = math.inf) -> Dataset:
+    """Return the prepared data of a run, the last one's if it is the same; see `open_source` for `resident`.
 
     Raises:
         UserError: The data are not what they were when the run was planned.
     """
-    images, content = _content(train.data, train.image_size)
+    images, content = content_of(train.data, train.image_size, resident)
     if train.data_sha256 not in ("", content):
         raise UserError(
             f"the data of a run must be what it was planned with, of hash {train.data_sha256[:12]}…, "
             f"but {train.data} is now of {content[:12]}…; run the study again in another --out"
         )
-    return _prepared(images, train)
+    return prepared(images, of_data(train))
+
+
+def of_data(train: TrainSpec) -> TrainSpec:
+    """Return a spec that prepares the same data: what does not bear on them is as in all others that do."""
+    return TrainSpec(steps=1, preprocessing=train.preprocessing, **{field: getattr(train, field) for field in DATA})
 
 
 def devices() -> list[str]:

@@ -1,5 +1,6 @@
 """Settings of TensorFlow, made before it loads, and what a run was made with."""
 
+import math
 import os
 import platform
 import subprocess
@@ -74,6 +75,16 @@ def threads_for(step_macs: float) -> int:
 def available_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def total_memory() -> float:
+    """Return the bytes of memory that the machine has, or this process's control group; infinity where none says."""
+    total = math.inf
+    with suppress(AttributeError, ValueError, OSError):  # not on Windows
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError):  # it may be `max`
+        total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return total
 
 
 def usage() -> Callable[[], dict[str, float]]:

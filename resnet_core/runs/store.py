@@ -7,9 +7,6 @@ who executes what, `checkpoints` how far it is, and `damaged` holds what could n
 """
 
 import json
-import os
-import platform
-import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -23,6 +20,7 @@ from filelock import SoftFileLease, Timeout
 from pydantic import ValidationError
 
 from resnet_core.errors import UserError, first_mistake
+from resnet_core.folders import path_aside, sweep
 from resnet_core.runs.frames import (
     NAMES,
     RECORD,
@@ -38,7 +36,6 @@ from resnet_core.runs.plan import Plan
 from resnet_core.runs.records import FAILED, SCHEMA, Record, Stored
 from resnet_core.spec_model import digest
 
-ASIDE = ".writing-"
 LEASE_SECONDS = 60.0
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, UserError)
 
@@ -90,7 +87,7 @@ class Store:
         """
         self.check_base(plan.base)
         self.root.mkdir(parents=True, exist_ok=True)
-        self._sweep()
+        sweep(self.root, "**/")
         with self._lease("study"):
             here = self.plan()
             if here:
@@ -126,24 +123,9 @@ class Store:
 
     def _put(self, path: Path, text: str) -> None:
         """Write a file at once, over what is there."""
-        aside = self._aside(path.parent)
+        aside = path_aside(path.parent)
         aside.write_text(text)
         aside.replace(path)
-
-    def _aside(self, folder: Path) -> Path:
-        """Return a path in `folder` that no other process or machine writes to."""
-        return folder / f"{ASIDE}{platform.node()}-{os.getpid()}-{uuid.uuid4().hex}"
-
-    def _sweep(self) -> None:
-        """Remove what a process of this machine that is no more was writing."""
-        for left in self.root.glob(f"**/{ASIDE}{platform.node()}-*"):
-            pid = int(left.name.split("-")[-2])
-            try:
-                os.kill(pid, 0)
-            except ProcessLookupError:
-                shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
-            except PermissionError:
-                continue  # another user's, and alive
 
     def write(self, record: Record, *, again: bool = False) -> None:
         """Record a run. A run that is recorded already stays as it was, unless it was run `again`.
@@ -228,7 +210,7 @@ class Store:
         frames = frames_of([record for _, record in read], [stored for stored, _ in read])
         texts = [json.dumps(replace(record, epochs=[], probes=[]).to_dict()) for _, record in read]
         self._parts.mkdir(exist_ok=True)
-        aside = self._aside(self._parts)
+        aside = path_aside(self._parts)
         aside.mkdir()
         write_parquet(frames.runs.assign(**{RECORD: texts}), aside / "runs.parquet")
         write_parquet(frames.epochs, aside / "epochs.parquet")

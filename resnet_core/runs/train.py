@@ -109,11 +109,11 @@ class Training:
         Raises:
             Diverged: A loss is not finite.
         """
-        from resnet_core.runs.engine import Data, StepSpec, engine
+        from resnet_core.runs.engine import StepSpec, engine, on_device
 
         train, images, state = self._run.train, len(self._data.x_train), self.state
         steps = train.total_steps(images)
-        self._device = Data(self._data)
+        self._device = on_device(self._data)
         self._engine = engine(self._run.net, StepSpec.of(train, self._run.probe))
         self._engine.reset(self._run.init_seed)
         self._probed = probed_batch(self._run.data_seed, images, self._run.probe.batch_size)
@@ -128,9 +128,9 @@ class Training:
         draws = batches(
             self._run.data_seed, images, train.batch_size, steps, state.step, cutout=train.cutout > 0, mixup=train.mixup
         )
-        for batch in draws:
+        for batch, read in self._device.batches(draws, steps - state.step):
             rate = train.learning_rate_at(state.step, steps)
-            loss, accuracy, norms = self._engine.update(self._device, batch, rate)
+            loss, accuracy, norms = self._engine.update(self._device, batch, rate, read)
             state.taken.append((loss, accuracy))
             if self._run.probe.due_in_step(state.step):
                 self._measured.append((state.step, batch.epoch, norms))

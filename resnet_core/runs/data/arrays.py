@@ -1,16 +1,17 @@
 """From what a source holds to what a run trains on: checks, stratified choices, preprocessing."""
 
 import hashlib
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from resnet_core.errors import UserError
+from resnet_core.runs.data.stored import Array, Parts, Rows, StoredImages, chunks
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.seeds import generator
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,14 +19,14 @@ class Images:
     """A data set as its source holds it, checked.
 
     Attributes:
-        x_train, x_test: Images, (n, height, width, channels), of uint8 or of finite float32.
+        x_train, x_test: Images, (n, height, width, channels), of uint8 or of finite float32, in memory or stored.
         y_train, y_test: Classes, (n,), of int64 from 0 on.
         class_names: The name of each class.
     """
 
-    x_train: Array
+    x_train: Rows
     y_train: Array
-    x_test: Array
+    x_test: Rows
     y_test: Array
     class_names: tuple[str, ...]
 
@@ -34,17 +35,24 @@ class Images:
         content = hashlib.sha256()
         for array in (self.x_train, self.y_train, self.x_test, self.y_test):
             content.update(f"{array.dtype}{array.shape}".encode())
-            content.update(np.ascontiguousarray(array).data)
+            for part in chunks(array):
+                content.update(np.ascontiguousarray(part).data)
         return content.hexdigest()
 
     def resized(self, size: int | None) -> "Images":
         """Return the same images with `size` rows and columns (bilinear, antialiased)."""
         if size is None or self.x_train.shape[1:3] == (size, size):
             return self
-        return replace(self, x_train=_resized(self.x_train, size), x_test=_resized(self.x_test, size))
+
+        def all_resized(images: Rows) -> Array:
+            shape = (len(images), size, size, images.shape[3])
+            return Parts(shape, images.dtype, (resized(part, size) for part in chunks(images))).array()
+
+        return replace(self, x_train=all_resized(self.x_train), x_test=all_resized(self.x_test))
 
 
-def _resized(images: Array, size: int) -> Array:
+def resized(images: Array, size: int) -> Array:
+    """Return the images with `size` rows and columns; see `Images.resized`."""
     from PIL import Image
 
     def one(channel: Array) -> Array:
@@ -57,13 +65,13 @@ def _resized(images: Array, size: int) -> Array:
     return out
 
 
-def check_images(where: str, arrays: dict[str, Array], class_names: tuple[str, ...] | None = None) -> Images:
+def check_images(where: str, arrays: Mapping[str, Rows], class_names: tuple[str, ...] | None = None) -> Images:
     """Return `arrays` (`x_train`, `y_train`, `x_test`, `y_test`, as Keras has them) in our shapes.
 
     Args:
         where: What an error names.
-        arrays: Images of shape (n, height, width) or (n, height, width, channels); integer classes
-            of shape (n,) or (n, 1).
+        arrays: Images of shape (n, height, width) or (n, height, width, channels), or stored as `Images` has them;
+            integer classes of shape (n,) or (n, 1).
         class_names: Names of the classes 0, 1, ...; none takes the classes' numbers.
 
     Raises:
@@ -100,18 +108,38 @@ def check_images(where: str, arrays: dict[str, Array], class_names: tuple[str, .
     )
 
 
-def _checked_images(where: str, name: str, images: Array) -> Array:
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or not images.size:
+def _checked_images(where: str, name: str, images: Rows) -> Rows:
+    if isinstance(images, StoredImages):
+        return images
+    check_form(where, name, images.shape, images.dtype)
+    return as_stored(where, name, images)
+
+
+def check_form(where: str, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Check that an array of this shape and type may hold images.
+
+    Raises:
+        UserError: It may not.
+    """
+    if len(shape) not in (3, 4) or not math.prod(shape):
         raise UserError(
             f"`{name}` must have the shape (n, height, width) or (n, height, width, channels), "
-            f"but in {where} it has {images.shape}"
+            f"but in {where} it has {shape}"
         )
+    if dtype.kind not in "iufb":
+        raise UserError(f"`{name}` must hold numbers, but in {where} it holds {dtype}")
+
+
+def as_stored(where: str, name: str, images: Array) -> Array:
+    """Return images of a form that `check_form` passes as `Images` has them.
+
+    Raises:
+        UserError: A value is not finite.
+    """
+    if images.ndim == 3:
+        images = images[..., None]
     if images.dtype == np.uint8:
         return images
-    if images.dtype.kind not in "iufb":
-        raise UserError(f"`{name}` must hold numbers, but in {where} it holds {images.dtype}")
     with np.errstate(over="ignore"):
         images = images.astype(np.float32)
     if not np.isfinite(images).all():
@@ -119,7 +147,8 @@ def _checked_images(where: str, name: str, images: Array) -> Array:
     return images
 
 
-def _checked_labels(where: str, name: str, labels: Array) -> Array:
+def _checked_labels(where: str, name: str, labels: Rows) -> Array:
+    assert isinstance(labels, np.ndarray)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
@@ -134,14 +163,14 @@ def _checked_labels(where: str, name: str, labels: Array) -> Array:
 class Dataset:
     """What a run trains on, is validated on, and is tested on once.
 
-    Images are as stored; a network sees ``(image - shift) * scale``.
+    Images are as in `Images`; a network sees ``(image - shift) * scale``.
     """
 
-    x_train: Array
+    x_train: Rows
     y_train: Array
-    x_val: Array
+    x_val: Rows
     y_val: Array
-    x_test: Array
+    x_test: Rows
     y_test: Array
     shift: Array
     scale: Array
@@ -226,13 +255,14 @@ def split_stratified(labels: Array, size: int, seed: int) -> tuple[Array, Array]
     return np.sort(ranked[:size]), np.sort(ranked[size:])
 
 
-def _preprocessing(images: Array, kind: str) -> tuple[Array, Array]:
+def _preprocessing(images: Rows, kind: str) -> tuple[Array, Array]:
     """Return shift and scale, of shape (channels,) or (height, width, channels)."""
     axes = (0, 1, 2) if kind == "channel" else (0,)
-    mean = images.mean(axis=axes, dtype=np.float64)
+    count = math.prod(images.shape[axis] for axis in axes)
+    mean = sum(part.sum(axis=axes, dtype=np.float64) for part in chunks(images)) / count
     if kind == "channel":
-        deviation = images.std(axis=axes, dtype=np.float64)
+        deviation = np.sqrt(sum(np.square(part - mean).sum(axis=axes) for part in chunks(images)) / count)
         scale = 1.0 / np.where(deviation > 0, deviation, 1.0)
     else:
-        scale = np.asarray(1.0 / max(float(images.max()), 1.0))
+        scale = np.asarray(1.0 / max(max(float(part.max()) for part in chunks(images)), 1.0))
     return mean.astype(np.float32), scale.astype(np.float32)

@@ -1,59 +1,140 @@
 """Data sets from files: an `.npz` in Keras' format, or a folder of images."""
 
 import hashlib
+import math
 import os
 import warnings
 import zipfile
-import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from platformdirs import user_cache_path
 
 from resnet_core.errors import UserError
-from resnet_core.runs.data.arrays import Array, Images, check_images, split_stratified
+from resnet_core.runs.data import stored
+from resnet_core.runs.data.arrays import Images, as_stored, check_form, check_images, resized, split_stratified
+from resnet_core.runs.data.stored import CHUNK_VALUES, Array, Header, Parts, Rows
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 KEYS = ("x_train", "y_train", "x_test", "y_test")
+PIXELS = ("x_train", "x_test")
+DECODED_AT_ONCE = 64
 DEFAULT_SIZE = 32
 TEST_FRACTION = 0.2
 
 
-def read_npz(path: Path) -> Images:
+def read_npz(path: Path, image_size: int | None = None, resident: float = math.inf) -> Images:
     """Read an `.npz` file with the arrays `x_train`, `y_train`, `x_test` and `y_test`.
 
+    Args:
+        path: The file.
+        image_size: Height and width to which the images are resized.
+        resident: Bytes up to which images are held in memory; more are stored in the user's cache folder.
+
     Raises:
-        UserError: It is not such a file, or its arrays do not fit one another.
+        UserError: It is not such a file, or its arrays do not fit one another, or there is no room in the cache folder.
     """
+    with _readable(path), path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        missing = [key for key in KEYS if key not in file.files]
+        if missing:
+            raise UserError(
+                f"an .npz file must hold {', '.join(KEYS)}, but {path} has no `{missing[0]}` "
+                f"(it has {', '.join(sorted(file.files)) or 'nothing'})"
+            )
+    with _readable(path), zipfile.ZipFile(path) as archive:
+        headers = {key: _header_in(archive, key) for key in PIXELS}
+        forms = {key: _form(header, image_size) for key, header in headers.items()}
+        if sum(math.prod(shape) * dtype.itemsize for shape, dtype in forms.values()) > resident:
+            return check_images(str(path), _stored_npz(path, archive, headers, image_size))
+    with _readable(path), path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in KEYS}
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("a member is not an array")
+    return check_images(str(path), arrays).resized(image_size)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Make a user's mistake of a file that cannot be read."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            missing = [key for key in KEYS if key not in file.files]
-            if missing:
-                raise UserError(
-                    f"an .npz file must hold {', '.join(KEYS)}, but {path} has no `{missing[0]}` "
-                    f"(it has {', '.join(sorted(file.files)) or 'nothing'})"
-                )
-            arrays = {key: file[key] for key in KEYS}
-            if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-                raise ValueError("a member is not an array")
+        yield
     except UserError:
         raise
-    except (OSError, ValueError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except stored.UNREADABLE as error:
         raise UserError(f"an .npz file must be readable without pickle, but {path} is not: {error}") from None
-    return check_images(str(path), arrays)
 
 
-def read_folder(folder: Path, image_size: int | None = None) -> Images:
+def _header_in(archive: zipfile.ZipFile, key: str) -> Header:
+    with archive.open(f"{key}.npy") as member:
+        return stored.header_of(member)
+
+
+def _form(header: Header, image_size: int | None) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type of an array of images as `Images` has them; of what is no images, something."""
+    shape, _, dtype = header
+    rows, columns = (image_size, image_size) if image_size else (*shape[1:3], 0, 0)[:2]
+    return (*shape[:1], rows, columns, *(shape[3:] or (1,))), np.dtype(np.uint8 if dtype == np.uint8 else np.float32)
+
+
+def _stored_npz(
+    path: Path, archive: zipfile.ZipFile, headers: dict[str, Header], image_size: int | None
+) -> dict[str, Rows]:
+    """Return the arrays of the file, the images stored in the cache."""
+    stat = path.stat()
+    state = f"npz 1 {image_size} {stat.st_size} {stat.st_mtime_ns} ".encode() + os.fsencode(path.resolve())
+    cache = _cached(hashlib.sha256(state).hexdigest())
+    kept = _kept(cache, 0)
+    if kept is not None:
+        return kept
+    for key, (shape, _, dtype) in headers.items():
+        check_form(str(path), key, shape, dtype)
+    arrays: dict[str, Array | Parts] = {}
+    for key in KEYS:
+        if key in PIXELS:
+            arrays[key] = Parts(*_form(headers[key], image_size), _parts(path, archive, key, image_size))
+        else:
+            with archive.open(f"{key}.npy") as member:
+                arrays[key] = np.lib.format.read_array(member, allow_pickle=False)
+    return _store(cache, arrays)
+
+
+def _parts(path: Path, archive: zipfile.ZipFile, key: str, image_size: int | None) -> Iterator[Array]:
+    """Yield the images of a member, some at a time; all at once if they are in Fortran's order."""
+    with _readable(path), archive.open(f"{key}.npy") as member:
+        shape, fortran, dtype = stored.header_of(member)
+        row = math.prod(shape[1:])
+        length = shape[0] if fortran else max(1, CHUNK_VALUES // row)
+        for start in range(0, shape[0], length):
+            count = min(length, shape[0] - start)
+            content = member.read(count * row * dtype.itemsize)
+            images = np.frombuffer(content, dtype).reshape((count, *shape[1:]), order="F" if fortran else "C")
+            images = as_stored(str(path), key, images)
+            if image_size and images.shape[1:3] != (image_size, image_size):
+                images = resized(images, image_size)
+            yield images
+
+
+def read_folder(folder: Path, image_size: int | None = None, resident: float = math.inf) -> Images:
     """Read `train/<class>/*` and `test/<class>/*`, or `<class>/*` with a stratified fifth as test.
 
     Images are PNG or JPEG, of any size. If all are grey there is one channel, else there are three.
     They are resized to `image_size`; without it they stay as they are if all have one size, and
     else are resized to 32 rows and columns. The decoded arrays are kept in the user's cache folder.
 
+    Args:
+        folder: The folder.
+        image_size: As said.
+        resident: Bytes up to which images are held in memory; more stay in the cache folder.
+
     Raises:
-        UserError: There are not two classes with images, or an image cannot be decoded.
+        UserError: There are not two classes with images, or an image cannot be decoded, or images that are not to be
+            in memory have no room in the cache folder.
     """
     train, test = folder / "train", folder / "test"
     if train.is_dir() != test.is_dir():
@@ -80,11 +161,17 @@ def read_folder(folder: Path, image_size: int | None = None) -> Images:
             raise UserError(
                 f"every class must have images in train/ and in test/, but {folder} has none in {part}/{name}/"
             )
-    cache = user_cache_path("resnet-ablation") / f"{_state(folder, listed, image_size)}.npz"
-    arrays = _kept(cache)
+    cache = _cached(_state(folder, listed, image_size))
+    arrays = _kept(cache, resident)
     if arrays is None:
-        arrays = _decode(listed, class_names, image_size)
-        _keep(cache, arrays)
+        decoded = _decode(listed, class_names, image_size)
+        if _size(decoded) > resident:
+            arrays = _store(cache, decoded)
+        else:
+            whole = {key: of.array() if isinstance(of, Parts) else of for key, of in decoded.items()}
+            with suppress(OSError):
+                stored.write(cache, whole)
+            return check_images(str(folder), whole, class_names)
     return check_images(str(folder), arrays, class_names)
 
 
@@ -109,12 +196,13 @@ def _state(folder: Path, listed: dict[str, list[tuple[str, Path]]], image_size: 
     for file in (file for files in listed.values() for _, file in files):
         stat = file.stat()
         state.update(os.fsencode(file.relative_to(folder)) + f"\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    return state.hexdigest()[:32]
+    return state.hexdigest()
 
 
 def _decode(
     listed: dict[str, list[tuple[str, Path]]], class_names: tuple[str, ...], image_size: int | None
-) -> dict[str, Array]:
+) -> dict[str, Array | Parts]:
+    """Return the arrays; an image is decoded when its part is asked for."""
     files = [file for part in listed.values() for _, file in part]
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # a large photograph is no attack
     with ThreadPoolExecutor() as pool:
@@ -123,14 +211,25 @@ def _decode(
     sizes = {size for size, _ in headers}
     native = sizes.pop() if len(sizes) == 1 else (DEFAULT_SIZE, DEFAULT_SIZE)
     size = (image_size, image_size) if image_size else native
-    with ThreadPoolExecutor() as pool:
-        x = np.stack(list(pool.map(lambda file: _pixels(file, mode, size), files)))
     y = np.array([class_names.index(name) for part in listed.values() for name, _ in part])
     if "all" in listed:
         train, test = split_stratified(y, len(y) - max(1, round(TEST_FRACTION * len(y))), seed=0)
     else:
         train, test = np.split(np.arange(len(y)), [len(listed["train"])])
-    return {"x_train": x[train], "y_train": y[train], "x_test": x[test], "y_test": y[test]}
+
+    def x(part: Array) -> Parts:
+        shape = (len(part), size[1], size[0], len(mode))
+        return Parts(shape, np.dtype(np.uint8), _decoded([files[i] for i in part], mode, size))
+
+    return {"x_train": x(train), "y_train": y[train], "x_test": x(test), "y_test": y[test]}
+
+
+def _decoded(files: Sequence[Path], mode: str, size: tuple[int, int]) -> Iterator[Array]:
+    """Yield the images of `files`, some at a time."""
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(files), DECODED_AT_ONCE):
+            some = files[start : start + DECODED_AT_ONCE]
+            yield np.stack(list(pool.map(partial(_pixels, mode=mode, size=size), some)))
 
 
 def _header(file: Path) -> tuple[tuple[int, int], bool]:
@@ -164,22 +263,35 @@ def _opened(file: Path) -> Image.Image:
         raise UserError(f"every image must be readable, but {file} is not: {error}") from None
 
 
-def _kept(cache: Path) -> dict[str, Array] | None:
-    """Read the cache; none if it is not there or damaged."""
-    try:
-        with cache.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {key: file[key] for key in KEYS}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
+def _cached(state: str) -> Path:
+    return user_cache_path("resnet-ablation") / f"{state[:32]}.npz"
 
 
-def _keep(cache: Path, arrays: dict[str, Array]) -> None:
-    """Write the cache, aside first and then in place; a cache that cannot be written is no error."""
-    aside = cache.with_suffix(f".{os.getpid()}.tmp")
+def _size(arrays: Mapping[str, Rows | Parts]) -> int:
+    """Return the bytes of the images."""
+    return sum(math.prod(arrays[key].shape) * arrays[key].dtype.itemsize for key in PIXELS)
+
+
+def _kept(cache: Path, resident: float) -> dict[str, Rows] | None:
+    """Return the arrays in the cache, the images stored if they have more bytes; none if it is not there or damaged."""
+    forms = stored.read(cache, KEYS, PIXELS, check=False)
+    return forms and stored.read(cache, KEYS, PIXELS if _size(forms) > resident else ())
+
+
+def _store(cache: Path, arrays: Mapping[str, Array | Parts]) -> dict[str, Rows]:
+    """Write the cache; return its arrays, the images stored.
+
+    Raises:
+        UserError: It cannot be written.
+    """
     try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        aside.replace(cache)
-    except OSError:
-        aside.unlink(missing_ok=True)
+        stored.write(cache, arrays)
+        kept = stored.read(cache, KEYS, PIXELS, check=False)
+        if kept is None:
+            raise OSError("it cannot be read again")
+        return kept
+    except OSError as error:
+        raise UserError(
+            f"images that are not held in memory need room for {_size(arrays) / 2**30:.1f} GiB in the cache folder, "
+            f"but {cache} cannot be written: {error}; set XDG_CACHE_HOME to another folder, or take --stream never"
+        ) from None

@@ -1,5 +1,6 @@
 """Where data sets come from, by name or by path."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,7 +75,7 @@ class _Read:
         return DataInfo((rows, columns, channels), len(self.images.class_names), len(self.images.x_train))
 
 
-def open_source(data: str, image_size: int | None = None) -> Source:
+def open_source(data: str, image_size: int | None = None, resident: float = math.inf) -> Source:
     """Return the data set with this name, `.npz` file or folder of images.
 
     Args:
@@ -82,6 +83,8 @@ def open_source(data: str, image_size: int | None = None) -> Source:
             of an `.npz` file with `x_train`, `y_train`, `x_test` and `y_test`, or of a folder with
             `train/<class>/*` and `test/<class>/*`, or with `<class>/*`.
         image_size: Height and width to which the images are resized.
+        resident: Bytes up to which the images of a path are held in memory; more are read from disk as they are
+            asked for. The images of a name are held in memory.
 
     Raises:
         UserError: There is nothing of this name, or not in one of these forms.
@@ -95,9 +98,9 @@ def open_source(data: str, image_size: int | None = None) -> Source:
         return _Read(lambda: load().resized(image_size), known)
     path = Path(data).expanduser()
     if path.is_dir():
-        return _Read(lambda: files.read_folder(path, image_size))
+        return _Read(lambda: files.read_folder(path, image_size, resident))
     if path.is_file() and path.suffix.lower() == ".npz":
-        return _Read(lambda: files.read_npz(path).resized(image_size))
+        return _Read(lambda: files.read_npz(path, image_size, resident))
     found = "is neither" if path.exists() else "does not exist"
     raise UserError(
         "a data set must be a known name, an .npz file or a folder of images, "

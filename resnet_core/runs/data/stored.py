@@ -1,0 +1,199 @@
+"""Arrays in an uncompressed `.npz` file: written part by part, and read as far as they are asked for."""
+
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from threading import Lock
+from typing import IO, Any
+from weakref import finalize
+
+import numpy as np
+
+from resnet_core.folders import path_aside, sweep
+
+Array = np.ndarray[Any, np.dtype[Any]]
+CHUNK_VALUES = 1 << 20
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """An array that is made part by part, along its first axis."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    parts: Iterable[Array]
+
+    def array(self) -> Array:
+        """Return it whole."""
+        whole, end = np.empty(self.shape, self.dtype), 0
+        for part in self.parts:
+            whole[end : end + len(part)] = part
+            end += len(part)
+        return whole
+
+
+class _File:
+    """A file that is read at any place, by any thread.
+
+    Attributes:
+        path: Its path.
+        buffered: For who reads it before the first `fill`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._raw = path.open("rb", buffering=0)
+        self.buffered = BufferedReader(self._raw)
+        self._lock = Lock()
+        finalize(self, self.buffered.close)
+
+    def fill(self, place: int, into: memoryview) -> None:
+        """Read the bytes at `place` into all of `into`.
+
+        Raises:
+            OSError: They cannot be read, or the file ends before.
+        """
+        with self._lock:
+            self._raw.seek(place)
+            while into:
+                count = self._raw.readinto(into)
+                if not count:
+                    raise OSError(f"{self.path} has become shorter since it was opened")
+                into = into[count:]
+
+
+class StoredImages:
+    """Images in a file. It is not mapped, so that what was read does not count as the process's memory.
+
+    Attributes:
+        shape, dtype: As of an array.
+    """
+
+    def __init__(self, file: _File, place: int, row: tuple[int, ...], dtype: np.dtype[Any], rows: Array) -> None:
+        self.shape: tuple[int, ...] = (len(rows), *row)
+        self.dtype = dtype
+        self._file = file
+        self._place = place
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, chosen: slice | Array) -> "StoredImages":
+        """Return these images, not read yet."""
+        return StoredImages(self._file, self._place, self.shape[1:], self.dtype, self._rows[chosen])
+
+    def read(self) -> Array:
+        """Return the images as an array.
+
+        Raises:
+            OSError: The file cannot be read any more.
+        """
+        images = np.empty(self.shape, self.dtype)
+        size = math.prod(self.shape[1:]) * self.dtype.itemsize
+        content = memoryview(images.reshape(-1).view(np.uint8).data)
+        starts = np.flatnonzero(np.diff(self._rows, prepend=-2) != 1)  # of rows that follow each other in the file
+        for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(self)]):
+            self._file.fill(self._place + int(self._rows[start]) * size, content[start * size : end * size])
+        return images
+
+
+Rows = Array | StoredImages
+
+
+def chunks(rows: Rows) -> Iterator[Array]:
+    """Yield the rows in order as arrays of some `CHUNK_VALUES` values, the same however they are kept."""
+    length = max(1, CHUNK_VALUES // max(1, math.prod(rows.shape[1:])))
+    for start in range(0, len(rows), length):
+        part = rows[start : start + length]
+        yield part.read() if isinstance(part, StoredImages) else part
+
+
+def write(path: Path, arrays: Mapping[str, Array | Parts]) -> None:
+    """Write an `.npz` file beside its place and rename it into it.
+
+    Raises:
+        OSError: There is no room, or the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
+    aside = path_aside(path.parent)
+    try:
+        with zipfile.ZipFile(aside, "w") as archive:
+            for name, array in arrays.items():
+                of = array if isinstance(array, Parts) else Parts(array.shape, array.dtype, [array])
+                with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                    header = {"descr": of.dtype.str, "fortran_order": False, "shape": of.shape}
+                    np.lib.format.write_array_header_1_0(member, header)
+                    for part in of.parts:
+                        member.write(np.ascontiguousarray(part).data)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
+
+
+def header_of(member: IO[bytes]) -> Header:
+    """Read the header of an `.npy` file: shape, whether it is in Fortran's order, and type.
+
+    Raises:
+        ValueError: It has none, or one of a later version than 2.
+    """
+    version = np.lib.format.read_magic(member)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(member)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(member)
+    raise ValueError(f"unknown version {version} of the .npy format")
+
+
+def read(
+    path: Path, names: Iterable[str], lazily: Collection[str] = (), *, check: bool = True
+) -> dict[str, Rows] | None:
+    """Return arrays of a file that `write` wrote, in any order; none if it is not there or damaged.
+
+    Args:
+        path: The file.
+        names: Of the arrays.
+        lazily: Those of them that are not read yet.
+        check: Whether the content of all of the file is checked, where something is not read yet.
+    """
+    try:
+        file = _File(path)
+        with zipfile.ZipFile(file.buffered) as archive:
+            if lazily and check and archive.testzip() is not None:
+                return None
+            arrays = {name: _array(archive, name) for name in names if name not in lazily}
+            places = {name: _place(archive, name) for name in lazily}
+        return {**arrays, **{name: _lazy(file, *place) for name, place in places.items()}}
+    except UNREADABLE:
+        return None
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> Array:
+    with archive.open(f"{name}.npy") as member:
+        array: Array = np.lib.format.read_array(member, allow_pickle=False)
+        return array
+
+
+def _place(archive: zipfile.ZipFile, name: str) -> tuple[int, int, Header]:
+    """Return where an array's member begins, the length of the array's header, and the header."""
+    with archive.open(f"{name}.npy") as member:
+        header = header_of(member)
+        return archive.getinfo(f"{name}.npy").header_offset, member.tell(), header
+
+
+def _lazy(file: _File, start: int, length: int, header: Header) -> StoredImages:
+    local = bytearray(30)  # the member's own header: its name and its extra field follow, and then its content
+    file.fill(start, memoryview(local))
+    shape, _, dtype = header
+    place = start + len(local) + sum(struct.unpack("<HH", local[26:])) + length
+    return StoredImages(file, place, shape[1:], dtype, np.arange(shape[0]))

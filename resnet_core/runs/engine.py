@@ -142,6 +142,7 @@ def _read_ahead(images: StoredImages, rows: Callable[[int], Any], count: int) ->
 
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1
+    options.autotune.enabled = False
     return tf.data.Dataset.range(count).map(pictures).prefetch(READ_AHEAD).with_options(options)  # type: ignore[no-any-return]
 
 

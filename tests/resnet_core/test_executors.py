@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.checkpoints import Checkpoint, step_of
 from resnet_core.runs.executors import EXECUTORS
 from resnet_core.runs.job import Job, dataset
+from resnet_core.runs.ray_executor import connected
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.store import Store
 from resnet_core.runs.todo import Todo
@@ -70,7 +72,32 @@ def alone():
     return [execute(one, dataset(one.train)) for one in (run(0), run(1), run(0, skip="none"), run(1, skip="none"))]
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.fixture(scope="module")
+def cluster():
+    """One Ray for the module, on the loopback address."""
+    if find_spec("ray") is None:
+        pytest.skip("the executor ray needs the extra ray")
+    with connected("", cores=2):
+        yield
+
+
+RAY = pytest.mark.xdist_group("ray")
+
+
+@pytest.fixture
+def name(request):
+    """An executor's name; what it needs is there."""
+    if request.param == "ray":
+        request.getfixturevalue("cluster")
+    return request.param
+
+
+def each(*names):
+    marked = [pytest.param(name, marks=RAY) if name == "ray" else name for name in names]
+    return pytest.mark.parametrize("name", marked, indirect=True)
+
+
+@each(*EXECUTORS)
 class TestContract:
     def test_every_run_has_its_record_bit_for_bit(self, name, store, alone):
         progress = []

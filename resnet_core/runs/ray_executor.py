@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import signal
+import socket
 import threading
 import time
 from collections import deque
@@ -34,6 +35,8 @@ from resnet_core.runs.train import Progress, network_of
 
 ROOM_SECONDS = 600.0  # that a cluster which has lost its nodes is given to get others
 STORE_BYTES = 80 * 2**20  # of a Ray started here: what is sent is small
+CONNECT_SECONDS = 10.0
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # so Ray listens on the loopback address only; read when it loads
 VARIABLES = ("KERAS_", "TF_", "XLA_")
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -152,9 +155,8 @@ def connected(address: str, cores: int) -> Iterator[None]:
     Raises:
         UserError: Ray is not installed, or there is no cluster of this version at the address.
     """
-    os.environ.update({name: value for name, value in SETTINGS.items() if name not in os.environ})
-    if not address:
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # it listens on the loopback address only
+    for name, value in (SETTINGS if address else SETTINGS | LOOPBACK).items():
+        os.environ.setdefault(name, value)
     try:
         import ray
         import ray._private.worker as ray_worker
@@ -174,14 +176,15 @@ def connected(address: str, cores: int) -> Iterator[None]:
     ray_worker.print_to_stdstream = lambda *_, **__: None  # no option keeps what the nodes say from our output
     try:
         try:
+            if ":" in address:  # Ray itself would try for many minutes
+                host, _, port = address.removeprefix("ray://").rpartition(":")
+                socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
             ray.init(**here, log_to_driver=False, logging_level="critical")
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
-            where = f"at --address {address}" if address else "that starts on this machine"
-            reason = " ".join(str(error).split())[:300]
-            raise UserError(
-                f"the executor ray needs a cluster {where}, but {reason}; see `ray status`, or leave out --address "
-                "to start one on this machine"
-            ) from None
+        except (OSError, RuntimeError, ValueError, OverflowError) as error:  # versions that differ are a RuntimeError
+            where = f"at --address {address}" if address else "on this machine"
+            reason = " ".join(str(error).split())[:300].removesuffix(".")
+            do = "; see `ray status`, or leave out --address to start one on this machine" if address else ""
+            raise UserError(f"the executor ray needs a cluster {where}, but: {reason}{do}") from None
         if main:
             signal.signal(signal.SIGTERM, handler)  # Ray has set its own
         yield

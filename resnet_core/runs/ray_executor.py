@@ -195,7 +195,7 @@ def connected(address: str, cores: int) -> Iterator[None]:
         ray_worker.print_to_stdstream = said
 
 
-class _Worker:
+class Worker:
     """Executes runs in a process of some node, one after another; its other thread is asked how far it is."""
 
     def __init__(self, job: Job, folder: str, variables: Mapping[str, str]) -> None:
@@ -261,7 +261,7 @@ class _Slot:
         import ray
 
         shape = self._shape
-        worker = ray.remote(concurrency_groups={"runs": 1})(_Worker).options(
+        worker = ray.remote(concurrency_groups={"runs": 1})(Worker).options(
             num_cpus=shape.cpus, num_gpus=shape.gpus, memory=shape.memory or None, scheduling_strategy="SPREAD"
         )
         variables = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}

@@ -1,5 +1,6 @@
 """What every executor promises, and what each adds."""
 
+import json
 import os
 from dataclasses import replace
 from functools import partial
@@ -16,7 +17,8 @@ from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.checkpoints import Checkpoint, step_of
 from resnet_core.runs.executors import EXECUTORS
 from resnet_core.runs.job import Job, dataset
-from resnet_core.runs.ray_executor import LOOPBACK, STORE_BYTES, connected
+from resnet_core.runs.ray_executor import LOOPBACK, STORE_BYTES, Worker, connected
+from resnet_core.runs.records import Stored
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.store import Store
 from resnet_core.runs.todo import Todo
@@ -258,6 +260,15 @@ class TestProcesses:
         assert len(active_children()) == 2
         records.close()
         assert active_children() == []
+
+
+def test_a_node_that_does_not_see_the_folder_writes_nothing_there(store, alone):
+    """It would see the run's claim; the record is the same."""
+    worker = Worker(replace(JOB, store=store, checkpoint_seconds=0.0), str(Path.cwd()), {})
+    text, said = worker.perform(alone[0].run)
+    assert bits(Stored.from_dict(json.loads(text)).record()) == bits(alone[0])
+    assert [progress.step for progress in said] == [5, 10, 12]
+    assert not store.root.exists()
 
 
 @RAY

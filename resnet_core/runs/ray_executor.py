@@ -9,14 +9,14 @@ lost starts anew. Environment variables that TensorFlow, Keras and XLA read go a
 import json
 import math
 import os
-import platform
 import re
 import signal
 import socket
 import threading
 import time
+import warnings
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,8 @@ from typing import Any
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.checkpoints import step_of
-from resnet_core.runs.executors import ORPHAN_SECONDS, POLL_SECONDS, OnProgress, limit_memory
-from resnet_core.runs.job import Job, stop
+from resnet_core.runs.executors import ORPHAN_SECONDS, POLL_SECONDS, OnProgress
+from resnet_core.runs.job import Job
 from resnet_core.runs.records import Outcome, Record, Stored
 from resnet_core.runs.runtime import available_cores
 from resnet_core.runs.spec import Run
@@ -179,7 +179,8 @@ def connected(address: str, cores: int) -> Iterator[None]:
             if ":" in address:  # Ray itself would try for many minutes
                 host, _, port = address.removeprefix("ray://").rpartition(":")
                 socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-            ray.init(**here, log_to_driver=False, logging_level="critical")
+            with warnings.catch_warnings(action="ignore"):
+                ray.init(**here, log_to_driver=False, logging_level="critical")
         except (OSError, RuntimeError, ValueError, OverflowError) as error:  # versions that differ are a RuntimeError
             where = f"at --address {address}" if address else "on this machine"
             reason = " ".join(str(error).split())[:300].removesuffix(".")
@@ -193,47 +194,6 @@ def connected(address: str, cores: int) -> Iterator[None]:
         if main:
             signal.signal(signal.SIGTERM, handler)
         ray_worker.print_to_stdstream = said
-
-
-class Worker:
-    """Executes runs in a process of some node, one after another; its other thread is asked how far it is."""
-
-    def __init__(self, job: Job, folder: str, variables: Mapping[str, str]) -> None:
-        self._job = job
-        self._said: list[Progress] = []
-        os.environ.update(variables)
-        with suppress(OSError):  # where the launcher's folder is here, relative paths are those it meant
-            os.chdir(folder)
-        if job.memory:
-            limit_memory(job.memory)
-
-    def begin(self) -> None:
-        """Make this process ready for runs."""
-        try:
-            self._job.begin()
-        except UserError as error:
-            raise UserError(f"{error} (on the node {platform.node()})") from None
-
-    def perform(self, run: Run) -> tuple[str, list[Progress]] | None:
-        """Execute a run; return its record as JSON and all that was said of it, or None if it was stopped."""
-        said: list[Progress] = []
-        self._said = said
-        shared = run.id in self._job.store.claimed()
-        try:
-            record = self._job.execute(run, said.append, keep=shared)
-        except KeyboardInterrupt:
-            return None
-        except UserError as error:
-            raise UserError(f"{error} (on the node {platform.node()})") from None
-        return json.dumps(record.to_dict(), allow_nan=False), said
-
-    def progress(self, start: int) -> list[Progress]:
-        """Return what was said of the run under way after the first `start` times."""
-        return self._said[start:]
-
-    def stop(self) -> None:
-        """Let the run under way end once its state is saved."""
-        stop()
 
 
 @dataclass
@@ -260,14 +220,16 @@ class _Slot:
     def _open(self) -> None:
         import ray
 
+        from resnet_core.runs.ray_worker import RUNS, Worker
+
         shape = self._shape
-        worker = ray.remote(concurrency_groups={"runs": 1})(Worker).options(
+        worker = ray.remote(concurrency_groups={RUNS: 1})(Worker).options(
             num_cpus=shape.cpus, num_gpus=shape.gpus, memory=shape.memory or None, scheduling_strategy="SPREAD"
         )
         variables = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
         self.last: NetSpec | None = None
         self.actor = worker.remote(self._job, str(Path.cwd()), variables)
-        self.awaited = self.actor.begin.options(concurrency_group="runs").remote()
+        self.awaited = self.actor.begin.remote()
         self._asked: Any = None
         self._ready = False
 
@@ -288,7 +250,7 @@ class _Slot:
         task.tries, task.said = task.tries + 1, 0
         self._started = time.monotonic()
         task.began = task.began or self._started
-        self.awaited = self.actor.perform.options(concurrency_group="runs").remote(task.run)
+        self.awaited = self.actor.perform.remote(task.run)
 
     def look(self, on_progress: OnProgress, again: "deque[_Task]") -> list[Record]:
         """Tell how far the run is, and return its record if it has ended, or put it into `again`."""

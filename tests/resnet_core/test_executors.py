@@ -17,7 +17,7 @@ from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.checkpoints import Checkpoint, step_of
 from resnet_core.runs.executors import EXECUTORS
 from resnet_core.runs.job import Job, dataset
-from resnet_core.runs.ray_executor import LOOPBACK, STORE_BYTES, Worker, connected
+from resnet_core.runs.ray_executor import LOOPBACK, STORE_BYTES, connected
 from resnet_core.runs.records import Stored
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.store import Store
@@ -264,6 +264,9 @@ class TestProcesses:
 
 def test_a_node_that_does_not_see_the_folder_writes_nothing_there(store, alone):
     """It would see the run's claim; the record is the same."""
+    pytest.importorskip("ray", reason="the executor ray needs the extra ray")
+    from resnet_core.runs.ray_worker import Worker
+
     worker = Worker(replace(JOB, store=store, checkpoint_seconds=0.0), str(Path.cwd()), {})
     text, said = worker.perform(alone[0].run)
     assert bits(Stored.from_dict(json.loads(text)).record()) == bits(alone[0])

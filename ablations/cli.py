@@ -4,13 +4,12 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ablations.execution import Execution, add_execution_options
 from ablations.folders import DEFAULT_OUT, add_commands
-from ablations.plugins import add_plugin_option, load_plugins
+from ablations.plugins import add_plugin_option, load_plugins, plugin_setup
 from ablations.show import add_show_command
 from ablations.study import Study
 from ablations.suites import suites
@@ -89,7 +88,7 @@ def run_study(options: argparse.Namespace) -> None:
     if options.scale not in study.scales:
         raise UserError(f"unknown scale '{options.scale}'{nearest(options.scale, study.scales)}")
     scale = study.scales[options.scale]
-    execution = Execution.of(options, partial(load_plugins, options.plugin))
+    execution = Execution.of(options, plugin_setup(options.plugin))
     code = load_plugins(options.plugin)
     levels = {factor: _levels(study, factor, options) or scale.factors[factor] for factor in study.factors}
     fields = _fields(options, study)

@@ -1,9 +1,11 @@
 """The options that say how runs are executed, and the execution itself."""
 
 import argparse
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from resnet_core.command_line import Parser
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
     from resnet_core.runs.job import Job, Stream
     from resnet_core.runs.train import Progress
 
-EXECUTORS = ("serial", "processes")
+EXECUTORS = ("serial", "processes", "ray")
 STREAM = ("auto", "always", "never")
+ADDRESS = re.compile(r"auto|(ray://)?[\w.\[\]:-]+:\d+")
 WORTH_PROCESSES = 60.0  # estimated seconds of work; each process needs some five to start
 
 
@@ -28,6 +31,7 @@ class Execution:
 
     Attributes:
         log: Names of the loggers that follow the runs.
+        address: Of a Ray cluster; empty for one that is started on this machine.
         setup: What makes the user's own code known to a process.
         Others: See `Job`.
     """
@@ -39,6 +43,7 @@ class Execution:
     memory: float | None = None
     checkpoint_seconds: float = 60.0
     log: Sequence[str] = ()
+    address: str = ""
     setup: Callable[[], object] | None = None
     stream: "Stream" = "auto"
 
@@ -60,6 +65,7 @@ class Execution:
             None if options.memory is None else _number("--memory", options.memory),
             _number("--checkpoint-every", options.checkpoint_every, least=0),
             tuple(options.log),
+            options.address,
             setup,
             options.stream,
         )
@@ -67,6 +73,16 @@ class Execution:
         for option in ("workers", "timeout", "memory"):
             if name == "serial" and getattr(execution, option) is not None:
                 raise UserError(f"--{option} needs processes, but got --executor serial; take --executor processes")
+        if options.address and name != "ray":
+            raise UserError(
+                f"--address needs --executor ray, but got {f'--executor {name}' if name else 'no executor'}"
+            )
+        if options.address and not ADDRESS.fullmatch(options.address):
+            raise UserError(f"--address must be auto, HOST:PORT or ray://HOST:PORT, but got '{options.address[:40]}'")
+        if name == "ray" and find_spec("ray") is None:
+            raise UserError(
+                "--executor ray needs the package ray, but it is not installed; pip install 'resnet-ablation[ray]'"
+            )
         return execution
 
     def job(self, runs: int, seconds: float, threads: int, store: Store, *, again: bool) -> tuple[str, "Job"]:
@@ -76,10 +92,13 @@ class Execution:
         most = len(devices()) or max(1, available_cores() // threads)
         workers = min(self.workers or most, runs)
         asked = self.workers or self.timeout or self.memory
+        if self.executor == "ray":
+            workers = min(self.workers or 0, runs)
         name = self.executor or ("processes" if asked or (workers > 1 and seconds > WORTH_PROCESSES) else "serial")
         job = Job(
             Store(store.root.absolute()), again=again, threads=threads, workers=workers, timeout=self.timeout,
             retries=self.retries, memory=self.memory, checkpoint_seconds=self.checkpoint_seconds, stream=self.stream,
+            address=self.address,
         )  # fmt: skip
         return name, replace(job, setup=self.setup) if self.setup else job
 
@@ -104,8 +123,12 @@ def _number(option: str, text: str, *, whole: bool = False, least: float | None 
 def add_execution_options(parser: Parser) -> None:
     """Add the options that say how runs are executed; no result depends on them."""
     group = parser.add_argument_group("execution, on which no result depends")
-    group.add_argument("--executor", help="serial, in this process, or processes; else what the work is worth")
+    group.add_argument("--executor", help="serial, in this process, processes, or ray; else what the work is worth")
     group.add_argument("--workers", help="processes that execute runs at the same time; else one for each core or GPU")
+    group.add_argument(
+        "--address", default="",
+        help="Ray cluster of --executor ray: auto, HOST:PORT or ray://HOST:PORT; else one is started on this machine",
+    )  # fmt: skip
     group.add_argument(
         "--log", action="append", default=[], choices=PACKAGES,
         help="follow the runs in tensorboard, mlflow or wandb; may be given again",

@@ -2,12 +2,11 @@
 
 import argparse
 from collections import Counter
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ablations.execution import Execution, add_execution_options
-from ablations.plugins import add_plugin_option, load_plugins
+from ablations.plugins import add_plugin_option, load_plugins, plugin_setup
 from ablations.suites import suites
 from resnet_core.command_line import Parser, console, say
 from resnet_core.errors import UserError, nearest
@@ -109,7 +108,7 @@ def retry_runs(options: argparse.Namespace) -> None:
     check_writable(root)
     set_variables()
     code = load_plugins(options.plugin)
-    runner.retry(root, FAILED, Execution.of(options, partial(load_plugins, options.plugin)), code)
+    runner.retry(root, FAILED, Execution.of(options, plugin_setup(options.plugin)), code)
 
 
 def export_csv(options: argparse.Namespace) -> None:

@@ -90,7 +90,14 @@ def processes(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]
             slot.stop()
 
 
-EXECUTORS: dict[str, Executor] = {"serial": serial, "processes": processes}
+def ray(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
+    """Execute runs on the nodes of a Ray cluster, see `ray_executor`; the package is loaded when it is asked for."""
+    from resnet_core.runs import ray_executor
+
+    yield from ray_executor.execute(todo, job, on_progress)
+
+
+EXECUTORS: dict[str, Executor] = {"serial": serial, "processes": processes, "ray": ray}
 
 
 class _Slot:
@@ -209,11 +216,16 @@ def _begin(job: Job, sender: Channel, device: str | None) -> None:
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     if job.memory:
-        import resource
-
-        limit = int(job.memory * 2**30)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        limit_memory(job.memory)
     job.begin()
+
+
+def limit_memory(gib: float) -> None:
+    """Let this process have no more than so many GiB."""
+    import resource
+
+    limit = int(gib * 2**30)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _end_with_parent() -> None:

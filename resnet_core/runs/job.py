@@ -38,13 +38,14 @@ class Job:
         store: Where they are recorded, and where their states are.
         again: Whether a record takes the place of one that is there.
         threads: Threads of TensorFlow in each process.
-        workers: Processes that execute runs at the same time.
+        workers: Processes that execute runs at the same time; 0 for as many as fit, which `ray` alone takes.
         setup: Called first in every process: what makes the user's own code known.
         checkpoint_seconds: Time from one state of a run to the next.
         timeout: Seconds that a run may take; none for no limit.
         retries: How often a run whose process was killed is begun again, from its last state.
         memory: GiB of memory that a process may take; none for no limit.
         stream: Whether images are read from disk as they are asked for; see `resident`.
+        address: Of a Ray cluster; empty for one that is started on this machine.
     """
 
     store: Store
@@ -57,6 +58,7 @@ class Job:
     retries: int = 2
     memory: float | None = None
     stream: Stream = "auto"
+    address: str = ""
 
     def begin(self) -> None:
         """Make this process ready for runs."""
@@ -65,11 +67,22 @@ class Job:
 
     def perform(self, run: Run, on_progress: Callable[[Progress], None]) -> Record:
         """Execute a run in this process, which has begun; record it, and return its record."""
-        state = self.store.state_of(run.id)
-        checkpoint = Checkpoint(state, self.checkpoint_seconds, made_with(), _stopping.is_set)
-        record = execute(run, dataset(run.train, resident(self.stream, self.memory)), on_progress, checkpoint)
+        record = self.execute(run, on_progress)
         self.record(record)
         return record
+
+    def execute(self, run: Run, on_progress: Callable[[Progress], None], *, keep: bool = True) -> Record:
+        """Execute a run in this process, which has begun, and return its record, to be recorded.
+
+        Args:
+            run: What to execute.
+            on_progress: Called every few steps.
+            keep: Whether its state is kept in the store meanwhile.
+        """
+        state = self.store.state_of(run.id) if keep else None
+        checkpoint = Checkpoint(state, self.checkpoint_seconds, made_with(), _stopping.is_set)
+        data = dataset(run.train, resident(self.stream, self.memory))
+        return execute(run, data, on_progress, checkpoint)
 
     def record(self, record: Record) -> None:
         """Record a run that has ended, and remove its state."""
@@ -77,16 +90,21 @@ class Job:
         self.store.state_of(record.run.id).unlink(missing_ok=True)
 
 
+def stop() -> None:
+    """Let the run under way stop once its state is saved."""
+    _stopping.set()
+
+
 @contextmanager
 def stopped_by(*signals: signal.Signals) -> Iterator[None]:
     """Let the first of these signals stop the run under way once its state is saved, and the second do what it does."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        _stopping.set()
+    def ended(number: int, frame: FrameType | None) -> None:
+        stop()
         signal.signal(number, before[number])
 
     _stopping.clear()
-    before: dict[int, Any] = {number: signal.signal(number, stop) for number in signals}
+    before: dict[int, Any] = {number: signal.signal(number, ended) for number in signals}
     try:
         yield
     finally:

@@ -1,19 +1,24 @@
 """What every executor promises, and what each adds."""
 
+import json
 import os
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from resnet_core.errors import UserError
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.checkpoints import Checkpoint, step_of
 from resnet_core.runs.executors import EXECUTORS
 from resnet_core.runs.job import Job, dataset
+from resnet_core.runs.ray_executor import LOOPBACK, STORE_BYTES, connected
+from resnet_core.runs.records import Stored
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.store import Store
 from resnet_core.runs.todo import Todo
@@ -70,7 +75,45 @@ def alone():
     return [execute(one, dataset(one.train)) for one in (run(0), run(1), run(0, skip="none"), run(1, skip="none"))]
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+NODE = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A Ray cluster on the loopback address: a head without cores and two nodes of one core."""
+    if find_spec("ray") is None:
+        pytest.skip("the executor ray needs the extra ray")
+    os.environ.update(LOOPBACK)
+    from ray.cluster_utils import Cluster
+
+    head = {**NODE, "num_cpus": 0, "include_dashboard": False}
+    nodes = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        for _ in range(2):
+            nodes.add_node(**NODE)
+        with connected(nodes.address, cores=0):
+            yield nodes
+    finally:
+        nodes.shutdown()
+
+
+RAY = pytest.mark.xdist_group("ray")
+
+
+@pytest.fixture
+def name(request):
+    """An executor's name; what it needs is there."""
+    if request.param == "ray":
+        request.getfixturevalue("cluster")
+    return request.param
+
+
+def each(*names):
+    marked = [pytest.param(name, marks=RAY) if name == "ray" else name for name in names]
+    return pytest.mark.parametrize("name", marked, indirect=True)
+
+
+@each(*EXECUTORS)
 class TestContract:
     def test_every_run_has_its_record_bit_for_bit(self, name, store, alone):
         progress = []
@@ -217,6 +260,83 @@ class TestProcesses:
         assert len(active_children()) == 2
         records.close()
         assert active_children() == []
+
+
+def test_a_node_that_does_not_see_the_folder_writes_nothing_there(store, alone):
+    """It would see the run's claim; the record is the same."""
+    pytest.importorskip("ray", reason="the executor ray needs the extra ray")
+    from resnet_core.runs.ray_worker import Worker
+
+    worker = Worker(replace(JOB, store=store, checkpoint_seconds=0.0), str(Path.cwd()), {})
+    text, said = worker.perform(alone[0].run)
+    assert bits(Stored.from_dict(json.loads(text)).record()) == bits(alone[0])
+    assert [progress.step for progress in said] == [5, 10, 12]
+    assert not store.root.exists()
+
+
+@RAY
+class TestRay:
+    """What the nodes of a cluster can promise."""
+
+    def test_runs_that_end_their_process_leave_the_others_as_they_are(self, cluster, store, tmp_path, alone):
+        setup = partial(setup_with, str(tmp_path / "died"))
+        job = replace(JOB, setup=setup, workers=2, retries=1, timeout=12, memory=6.0)
+        bad = [misbehaving("dies_once", data_seed=1), *map(misbehaving, ("dies", "sleeps", "allocates"))]
+        again, killed, late, large, good = executed("ray", [*bad, alone[0].run], store, job)
+        assert again.outcome.status == good.outcome.status == "completed"
+        assert bits(good) == bits(alone[0])
+        assert killed.outcome.status == "killed"
+        assert killed.outcome.message == "its process ended or its node was lost, in 2 of 2 tries"
+        assert killed.network["layers"] == 8
+        assert late.outcome.status == "timed_out"
+        assert late.outcome.message == "it took more than 12 s"
+        assert large.outcome.status == "out_of_memory"
+
+    def test_a_node_is_lost_in_mid_run(self, cluster, store):
+        """Its run is begun again on the other node; all records are those of one process."""
+        runs = [run(seed, TRAIN.replace(steps=200)) for seed in range(3)]
+        alone = [execute(one, dataset(one.train)) for one in runs]
+        steps = {}
+
+        def on_progress(one, progress):
+            steps.setdefault(one.id, []).append(progress.step)
+            if len(steps) == 2 and len(cluster.worker_nodes) == 2:
+                cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+
+        try:
+            records = executed("ray", runs, store, replace(JOB, workers=2), on_progress)
+        finally:
+            cluster.add_node(**NODE)
+        assert list(map(bits, records)) == list(map(bits, alone))
+        assert sum(told != sorted(told) for told in steps.values()) == 1
+
+    def test_a_run_that_is_stopped_keeps_its_state(self, cluster, store):
+        one = run(1, TRAIN.replace(steps=100_000))
+        todo = Todo([one], store, store.has)
+        reached = []
+
+        def stop(run, progress):
+            reached.append(progress.step)
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            list(EXECUTORS["ray"](todo, replace(JOB, store=store), stop))
+        assert step_of(store.state_of(one.id)) >= reached[0]
+
+    def test_a_node_that_cannot_load_the_users_code_is_a_users_mistake(self, cluster, store):
+        job = replace(JOB, setup=partial(setup_without, "/nowhere/plugin.py"))
+        with pytest.raises(UserError, match=r"a plugin must be .* but /nowhere/plugin.py is not.* \(on the node "):
+            executed("ray", [run()], store, job)
+
+    def test_an_actor_that_fits_no_node_is_a_users_mistake(self, cluster, store):
+        with pytest.raises(UserError, match="needs a node with 64 CPUs, but the cluster has none"):
+            executed("ray", [run()], store, replace(JOB, threads=64))
+
+
+def setup_without(path):
+    from ablations.plugins import load_plugins
+
+    load_plugins([Path(path)])
 
 
 def setup_with(path):

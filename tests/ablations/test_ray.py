@@ -1,0 +1,96 @@
+"""The executor ray as a user has it, on a Ray that is started for the study."""
+
+import re
+import socket
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from ablations.plugins import plugin_setup
+from resnet_core.runs.store import Store
+from resnet_core.spec_model import digest
+
+STUDY = ["run", "depth", "--depth", "8", "--seeds", "1", "--set", "steps=10", "--out", "out"]
+RAY = [*STUDY, "--executor", "ray"]
+BLOCK = """
+from resnet_core import register_block
+
+@register_block("single", kernels=(3,))
+def single(at, x, width, strides):
+    return at.conv(x, width, 3, strides, name="conv1")
+"""
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the executor ray needs the extra ray")
+
+
+@needs_ray
+@pytest.mark.xdist_group("ray")
+def test_a_study_with_a_block_of_the_users(program, tmp_path):
+    """A line a run and nothing else; the records are those of this process."""
+    (tmp_path / "block.py").write_text(BLOCK)
+    words = ["--plugin", "block.py", "--set", "block=single"]
+    here, there = tmp_path / "here", tmp_path / "there"
+    assert program("resnet-ablate", *STUDY[:-1], here, *words, "--executor", "serial").returncode == 0
+    done = program("resnet-ablate", *RAY, *words, "--out", there, "--workers", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second, last = done.stdout.splitlines()
+    assert re.match(r"\[1/2\] depth=8 skip=none", first)
+    assert re.match(r"\[2/2\] depth=8 skip=A", second)
+    assert last.startswith("2 of 2 runs recorded (2 completed)")
+    mine, theirs = (list(Store(out / "depth").records()) for out in (here, there))
+    assert [one.results for one in mine] == [one.results for one in theirs]
+    assert [one.probes for one in mine] == [one.probes for one in theirs]
+    assert [one.environment for one in mine] == [one.environment for one in theirs]
+
+
+def test_a_plugin_is_what_it_was_when_the_study_began(tmp_path, monkeypatch):
+    """As it is where the file is not, on another machine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file = tmp_path / "block.py"
+    file.write_text(BLOCK.replace("single", "single_of_a_plugin"))
+    setup, content = plugin_setup([file]), digest(file.read_text())
+    assert setup() == content
+    assert not (tmp_path / "cache").exists()
+    file.write_text("raise RuntimeError")
+    assert setup() == content
+    file.unlink()
+    assert setup() == content
+
+
+@needs_ray
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_where_nobody_listens(program, scheme):
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = f"{scheme}127.0.0.1:{bound.getsockname()[1]}"
+        done = program("resnet-ablate", *RAY, "--address", address)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: the executor ray needs a cluster at --address {address}, but: ")
+    assert done.stderr.endswith("; see `ray status`, or leave out --address to start one on this machine\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--executor", "ray", "--address", "head"], "--address must be auto, HOST:PORT or ray://HOST:PORT"),
+        (["--executor", "serial", "--address", "auto"], "--address needs --executor ray, but got --executor serial"),
+        (["--address", "auto"], "--address needs --executor ray, but got no executor"),
+    ],
+    ids=["no address", "another executor", "no executor"],
+)
+def test_an_address_that_is_none(program, words, message):
+    done = program("resnet-ablate", *STUDY, *words)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {message}")
+
+
+def test_without_the_package(tmp_path):
+    script = "import sys; sys.modules['ray'] = None; from ablations.cli import main; main(sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *RAY], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith("but it is not installed; pip install 'resnet-ablation[ray]'\n")
+    assert list(tmp_path.iterdir()) == []

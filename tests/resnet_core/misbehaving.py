@@ -21,7 +21,7 @@ def dies():
 
 
 def dies_once():
-    mark = Path(os.environ["MISBEHAVING_ONCE"])
+    mark = Path(os.environ["MISBEHAVING_PATH"])
     if not mark.exists():
         mark.touch()
         dies()
@@ -29,6 +29,14 @@ def dies_once():
 
 def sleeps():
     time.sleep(3600)
+
+
+def waits():
+    """Leave a mark, and go on when somebody makes the file `open` beside it."""
+    gate = Path(os.environ["MISBEHAVING_PATH"])
+    (gate / f"{os.getpid()}.mark").touch()
+    while not (gate / "open").exists():
+        time.sleep(0.05)
 
 
 def allocates():
@@ -55,7 +63,7 @@ class Does(keras.layers.Layer):
         return input_shape
 
 
-for what in (raises, dies, dies_once, sleeps, allocates):
+for what in (raises, dies, dies_once, sleeps, waits, allocates):
 
     @register_block(what.__name__, kernels=(3,))
     def block(at, x, width, strides, what=what):

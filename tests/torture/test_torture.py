@@ -23,6 +23,12 @@ STUDY = ["run", "depth", "--executor", "processes", "--workers", "2", "--depth",
 STATES = ["--checkpoint-every", "0.2", "--retries", "1000"]
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Outside of a git repository, whose commit is in the records."""
+    monkeypatch.chdir(tmp_path)
+
+
 def command(*words):
     return [sys.executable, "-m", "ablations", *STUDY, *map(str, words)]
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.checkpoints import step_of
-from resnet_core.runs.job import Job, devices, stopped_by
+from resnet_core.runs.job import Job, devices, stop, stopped_by
 from resnet_core.runs.records import Outcome, Record
 from resnet_core.runs.spec import Run
 from resnet_core.runs.todo import Todo
@@ -240,9 +240,16 @@ def _end_with_parent() -> None:
 def _perform(run: Run) -> None:
     try:
         with stopped_by(SIGTERM):
-            _job.perform(run, lambda progress: _sender.send((run.id, progress)))
+            _job.perform(run, lambda progress: _say(run.id, progress))
     except KeyboardInterrupt:  # its state is saved
         os._exit(128 + SIGTERM)
+
+
+def _say(run_id: str, progress: Progress) -> None:
+    try:
+        _sender.send((run_id, progress))
+    except OSError:  # the launcher is no more, which is nothing that the run did
+        stop()
 
 
 def _killed_for_memory() -> int:

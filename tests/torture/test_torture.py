@@ -66,7 +66,7 @@ def workers(launcher):
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the processes of a launcher are found in /proc")
 def test_killed_at_random_moments(tmp_path, pytestconfig):
     """Launcher or worker, by turns of a coin; after the last restart no record is missing, and none is another."""
-    kills, seeds = pytestconfig.getoption("kills"), 4
+    kills, seeds = pytestconfig.getoption("kills"), 2
     rng = np.random.default_rng(kills)
     killed = {"launcher": 0, "worker": 0}
 

@@ -207,19 +207,18 @@ def summarised(store: Store, ids: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(f"interrupted; {_summary(store, ids)}; the same command runs the rest", file=sys.stderr)
+        print(f"interrupted; {_summary(store.survey().statuses, ids)}; the same command runs the rest", file=sys.stderr)
         raise
-    say(f"{_summary(store, ids)}; report: resnet-report {store.root}")
     statuses = store.survey().statuses
+    say(f"{_summary(statuses, ids)}; report: resnet-report {store.root}")
     failed = [run_id for run_id in ids if statuses.get(run_id) in FAILED]
     if failed:
         print(f"{len(failed)} failed; see resnet-ablate status {store.root}", file=sys.stderr)
         sys.exit(1)
 
 
-def _summary(store: Store, ids: Sequence[str]) -> str:
+def _summary(statuses: Mapping[str, str], ids: Sequence[str]) -> str:
     """Return how many of these runs ended how."""
-    statuses = store.survey().statuses
     ended = Counter(statuses[run_id] for run_id in ids if run_id in statuses)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
     return f"{ended.total()} of {len(ids)} runs recorded" + (f" ({counts})" if counts else "")

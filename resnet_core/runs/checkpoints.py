@@ -1,21 +1,21 @@
 """The state of a run under way, on disk."""
 
 import json
-import os
 import time
-import uuid
 import zipfile
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from resnet_core.folders import path_aside
 from resnet_core.runs.records import Row, columns, rows
 
 Array = np.ndarray[Any, np.dtype[Any]]
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass
@@ -80,10 +80,11 @@ class Checkpoint:
             "epochs": columns(state.epochs), "probes": columns(state.probes),
         }  # fmt: skip
         arrays = {f"variable{i}": array for i, array in enumerate(state.variables)}
-        aside = self._path.with_name(f".writing-{os.getpid()}-{uuid.uuid4().hex}.npz")
+        aside = path_aside(self._path.parent)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(aside, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+            with aside.open("wb") as file:
+                np.savez(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
             aside.replace(self._path)
         except OSError:
             with suppress(OSError):
@@ -94,10 +95,9 @@ class Checkpoint:
         if self._path is None:
             return None
         try:
-            with self._path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                about = json.loads(str(file["about"]))
+            with _opened(self._path) as (about, file):
                 variables = [file[f"variable{i}"] for i in range(len(file.files) - 1)]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except UNREADABLE:
             return None
         if about["made_with"] != self._made_with:
             return None
@@ -108,7 +108,14 @@ class Checkpoint:
 def step_of(path: Path) -> int | None:
     """Return the step of the state in a file, or None if there is none that is whole."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return int(json.loads(str(file["about"]))["step"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        with _opened(path) as (about, _):
+            return int(about["step"])
+    except UNREADABLE:
         return None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Open a state; give all of it but the variables, and the file they are in."""
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        yield json.loads(str(file["about"])), file

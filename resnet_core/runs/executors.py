@@ -14,12 +14,11 @@ from typing import Any, Protocol
 
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
-from resnet_core.runs.checkpoints import step_of
 from resnet_core.runs.job import Job, devices, stop, stopped_by
-from resnet_core.runs.records import Outcome, Record
+from resnet_core.runs.records import Record, Status
 from resnet_core.runs.spec import Run
 from resnet_core.runs.todo import Todo
-from resnet_core.runs.train import Progress, network_of
+from resnet_core.runs.train import Progress
 
 Channel = Any  # a `multiprocessing.connection.Connection`
 OnProgress = Callable[[Run, Progress], None]
@@ -155,43 +154,36 @@ class _Slot:
             case UserError():
                 raise error
             case TimeoutError():
-                record = self._lost(Outcome("timed_out", self._reached(), f"it took more than {self._job.timeout:g} s"))
+                record = self._lost("timed_out", f"it took more than {self._job.timeout:g} s")
             case ProcessExpired() | BrokenProcessPool():
-                outcome = self._death(getattr(error, "exitcode", None))
-                if outcome.status == "killed" and self._tries <= self._job.retries:
+                status, message = self._death(getattr(error, "exitcode", None))
+                if status == "killed" and self._tries <= self._job.retries:
                     self.stop()
                     self._open()
                     self._submit()
                     return None
-                record = self._lost(outcome)
+                record = self._lost(status, message)
             case _:
-                record = self._lost(Outcome("crashed", self._reached(), "".join(traceback.format_exception(error))))
+                record = self._lost("crashed", "".join(traceback.format_exception(error)))
         self.run = None
         return record
 
-    def _death(self, exit_code: int | None) -> Outcome:
-        """Return the outcome of a run whose process is no more; it had not begun the run if there is no code."""
+    def _death(self, exit_code: int | None) -> tuple[Status, str]:
+        """Return how a run ended whose process is no more, and why; it had not begun the run if there is no code."""
         by = "" if exit_code is None else f" with exit code {exit_code}"
         if exit_code and exit_code < 0:
             by = f" with signal {Signals(-exit_code).name}"
         message = f"its process ended{by}, in {self._tries} of {self._job.retries + 1} tries"
         if self._job.memory and exit_code == -SIGABRT:
-            return Outcome("out_of_memory", self._reached(), f"it took more than {self._job.memory:g} GiB: {message}")
+            return "out_of_memory", f"it took more than {self._job.memory:g} GiB: {message}"
         if _killed_for_memory() > self._killed_for_memory:
-            return Outcome("out_of_memory", self._reached(), f"the system had no memory left: {message}")
-        return Outcome("killed", self._reached(), message)
+            return "out_of_memory", f"the system had no memory left: {message}"
+        return "killed", message
 
-    def _reached(self) -> int:
-        """Return the step that the run is known to have come to."""
-        assert self.run
-        return max(self._step, step_of(self._job.store.state_of(self.run.id)) or 0)
-
-    def _lost(self, outcome: Outcome) -> Record:
+    def _lost(self, status: Status, message: str) -> Record:
         """Return a record of the run, made here since its process could not, and take a new process."""
         assert self.run
-        seconds = round(time.monotonic() - self._started, 3)
-        record = Record(self.run, outcome, network=network_of(self.run), seconds=seconds)
-        self._job.store.write(record, again=self._job.again)  # its state stays, for a retry
+        record = self._job.lost(self.run, status, self._step, message, self._started)
         self.stop()
         self._open()
         return record

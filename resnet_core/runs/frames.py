@@ -44,11 +44,12 @@ class Frames:
     damaged: tuple[Damaged, ...] = ()
 
 
-def frames_of(records: Sequence[Record], stored: Sequence[Stored], damaged: Iterable[Damaged] = ()) -> Frames:
-    """Return the tables of records, and of what they were read from."""
+def frames_of(read: Sequence[tuple[Stored, Record]], damaged: Iterable[Damaged] = ()) -> Frames:
+    """Return the tables of records, each with what it was read from."""
     import pandas as pd
 
-    runs = pd.DataFrame([dict(run_columns(record)) for record in records])
+    runs = pd.DataFrame([dict(run_columns(record)) for _, record in read])
+    stored = [one for one, _ in read]
     return Frames(runs, _rows(stored, "epochs"), _rows(stored, "probes"), tuple(damaged))
 
 
@@ -123,7 +124,7 @@ def write_parquet(table: "pd.DataFrame", path: "Path") -> None:
     encoded.to_parquet(path, index=False, compression="zstd")
 
 
-def read_parquet(path: "Path", columns: Sequence[str] | None = None, *, record: bool = False) -> "pd.DataFrame":
+def read_parquet(path: "Path", columns: Sequence[str] | None = None) -> "pd.DataFrame":
     """Read a table of `write_parquet`: some columns, or all but that of the records.
 
     Raises:
@@ -132,7 +133,7 @@ def read_parquet(path: "Path", columns: Sequence[str] | None = None, *, record: 
     import pandas as pd
     import pyarrow.parquet as pq
 
-    wanted = columns or [name for name in pq.read_schema(path).names if record or name != RECORD]
+    wanted = columns or [name for name in pq.read_schema(path).names if name != RECORD]
     table = pd.read_parquet(path, columns=list(wanted))
     odd = [name for name in map(str, table) if name.startswith(JSON)]
     for name in odd:

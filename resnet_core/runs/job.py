@@ -4,6 +4,7 @@ import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,14 +14,14 @@ from types import FrameType
 from typing import Any, Literal
 
 from resnet_core.errors import UserError
-from resnet_core.runs.checkpoints import Checkpoint
+from resnet_core.runs.checkpoints import Checkpoint, step_of
 from resnet_core.runs.data import Dataset, Images, open_source, prepare
 from resnet_core.runs.recipes import DATA
-from resnet_core.runs.records import Record
+from resnet_core.runs.records import Outcome, Record, Status
 from resnet_core.runs.runtime import configure, total_memory
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.store import Store
-from resnet_core.runs.train import Progress, execute, made_with
+from resnet_core.runs.train import Progress, execute, made_with, network_of
 
 Stream = Literal["auto", "always", "never"]
 MEMORY_SHARE = 0.25  # of images, which are there up to three times: as read, as chosen, on the device
@@ -88,6 +89,22 @@ class Job:
         """Record a run that has ended, and remove its state."""
         self.store.write(record, again=self.again)
         self.store.state_of(record.run.id).unlink(missing_ok=True)
+
+    def lost(self, run: Run, status: Status, step: int, message: str, began: float) -> Record:
+        """Record a run whose process could not, and return its record. Its state stays, for a retry.
+
+        Args:
+            run: The run.
+            status: How it ended.
+            step: That it is known to have come to, if its state says no later one.
+            message: What happened.
+            began: When, by the monotonic clock.
+        """
+        outcome = Outcome(status, max(step, step_of(self.store.state_of(run.id)) or 0), message)
+        seconds = round(time.monotonic() - began, 3)
+        record = Record(run, outcome, network=network_of(run), seconds=seconds)
+        self.store.write(record, again=self.again)
+        return record
 
 
 def stop() -> None:

@@ -24,14 +24,13 @@ from typing import Any
 
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
-from resnet_core.runs.checkpoints import step_of
 from resnet_core.runs.executors import ORPHAN_SECONDS, POLL_SECONDS, OnProgress
 from resnet_core.runs.job import Job
-from resnet_core.runs.records import Outcome, Record, Stored
+from resnet_core.runs.records import Record, Status, Stored
 from resnet_core.runs.runtime import available_cores
 from resnet_core.runs.spec import Run
 from resnet_core.runs.todo import Todo
-from resnet_core.runs.train import Progress, network_of
+from resnet_core.runs.train import Progress
 
 ROOM_SECONDS = 600.0  # that a cluster which has lost its nodes is given to get others
 STORE_BYTES = 80 * 2**20  # of a Ray started here: what is sent is small
@@ -330,14 +329,10 @@ class _Slot:
         self.task = None
         self._open()
 
-    def _lost(self, task: _Task, status: Any, message: str) -> Record:
-        """Return a record of a run, made here since its actor could not; its state stays, for a retry."""
+    def _lost(self, task: _Task, status: Status, message: str) -> Record:
+        """Return a record of a run, made here since its actor could not."""
         self.task = None
-        step = max(task.step, step_of(self._job.store.state_of(task.run.id)) or 0)
-        seconds = round(time.monotonic() - task.began, 3)
-        record = Record(task.run, Outcome(status, step, message), network=network_of(task.run), seconds=seconds)
-        self._job.store.write(record, again=self._job.again)
-        return record
+        return self._job.lost(task.run, status, task.step, message, task.began)
 
 
 def _tell(task: _Task, said: list[Progress], on_progress: OnProgress) -> None:

@@ -196,8 +196,7 @@ class Store:
     def frames(self) -> Frames:
         """Return all records that can be read as tables, and what cannot be."""
         read, damaged = self._read()
-        loose = frames_of([record for _, record in read], [stored for stored, _ in read], damaged)
-        return joined([loose, *(self._part(folder) for folder in self._folders())])
+        return joined([frames_of(read, damaged), *(self._part(folder) for folder in self._folders())])
 
     def compact(self) -> int:
         """Move the runs that have files of their own into one part; return their number.
@@ -207,7 +206,7 @@ class Store:
         read, _ = self._read()
         if not read:
             return 0
-        frames = frames_of([record for _, record in read], [stored for stored, _ in read])
+        frames = frames_of(read)
         texts = [json.dumps(replace(record, epochs=[], probes=[]).to_dict()) for _, record in read]
         self._parts.mkdir(exist_ok=True)
         aside = path_aside(self._parts)

@@ -233,15 +233,20 @@ def test_the_first_preactivation_block_splits_after_its_activation():
 @pytest.mark.parametrize("skip", SKIPS)
 def test_a_network_saves_and_loads_as_stock_keras(skip, order, tmp_path, images):
     model = build(cifar(8, skip=skip, order=order, **SMALL))
-    model.save(tmp_path / "net.keras")
-    np.save(tmp_path / "images.npy", images)
     script = (
         "import keras, numpy, sys; model = keras.models.load_model('net.keras');"
         "numpy.save('logits.npy', model(numpy.load('images.npy')));"
         "assert not any(name.startswith('resnet_core') for name in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "logits.npy"), model(images))
+    assert_same_in_a_fresh_process(model, images, script, tmp_path)
+
+
+def assert_same_in_a_fresh_process(model, images, script, folder):
+    """Check that `script`, which loads net.keras and applies it to images.npy, saves the same logits.npy."""
+    model.save(folder / "net.keras")
+    np.save(folder / "images.npy", images)
+    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True, capture_output=True)
+    np.testing.assert_array_equal(np.load(folder / "logits.npy"), model(images))
 
 
 FIXUP = cifar(8, **SMALL, norm="none", branch_scale="fixup")
@@ -251,16 +256,13 @@ DEEP = NetSpec(input_shape=(4, 4, 1), depths=(340,), widths=(1,), kernels=(3,), 
 @pytest.mark.parametrize("spec", [FIXUP, DEEP], ids=["fixup", "deep"])
 def test_load_takes_what_keras_alone_does_not(spec, tmp_path):
     model = build(spec)
-    model.save(tmp_path / "net.keras")
     images = np.random.default_rng(0).normal(size=(2, *spec.input_shape)).astype("float32")
-    np.save(tmp_path / "images.npy", images)
     script = (
         "import resnet_core, numpy\n"
         "numpy.save('logits.npy', resnet_core.load('net.keras')(numpy.load('images.npy')))\n"
         "import sys; assert sys.getrecursionlimit() == 1000"
     )
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "logits.npy"), model(images))
+    assert_same_in_a_fresh_process(model, images, script, tmp_path)
 
 
 @pytest.mark.parametrize("content", [None, b"no archive"])

@@ -1,5 +1,9 @@
-"""Ablation studies: a base, what is varied, seeds; and the program that runs them."""
+"""Ablation studies: arms, seeds and claims; and the program that runs them."""
 
-from ablations.study import Scale, Study
+from ablations.designs import grid, leave_out, one_at_a_time, paired, pairwise
+from ablations.study import Published, Scale, Study
+from analysis.claims import mean
 
-__all__ = ["Scale", "Study"]
+__all__ = [
+    "Published", "Scale", "Study", "grid", "leave_out", "mean", "one_at_a_time", "paired", "pairwise",
+]  # fmt: skip

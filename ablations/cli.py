@@ -3,17 +3,21 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ablations.execution import Execution, add_execution_options
+from ablations.designs import Design
+from ablations.execution import Execution, add_execution_options, number
+from ablations.files import is_file, study_in
 from ablations.folders import DEFAULT_OUT, add_commands
 from ablations.plugins import add_plugin_option, load_plugins, plugin_setup
+from ablations.request import Request
 from ablations.show import add_show_command
-from ablations.study import Study
+from ablations.study import Study, named
 from ablations.suites import suites
-from resnet_core.command_line import Parser, console, run_program
+from ablations.verdicts import add_verdict_commands
+from resnet_core.command_line import Parser, console, run_program, say
 from resnet_core.errors import UserError, nearest
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
@@ -24,7 +28,7 @@ from resnet_core.spec_model import Spec
 FROM_DATA = {"input_shape", "classes", "data_sha256"}  # fields that the data set decides
 
 
-def parser(known: dict[str, Study]) -> Parser:
+def parser(known: Mapping[str, Study]) -> Parser:
     """Return the parser; every study has a command of its own, with its factors as options."""
     top = Parser(prog="resnet-ablate", description="Run ablation studies of residual networks.")
     commands = top.add_subparsers(metavar="command", required=True, title="commands")
@@ -34,24 +38,43 @@ def parser(known: dict[str, Study]) -> Parser:
     run = commands.add_parser(
         "run", help="run a study", description="Run a study; what is recorded already is not run again."
     )
-    studies = run.add_subparsers(metavar="study", dest="study", required=True, title="studies")
+    every = run.add_argument_group("all studies, one after the other", "run --all [--scale SCALE] [--out OUT] [...]")
+    every.add_argument("--all", action="store_true", help="run every study that `list` shows")
+    studies = run.add_subparsers(metavar="study", dest="study", title="studies, or FILE.py with one of your own")
+    run.set_defaults(command=no_study)
     for name, study in known.items():
-        one = studies.add_parser(name, help=study.question, description=f"{study.question}\n{study.source}.")
+        one = studies.add_parser(name, help=study.question, description=f"{study.question}\n{study.source}")
         _add_run_options(one, study)
     add_commands(commands)
+    add_verdict_commands(commands)
     return top
 
 
 def _add_run_options(one: Parser, study: Study) -> None:
-    one.set_defaults(command=run_study)
+    one.set_defaults(command=run_study, of=study)
     costs = "; ".join(f"{scale}, {of.cost}" for scale, of in study.scales.items())
-    one.add_argument("--scale", default="smoke", help=f"size of the study (default: smoke): {costs}")
+    one.add_argument(
+        "--scale", default=next(iter(study.scales), ""), help=f"size of the study (default: %(default)s): {costs}"
+    )
     one.add_argument(
         "--data", help="data set: digits, cifar10, cifar100, mnist, fashion_mnist, an .npz file or a folder of images"
     )
     one.add_argument("--image-size", help="rows and columns to which images are resized")
     one.add_argument("--train-size", help="number of training images, a stratified choice")
     one.add_argument("--seeds", help="number of seeds of every arm")
+    one.add_argument(
+        "--until-width", metavar="WIDTH",
+        help="add seeds until the 95 %% interval of every claim is this narrow, in the unit of its measure",
+    )  # fmt: skip
+    one.add_argument("--most-seeds", default="20", help="how many seeds --until-width may come to (default: 20)")
+    one.add_argument(
+        "--learning-rates", nargs="+", metavar="RATE",
+        help="give each arm the best of these, by one trial each and the validation images, before its seeds are run",
+    )  # fmt: skip
+    one.add_argument(
+        "--match", choices=("parameters", "macs"),
+        help="widen or narrow every network until it costs as much as the first arm's",
+    )  # fmt: skip
     one.add_argument("--out", type=_folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
     add_plugin_option(one)
     one.add_argument("--dry-run", action="store_true", help="print every run with its cost, and run nothing")
@@ -64,8 +87,42 @@ def _add_run_options(one: Parser, study: Study) -> None:
     add_execution_options(one)
     factors = one.add_argument_group("factors")
     for factor in study.factors:
-        levels = "; ".join(f"{scale}: {' '.join(map(str, of.factors[factor]))}" for scale, of in study.scales.items())
+        levels = "; ".join(
+            f"{scale}: {' '.join(map(str, of.design.levels[factor]))}".replace("%", "%%")
+            for scale, of in study.scales.items()
+            if factor in of.design.levels
+        )
         factors.add_argument(f"--{factor}", nargs="+", action="extend", metavar="LEVEL", help=f"its levels ({levels})")
+
+
+def no_study(options: argparse.Namespace) -> None:
+    """Say that a study is missing.
+
+    Raises:
+        UserError: Always.
+    """
+    raise UserError(f"resnet-ablate run needs a study: {', '.join(suites())}, a Python file of yours, or --all")
+
+
+def run_all(words: Sequence[str]) -> None:
+    """Run every study of this project with the same options; go on with the next where a run failed.
+
+    Raises:
+        UserError: An option is wrong for one; it is said before the first is run, where that can be known.
+    """
+    rest = [word for word in words if word != "--all"]
+    known = suites()
+    requests = [parser(known).parse(["run", name, *rest]) for name in known]
+    failed = False
+    for options in requests:
+        options.command_line = shlex.join(["resnet-ablate", "run", options.study, *rest])
+        say(f"{options.study}: {options.of.question}")
+        try:
+            options.command(options)
+        except SystemExit as end:
+            failed = failed or bool(end.code)
+    if failed:
+        sys.exit(1)
 
 
 def list_studies(options: argparse.Namespace) -> None:
@@ -84,18 +141,25 @@ def run_study(options: argparse.Namespace) -> None:
     """Run the study that `options` name, or print what would be run."""
     from ablations import runner
 
-    study = suites()[options.study]
+    study: Study = options.of
     if options.scale not in study.scales:
         raise UserError(f"unknown scale '{options.scale}'{nearest(options.scale, study.scales)}")
     scale = study.scales[options.scale]
     execution = Execution.of(options, plugin_setup(options.plugin))
     code = load_plugins(options.plugin)
-    levels = {factor: _levels(study, factor, options) or scale.factors[factor] for factor in study.factors}
+    arms = _design(study, options).arms()
     fields = _fields(options, study)
-    request = runner.Request(
+    rates = tuple(TrainSpec.parse_field("learning_rate", word) for word in options.learning_rates or ())
+    if rates and "learning_rate" in fields["train"]:
+        raise UserError("a learning rate is either set or chosen, but got --learning-rates and --set learning_rate")
+    request = Request(
         study=study,
         scale=options.scale,
-        levels=levels,
+        arms=arms,
+        claims=named(scale.claims, arms),
+        published=scale.published,
+        match=options.match,
+        learning_rates=rates or scale.learning_rates,
         fixed=fields["net"],
         train=_settings(scale.train, options.recipe).replace(**fields["train"]),
         given=fields["train"],
@@ -104,6 +168,8 @@ def run_study(options: argparse.Namespace) -> None:
         root=options.out / study.name,
         code=code,
         command=options.command_line,
+        until_width=None if options.until_width is None else number("--until-width", options.until_width),
+        most_seeds=_count("--most-seeds", options.most_seeds),
     )
     runner.dry_run(request, execution) if options.dry_run else runner.run(request, execution)
 
@@ -114,9 +180,19 @@ def _folder(text: str) -> Path:
     return Path(text)
 
 
-def _levels(study: Study, factor: str, options: argparse.Namespace) -> list[Any]:
-    words: list[str] = getattr(options, factor) or []
-    return list(dict.fromkeys(study.parse_level(factor, word) for word in words))
+def _design(study: Study, options: argparse.Namespace) -> Design:
+    """Return the design of the scale, with the levels that were given."""
+    design = study.scales[options.scale].design
+    given: dict[str, list[Any]] = {}
+    for factor in study.factors:
+        words: list[str] = getattr(options, factor) or []
+        if words and factor not in design.levels:
+            raise UserError(
+                f"--{factor} must be a factor of the scale, but '{options.scale}' varies {', '.join(design.levels)}"
+            )
+        if words:
+            given[factor] = list(dict.fromkeys(study.parse_level(factor, word) for word in words))
+    return design.with_levels(given)
 
 
 def _fields(options: argparse.Namespace, study: Study) -> dict[str, dict[str, Any]]:
@@ -158,9 +234,17 @@ def _count(option: str, text: str) -> int:
     return int(text)
 
 
+def _studies(words: Sequence[str]) -> dict[str, Study]:
+    """Return the studies by the words that name them: the suites', and a file that `words` run."""
+    files = [word for word in words[1:2] if words[0] == "run" and is_file(word)]
+    return {**suites(), **{word: study_in(Path(word)) for word in files}}
+
+
 def _main(arguments: Sequence[str] | None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
-    options = parser(suites()).parse(words)
+    if words[:1] == ["run"] and "--all" in words:
+        return run_all(words[1:])
+    options = parser(_studies(words)).parse(words)
     options.command_line = shlex.join(["resnet-ablate", *words])
     options.command(options)
 

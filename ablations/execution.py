@@ -59,11 +59,11 @@ class Execution:
             raise UserError(f"--executor must be {' or '.join(EXECUTORS)}, but got '{name}'{nearest(name, EXECUTORS)}")
         execution = cls(
             name,
-            None if options.workers is None else int(_number("--workers", options.workers, whole=True)),
-            None if options.timeout is None else _number("--timeout", options.timeout),
-            int(_number("--retries", options.retries, whole=True, least=0)),
-            None if options.memory is None else _number("--memory", options.memory),
-            _number("--checkpoint-every", options.checkpoint_every, least=0),
+            None if options.workers is None else int(number("--workers", options.workers, whole=True)),
+            None if options.timeout is None else number("--timeout", options.timeout),
+            int(number("--retries", options.retries, whole=True, least=0)),
+            None if options.memory is None else number("--memory", options.memory),
+            number("--checkpoint-every", options.checkpoint_every, least=0),
             tuple(options.log),
             options.address,
             setup,
@@ -103,7 +103,7 @@ class Execution:
         return name, replace(job, setup=self.setup) if self.setup else job
 
 
-def _number(option: str, text: str, *, whole: bool = False, least: float | None = None) -> float:
+def number(option: str, text: str, *, whole: bool = False, least: float | None = None) -> float:
     """Return the number that an option was given.
 
     Raises:

@@ -18,21 +18,24 @@ DEFAULT_OUT = Path("results/local")
 
 def add_commands(commands: Any) -> None:
     """Add the commands to the subparsers of `resnet-ablate`."""
-    status = _command(commands, "status", "say how far a study is, and how its runs ended", print_status)
+    status = add_folder_command(commands, "status", "say how far a study is, and how its runs ended", print_status)
     status.add_argument("--messages", action="store_true", help="print the whole message of each run that failed")
-    retry = _command(commands, "retry", "execute runs that failed once more", retry_runs)
+    retry = add_folder_command(commands, "retry", "execute runs that failed once more", retry_runs)
     retry.add_argument(
         "--failed", action="store_true", required=True,
         help="those that crashed, timed out, were killed or had no memory; divergence is a result, and stays",
     )  # fmt: skip
     add_plugin_option(retry)
     add_execution_options(retry)
-    export = _command(commands, "export", "write a study's records as runs.csv, epochs.csv and probes.csv", export_csv)
+    export = add_folder_command(
+        commands, "export", "write a study's records as runs.csv, epochs.csv and probes.csv", export_csv
+    )
     export.add_argument("out", metavar="DIR", type=Path, help="folder of the files")
-    _command(commands, "compact", "put a study's records into few files, which are read faster", compact)
+    add_folder_command(commands, "compact", "put a study's records into few files, which are read faster", compact)
 
 
-def _command(commands: Any, name: str, help_: str, function: Any) -> Parser:
+def add_folder_command(commands: Any, name: str, help_: str, function: Any) -> Parser:
+    """Add a command that takes the folder of a study."""
     parser: Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
     parser.add_argument("study", metavar="STUDY", help=f"folder of the study, or its name if it is in {DEFAULT_OUT}")
     parser.set_defaults(command=function)

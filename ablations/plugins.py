@@ -9,7 +9,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from resnet_core.command_line import Parser
-from resnet_core.errors import UserError
+from resnet_core.errors import UserError, line_in
 from resnet_core.runs.runtime import set_variables, without_notices
 from resnet_core.spec_model import digest
 
@@ -88,9 +88,5 @@ def _line(error: BaseException, file: Path) -> str:
     """Return where in `file` the error was raised, as `, line 3,`."""
     if isinstance(error, SyntaxError):
         return f", line {error.lineno}, raises"
-    line, trace = None, error.__traceback__
-    while trace:
-        if Path(trace.tb_frame.f_code.co_filename).resolve() == file.resolve():
-            line = trace.tb_lineno
-        trace = trace.tb_next
+    line = line_in(file, error)
     return f", line {line}, raises" if line else " raises"

@@ -4,105 +4,23 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from ablations.execution import Execution, execute
-from ablations.study import Levels, Study
+from ablations.request import Request
 from resnet_core.command_line import console, say
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 from resnet_core.nets.cost import cost
-from resnet_core.nets.spec import NetSpec
-from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs import job
 from resnet_core.runs.data import DataInfo, check_sizes
 from resnet_core.runs.estimate import start_seconds, study_threads, train_seconds
-from resnet_core.runs.plan import Plan, PlannedRun
+from resnet_core.runs.plan import Plan
 from resnet_core.runs.records import FAILED
-from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.runs.spec import Run
 from resnet_core.runs.store import Store, Survey
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asked for: a study with the levels, settings and seeds it is to have.
-
-    Attributes:
-        fixed: Fields of `NetSpec` that are set in every arm.
-        given: Fields of `TrainSpec` that the user gave.
-        root: Folder of the records.
-        code: Hash of the user's own code, if any is loaded.
-        command: The command line that asked.
-    """
-
-    study: Study
-    scale: str
-    levels: Levels
-    fixed: Mapping[str, Any]
-    train: TrainSpec
-    given: Mapping[str, Any]
-    probe: ProbeSpec
-    seeds: int
-    root: Path
-    code: str
-    command: str
-
-    def runs(self, data: DataInfo, data_sha256: str = "") -> list[Run]:
-        """Return the runs on data of this shape and content.
-
-        Raises:
-            UserError: A combination has no network, two runs are the same, or a given field has no effect.
-        """
-        train = self.train.replace(data_sha256=data_sha256)
-        runs = list(self.study.runs(self.levels, train, self.probe, data, self.seeds, self.fixed, self.code))
-        for net in dict.fromkeys(run.net for run in runs):
-            _check_block(net)
-        by_id: dict[str, Run] = {}
-        for run in runs:
-            twin = by_id.setdefault(run.id, run)
-            if twin is not run:
-                raise UserError(f"every run must differ from the others, but ({twin.label}) and ({run.label}) are one")
-        for field, value in self.given.items():
-            if all(getattr(run.train, field) != value for run in runs):
-                raise UserError(
-                    f"a setting must have an effect, but `{field}`={value} is overridden in every run of this study"
-                )
-        return runs
-
-    def base(self, data_sha256: str) -> dict[str, Any]:
-        """Return what all runs have in common, as JSON-serialisable values."""
-        train = self.train.replace(data_sha256=data_sha256).model_dump(mode="json", exclude={"data"})
-        net = {name: value for name, value in self.fixed.items() if value != NetSpec.model_fields[name].default}
-        base: dict[str, Any] = {"scale": self.scale, "code": self.code}
-        base |= {f"net.{name}": list(value) if isinstance(value, tuple) else value for name, value in net.items()}
-        base |= {f"train.{name}": value for name, value in train.items()}
-        return base | {f"probe.{name}": value for name, value in self.probe.model_dump(mode="json").items()}
-
-    def plan(self, runs: list[Run], data_sha256: str) -> Plan:
-        """Return the plan of `runs` for the store."""
-        study, factors = self.study, tuple(self.levels)
-        planned = tuple(PlannedRun(run.id, run.seed, run.factors) for run in runs)
-        base = self.base(data_sha256)
-        return Plan(
-            study.name, study.question, study.source, base, factors, (self.command,), planned, study_threads(runs)
-        )
-
-
-def _check_block(net: NetSpec) -> None:
-    """Check that the network's block is known and, if it is a user's, that it fits.
-
-    Raises:
-        UserError: It is not, or does not.
-    """
-    try:
-        cost(net)
-    except UserError:
-        raise
-    except Exception as error:  # whatever a user's block may raise
-        raise UserError(f"a block must return a map of its channels, but '{net.block}' raised {error!r}") from None
 
 
 def dry_run(request: Request, execution: Execution) -> None:
@@ -139,27 +57,56 @@ def run(request: Request, execution: Execution) -> None:
     Raises:
         UserError: Something asked for cannot be; nothing is written then.
     """
+    from ablations.tuning import tuned
+    from ablations.verdicts import print_verdicts, widest
     from resnet_core.runs.runtime import set_variables
 
     set_variables()
-    store = Store(request.root)
     check_writable(request.root)
     source = job.source(*_asked_data(request, execution))
     for run in request.runs(source.info):  # a mistake shows before a large data set is read
         check_sizes(run, source.info.train_images)
     images, sha256 = job.content_of(*_asked_data(request, execution))
-    runs = request.runs(source.info, sha256)
-    for train in dict.fromkeys(job.of_data(run.train) for run in runs):
+    for train in dict.fromkeys(job.of_data(run.train) for run in request.runs(source.info, sha256)):
         job.prepared(images, train)
+    count = _images(request, source.info)
+    request = tuned(request, source.info, sha256, lambda plan, runs, root: fill(plan, runs, root, execution, count))
+    while True:
+        runs = request.runs(source.info, sha256)
+        fill(request.plan(runs, sha256), runs, request.root, execution, count)
+        if request.until_width is None or request.seeds >= request.most_seeds:
+            break
+        width = widest(request.root)
+        if not width > request.until_width:
+            break
+        request = replace(request, seeds=request.seeds + 1)
+        say(f"the widest interval of a claim is {width:.3g}; seed {request.seeds - 1} is added")
+    print_verdicts(request.root)
+    exit_if_failed(Store(request.root), [run.id for run in runs])
+
+
+def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, images: int) -> None:
+    """Execute those of `runs` that are not recorded in a folder yet, and record each.
+
+    Args:
+        plan: What is added to the folder's plan.
+        runs: The runs of `plan`.
+        root: The folder.
+        execution: How.
+        images: On how many images a run is trained, about.
+
+    Raises:
+        UserError: The folder is of another study; nothing is written then.
+    """
+    store = Store(root)
     survey = store.survey()
-    store.add_plan(request.plan(runs, sha256))
+    store.add_plan(plan)
     set_aside(store, survey)
     store.tidy(survey.statuses)
-    plan = store.plan()
-    threads = plan.threads if plan else 1
+    kept = store.plan()
+    threads = kept.threads if kept else 1
     missing = [run for run in runs if run.id not in survey.statuses]
-    seconds = _seconds(missing, _images(request, source.info), threads)
-    estimates = dict(zip((run.id for run in missing), seconds, strict=True))
+    estimates = dict(zip((run.id for run in missing), _seconds(missing, images, threads), strict=True))
     with summarised(store, [run.id for run in runs]):
         execute(missing, estimates, execution, store, threads, store.has)
 
@@ -185,6 +132,7 @@ def retry(root: Path, statuses: Sequence[str], execution: Execution, code: str) 
     estimates = dict(zip((run.id for run in runs), _seconds(runs, images, plan.threads), strict=True))
     with summarised(store, [run.id for run in runs]):
         execute(runs, estimates, execution, store, plan.threads, _ended_otherwise(store, statuses), again=True)
+    exit_if_failed(store, [run.id for run in runs])
 
 
 def _ended_otherwise(store: Store, statuses: Sequence[str]) -> Callable[[str], bool]:
@@ -203,7 +151,7 @@ def set_aside(store: Store, survey: Survey) -> None:
 
 @contextmanager
 def summarised(store: Store, ids: Sequence[str]) -> Iterator[None]:
-    """Print at the end what came of these runs; exit with 1 if one failed."""
+    """Print at the end what came of these runs."""
     try:
         yield
     except KeyboardInterrupt:
@@ -211,6 +159,11 @@ def summarised(store: Store, ids: Sequence[str]) -> Iterator[None]:
         raise
     statuses = store.survey().statuses
     say(f"{_summary(statuses, ids)}; report: resnet-report {store.root}")
+
+
+def exit_if_failed(store: Store, ids: Sequence[str]) -> None:
+    """Exit with 1 if one of these runs failed, and say how to see why."""
+    statuses = store.survey().statuses
     failed = [run_id for run_id in ids if statuses.get(run_id) in FAILED]
     if failed:
         print(f"{len(failed)} failed; see resnet-ablate status {store.root}", file=sys.stderr)

@@ -1,21 +1,37 @@
-"""A study is data: a function from factors to networks, and the levels of each factor at each scale."""
+"""A study is data: a function from factors to networks, a design over the factors, and claims, at each scale."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import product
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from resnet_core.errors import UserError, first_mistake
+from ablations.designs import Arm, Design
+from analysis.claims import Claim
+from resnet_core.errors import UserError, first_mistake, nearest
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
 from resnet_core.runs.spec import Run, TrainSpec
 
-Levels = Mapping[str, Sequence[Any]]
+
+@dataclass(frozen=True)
+class Published:
+    """A figure that others have published.
+
+    Attributes:
+        source: Where.
+        measure: Of `analysis.measures.MEASURES`.
+        arm: Levels of the factors.
+        value: The figure, in the unit of the measure.
+    """
+
+    source: str
+    measure: str
+    arm: Mapping[str, Any]
+    value: float
 
 
 @dataclass(frozen=True)
@@ -23,16 +39,23 @@ class Scale:
     """One size of a study.
 
     Attributes:
-        factors: The levels of every factor; all their combinations are run.
+        design: The arms.
         train: How each network is trained.
-        seeds: How many seeds, 0, 1, ...; every combination is run with each.
+        seeds: How many seeds, 0, 1, ...; every arm is run with each, so that arms are compared seed by seed.
         cost: What it took, and where.
+        claims: What is claimed of these arms: in words, and as an inequality.
+        learning_rates: Of which each arm takes the best before its seeds are run, by validation; none takes that
+            of `train` for all arms.
+        published: Figures that others have published of these arms, at these settings.
     """
 
-    factors: Levels
+    design: Design
     train: TrainSpec
     seeds: int
-    cost: str
+    cost: str = "not measured"
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    learning_rates: tuple[float, ...] = ()
+    published: tuple[Published, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,19 +65,19 @@ class Study:
     Attributes:
         name: As in `resnet-ablate run NAME`.
         question: What the study asks.
-        source: Where it was asked first.
         net: From factors, its keyword arguments, to the network of an arm. The image shape and the
             classes of the data are filled in afterwards.
         scales: `smoke`, `laptop` and `paper`.
+        source: Where it was asked first.
         train: From the scale's `TrainSpec` and factors, again keyword arguments, to an arm's own.
         probe: What is measured.
     """
 
     name: str
     question: str
-    source: str
     net: Callable[..., NetSpec]
     scales: Mapping[str, Scale]
+    source: str = ""
     train: Callable[..., TrainSpec] = lambda base: base
     probe: ProbeSpec = field(default_factory=ProbeSpec)
 
@@ -70,39 +93,63 @@ class Study:
         Raises:
             UserError: It stands for none.
         """
+        kind = self.factors[factor]
         try:
-            return TypeAdapter(self.factors[factor]).validate_python(text)
+            return TypeAdapter(Any if kind is inspect.Parameter.empty else kind).validate_python(text)
         except ValidationError as error:
             raise UserError(first_mistake(error, factor)) from None
 
+    def check(self) -> None:
+        """Check every scale: its design, that each arm has a network, and that each claim is on arms that are there.
+
+        Raises:
+            UserError: Something is not so.
+        """
+        if not self.scales:
+            raise UserError(f"a study must have a scale, but '{self.name}' has none")
+        for scale in self.scales.values():
+            design, arms = scale.design, scale.design.arms()
+            for factor in design.levels:
+                if factor not in self.factors:
+                    raise UserError(
+                        f"a factor must be an argument of `net` or `train`, but nothing reads "
+                        f"'{factor}'{nearest(factor, self.factors)}",
+                        design.line,
+                    )
+            for arm in arms:
+                self._net(arm)
+                self._read_by(self.train, arm)
+            for claim in scale.claims.values():
+                check_claim(claim, arms, design.levels)
+
     def runs(
         self,
-        levels: Levels,
+        arms: Sequence[Arm],
         train: TrainSpec,
         probe: ProbeSpec,
         data: DataInfo,
-        seeds: int,
+        seeds: Sequence[int],
         fixed: Mapping[str, Any],
         code: str = "",
     ) -> Iterator[Run]:
-        """Yield every combination of `levels` with every seed, the seeds of one network in a row.
+        """Yield every arm with every seed, the seeds of one network in a row.
 
         Args:
-            levels: The levels of each factor.
+            arms: Levels of the factors; one that an arm has not is none in its runs.
             train: Given to the study's `train`.
             probe: What is measured.
             data: What the networks must fit.
-            seeds: How many seeds.
+            seeds: The seeds.
             fixed: Fields of `NetSpec` that are set in every arm.
             code: Hash of the user's own code.
 
         Raises:
-            UserError: A combination has no network, or sets what the factors decide.
+            UserError: An arm has no network, or what is fixed is decided by the factors.
         """
         shape = {"input_shape": data.input_shape, "classes": data.classes}
-        for values in product(*levels.values()):
-            arm = dict(zip(levels, values, strict=True))
-            net = self.net(**self._read_by(self.net, arm))
+        names = [name for name in self.factors if any(name in arm for arm in arms)]
+        for arm in arms:
+            net = self._net(arm)
             taken = sorted(net.given().keys() & fixed.keys())
             if taken:
                 raise UserError(
@@ -111,9 +158,55 @@ class Study:
                 )
             net = net.replace(**shape, **fixed)
             trained = self.train(train, **self._read_by(self.train, arm))
-            for seed in range(seeds):
-                yield Run(net, trained, probe, seed, code, arm)
+            for seed in seeds:
+                yield Run(net, trained, probe, seed, code, {name: arm.get(name) for name in names})
 
-    @staticmethod
-    def _read_by(function: Callable[..., Any], arm: dict[str, Any]) -> dict[str, Any]:
-        return {name: arm[name] for name in inspect.signature(function).parameters if name in arm}
+    def _net(self, arm: Arm) -> NetSpec:
+        return self.net(**self._read_by(self.net, arm))
+
+    def _read_by(self, function: Callable[..., Any], arm: Arm) -> Arm:
+        """Return the levels that `function` takes.
+
+        Raises:
+            UserError: It needs one that the arm has not.
+        """
+        arguments = inspect.signature(function).parameters
+        for name, argument in arguments.items():
+            if name != "base" and name not in arm and argument.default is inspect.Parameter.empty:
+                raise UserError(
+                    f"a factor that an arm leaves open must have a default in `{function.__name__}`, but `{name}` has "
+                    f"none and the arm ({_words(arm)}) no level of it"
+                )
+        return {name: arm[name] for name in arguments if name in arm}
+
+
+def check_claim(claim: Claim, arms: Sequence[Arm], levels: Mapping[str, Sequence[Any]]) -> None:
+    """Check that a claim is on arms that are there.
+
+    Raises:
+        UserError: It names a factor, or levels, that no arm has.
+    """
+    for term in claim.terms:
+        for factor in term.levels:
+            if factor not in levels:
+                raise UserError(
+                    f"a claim must be on factors of the design, but got '{factor}'{nearest(factor, levels)}", claim.line
+                )
+        if not any(term.levels.items() <= arm.items() for arm in arms):
+            known = "; ".join(f"{name} {', '.join(map(str, levels[name]))}" for name in term.levels)
+            raise UserError(
+                f"a claim must be on arms of the design, but none has {term}; there are {known}", claim.line
+            )
+
+
+def named(claims: Mapping[str, Claim], arms: Sequence[Arm]) -> tuple[Claim, ...]:
+    """Return the claims on these arms, with their words; a claim on others is left out."""
+    return tuple(
+        replace(claim, text=text)
+        for text, claim in claims.items()
+        if all(any(term.levels.items() <= arm.items() for arm in arms) for term in claim.terms)
+    )
+
+
+def _words(arm: Arm) -> str:
+    return " ".join(f"{name}={level}" for name, level in arm.items())

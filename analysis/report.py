@@ -5,7 +5,6 @@ import io
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,57 +13,13 @@ import numpy as np
 import pandas as pd
 
 from analysis import figures, tables
-from resnet_core.errors import UserError
-from resnet_core.runs.frames import Damaged
-from resnet_core.runs.plan import Plan
-from resnet_core.runs.store import Store
+from analysis.study import Study, read
+from analysis.verdicts import verdicts
+
+__all__ = ["read", "tables_of", "write"]
 
 PAGE = "report.html"
 SEED = 0
-
-
-@dataclass(frozen=True)
-class Study:
-    """What is reported on: the plan, and its records as tables with the label of each arm."""
-
-    plan: Plan
-    planned: pd.DataFrame
-    runs: pd.DataFrame
-    epochs: pd.DataFrame
-    probes: pd.DataFrame
-    damaged: tuple[Damaged, ...]
-
-    @property
-    def factors(self) -> list[str]:
-        return list(self.plan.factors)
-
-
-def read(folder: Path) -> Study:
-    """Read a study's folder.
-
-    Raises:
-        UserError: It is not one, or holds no run.
-    """
-    if not folder.is_dir():
-        raise UserError(f"a report needs the folder of a study, but {folder} does not exist")
-    store = Store(folder)
-    plan = store.plan()
-    if plan is None:
-        inside = sorted(path.parent.name for path in folder.glob("*/study.json"))
-        hint = f"; did you mean {folder / inside[0]}?" if inside else "; resnet-ablate run makes one"
-        raise UserError(f"a report needs the folder of a study, with a study.json, but {folder} has none{hint}")
-    frames = store.frames()
-    if frames.runs.empty:
-        raise UserError(f"a report needs a run that has ended, but {folder} has none yet; run the study first")
-    planned = pd.DataFrame([{"run": run.id, "seed": run.seed, **run.factors} for run in plan.runs])
-    planned = planned.assign(**{factor: tables.in_order(planned[factor]) for factor in plan.factors})
-    planned = planned.sort_values([*plan.factors, "seed"], ignore_index=True)
-    if planned["run"].isin(frames.runs["run"]).sum() == 0:
-        raise UserError(f"a report needs a run of the study's plan, but {folder} has records of other runs only")
-    runs = planned.merge(frames.runs.drop(columns=["seed", *plan.factors]), on="run")
-    labels = planned[["run"]].assign(label=tables.arm_labels(planned, plan.factors))
-    runs = labels.merge(runs, on="run")
-    return Study(plan, planned, runs, frames.epochs, frames.probes, frames.damaged)
 
 
 def tables_of(study: Study) -> dict[str, pd.DataFrame]:
@@ -74,6 +29,7 @@ def tables_of(study: Study) -> dict[str, pd.DataFrame]:
     listed = ["run", *factors, "seed", "status", "step", *results, "seconds", "message"]
     ends = tables.at_init_and_end(runs, study.probes, factors) if len(study.probes) else pd.DataFrame()
     return {
+        "verdicts": verdicts(study.claims, study.planned, study.frames),
         "accuracy": tables.accuracy(study.planned, runs, factors, np.random.default_rng(SEED)),
         "gradients": tables.gradient_ratios(ends, study.planned, factors) if len(ends) else pd.DataFrame(),
         "outcomes": tables.outcomes(study.planned, runs, factors),

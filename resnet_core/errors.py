@@ -1,7 +1,9 @@
 """What a user got wrong, in one line."""
 
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -10,7 +12,32 @@ class UserError(ValueError):
     """A mistake of the user's: the message states the rule, then what was received, then what to do.
 
     The command-line programs print it as one line and end with exit code 2.
+
+    Attributes:
+        line: Of the user's file, where it is known.
     """
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def line_of_caller(*files: str) -> int:
+    """Return the line that called into one of `files`, from outside of all of them."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename in files:
+        frame = frame.f_back
+    return frame.f_lineno
+
+
+def line_in(file: Path, error: BaseException) -> int | None:
+    """Return the line of `file` in which an error was raised, or from which; the innermost."""
+    line, trace = None, error.__traceback__
+    while trace:
+        if Path(trace.tb_frame.f_code.co_filename).resolve() == file.resolve():
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

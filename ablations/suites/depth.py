@@ -5,7 +5,9 @@ Source    He et al. 2015, "Deep Residual Learning for Image Recognition", sectio
 Command   resnet-ablate run depth --scale smoke
 """
 
-from ablations.study import Scale, Study
+from ablations.designs import grid
+from ablations.study import Published, Scale, Study
+from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec, Skip, cifar
 from resnet_core.runs.spec import TrainSpec
 
@@ -20,6 +22,25 @@ def train(base: TrainSpec, depth: int) -> TrainSpec:
     return base if depth >= 110 else base.replace(warmup_steps=0)
 
 
+claims = {
+    "the plain net's training error rises from 20 to 56 layers": (
+        mean("train_error", depth=56, skip="none") > mean("train_error", depth=20, skip="none")
+    ),
+    "the residual net's training error does not rise by 0.02 or more": (
+        mean("train_error", depth=56, skip="A") - mean("train_error", depth=20, skip="A") < 0.02
+    ),
+    "of 56 layers, the residual net's test error is lower": (
+        mean("test_error", depth=56, skip="A") < mean("test_error", depth=56, skip="none")
+    ),
+    "the plain net's initial gradients are larger near the input, at 56 layers": (
+        mean("gradient_decades_at_init", depth=56, skip="none") > 0
+    ),
+    "and by more than the residual net's": (
+        mean("gradient_decades_at_init", depth=56, skip="none") > mean("gradient_decades_at_init", depth=56, skip="A")
+    ),
+}
+PAPER = "He et al. 2015, table 6"
+
 study = Study(
     name="depth",
     question="How well does a network train as it gets deeper, with the skip and without it?",
@@ -28,19 +49,21 @@ study = Study(
     train=train,
     scales={
         "smoke": Scale(
-            factors={"depth": (8, 20, 56), "skip": ("none", "A"), "width": (8,)},
+            design=grid(depth=(8, 20, 56), skip=("none", "A"), width=(8,)),
             train=TrainSpec(data="digits", steps=300, batch_size=64, learning_rate=0.05, weight_decay=0.0),
             seeds=3,
             cost="18 runs, 2 minutes on two cores",
+            claims=claims,
         ),
         "laptop": Scale(
-            factors={"depth": (8, 20, 56), "skip": ("none", "A"), "width": (8,)},
+            design=grid(depth=(8, 20, 56), skip=("none", "A"), width=(8,)),
             train=TrainSpec(data="cifar10", image_size=16, train_size=20_000, steps=400, weight_decay=0.0),
             seeds=3,
             cost="18 runs, half an hour on two cores",
+            claims=claims,
         ),
         "paper": Scale(
-            factors={"depth": (20, 32, 44, 56, 110), "skip": ("none", "A"), "width": (16,)},
+            design=grid(depth=(20, 32, 44, 56, 110), skip=("none", "A"), width=(16,)),
             train=TrainSpec(
                 data="cifar10",
                 steps=64_000,
@@ -51,6 +74,19 @@ study = Study(
             ),
             seeds=5,
             cost="50 runs, not measured; a GPU",
+            claims={
+                **claims,
+                "the residual net's test error falls from 20 to 110 layers": (
+                    mean("test_error", depth=110, skip="A") < mean("test_error", depth=20, skip="A")
+                ),
+                "of 110 layers, the plain net's test error is above 0.6": (
+                    mean("test_error", depth=110, skip="none") > 0.6
+                ),
+            },
+            published=tuple(
+                Published(PAPER, "test_error", {"depth": depth, "skip": "A"}, error)
+                for depth, error in {20: 0.0875, 32: 0.0751, 44: 0.0717, 56: 0.0697, 110: 0.0643}.items()
+            ),
         ),
     },
 )

@@ -38,6 +38,8 @@ class Plan:
         commands: Every command that has added to the study.
         runs: The planned runs.
         threads: Number of threads that the runs are trained with: another may give other bits.
+        claims: What is claimed of the arms; `analysis.claims` reads them.
+        published: What others have published of the arms: `source`, `measure`, `arm`, `value`.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Plan:
     commands: tuple[str, ...]
     runs: tuple[PlannedRun, ...]
     threads: int
+    claims: tuple[dict[str, Any], ...] = ()
+    published: tuple[dict[str, Any], ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Self:

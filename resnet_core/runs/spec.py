@@ -77,7 +77,7 @@ class TrainSpec(Spec):
     cutout: NonNegativeInt = 0
     mixup: NonNegativeFloat = 0.0
     label_smoothing: Fraction = 0.0
-    steps: PositiveInt | None = None
+    steps: NonNegativeInt | None = None
     epochs: PositiveInt | None = None
     batch_size: Annotated[int, Field(ge=2)] = 128
     optimizer: Literal["sgd", "adamw"] = "sgd"
@@ -170,9 +170,14 @@ class Run:
         return digest("run/1", self.net.canonical_json(), train, self.probe.canonical_json(), seeds, *code)
 
     @property
+    def arm(self) -> str:
+        """What tells its arm from the others of its study, for people; a factor that is not active is left out."""
+        return " ".join(f"{name}={value}" for name, value in self.factors.items() if value is not None)
+
+    @property
     def label(self) -> str:
-        """What tells a run from the others of its study, for people."""
-        return " ".join(f"{name}={value}" for name, value in {**self.factors, "seed": self.seed}.items())
+        """What tells the run from the others of its study, for people."""
+        return f"{self.arm} seed={self.seed}".lstrip()
 
     @property
     def init_seed(self) -> int:

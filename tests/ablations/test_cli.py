@@ -136,8 +136,10 @@ def test_a_study_is_followed_in_tensorboard(program, tmp_path):
     events = EventMultiplexer().AddRunsFromDirectory(str(study / "logs" / "tensorboard"))
     events.Reload()
     assert set(events.Runs()) == {f"depth=8,skip={skip},width=8,seed=0" for skip in ("none", "A")}
-    for record in map(json.loads, (path.read_text() for path in study.glob("*/run.json"))):
-        epochs = pd.read_parquet(study / record["id"] / "epochs.parquet")
+    records = [json.loads(path.read_text()) for path in study.glob("runs/*.json")]
+    assert len(records) == 2
+    for record in records:
+        epochs = pd.DataFrame(record["epochs"])
         name = f"depth=8,skip={record['run']['factors']['skip']},width=8,seed=0"
         assert [at.step for at in events.Tensors(name, "val_loss")] == epochs["step"].tolist()
         (accuracy,) = events.Tensors(name, "results/test_accuracy")

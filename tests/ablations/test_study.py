@@ -1,5 +1,6 @@
 import pytest
 
+from ablations.designs import grid
 from ablations.study import Scale, Study
 from ablations.suites import suites
 from resnet_core.errors import UserError
@@ -19,11 +20,11 @@ def train(base: TrainSpec, depth: int):
     return base.replace(warmup_steps=depth)
 
 
-STUDY = Study("s", "q", "w", net, {"smoke": Scale({"depth": (8,), "skip": ("A",)}, TrainSpec(steps=1), 1, "")}, train)
+STUDY = Study("s", "q", net, {"smoke": Scale(grid(depth=(8,), skip=("A",)), TrainSpec(steps=1), 1)}, train=train)
 
 
 def runs(levels, seeds=1, fixed=(), study=STUDY):
-    return list(study.runs(levels, TrainSpec(steps=1), ProbeSpec(), DATA, seeds, dict(fixed)))
+    return list(study.runs(grid(**levels).arms(), TrainSpec(steps=1), ProbeSpec(), DATA, range(seeds), dict(fixed)))
 
 
 def test_every_combination_is_run_with_every_seed_and_the_seeds_in_a_row():
@@ -66,17 +67,22 @@ def test_levels_are_parsed_by_their_factors_type():
 @pytest.mark.parametrize("study", suites().values(), ids=suites())
 @pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
 def test_a_suite_is_whole(study, scale):
+    study.check()
     of = study.scales[scale]
-    assert set(of.factors) == set(study.factors)
-    listed = list(study.runs(of.factors, of.train, study.probe, DATA, of.seeds, {}))
+    assert of.claims
+    arms = of.design.arms()
+    listed = list(study.runs(arms, of.train, study.probe, DATA, range(of.seeds), {}))
     assert len({run.id for run in listed}) == len(listed)
+    for figure in of.published:
+        assert any(figure.arm.items() <= arm.items() for arm in arms)
 
 
 def test_the_depth_suite_at_paper_scale_is_that_of_he_2015():
     """Section 4.2: 20 to 110 layers, 64k steps of 128; the 110-layer net starts at 0.01."""
     study = suites()["depth"]
     of = study.scales["paper"]
-    listed = list(study.runs(of.factors, of.train, study.probe, DataInfo((32, 32, 3), 10, 50_000), of.seeds, {}))
+    data = DataInfo((32, 32, 3), 10, 50_000)
+    listed = list(study.runs(of.design.arms(), of.train, study.probe, data, range(of.seeds), {}))
     assert {(run.net.depth, run.train.warmup_steps) for run in listed} == {
         (20, 0),
         (32, 0),

@@ -1,0 +1,296 @@
+"""Designs: which arms a study has. An arm is a level of each factor that is active in it.
+
+Designs are added, `a + b`, which runs the arms of both, and multiplied, `a * b`, which runs every arm of one with every
+arm of the other. The first arm of a design is its base.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations, product
+from typing import Any, Self, TypeVar
+
+from resnet_core.errors import UserError, line_of_caller, nearest
+
+Arm = dict[str, Any]
+Levels = Mapping[str, Sequence[Any]]
+Kind = TypeVar("Kind", bound="Design")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design(ABC):
+    """Some arms, in order.
+
+    Attributes:
+        line: Where it was written, in its file.
+    """
+
+    line: int = field(default_factory=lambda: line_of_caller(__file__, "<string>"), compare=False, repr=False)
+
+    @abstractmethod
+    def _arms(self) -> Iterable[Arm]:
+        """Yield the arms; some may be there twice."""
+
+    @abstractmethod
+    def with_levels(self, levels: Levels) -> "Design":
+        """Return the design with these levels in place of its own; a factor that it has not is passed over.
+
+        Raises:
+            UserError: The levels of a factor belong together with those of others.
+        """
+
+    def arms(self) -> list[Arm]:
+        """Return the arms, each once."""
+        found: list[Arm] = []
+        for arm in self._arms():
+            if arm not in found:
+                found.append(arm)
+        return found
+
+    @property
+    def levels(self) -> dict[str, list[Any]]:
+        """The levels of every factor, in the order of the arms."""
+        levels: dict[str, list[Any]] = {}
+        for arm in self.arms():
+            for factor, level in arm.items():
+                if level not in levels.setdefault(factor, []):
+                    levels[factor].append(level)
+        return levels
+
+    def only(self, factor: str, **where: Any) -> "Design":
+        """Return the design in which `factor` is active only in arms with these levels of others.
+
+        `grid(skip=("none", "A", "B"), zero_pooling=("subsample", "average")).only("zero_pooling", skip="A")` has four
+        arms. A level may be a tuple of levels.
+
+        Raises:
+            UserError: A factor is none of the design's.
+        """
+        for name in (factor, *where):
+            if name not in self.levels:
+                raise UserError(f"a condition must be on factors of the design, but got '{name}'{_near(name, self)}")
+        return Conditional(self, factor, {name: _tuple(levels) for name, levels in where.items()})
+
+    def __add__(self, other: "Design") -> "Design":
+        return Sum((self, other))
+
+    def __mul__(self, other: "Design") -> "Design":
+        shared = sorted(self.levels.keys() & other.levels.keys())
+        if shared:
+            raise UserError(f"designs that are multiplied must have no factor in common, but both have '{shared[0]}'")
+        return Product((self, other))
+
+
+def _near(name: str, design: Design) -> str:
+    return nearest(name, design.levels)
+
+
+def _tuple(levels: Any) -> tuple[Any, ...]:
+    return tuple(levels) if isinstance(levels, (tuple, list)) else (levels,)
+
+
+@dataclass(frozen=True)
+class Grid(Design):
+    """Every combination of levels, the last factor's fastest."""
+
+    of: Levels
+
+    def _arms(self) -> Iterator[Arm]:
+        return (dict(zip(self.of, levels, strict=True)) for levels in product(*self.of.values()))
+
+    def with_levels(self, levels: Levels) -> Self:
+        return replace(self, of=_replaced(self.of, levels))
+
+
+@dataclass(frozen=True)
+class Pairwise(Grid):
+    """So few combinations that every two levels of two factors are together in one."""
+
+    def _arms(self) -> Iterator[Arm]:
+        from allpairspy import AllPairs
+
+        if len(self.of) < 2:
+            return super()._arms()
+        return (dict(zip(self.of, levels, strict=True)) for levels in AllPairs([[*own] for own in self.of.values()]))
+
+
+@dataclass(frozen=True)
+class OneAtATime(Design):
+    """The base, and with each factor in turn at each of its other levels."""
+
+    base: Arm
+    of: Levels
+
+    def _arms(self) -> Iterator[Arm]:
+        yield dict(self.base)
+        yield from ({**self.base, factor: level} for factor, own in self.of.items() for level in own)
+
+    def with_levels(self, levels: Levels) -> Self:
+        here = {name: own for name, own in levels.items() if name in self.of}
+        others = {name: [level for level in own if level != self.base[name]] for name, own in here.items()}
+        return replace(self, of=_replaced(self.of, others))
+
+
+@dataclass(frozen=True)
+class LeaveOut(Design):
+    """The full network, and without each component, and without each two, ... up to `most` at once."""
+
+    full: Arm
+    without: Arm
+    most: int
+
+    def _arms(self) -> Iterator[Arm]:
+        for size in range(self.most + 1):
+            for names in combinations(self.without, size):
+                yield self.full | {name: self.without[name] for name in names}
+
+    def with_levels(self, levels: Levels) -> Self:
+        return _fixed(self, levels, "of a component, with and without it,")
+
+
+@dataclass(frozen=True)
+class Paired(Design):
+    """The first level of every factor together, then the second of every one, and so on."""
+
+    of: Levels
+
+    def _arms(self) -> Iterator[Arm]:
+        return (dict(zip(self.of, levels, strict=True)) for levels in zip(*self.of.values(), strict=True))
+
+    def with_levels(self, levels: Levels) -> Self:
+        return _fixed(self, levels, "that are paired")
+
+
+@dataclass(frozen=True)
+class Sum(Design):
+    """The arms of one design after those of another."""
+
+    parts: tuple[Design, ...]
+
+    def _arms(self) -> Iterator[Arm]:
+        return (arm for part in self.parts for arm in part.arms())
+
+    def with_levels(self, levels: Levels) -> Self:
+        return replace(self, parts=tuple(part.with_levels(levels) for part in self.parts))
+
+
+@dataclass(frozen=True)
+class Product(Sum):
+    """Every arm of one design with every arm of another."""
+
+    def _arms(self) -> Iterator[Arm]:
+        for arms in product(*(part.arms() for part in self.parts)):
+            yield {factor: level for arm in arms for factor, level in arm.items()}
+
+
+@dataclass(frozen=True)
+class Conditional(Design):
+    """A design in which a factor is active only in arms with certain levels of others; see `Design.only`."""
+
+    of: Design
+    factor: str
+    where: Levels
+
+    def _arms(self) -> Iterator[Arm]:
+        for arm in self.of.arms():
+            active = all(name in arm and arm[name] in levels for name, levels in self.where.items())
+            yield arm if active else {name: level for name, level in arm.items() if name != self.factor}
+
+    def with_levels(self, levels: Levels) -> Self:
+        return replace(self, of=self.of.with_levels(levels))
+
+
+def _replaced(own: Levels, given: Levels) -> Levels:
+    return {name: given.get(name, levels) for name, levels in own.items()}
+
+
+def _fixed(design: Kind, given: Levels, what: str) -> Kind:
+    """Return `design`, which has levels that cannot be replaced.
+
+    Raises:
+        UserError: They are to be.
+    """
+    taken = [name for name in given if name in design.levels]
+    if taken:
+        raise UserError(
+            f"levels {what} belong to the design, but got others of `{taken[0]}`; write a study of your own"
+        )
+    return design
+
+
+def grid(**levels: Sequence[Any]) -> Design:
+    """Return every combination of levels: `grid(depth=(8, 20), skip=("none", "A"))`.
+
+    Raises:
+        UserError: A factor has no level, or one twice.
+    """
+    return Grid(_checked(levels))
+
+
+def pairwise(**levels: Sequence[Any]) -> Design:
+    """Return so few combinations that every two levels of two factors are together in one.
+
+    Raises:
+        UserError: A factor has no level, or one twice.
+    """
+    return Pairwise(_checked(levels))
+
+
+def paired(**levels: Sequence[Any]) -> Design:
+    """Return the first levels together, then the second, and so on: `paired(depth=(16, 40), width=(64, 32))`.
+
+    Raises:
+        UserError: Not all factors have as many levels.
+    """
+    if len({len(own) for own in levels.values()}) > 1:
+        counts = ", ".join(f"{name} {len(own)}" for name, own in levels.items())
+        raise UserError(f"paired factors must have as many levels each, but got of {counts}")
+    return Paired(levels)
+
+
+def one_at_a_time(base: Mapping[str, Any], **levels: Sequence[Any]) -> Design:
+    """Return `base`, and it with each factor in turn at each of `levels`.
+
+    Raises:
+        UserError: A factor is not in the base, or a level is the base's.
+    """
+    for factor, own in _checked(levels).items():
+        _check_in_base(factor, base)
+        if base[factor] in own:
+            raise UserError(f"an arm must differ from the base, but `{factor}`={base[factor]} is the base's level")
+    return OneAtATime(dict(base), levels)
+
+
+def leave_out(full: Mapping[str, Any], *, most: int = 1, **without: Any) -> Design:
+    """Return `full`, and it without each component, of which `without` says what then stands in its place.
+
+    Args:
+        full: The level of every factor with all components.
+        most: How many components are left out at once, at most.
+        without: The level of each component's factor without it.
+
+    Raises:
+        UserError: A component is not in `full`, or leaving it out changes nothing.
+    """
+    for factor, level in without.items():
+        _check_in_base(factor, full)
+        if full[factor] == level:
+            raise UserError(f"an arm must differ from the base, but `{factor}`={level} is the base's level")
+    if not 1 <= most <= len(without):
+        raise UserError(f"`most` must be from 1 to the number of components, {len(without)}, but got {most}")
+    return LeaveOut(dict(full), without, most)
+
+
+def _check_in_base(factor: str, base: Mapping[str, Any]) -> None:
+    if factor not in base:
+        raise UserError(f"a factor must have a level in the base, but `{factor}` has none{nearest(factor, base)}")
+
+
+def _checked(levels: Levels) -> Levels:
+    for factor, own in levels.items():
+        if isinstance(own, str) or not len(own):
+            raise UserError(f"a factor must have a sequence of levels, but `{factor}` got {own!r}")
+        twice = [level for i, level in enumerate(own) if level in own[:i]]
+        if twice:
+            raise UserError(f"the levels of a factor must differ, but `{factor}` got {twice[0]!r} twice")
+    return levels

@@ -1,0 +1,107 @@
+"""`resnet-ablate verdicts` and `power`: what the records say of a study's claims, and what more seeds would."""
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ablations.folders import add_folder_command, study_folder
+from resnet_core.command_line import console
+from resnet_core.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEEDS = (3, 5, 10, 20)
+
+
+def add_verdict_commands(commands: Any) -> None:
+    """Add the commands to the subparsers of `resnet-ablate`."""
+    add_folder_command(commands, "verdicts", "say which claims of a study its records support, or refute", say_verdicts)
+    add_folder_command(commands, "power", "say which differences how many seeds can show", say_power)
+
+
+def say_verdicts(options: argparse.Namespace) -> None:
+    """Print the verdicts."""
+    root = _with_claims(options)
+    print_verdicts(root)
+
+
+def say_power(options: argparse.Namespace) -> None:
+    """Print which differences numbers of seeds can show, of each claim."""
+    from rich.table import Table
+
+    from analysis.study import read
+    from analysis.verdicts import power
+
+    study = read(_with_claims(options))
+    found = power(study.claims, study.planned, study.frames, SEEDS)
+    table = Table(box=None, header_style="bold")
+    for column in ("claim", "n", "effect", "spread", *(f"{n} seeds show" for n in SEEDS), "seeds for the effect"):
+        table.add_column(column, justify="left" if column == "claim" else "right")
+    for row in found.to_dict("records"):
+        shown = (_number(row[name]) for name in ("effect", "spread", *(f"at_{n}" for n in SEEDS)))
+        seeds = "–" if math.isnan(row["needed"]) else f"{row['needed']:.0f}"
+        table.add_row(row["claim"], str(row["n"]), *shown, seeds)
+    console().print(table)
+
+
+def _with_claims(options: argparse.Namespace) -> Path:
+    """Return the folder of a study that has claims.
+
+    Raises:
+        UserError: It has none.
+    """
+    from resnet_core.runs.store import Store
+
+    root = study_folder(options.study)
+    plan = Store(root).plan()
+    if not plan or not plan.claims:
+        raise UserError(f"a verdict needs a claim, but the study in {root} has none on its arms")
+    return root
+
+
+def judged(root: Path) -> "pd.DataFrame | None":
+    """Return the verdicts of a study; none if it has no claims."""
+    from analysis.study import read
+    from analysis.verdicts import verdicts
+
+    study = read(root)
+    return verdicts(study.claims, study.planned, study.frames) if study.claims else None
+
+
+def widest(root: Path) -> float:
+    """Return the width of the widest interval of a claim; NaN without claims, infinite if one has no interval yet."""
+    table = judged(root)
+    if table is None:
+        return math.nan
+    return float((table["high"] - table["low"]).fillna(math.inf).max())
+
+
+def print_verdicts(root: Path) -> None:
+    """Print a row a claim, and below it what stands in its way."""
+    from rich.table import Table
+
+    found = judged(root)
+    if found is None:
+        return
+    table = Table(box=None, header_style="bold")
+    for column in ("verdict", "claim", "effect", "95 % interval", "n", "p, corrected", "parameters", "MACs"):
+        table.add_column(column, justify="left" if column in ("verdict", "claim") else "right")
+    for row in found.to_dict("records"):
+        notes = [row["note"]] if row["note"] else []
+        notes += [f"without a result: {row['lost']}"] if row["lost"] else []
+        table.add_row(
+            row["verdict"],
+            "\n".join([row["claim"], *notes]),
+            _number(row["effect"]),
+            f"{_number(row['low'])} to {_number(row['high'])}",
+            f"{row['n']} of {row['N']}",
+            "–" if math.isnan(row["p_corrected"]) else f"{row['p_corrected']:.2g}",
+            *("–" if math.isnan(row[name]) else f"×{row[name]:.3g}" for name in ("parameters", "macs")),
+        )
+    console().print(table)
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3g}"

@@ -1,0 +1,144 @@
+"""A claim is an inequality between means of arms: code that reads as one, and data that `verdicts` judges.
+
+mean("train_error", depth=56, skip="none") > mean("train_error", depth=20, skip="none")
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from analysis.measures import MEASURES
+from resnet_core.errors import UserError, line_of_caller, nearest
+
+Relation = Literal[">", "<", "within"]
+
+
+@dataclass(frozen=True)
+class Term:
+    """A mean over arms, times a factor.
+
+    Attributes:
+        factor: What the mean is multiplied by.
+        levels: The arms: all that have these levels of these factors.
+    """
+
+    factor: float
+    levels: dict[str, Any]
+
+    def __str__(self) -> str:
+        return " ".join(f"{name}={level}" for name, level in self.levels.items()) or "all arms"
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """A sum of means of one measure: what `mean` returns, and sums, differences and multiples of it."""
+
+    measure: str
+    terms: tuple[Term, ...]
+
+    def __add__(self, other: Self) -> Self:
+        if other.measure != self.measure:
+            raise UserError(f"a contrast must be of one measure, but got '{self.measure}' and '{other.measure}'")
+        return replace(self, terms=(*self.terms, *other.terms))
+
+    def __mul__(self, factor: float) -> Self:
+        return replace(self, terms=tuple(replace(term, factor=factor * term.factor) for term in self.terms))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> Self:
+        return self * (1 / divisor)
+
+    def __neg__(self) -> Self:
+        return self * -1
+
+    def __sub__(self, other: Self) -> Self:
+        return self + -other
+
+    def __gt__(self, other: "Contrast | float") -> "Claim":
+        return self._than(other, ">")
+
+    def __lt__(self, other: "Contrast | float") -> "Claim":
+        return self._than(other, "<")
+
+    def within(self, margin: float) -> "Claim":
+        """Return the claim that the contrast is between -margin and margin."""
+        if not margin > 0:
+            raise UserError(f"a margin must be above 0, but got {margin}")
+        return Claim("", self.measure, self.terms, "within", margin, line=line_of_caller(__file__))
+
+    def _than(self, other: "Contrast | float", relation: Relation) -> "Claim":
+        contrast, bound = (self - other, 0.0) if isinstance(other, Contrast) else (self, float(other))
+        return Claim("", self.measure, contrast.terms, relation, bound, line=line_of_caller(__file__))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That a contrast is above a bound, below it, or within it on both sides.
+
+    Attributes:
+        text: The claim in words.
+        measure: Of `analysis.measures.MEASURES`.
+        terms: The contrast: the sum of these.
+        relation: To the bound.
+        bound: In the unit of the measure.
+        line: Where it was written, in its file.
+    """
+
+    text: str
+    measure: str
+    terms: tuple[Term, ...]
+    relation: Relation
+    bound: float
+    line: int = field(default=0, compare=False)
+
+    def __bool__(self) -> bool:
+        raise UserError("a claim must be one inequality, but two were chained; write a claim for each")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the claim as JSON-serialisable values."""
+        return {name: value for name, value in asdict(self).items() if name != "line"}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the claim whose `to_dict` is `values`.
+
+        Raises:
+            UserError: They are of no claim.
+        """
+        try:
+            claim: Self = TypeAdapter(cls).validate_python(values)
+        except ValidationError as error:
+            raise UserError(f"a claim must be one of this program's, but got {dict(values)}: {error}") from None
+        _check_measure(claim.measure)
+        return claim
+
+    def __str__(self) -> str:
+        sides = [(term.factor, f"{self.measure}({term})") for term in self.terms]
+        left = " + ".join(f"{'' if factor == 1 else f'{factor:g}·'}{text}" for factor, text in sides if factor > 0)
+        right = " + ".join(f"{'' if factor == -1 else f'{-factor:g}·'}{text}" for factor, text in sides if factor < 0)
+        if self.relation == "within":
+            return f"|{left} − ({right})| < {self.bound:g}" if right else f"|{left}| < {self.bound:g}"
+        bound = f" + {self.bound:g}" if right and self.bound else "" if right else f"{self.bound:g}"
+        return f"{left} {self.relation} {right}{bound}"
+
+
+def mean(measure: str, **levels: Any) -> Contrast:
+    """Return the mean of a measure over the arms that have `levels`; a factor that is not named is averaged over.
+
+    Args:
+        measure: Of `analysis.measures.MEASURES`, as `test_error`.
+        levels: The level of each factor.
+
+    Raises:
+        UserError: There is no such measure.
+    """
+    _check_measure(measure)
+    return Contrast(measure, (Term(1.0, levels),))
+
+
+def _check_measure(name: str) -> None:
+    if name not in MEASURES:
+        raise UserError(f"a claim must be of a measure, but got '{name}'{nearest(name, MEASURES)}")

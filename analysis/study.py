@@ -1,0 +1,81 @@
+"""A study's folder, read: its plan, and its records as tables."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.claims import Claim
+from analysis.tables import arm_labels, in_order
+from resnet_core.errors import UserError
+from resnet_core.runs.frames import Damaged, Frames
+from resnet_core.runs.plan import Plan
+from resnet_core.runs.store import Store
+
+INACTIVE = "–"
+"""Stands for the level of a factor in an arm in which it is not active."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is reported on: the plan, and its records as tables with the label of each arm."""
+
+    plan: Plan
+    planned: pd.DataFrame
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    probes: pd.DataFrame
+    damaged: tuple[Damaged, ...]
+
+    @property
+    def factors(self) -> list[str]:
+        return list(self.plan.factors)
+
+    @property
+    def frames(self) -> Frames:
+        """The records as tables."""
+        return Frames(self.runs, self.epochs, self.probes, self.damaged)
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """The claims of the plan.
+
+        Raises:
+            UserError: One is of another version of this program.
+        """
+        return tuple(Claim.from_dict(values) for values in self.plan.claims)
+
+
+def read(folder: Path) -> Study:
+    """Read a study's folder.
+
+    Raises:
+        UserError: It is not one, or holds no run.
+    """
+    if not folder.is_dir():
+        raise UserError(f"a report needs the folder of a study, but {folder} does not exist")
+    store = Store(folder)
+    plan = store.plan()
+    if plan is None:
+        inside = sorted(path.parent.name for path in folder.glob("*/study.json"))
+        hint = f"; did you mean {folder / inside[0]}?" if inside else "; resnet-ablate run makes one"
+        raise UserError(f"a report needs the folder of a study, with a study.json, but {folder} has none{hint}")
+    frames = store.frames()
+    if frames.runs.empty:
+        raise UserError(f"a report needs a run that has ended, but {folder} has none yet; run the study first")
+    levels = ({name: _level(level) for name, level in run.factors.items()} for run in plan.runs)
+    planned = pd.DataFrame([{"run": run.id, "seed": run.seed, **of} for run, of in zip(plan.runs, levels, strict=True)])
+    planned = planned.assign(**{factor: in_order(planned[factor]) for factor in plan.factors})
+    planned = planned.sort_values([*plan.factors, "seed"], ignore_index=True)
+    if planned["run"].isin(frames.runs["run"]).sum() == 0:
+        raise UserError(f"a report needs a run of the study's plan, but {folder} has records of other runs only")
+    runs = planned.merge(frames.runs.drop(columns=["seed", *plan.factors]), on="run")
+    labels = planned[["run"]].assign(label=arm_labels(planned, plan.factors))
+    runs = labels.merge(runs, on="run")
+    return Study(plan, planned, runs, frames.epochs, frames.probes, frames.damaged)
+
+
+def _level(value: Any) -> Any:
+    """Return a level of a factor as a value that can be grouped by."""
+    return INACTIVE if value is None else tuple(value) if isinstance(value, list) else value

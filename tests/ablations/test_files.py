@@ -139,3 +139,20 @@ def branch(at, x, width, strides):
     done = program("resnet-ablate", "run", "my_study.py", "--seeds", "1", "--set", "steps=3", "--executor", "processes")
     assert done.returncode == 0, done.stderr
     assert "2 of 2 runs recorded (2 completed)" in done.stdout
+
+
+def test_a_dry_run_says_which_claims_compare_unequal_networks_and_what_the_trials_cost(program, write):
+    write(STUDY.replace("gain(14) > gain(8)", 'mean("test_error", depth=14) < mean("test_error", depth=8)'))
+    done = program("resnet-ablate", "run", "my_study.py", "--dry-run", "--learning-rates", "0.1", "0.01")
+    assert "before these, 8 trials of learning rates: " in done.stdout
+    unequal = "not of equal cost: the skip lowers the error more at 14 layers than at 8: parameters ×2.28, MACs ×2.17"
+    assert unequal in done.stdout
+    matched = program("resnet-ablate", "run", "my_study.py", "--dry-run", "--match", "parameters")
+    assert re.search("not of equal cost: .* than at 8: MACs ×", matched.stdout)
+
+
+def test_more_seeds_for_a_narrow_interval_need_a_claim(program, write, tmp_path):
+    write(STUDY.replace("gain(14) > gain(8)", 'mean("test_error", depth=14) > mean("test_error", depth=8)'))
+    done = program("resnet-ablate", "run", "my_study.py", "--depth", "8", "--until-width", "0.1")
+    assert done.returncode == 2
+    assert "--until-width needs a claim on the arms of the study, but there is none" in done.stderr

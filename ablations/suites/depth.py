@@ -6,6 +6,7 @@ Command   resnet-ablate run depth --scale smoke
 """
 
 from ablations.designs import grid
+from ablations.scales import CIFAR_16, DIGITS, HE_2015
 from ablations.study import Published, Scale, Study
 from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec, Skip, cifar
@@ -50,28 +51,21 @@ study = Study(
     scales={
         "smoke": Scale(
             design=grid(depth=(8, 20, 56), skip=("none", "A"), width=(8,)),
-            train=TrainSpec(data="digits", steps=300, batch_size=64, learning_rate=0.05, weight_decay=0.0),
+            train=DIGITS,
             seeds=3,
             cost="18 runs, 2 minutes on two cores",
             claims=claims,
         ),
         "laptop": Scale(
             design=grid(depth=(8, 20, 56), skip=("none", "A"), width=(8,)),
-            train=TrainSpec(data="cifar10", image_size=16, train_size=20_000, steps=400, weight_decay=0.0),
+            train=CIFAR_16,
             seeds=3,
             cost="18 runs, half an hour on two cores",
             claims=claims,
         ),
         "paper": Scale(
             design=grid(depth=(20, 32, 44, 56, 110), skip=("none", "A"), width=(16,)),
-            train=TrainSpec(
-                data="cifar10",
-                steps=64_000,
-                learning_rate_drops=(0.5, 0.75),
-                augmentation="crop_flip",
-                preprocessing="pixel_mean",
-                warmup_steps=400,
-            ),
+            train=HE_2015,
             seeds=5,
             cost="50 runs, not measured; a GPU",
             claims={

@@ -46,10 +46,15 @@ def network(name: str) -> NetSpec:
     raise UserError(f"`name` must be that of a published network, but got '{name}'{nearest(name, LISTED)}")
 
 
-def imagenet(depth: int, **fields: Any) -> NetSpec:
+def imagenet(depth: int, width: int = 64, **fields: Any) -> NetSpec:
     """Return the ImageNet network of He et al. 2015, table 1: basic blocks to 34 layers, then bottlenecks.
 
     Of the depths that are not in the table, 200 is He et al.'s of 2016, the others are timm's.
+
+    Args:
+        depth: One of `IMAGENET_DEPTHS`.
+        width: Channels of the first stage; every other has twice as many as the one before it.
+        fields: Further fields of `NetSpec`.
 
     Raises:
         UserError: There is no such depth, or a field is illegal.
@@ -59,21 +64,39 @@ def imagenet(depth: int, **fields: Any) -> NetSpec:
             f"an ImageNet ResNet must have {', '.join(map(str, sorted(IMAGENET_DEPTHS)))} layers, but got {depth}"
         )
     common: dict[str, Any] = {
-        "input_shape": (224, 224, 3), "classes": 1000, "stem": "imagenet", "widths": (64, 128, 256, 512),
+        "input_shape": (224, 224, 3), "classes": 1000, "stem": "imagenet", "widths": _doubled(width, 4),
         "depths": IMAGENET_DEPTHS[depth], "block": "basic" if depth in BASIC_DEPTHS else "bottleneck", "skip": "B",
         "init": "he_fan_out",
     }  # fmt: skip
     return NetSpec(**{**common, **fields})
 
 
-def _preactivation(depth: int, option: str) -> NetSpec:
-    """Return the CIFAR network of He et al. 2016: basic to 110 layers, bottlenecks from 164 on."""
-    deep: dict[str, Any] = {"block": "bottleneck", "stride_in": "first"} if depth >= 164 else {}
-    return cifar(depth, skip=option, order="full_preactivation", **deep)
+def _doubled(width: int, stages: int) -> tuple[int, ...]:
+    return tuple(width * 2**i for i in range(stages))
 
 
-def wide(depth: int, k: int, **fields: Any) -> NetSpec:
-    """Return WRN-depth-k of Zagoruyko and Komodakis 2016, depth = 6N + 4.
+def preactivation(depth: int, width: int = 16, **fields: Any) -> NetSpec:
+    """Return the CIFAR network of He et al. 2016: basic to 110 layers, bottlenecks and option B from 164 on.
+
+    Args:
+        depth: As of `cifar`.
+        width: As of `cifar`.
+        fields: Further fields of `NetSpec`.
+
+    Raises:
+        UserError: No network has this depth, or a field is illegal.
+    """
+    deep: dict[str, Any] = {"block": "bottleneck", "stride_in": "first", "skip": "B"} if depth >= 164 else {}
+    return cifar(depth, width, **{"order": "full_preactivation", **deep, **fields})
+
+
+def wide(depth: int, width: int, **fields: Any) -> NetSpec:
+    """Return a wide network of Zagoruyko and Komodakis 2016, depth = 6N + 4.
+
+    Args:
+        depth: As said, with N blocks a stage.
+        width: Channels of the first stage, 16 k for WRN-depth-k; the second has twice as many, the third four times.
+        fields: Further fields of `NetSpec`.
 
     Raises:
         UserError: No N gives this depth, or a field is illegal.
@@ -82,7 +105,7 @@ def wide(depth: int, k: int, **fields: Any) -> NetSpec:
     if rest or n < 1:
         raise UserError(f"`depth` of a wide network must be 6N + 4 with N >= 1, but got {depth}")
     common: dict[str, Any] = {
-        "depths": (n, n, n), "widths": (16 * k, 32 * k, 64 * k), "stem_width": 16, "skip": "B",
+        "depths": (n, n, n), "widths": _doubled(width, 3), "stem_width": min(16, width), "skip": "B",
         "order": "full_preactivation",
     }  # fmt: skip
     return NetSpec(**{**common, **fields})
@@ -131,8 +154,8 @@ def _first_split(depth: int) -> dict[str, Any]:
 FAMILIES: dict[str, Callable[..., NetSpec]] = {
     r"resnet(\d+)-cifar-([ABC])": lambda depth, option: cifar(depth, skip=option),
     r"plain(\d+)-cifar": lambda depth: cifar(depth, skip="none"),
-    r"preact(\d+)-cifar-([ABC])": _preactivation,
-    r"wrn(\d+)-(\d+)": wide,
+    r"preact(\d+)-cifar-([ABC])": lambda depth, option: preactivation(depth, skip=option),
+    r"wrn(\d+)-(\d+)": lambda depth, k: wide(depth, 16 * k),
     r"resnext(29|38|47|56|65|83|101)-(\d+)x(64)d": _resnext_cifar,
     r"(se-?)?(plain|resnet|resnetv2-|resnext|wide-resnet)(\d+)-?(c|d|v1)?(?:-(\d+))?(?:x(\d+)d)?": _imagenet_variant,
 }

@@ -1,0 +1,30 @@
+"""The trainings that several suites share, by scale."""
+
+from resnet_core.runs.recipes import recipe
+from resnet_core.runs.spec import TrainSpec
+
+DIGITS = TrainSpec(data="digits", steps=300, batch_size=64, learning_rate=0.05, weight_decay=0.0)
+"""`smoke`: the embedded 8x8 digits, some 15 epochs of them."""
+
+CIFAR_16 = TrainSpec(data="cifar10", image_size=16, train_size=20_000, steps=400, weight_decay=0.0)
+"""`laptop`: a part of CIFAR-10, at half its size."""
+
+HE_2015 = recipe("he2015", data="cifar10")
+"""`paper`: He et al. 2015, section 4.2; 45,000 images to train on, 5,000 to validate."""
+
+WRN = recipe("wrn", data="cifar10", validation_fraction=0.0)
+"""`paper`: Zagoruyko and Komodakis 2016, on all 50,000 images; means and deviations of channels, no ZCA."""
+
+IMAGENET = TrainSpec(
+    data="cifar10",
+    image_size=224,
+    validation_fraction=0.0,
+    augmentation="crop_flip",
+    epochs=90,
+    batch_size=256,
+    learning_rate_drops=(1 / 3, 2 / 3),
+    nesterov=True,
+    weight_decay_of="all",
+)
+"""`paper`: Gross and Wilber 2016, fb.resnet.torch, for ImageNet, which `--data DIR` must give; without it CIFAR-10 is
+enlarged to the same size, and published figures do not apply. Its crops are of 224 of 232 pixels, not of any scale."""

@@ -1,0 +1,84 @@
+"""Groups of the 3x3 convolution, at equal cost, and what a doubled cost is best spent on.
+
+Question  Is cost better spent on cardinality than on width or on depth?
+Source    Xie et al. 2017, "Aggregated Residual Transformations for Deep Neural Networks", section 5.1, tables 3 and 4
+Command   resnet-ablate run cardinality --scale smoke
+          resnet-ablate run cardinality --scale paper --data DIR, a folder of ImageNet
+Cost      not measured yet
+Finding   not measured yet
+
+Widths are the paper's, which keep multiply-accumulates equal: 1x64d, 2x40d, 4x24d, 8x14d, 32x4d; and at twice the cost
+twice the blocks, 1x100d or 64x4d. At smoke and laptop scale all of them are divided by four.
+"""
+
+from ablations.designs import grid, paired
+from ablations.scales import CIFAR_16, DIGITS, IMAGENET
+from ablations.study import Published, Scale, Study
+from analysis.claims import mean
+from resnet_core.nets.spec import NetSpec, Stem
+from resnet_core.nets.zoo import imagenet
+
+
+def net(depth: int, cardinality: int, group_width: int, width: int = 64, stem: Stem = "imagenet") -> NetSpec:
+    """Return an arm's network of bottlenecks, CxGd in the paper's words for its groups."""
+    return imagenet(depth, width, stem=stem, cardinality=cardinality, group_width=group_width)
+
+
+small_design = (
+    paired(depth=(14, 14, 14, 14), cardinality=(1, 2, 4, 32), group_width=(64, 40, 24, 4))
+    + paired(depth=(26, 14, 14), cardinality=(1, 1, 64), group_width=(64, 100, 4))
+) * grid(width=(16,), stem=("cifar",))
+
+small = {
+    "at equal cost, 32x4d has a lower mean training loss than 1x64d": (
+        mean("mean_loss", depth=14, cardinality=32) < mean("mean_loss", depth=14, cardinality=1, group_width=64)
+    ),
+    "and a lower test error": (
+        mean("test_error", depth=14, cardinality=32) < mean("test_error", depth=14, cardinality=1, group_width=64)
+    ),
+    "at twice the cost, 64x4d has a lower test error than twice the blocks": (
+        mean("test_error", cardinality=64) < mean("test_error", depth=26)
+    ),
+    "and than 1x100d": mean("test_error", cardinality=64) < mean("test_error", group_width=100),
+}
+ONCE, TWICE = "Xie et al. 2017, table 3, ImageNet", "Xie et al. 2017, table 4, ImageNet"
+
+study = Study(
+    name="cardinality",
+    question="Is cost better spent on cardinality than on width or on depth?",
+    source="Xie et al. 2017, section 5.1",
+    net=net,
+    scales={
+        "smoke": Scale(design=small_design, train=DIGITS, seeds=3, claims=small),
+        "laptop": Scale(design=small_design, train=CIFAR_16, seeds=3, claims=small),
+        "paper": Scale(
+            design=paired(depth=(50,) * 5, cardinality=(1, 2, 4, 8, 32), group_width=(64, 40, 24, 14, 4))
+            + paired(depth=(200, 101, 101), cardinality=(1, 1, 64), group_width=(64, 100, 4)),
+            train=IMAGENET,
+            seeds=3,
+            claims={
+                "at equal cost, 32x4d has a lower test error than 1x64d": (
+                    mean("test_error", depth=50, cardinality=32)
+                    < mean("test_error", depth=50, cardinality=1, group_width=64)
+                ),
+                "and a lower training error": (
+                    mean("train_error", depth=50, cardinality=32)
+                    < mean("train_error", depth=50, cardinality=1, group_width=64)
+                ),
+                "at twice the cost, more groups have a lower test error than more width": (
+                    mean("test_error", cardinality=64) < mean("test_error", group_width=100)
+                ),
+                "and more width a lower one than more depth": (
+                    mean("test_error", group_width=100) < mean("test_error", depth=200)
+                ),
+            },
+            published=(
+                Published(ONCE, "test_error", {"depth": 50, "cardinality": 1, "group_width": 64}, 0.239),
+                Published(ONCE, "test_error", {"depth": 50, "cardinality": 32, "group_width": 4}, 0.222),
+                Published(TWICE, "test_error", {"depth": 200, "cardinality": 1, "group_width": 64}, 0.217),
+                Published(TWICE, "test_error", {"depth": 101, "cardinality": 1, "group_width": 100}, 0.213),
+                Published(TWICE, "test_error", {"depth": 101, "cardinality": 64, "group_width": 4}, 0.204),
+            ),
+        ),
+    },
+)

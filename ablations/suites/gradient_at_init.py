@@ -1,0 +1,92 @@
+"""Gradients at the initial weights: plain, residual and pre-activation networks, with and without normalisation.
+
+Question  Do gradients grow or shrink towards the input before any training, and by how much with depth?
+Source    ratios that were measured with PyTorch, see `RATIOS`
+Command   resnet-ablate run gradient-at-init --scale smoke
+Cost      not measured yet
+Finding   not measured yet
+
+No training: the networks have their initial weights of He et al. The measure is log10 of the L2 gradient of the second
+convolution's weights over that of the last one's, on one batch in training mode.
+"""
+
+from math import log10
+from typing import Any, Literal
+
+from ablations.designs import grid
+from ablations.study import Published, Scale, Study
+from analysis.claims import Contrast, mean
+from resnet_core.nets.spec import NetSpec, cifar
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.spec import TrainSpec
+
+Network = Literal["plain", "residual", "preactivation"]
+NETWORKS: dict[Network, dict[str, Any]] = {
+    "plain": {"skip": "none"},
+    "residual": {},
+    "preactivation": {"order": "full_preactivation"},
+}
+DEPTHS = (20, 56, 110)
+
+
+def net(depth: int, network: Network, norm: Literal["batch", "none"], width: int = 16) -> NetSpec:
+    """Return an arm's network; of a depth, all three have equal parameters."""
+    return cifar(depth, width, norm=norm, **NETWORKS[network])
+
+
+def decades(network: Network, norm: str, depth: int) -> Contrast:
+    """Return log10 of the ratio."""
+    return mean("gradient_decades_at_init", network=network, norm=norm, depth=depth)
+
+
+claims = {
+    "with normalisation, the plain net's gradients grow towards the input by more than a decade at 56 layers": (
+        decades("plain", "batch", 56) > 1
+    ),
+    "and by more at 110": decades("plain", "batch", 110) > decades("plain", "batch", 56),
+    "the residual net's grow by less than a decade at 110 layers": decades("residual", "batch", 110) < 1,
+    "without normalisation, the plain net's stay within a decade at 110 layers": decades("plain", "none", 110).within(
+        1
+    ),
+}
+RATIOS: dict[tuple[Network, str], tuple[float, ...]] = {  # by depth
+    ("plain", "batch"): (4.1, 786, 1.4e6),
+    ("residual", "batch"): (1.2, 3.1, 5.0),
+    ("preactivation", "batch"): (2.0, 12, 25),
+    ("plain", "none"): (0.34, 0.85, 4.8),
+    ("residual", "none"): (0.35, 0.35, 0.27),
+}
+MEASURED = "measured with PyTorch 2.13: a batch of CIFAR-10, He's initial weights, 3 seeds"
+published = tuple(
+    Published(MEASURED, "gradient_decades_at_init", {"network": network, "norm": norm, "depth": depth}, log10(ratio))
+    for (network, norm), ratios in RATIOS.items()
+    for depth, ratio in zip(DEPTHS, ratios, strict=True)
+)
+every = {"depth": DEPTHS, "network": tuple(NETWORKS), "norm": ("batch", "none")}
+
+study = Study(
+    name="gradient-at-init",
+    question="Do gradients grow or shrink towards the input before any training, and by how much with depth?",
+    source="ratios measured with PyTorch",
+    net=net,
+    probe=ProbeSpec(steps=(0,), each_epoch=False),
+    scales={
+        "smoke": Scale(
+            design=grid(**every, width=(8,)), train=TrainSpec(data="digits", steps=0), seeds=3, claims=claims
+        ),
+        "laptop": Scale(
+            design=grid(**every),
+            train=TrainSpec(data="cifar10", train_size=1000, steps=0),
+            seeds=3,
+            claims=claims,
+            published=published,
+        ),
+        "paper": Scale(
+            design=grid(**every),
+            train=TrainSpec(data="cifar10", steps=0),
+            seeds=10,
+            claims=claims,
+            published=published,
+        ),
+    },
+)

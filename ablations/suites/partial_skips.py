@@ -1,0 +1,81 @@
+"""Skips on some stages, or on some blocks, only.
+
+Question  Which stages and which blocks need their skip?
+Source    after Veit et al. 2016, "Residual Networks Behave Like Ensembles of Relatively Shallow Networks", which takes
+          blocks from trained networks
+Command   resnet-ablate run partial-skips --scale smoke
+Cost      not measured yet
+Finding   not measured yet
+"""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from ablations.designs import Design, one_at_a_time
+from ablations.scales import CIFAR_16, DIGITS, HE_2015
+from ablations.study import Scale, Study
+from analysis.claims import mean
+from resnet_core.nets.spec import NetSpec, cifar
+
+Stages = Literal["123", "23", "13", "12", "1", "2", "3", "none"]
+Blocks = Literal["all", "first", "rest", "odd"]
+BLOCKS: dict[Blocks, Callable[[int], bool]] = {
+    "all": lambda block: True,
+    "first": lambda block: block == 1,
+    "rest": lambda block: block > 1,
+    "odd": lambda block: block % 2 == 1,
+}
+
+
+def net(depth: int, stages: Stages, blocks: Blocks, width: int = 16) -> NetSpec:
+    """Return an arm's network, parameters alike in all.
+
+    Args:
+        depth: As of `cifar`.
+        stages: The stages that have skips; `none` for the plain net.
+        blocks: The blocks that have them in these stages: `all`, the `first`, in which the shape changes, the `rest`,
+            or every second, from the first on, `odd`.
+        width: As of `cifar`.
+    """
+    whole = cifar(depth, width)
+    if stages == "none":
+        return whole.replace(skip="none")
+    if (stages, blocks) == ("123", "all"):
+        return whole
+    return whole.keep_skips(lambda stage, block: str(stage) in stages and BLOCKS[blocks](block))
+
+
+def parts(depth: int, width: int) -> Design:
+    """Return the network with all skips, with those of some stages, and with those of some blocks."""
+    base = {"depth": depth, "stages": "123", "blocks": "all", "width": width}
+    return one_at_a_time(base, stages=get_args(Stages)[1:], blocks=get_args(Blocks)[1:])
+
+
+claims = {
+    "without any skip, the training error is higher than with those of the first blocks": (
+        mean("train_error", stages="none") > mean("train_error", blocks="first")
+    ),
+    "with the skips of the first blocks alone, it is higher than with all": (
+        mean("train_error", blocks="first") > mean("train_error", stages="123", blocks="all")
+    ),
+    "with every second skip, it is not higher by 0.02 or more": (
+        mean("train_error", blocks="odd") - mean("train_error", stages="123", blocks="all") < 0.02
+    ),
+    "without the skips of one stage, it is not higher by 0.02 or more": (
+        (mean("train_error", stages="23") + mean("train_error", stages="13") + mean("train_error", stages="12")) / 3
+        - mean("train_error", stages="123", blocks="all")
+        < 0.02
+    ),
+}
+
+study = Study(
+    name="partial-skips",
+    question="Which stages and which blocks need their skip?",
+    source="after Veit et al. 2016",
+    net=net,
+    scales={
+        "smoke": Scale(design=parts(38, 8), train=DIGITS, seeds=3, claims=claims),
+        "laptop": Scale(design=parts(56, 8), train=CIFAR_16, seeds=3, claims=claims),
+        "paper": Scale(design=parts(56, 16), train=HE_2015.replace(warmup_steps=0), seeds=5, claims=claims),
+    },
+)

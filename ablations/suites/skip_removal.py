@@ -1,0 +1,77 @@
+"""All skips removed, from a network of single and from one of grouped convolutions.
+
+Question  What does a network lose without its skips, and does cardinality make up for it?
+Source    Xie et al. 2017, "Aggregated Residual Transformations for Deep Neural Networks", section 5.1
+Command   resnet-ablate run skip-removal --scale smoke
+          resnet-ablate run skip-removal --scale paper --data DIR, a folder of ImageNet
+Cost      not measured yet
+Finding   not measured yet
+
+The skips are option B: with them go the parameters of their four projections.
+"""
+
+from typing import Any, Literal
+
+from ablations.designs import grid
+from ablations.scales import CIFAR_16, DIGITS, IMAGENET
+from ablations.study import Published, Scale, Study
+from analysis.claims import Claim, Contrast, mean
+from resnet_core.nets.spec import NetSpec, Skip, Stem
+from resnet_core.nets.zoo import imagenet
+
+Network = Literal["resnet", "resnext"]
+NETWORKS: dict[Network, dict[str, Any]] = {"resnet": {}, "resnext": {"cardinality": 32, "group_width": 4}}
+
+
+def net(depth: int, network: Network, skip: Skip, width: int = 64, stem: Stem = "imagenet") -> NetSpec:
+    """Return an arm's network of bottlenecks; 1x64d and 32x4d cost equally much."""
+    return imagenet(depth, width, stem=stem, skip=skip, **NETWORKS[network])
+
+
+def removed(measure: str, network: Network) -> Contrast:
+    """Return by how much a measure is higher without the skips."""
+    return mean(measure, network=network, skip="none") - mean(measure, network=network, skip="B")
+
+
+def claims(measure: str, words: str) -> dict[str, Claim]:
+    """Return the claims on a measure."""
+    return {
+        f"without its skips, the ResNet's {words} is higher": removed(measure, "resnet") > 0,
+        f"without its skips, the ResNeXt's {words} is higher": removed(measure, "resnext") > 0,
+        "the ResNeXt loses less": removed(measure, "resnext") < removed(measure, "resnet"),
+    }
+
+
+PAPER = "Xie et al. 2017, section 5.1, ImageNet"
+
+study = Study(
+    name="skip-removal",
+    question="What does a network lose without its skips, and does cardinality make up for it?",
+    source="Xie et al. 2017, section 5.1",
+    net=net,
+    scales={
+        "smoke": Scale(
+            design=grid(depth=(26,), network=tuple(NETWORKS), skip=("B", "none"), width=(16,), stem=("cifar",)),
+            train=DIGITS,
+            seeds=3,
+            claims=claims("mean_loss", "mean training loss"),
+        ),
+        "laptop": Scale(
+            design=grid(depth=(26,), network=tuple(NETWORKS), skip=("B", "none"), width=(16,), stem=("cifar",)),
+            train=CIFAR_16,
+            seeds=3,
+            claims=claims("mean_loss", "mean training loss"),
+        ),
+        "paper": Scale(
+            design=grid(depth=(50,), network=tuple(NETWORKS), skip=("B", "none")),
+            train=IMAGENET,
+            seeds=3,
+            claims=claims("test_error", "test error"),
+            published=tuple(
+                Published(PAPER, "test_error", {"network": network, "skip": skip}, error)
+                for network, errors in {"resnet": (0.239, 0.312), "resnext": (0.222, 0.261)}.items()
+                for skip, error in zip(("B", "none"), errors, strict=True)
+            ),
+        ),
+    },
+)

@@ -1,0 +1,58 @@
+"""Squeeze-and-excitation at the end of every branch.
+
+Question  Does a branch that weighs its channels by the whole image test better?
+Source    Hu et al. 2018, "Squeeze-and-Excitation Networks", CIFAR-10
+Command   resnet-ablate run squeeze-excitation --scale smoke
+Cost      not measured yet
+Finding   not measured yet
+
+Trained as He et al. 2016 have it, to whose errors the paper compares. It adds parameters, which the verdicts show.
+"""
+
+from ablations.designs import grid
+from ablations.scales import CIFAR_16, DIGITS, HE_2015
+from ablations.study import Published, Scale, Study
+from analysis.claims import mean
+from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.zoo import preactivation
+
+
+def net(depth: int, reduction: int, width: int = 16) -> NetSpec:
+    """Return an arm's network, with so many times fewer channels in the excitation; 0 for none."""
+    return preactivation(depth, width, se_reduction=reduction)
+
+
+small = {
+    "with the excitation, the test error is lower": mean("test_error", reduction=4) < mean("test_error", reduction=0),
+    "and the mean training loss": mean("mean_loss", reduction=4) < mean("mean_loss", reduction=0),
+}
+PAPER = "Hu et al. 2018, CIFAR-10"
+
+study = Study(
+    name="squeeze-excitation",
+    question="Does a branch that weighs its channels by the whole image test better?",
+    source="Hu et al. 2018",
+    net=net,
+    scales={
+        "smoke": Scale(design=grid(depth=(20, 56), reduction=(0, 4), width=(8,)), train=DIGITS, seeds=3, claims=small),
+        "laptop": Scale(
+            design=grid(depth=(20, 56), reduction=(0, 4, 16), width=(16,)), train=CIFAR_16, seeds=3, claims=small
+        ),
+        "paper": Scale(
+            design=grid(depth=(110, 164), reduction=(0, 16)),
+            train=HE_2015,
+            seeds=5,
+            claims={
+                f"of {depth} layers, the test error is lower with the excitation": (
+                    mean("test_error", depth=depth, reduction=16) < mean("test_error", depth=depth, reduction=0)
+                )
+                for depth in (110, 164)
+            },
+            published=tuple(
+                Published(PAPER, "test_error", {"depth": depth, "reduction": reduction}, error)
+                for depth, errors in {110: (0.0637, 0.0521), 164: (0.0546, 0.0439)}.items()
+                for reduction, error in zip((0, 16), errors, strict=True)
+            ),
+        ),
+    },
+)

@@ -1,0 +1,64 @@
+"""Branches dropped at random in training.
+
+Question  Does a network that trains with fewer of its blocks at a time test better with all of them?
+Source    Huang et al. 2016, "Deep Networks with Stochastic Depth", section 4
+Command   resnet-ablate run stochastic-depth --scale smoke
+Cost      not measured yet
+Finding   not measured yet
+"""
+
+from ablations.designs import grid
+from ablations.scales import CIFAR_16, DIGITS
+from ablations.study import Published, Scale, Study
+from analysis.claims import mean
+from resnet_core.nets.spec import NetSpec, cifar
+from resnet_core.runs.spec import TrainSpec
+
+
+def net(depth: int, survival: float, width: int = 16) -> NetSpec:
+    """Return an arm's network; the last block is kept with probability `survival`, those before it more often."""
+    return cifar(depth, width, survival=survival, zero_pooling="average")
+
+
+claims = {
+    "the mean training loss is higher if the last block survives with 0.5 than if all do": (
+        mean("mean_loss", survival=0.5) > mean("mean_loss", survival=1.0)
+    ),
+    "the test error is lower": mean("test_error", survival=0.5) < mean("test_error", survival=1.0),
+}
+PAPER = "Huang et al. 2016, CIFAR-10"
+
+study = Study(
+    name="stochastic-depth",
+    question="Does a network that trains with fewer of its blocks at a time test better with all of them?",
+    source="Huang et al. 2016, section 4",
+    net=net,
+    scales={
+        "smoke": Scale(
+            design=grid(depth=(56,), survival=(1.0, 0.8, 0.5), width=(8,)), train=DIGITS, seeds=3, claims=claims
+        ),
+        "laptop": Scale(
+            design=grid(depth=(56,), survival=(1.0, 0.8, 0.5), width=(8,)),
+            train=CIFAR_16.replace(steps=1000, learning_rate_drops=(0.5, 0.75)),
+            seeds=3,
+            claims=claims,
+        ),
+        "paper": Scale(
+            design=grid(depth=(110,), survival=(1.0, 0.5)),
+            train=TrainSpec(  # and of the released main.lua: Nesterov's momentum, and the decay of all weights
+                data="cifar10",
+                epochs=500,
+                learning_rate_drops=(0.5, 0.75),
+                nesterov=True,
+                weight_decay_of="all",
+                augmentation="crop_flip",
+            ),
+            seeds=5,
+            claims=claims,
+            published=(
+                Published(PAPER, "test_error", {"survival": 1.0}, 0.0641),
+                Published(PAPER, "test_error", {"survival": 0.5}, 0.0525),
+            ),
+        ),
+    },
+)

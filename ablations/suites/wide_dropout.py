@@ -1,0 +1,75 @@
+"""Dropout between the convolutions of a wide network's branch.
+
+Question  Does dropout within the branch help a residual network, and is that so of every width?
+Source    Zagoruyko and Komodakis 2016, "Wide Residual Networks", section 3, "Dropout in residual blocks"
+Command   resnet-ablate run wide-dropout --scale smoke
+Cost      not measured yet
+Finding   not measured yet
+"""
+
+from ablations.designs import grid, paired
+from ablations.scales import CIFAR_16, DIGITS, WRN
+from ablations.study import Published, Scale, Study
+from analysis.claims import mean
+from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.zoo import wide
+
+
+def net(depth: int, width: int, dropout: float) -> NetSpec:
+    """Return an arm's network; WRN-depth-k has a width of 16 k."""
+    return wide(depth, width, dropout=dropout)
+
+
+RATES = (0.0, 0.3)
+
+small = {
+    "with dropout, the widest net's test error is lower": (
+        mean("test_error", width=32, dropout=0.3) < mean("test_error", width=32, dropout=0.0)
+    ),
+    "and its mean training loss higher": (
+        mean("mean_loss", width=32, dropout=0.3) > mean("mean_loss", width=32, dropout=0.0)
+    ),
+    "dropout raises the mean training loss of the thin net more than the wide net's": (
+        mean("mean_loss", width=8, dropout=0.3) - mean("mean_loss", width=8, dropout=0.0)
+        > mean("mean_loss", width=32, dropout=0.3) - mean("mean_loss", width=32, dropout=0.0)
+    ),
+}
+PAPER = "Zagoruyko and Komodakis 2016, dropout, means and deviations of channels"
+ERRORS = {16: (0.0502, 0.0524), 28: (0.0400, 0.0389), 52: (0.0643, 0.0628)}  # without and with, by depth
+
+study = Study(
+    name="wide-dropout",
+    question="Does dropout within the branch help a residual network, and is that so of every width?",
+    source="Zagoruyko and Komodakis 2016, section 3",
+    net=net,
+    scales={
+        "smoke": Scale(design=grid(depth=(16,), width=(8, 32), dropout=RATES), train=DIGITS, seeds=3, claims=small),
+        "laptop": Scale(
+            design=grid(depth=(16,), width=(8, 16, 32), dropout=RATES),
+            train=CIFAR_16.replace(steps=800),
+            seeds=3,
+            claims=small,
+        ),
+        "paper": Scale(
+            design=paired(depth=(16, 28, 52), width=(64, 160, 16)) * grid(dropout=RATES),
+            train=WRN,
+            seeds=5,
+            claims={
+                "with dropout, WRN-28-10's test error is lower": (
+                    mean("test_error", depth=28, dropout=0.3) < mean("test_error", depth=28, dropout=0.0)
+                ),
+                "with dropout, WRN-52-1's test error is lower": (
+                    mean("test_error", depth=52, dropout=0.3) < mean("test_error", depth=52, dropout=0.0)
+                ),
+                "with dropout, WRN-16-4's test error is higher": (
+                    mean("test_error", depth=16, dropout=0.3) > mean("test_error", depth=16, dropout=0.0)
+                ),
+            },
+            published=tuple(
+                Published(PAPER, "test_error", {"depth": depth, "dropout": rate}, error)
+                for depth, errors in ERRORS.items()
+                for rate, error in zip(RATES, errors, strict=True)
+            ),
+        ),
+    },
+)

@@ -1,0 +1,72 @@
+"""Wide and shallow against thin and deep, with as many parameters.
+
+Question  Are parameters better spent on width or on depth?
+Source    Zagoruyko and Komodakis 2016, "Wide Residual Networks", section 3
+Command   resnet-ablate run width-vs-depth --scale smoke
+Cost      not measured yet
+Finding   not measured yet
+
+The widths at smoke and laptop scale are those at which parameters are within 3 % of the deepest network's. At paper
+scale the networks are the paper's own: WRN-40-4 has 8.9 M parameters, WRN-16-8 11.0 M, WRN-28-10 36.5 M.
+"""
+
+from ablations.designs import paired
+from ablations.scales import CIFAR_16, DIGITS, WRN
+from ablations.study import Published, Scale, Study
+from analysis.claims import mean
+from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.zoo import wide
+
+
+def net(depth: int, width: int) -> NetSpec:
+    """Return an arm's network; WRN-depth-k has a width of 16 k."""
+    return wide(depth, width)
+
+
+small = {
+    "of equal parameters, 16 layers have a lower test error than 40": (
+        mean("test_error", depth=16) < mean("test_error", depth=40)
+    ),
+    "and a lower mean training loss": mean("mean_loss", depth=16) < mean("mean_loss", depth=40),
+    "10 layers have a lower mean training loss than 40": mean("mean_loss", depth=10) < mean("mean_loss", depth=40),
+}
+PAPER = "Zagoruyko and Komodakis 2016, means and deviations of channels"
+
+study = Study(
+    name="width-vs-depth",
+    question="Are parameters better spent on width or on depth?",
+    source="Zagoruyko and Komodakis 2016, section 3",
+    net=net,
+    scales={
+        "smoke": Scale(
+            design=paired(depth=(40, 16, 10), width=(16, 29, 44)),
+            train=DIGITS,
+            seeds=3,
+            claims=small,
+        ),
+        "laptop": Scale(
+            design=paired(depth=(40, 28, 16, 10), width=(16, 20, 29, 44)),
+            train=CIFAR_16,
+            seeds=3,
+            claims=small,
+        ),
+        "paper": Scale(
+            design=paired(depth=(40, 16, 28), width=(64, 128, 160)),
+            train=WRN,
+            seeds=5,
+            claims={
+                "WRN-16-8 has a lower test error than WRN-40-4": (
+                    mean("test_error", depth=16) < mean("test_error", depth=40)
+                ),
+                "WRN-28-10 has a lower test error than WRN-40-4": (
+                    mean("test_error", depth=28) < mean("test_error", depth=40)
+                ),
+            },
+            published=(
+                Published(PAPER, "test_error", {"depth": 40, "width": 64}, 0.0453),
+                Published(PAPER, "test_error", {"depth": 16, "width": 128}, 0.0427),
+                Published(PAPER, "test_error", {"depth": 28, "width": 160}, 0.0400),
+            ),
+        ),
+    },
+)

@@ -1,0 +1,99 @@
+"""The last gamma of every branch from 0 or from 1, by batch size.
+
+Question  Does a branch that starts at 0 help, and more so with large batches?
+Source    Goyal et al. 2017, "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", section 5.1
+Command   resnet-ablate run zero-gamma --scale smoke
+          resnet-ablate run zero-gamma --scale paper --data DIR, a folder of ImageNet
+Cost      not measured yet
+Finding   not measured yet
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ablations.designs import grid
+from ablations.scales import CIFAR_16, DIGITS, IMAGENET
+from ablations.study import Published, Scale, Study
+from analysis.claims import Contrast, mean
+from resnet_core.nets.spec import NetSpec, Stem
+from resnet_core.nets.zoo import imagenet
+from resnet_core.runs.spec import TrainSpec
+
+
+def net(depth: int, gamma: Annotated[int, Field(ge=0, le=1)], width: int = 64, stem: Stem = "imagenet") -> NetSpec:
+    """Return an arm's network; `gamma` is where the last normalisation's factor starts."""
+    return imagenet(depth, width, stem=stem, branch_scale="one" if gamma else "zero_gamma")
+
+
+def train(base: TrainSpec, batch_size: int) -> TrainSpec:
+    """Return an arm's training: as many epochs, with learning rate and steps of warm-up scaled to the batch size."""
+    times = batch_size / base.batch_size
+    return base.replace(
+        batch_size=batch_size,
+        learning_rate=base.learning_rate * times,
+        warmup_steps=round(base.warmup_steps / times),
+    )
+
+
+def gain(measure: str, batch_size: int) -> Contrast:
+    """Return by how much a measure is lower from 0 than from 1."""
+    return mean(measure, gamma=1, batch_size=batch_size) - mean(measure, gamma=0, batch_size=batch_size)
+
+
+small = {
+    "from 0, the mean training loss is lower at batches of 512": gain("mean_loss", 512) > 0,
+    "and the test error": gain("test_error", 512) > 0,
+    "the gain in mean training loss is larger than at batches of 64": gain("mean_loss", 512) > gain("mean_loss", 64),
+}
+PAPER = "Goyal et al. 2017, ImageNet"
+
+study = Study(
+    name="zero-gamma",
+    question="Does a branch that starts at 0 help, and more so with large batches?",
+    source="Goyal et al. 2017, section 5.1",
+    net=net,
+    train=train,
+    scales={
+        "smoke": Scale(
+            design=grid(depth=(26,), gamma=(1, 0), batch_size=(64, 512), width=(16,), stem=("cifar",)),
+            train=DIGITS.replace(epochs=15, warmup_steps=20, warmup="linear", warmup_learning_rate=0.05),
+            seeds=3,
+            claims=small,
+        ),
+        "laptop": Scale(
+            design=grid(depth=(26,), gamma=(1, 0), batch_size=(64, 512), width=(16,), stem=("cifar",)),
+            train=CIFAR_16.replace(
+                epochs=4,
+                batch_size=64,
+                learning_rate=0.05,
+                warmup_steps=281,
+                warmup="linear",
+                warmup_learning_rate=0.05,
+            ),
+            seeds=3,
+            claims=small,
+        ),
+        "paper": Scale(
+            design=grid(depth=(50,), gamma=(1, 0), batch_size=(256, 8192)),
+            train=IMAGENET.replace(  # 5 epochs of warm-up
+                learning_rate_drops=(1 / 3, 2 / 3, 8 / 9),
+                warmup_steps=5 * 5004,
+                warmup="linear",
+                warmup_learning_rate=0.1,
+                weight_decay_of="kernels",
+            ),
+            seeds=5,
+            claims={
+                "from 0, the test error is lower at batches of 256": gain("test_error", 256) > 0,
+                "and at batches of 8192": gain("test_error", 8192) > 0,
+                "the gain is larger at 8192": gain("test_error", 8192) > gain("test_error", 256),
+            },
+            published=tuple(
+                Published(PAPER, "test_error", {"gamma": gamma, "batch_size": size}, error)
+                for size, errors in {256: (0.2384, 0.2360), 8192: (0.2411, 0.2374)}.items()
+                for gamma, error in zip((1, 0), errors, strict=True)
+            ),
+        ),
+    },
+)

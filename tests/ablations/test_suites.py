@@ -146,7 +146,7 @@ def test_wide_dropout():
 
 
 def test_cardinality():
-    """Tables 3 and 4; MACs at once, and at twice the cost, are equal within 5 and 4 %, at the smaller scales 9 and 17 %."""
+    """Tables 3 and 4; MACs at once and at twice the cost are equal within 5 and 4 %, at smoke scale 9 and 17 %."""
     assert arms("cardinality", "paper") == [
         (50, 1, 64), (50, 2, 40), (50, 4, 24), (50, 8, 14), (50, 32, 4), (200, 1, 64), (101, 1, 100), (101, 64, 4),
     ]  # fmt: skip

@@ -145,8 +145,9 @@ def run_study(options: argparse.Namespace) -> None:
     if options.scale not in study.scales:
         raise UserError(f"unknown scale '{options.scale}'{nearest(options.scale, study.scales)}")
     scale = study.scales[options.scale]
-    execution = Execution.of(options, plugin_setup(options.plugin))
-    code = load_plugins(options.plugin)
+    plugins = [*options.plugin, *([study.plugin] if study.plugin else [])]
+    execution = Execution.of(options, plugin_setup(plugins))
+    code = load_plugins(plugins)
     arms = _design(study, options).arms()
     fields = _fields(options, study)
     rates = tuple(TrainSpec.parse_field("learning_rate", word) for word in options.learning_rates or ())

@@ -33,6 +33,11 @@ def magnitude(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def shown(level: object) -> str:
+    """Return a level of a factor; one that is not active in an arm as a dash."""
+    return "–" if level is None else str(level)
+
+
 def runs_table(
     runs: Sequence[Run],
     parameters: Sequence[int],
@@ -50,7 +55,7 @@ def runs_table(
     table.add_column("about", justify="right", footer=duration(sum(todo)))
     table.add_column("", footer=f"{len(todo)} to run")
     for run, count, operations, time_, done in zip(runs, parameters, macs, seconds, recorded, strict=True):
-        cells = [str(value) for value in (*run.factors.values(), run.seed)]
+        cells = [shown(value) for value in (*run.factors.values(), run.seed)]
         table.add_row(*cells, magnitude(count), magnitude(operations), duration(time_), "recorded" if done else "")
     return table
 

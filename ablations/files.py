@@ -1,12 +1,14 @@
 """Studies by name, or from a user's own file."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from ablations.study import Study
 from ablations.suites import suites
 from resnet_core.errors import UserError, line_in
+from resnet_core.nets.blocks import BLOCKS
 
 
 def is_file(word: str) -> bool:
@@ -26,6 +28,7 @@ def study_in(file: Path) -> Study:
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
+    known = {**BLOCKS}
     try:
         spec.loader.exec_module(module)
         study = _study(module, file)
@@ -36,7 +39,7 @@ def study_in(file: Path) -> Study:
     except Exception as error:  # whatever a user's file may raise
         line = error.lineno if isinstance(error, SyntaxError) else line_in(file, error)
         raise UserError(f"a study must load, but {file}, line {line}, raises {error!r}") from None
-    return study
+    return study if known == BLOCKS else replace(study, plugin=file)
 
 
 def _study(module: ModuleType, file: Path) -> Study:

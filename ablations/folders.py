@@ -60,6 +60,7 @@ def print_status(options: argparse.Namespace) -> None:
     """Print how many runs ended how, which are under way, and what those that failed said."""
     from rich.table import Table
 
+    from ablations.display import shown
     from resnet_core.runs.checkpoints import step_of
 
     root = study_folder(options.study)
@@ -88,7 +89,7 @@ def print_status(options: argparse.Namespace) -> None:
         step = outcome.step if outcome else steps.get(run.id)
         said = outcome.message.strip() if outcome else ""
         cells = [
-            *map(str, run.factors.values()),
+            *map(shown, run.factors.values()),
             str(run.seed),
             run.id,
             states[run.id],

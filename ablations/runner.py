@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ablations.execution import Execution, execute
+from ablations.fairness import mismatches
 from ablations.request import Request
 from resnet_core.command_line import console, say
 from resnet_core.errors import UserError
@@ -29,7 +30,8 @@ def dry_run(request: Request, execution: Execution) -> None:
     Raises:
         UserError: See `run`; what shows only in a named data set's content does not show here.
     """
-    from ablations.display import runs_table
+    from ablations.display import duration, runs_table
+    from ablations.tuning import trials
 
     check_writable(request.root)
     source = job.source(*_asked_data(request, execution))
@@ -49,6 +51,12 @@ def dry_run(request: Request, execution: Execution) -> None:
         [_asked(run, sha256) in recorded for run in runs],
     )
     console().print(table)
+    if request.learning_rates:
+        tried = trials(request, data, sha256)
+        seconds = sum(_seconds(tried, _images(request, data), study_threads(tried)))
+        say(f"before these, {len(tried)} trials of learning rates: {duration(seconds)}")
+    for line in mismatches(request.claims, runs):
+        say(f"not of equal cost: {line}")
 
 
 def run(request: Request, execution: Execution) -> None:
@@ -61,6 +69,8 @@ def run(request: Request, execution: Execution) -> None:
     from ablations.verdicts import print_verdicts, widest
     from resnet_core.runs.runtime import set_variables
 
+    if request.until_width is not None and not request.claims:
+        raise UserError("--until-width needs a claim on the arms of the study, but there is none")
     set_variables()
     check_writable(request.root)
     source = job.source(*_asked_data(request, execution))

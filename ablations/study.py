@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -71,6 +72,7 @@ class Study:
         source: Where it was asked first.
         train: From the scale's `TrainSpec` and factors, again keyword arguments, to an arm's own.
         probe: What is measured.
+        plugin: A file of the user's that registers blocks which the networks have.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Study:
     source: str = ""
     train: Callable[..., TrainSpec] = lambda base: base
     probe: ProbeSpec = field(default_factory=ProbeSpec)
+    plugin: Path | None = None
 
     @cached_property
     def factors(self) -> dict[str, Any]:

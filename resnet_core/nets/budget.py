@@ -1,6 +1,5 @@
 """Networks of a given cost: the same shape, wider or narrower."""
 
-from math import gcd
 from typing import Literal
 
 from resnet_core.nets.cost import cost
@@ -10,7 +9,7 @@ Budget = Literal["parameters", "macs"]
 
 
 def with_budget(spec: NetSpec, of: Budget, budget: int) -> NetSpec:
-    """Return `spec` with all widths multiplied alike, such that its cost is as near to a budget as it can be.
+    """Return `spec` with all widths multiplied alike and rounded, its cost as near to a budget as can be.
 
     Args:
         spec: The network.
@@ -20,12 +19,15 @@ def with_budget(spec: NetSpec, of: Budget, budget: int) -> NetSpec:
     Raises:
         UserError: A width on the way is illegal, as one that the groups of a convolution do not divide.
     """
-    stem = [] if spec.stem_width is None else [spec.stem_width]
-    unit = gcd(*spec.widths, *stem)
+    widest = max(spec.widths)
 
     def times(k: int) -> NetSpec:
-        widths = tuple(width // unit * k for width in spec.widths)
-        return spec.replace(widths=widths, **({"stem_width": stem[0] // unit * k} if stem else {}))
+        """Return the network whose widest stage has k channels, all others in proportion."""
+        stem = {} if spec.stem_width is None else {"stem_width": scaled(spec.stem_width, k)}
+        return spec.replace(widths=tuple(scaled(width, k) for width in spec.widths), **stem)
+
+    def scaled(width: int, k: int) -> int:
+        return max(1, round(width * k / widest))
 
     def cost_of(k: int) -> int:
         count = cost(times(k))

@@ -91,7 +91,9 @@ class Job:
         self.store.state_of(record.run.id).unlink(missing_ok=True)
 
     def lost(self, run: Run, status: Status, step: int, message: str, began: float) -> Record:
-        """Record a run whose process could not, and return its record. Its state stays, for a retry.
+        """Record a run whose process could not, and return what is recorded: its process may have, at the last moment.
+
+        Its state stays, for a retry.
 
         Args:
             run: The run.
@@ -104,7 +106,7 @@ class Job:
         seconds = round(time.monotonic() - began, 3)
         record = Record(run, outcome, network=network_of(run), seconds=seconds)
         self.store.write(record, again=self.again)
-        return record
+        return record if self.again else self.store.read(run.id)
 
 
 def stop() -> None:

@@ -321,13 +321,14 @@ class TestPrepare:
         [
             ({"batch_size": 271}, "`batch_size` must be at most .* \\(270 after .*\\), but got 271"),
             ({"train_size": 301}, "`train_size` must be at most the number of training images, 300, but got 301"),
-            ({}, "`probe.batch_size` must be at most .* but got 280"),
+            ({"cutout": 32}, "`cutout` must be smaller than an image, which has 32x40 pixels, but got 32"),
+            ({"train_size": 290}, "`probe.batch_size` must be at most .* but got 262"),
         ],
     )
     def test_sizes_are_checked_before_anything_is_read(self, fields, message):
         train = TrainSpec(**{"steps": 1, "batch_size": 8, **fields})
         with pytest.raises(UserError, match=message):
-            check_sizes(Run(NetSpec(), train, ProbeSpec(batch_size=280)), 300)
+            check_sizes(Run(NetSpec(input_shape=(32, 40, 3)), train, ProbeSpec(batch_size=262)), 300)
 
     @given(st.lists(st.integers(0, 3), min_size=2, max_size=60), st.data())
     def test_a_split_keeps_every_class_in_proportion(self, labels, data):

@@ -226,33 +226,22 @@ def made():
 class TestProcesses:
     """What only processes can promise."""
 
-    def test_a_run_whose_process_is_killed_is_begun_again(self, store, tmp_path, alone):
-        """The block kills its process at the first training step, unless the file is there that it makes before."""
-        once = misbehaving("dies_once", data_seed=1)
-        job = replace(JOB, setup=partial(setup_with, str(tmp_path / "died")), retries=1)
-        other, record = executed("processes", [alone[0].run, once], store, job)
-        assert bits(other) == bits(alone[0])
-        assert record.outcome.status == "completed"
+    def test_runs_that_end_their_process_leave_the_others_as_they_are(self, store, tmp_path, alone):
+        """Killed at the first training step once, killed there every time, asleep in it, and without memory."""
+        job = replace(
+            JOB, setup=partial(setup_with, str(tmp_path / "died")), workers=2, retries=1, timeout=20, memory=6.0
+        )
+        bad = [misbehaving("dies_once", data_seed=1), *map(misbehaving, ("sleeps", "dies", "allocates"))]
+        again, late, killed, large, good = executed("processes", [*bad, alone[0].run], store, job)
+        assert again.outcome.status == "completed"
         assert (tmp_path / "died").exists()
-
-    def test_a_run_that_is_killed_every_time_is_given_up(self, store):
-        record, other = executed("processes", [misbehaving("dies"), run()], store, replace(JOB, retries=1))
-        assert record.outcome.status == "killed"
-        assert record.outcome.message == "its process ended with signal SIGKILL, in 2 of 2 tries"
-        assert record.network["layers"] == 8
-        assert other.outcome.status == "completed"
-
-    def test_a_run_that_takes_too_long_is_ended(self, store):
-        record, other = executed("processes", [misbehaving("sleeps"), run()], store, replace(JOB, timeout=8))
-        assert record.outcome.status == "timed_out"
-        assert record.outcome.message == "it took more than 8 s"
-        assert other.outcome.status == "completed"
-
-    def test_a_run_that_takes_too_much_memory_is_ended(self, store):
-        job = replace(JOB, memory=6.0)
-        record, other = executed("processes", [misbehaving("allocates"), run()], store, job)
-        assert record.outcome.status == "out_of_memory"
-        assert other.outcome.status == "completed"
+        assert bits(good) == bits(alone[0])
+        assert killed.outcome.status == "killed"
+        assert killed.outcome.message == "its process ended with signal SIGKILL, in 2 of 2 tries"
+        assert killed.network["layers"] == 8
+        assert late.outcome.status == "timed_out"
+        assert late.outcome.message == "it took more than 20 s"
+        assert large.outcome.status == "out_of_memory"
 
     def test_workers_end_with_their_launcher(self, store):
         """What `stop` does when the generator is left."""

@@ -221,10 +221,10 @@ def check_train_size(train_size: int, images: int) -> None:
 
 
 def check_sizes(run: Run, images: int) -> None:
-    """Check that so many training images serve a run.
+    """Check that so many training images serve a run, and their size its augmentation.
 
     Raises:
-        UserError: They are fewer than it asks for, or than a batch.
+        UserError: They are fewer than it asks for, or than a batch; or smaller than what is cut out of them.
     """
     train = run.train
     check_train_size(train.train_size or 1, images)
@@ -236,6 +236,12 @@ def check_sizes(run: Run, images: int) -> None:
                 f"`{field}` must be at most the number of training images "
                 f"({left} after the validation images are kept aside), but got {size}; take a smaller one by --set"
             )
+    rows, columns, _ = run.net.input_shape
+    if train.cutout >= min(rows, columns):
+        raise UserError(
+            f"`cutout` must be smaller than an image, which has {rows}x{columns} pixels, but got {train.cutout}; "
+            "take a smaller one by --set"
+        )
 
 
 def split_stratified(labels: Array, size: int, seed: int) -> tuple[Array, Array]:

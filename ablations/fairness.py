@@ -1,0 +1,36 @@
+"""Whether the arms that a claim compares cost equally much."""
+
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+
+from analysis.claims import Claim
+from resnet_core.nets.cost import Cost, cost
+from resnet_core.runs.spec import Run
+
+TOLERANCE = 0.01  # share by which costs may differ
+
+
+def mismatches(claims: Sequence[Claim], runs: Sequence[Run]) -> Iterator[str]:
+    """Yield a line for each claim whose two sides differ in parameters or multiply-accumulates, first over second."""
+    for claim in claims:
+        above, below = (_sides(claim, runs, sign) for sign in (1, -1))
+        if not above or not below:
+            continue
+        ratios = {
+            "parameters": fmean(of.trainable for of in above) / fmean(of.trainable for of in below),
+            "MACs": fmean(of.macs for of in above) / fmean(of.macs for of in below),
+        }
+        unequal = [f"{name} ×{ratio:.3g}" for name, ratio in ratios.items() if abs(ratio - 1) > TOLERANCE]
+        if unequal:
+            yield f"{claim.text or claim}: {', '.join(unequal)}"
+
+
+def _sides(claim: Claim, runs: Sequence[Run], sign: int) -> list[Cost]:
+    """Return the costs of the arms above (1) or below (-1), as often as they count."""
+    return [
+        cost(run.net)
+        for term in claim.terms
+        if term.factor * sign > 0
+        for run in runs
+        if run.seed == 0 and term.levels.items() <= run.factors.items()
+    ]

@@ -1,0 +1,241 @@
+"""Claims on synthetic records: a known effect, none, too few seeds, and runs that were lost."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis.claims import Claim, mean
+from analysis.measures import MEASURES
+from analysis.statistics import detectable, holm, needed
+from analysis.verdicts import contrasts, power, verdicts
+from resnet_core.errors import UserError
+from resnet_core.runs.frames import Frames
+from resnet_core.runs.store import Store
+
+PLAIN, RESIDUAL = ({"skip": skip} for skip in ("none", "A"))
+GAP = mean("test_error", **RESIDUAL) - mean("test_error", **PLAIN)
+LOWER = mean("test_error", **RESIDUAL) < mean("test_error", **PLAIN)
+
+
+def study(errors, statuses=None):
+    """Return `planned` and the frames of a study: the test errors of each arm, by seed; NaN is a run without one."""
+    rows = [
+        {"run": f"{skip}{seed}", "seed": seed, "skip": skip, "status": "completed", "step": 10, "parameters": 100,
+         "macs": 50 if skip == "A" else 40, "test_accuracy": 1 - error}
+        for skip, of in errors.items() for seed, error in enumerate(of)
+    ]  # fmt: skip
+    runs = pd.DataFrame(rows)
+    for run, status in (statuses or {}).items():
+        runs.loc[runs["run"] == run, "status"] = status
+    planned = runs[["run", "seed", "skip"]]
+    return planned, Frames(runs[runs["status"] != "missing"], pd.DataFrame(), pd.DataFrame())
+
+
+def judged(claim, errors, statuses=None):
+    return verdicts([claim], *study(errors, statuses)).iloc[0]
+
+
+def noisy(mean_, n, rng, spread=0.01):
+    return rng.normal(mean_, spread, n)
+
+
+@pytest.mark.parametrize(
+    ("residual", "plain", "n", "expected"),
+    [
+        (0.1, 0.3, 5, "supported"),
+        (0.3, 0.1, 5, "refuted"),
+        (0.1, 0.1, 5, "inconclusive"),
+        (0.1, 0.3, 1, "inconclusive"),
+    ],
+    ids=["an effect", "the contrary", "none", "one seed"],
+)
+def test_a_verdict_is_what_the_records_say(residual, plain, n, expected):
+    rng = np.random.default_rng(0)
+    row = judged(LOWER, {"A": noisy(residual, n, rng), "none": noisy(plain, n, rng)})
+    assert row["verdict"] == expected
+    assert (row["n"], row["N"]) == (n, n)
+    assert np.isnan(row["p"]) == (n == 1)
+
+
+def test_figures_are_those_of_scipy():
+    errors = {"A": [0.10, 0.12, 0.11, 0.15], "none": [0.12, 0.13, 0.15, 0.14]}
+    row = judged(LOWER, errors)
+    expected = stats.ttest_rel(errors["A"], errors["none"])
+    interval = expected.confidence_interval()
+    assert row["p"] == pytest.approx(expected.pvalue)
+    assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
+    differences = np.subtract(errors["A"], errors["none"])
+    assert row["effect"] == pytest.approx(differences.mean())
+    assert row["d"] == pytest.approx(differences.mean() / differences.std(ddof=1))
+    assert (row["parameters"], row["macs"]) == pytest.approx((1.0, 1.25))
+
+
+def test_p_values_are_corrected_for_the_number_of_claims():
+    assert holm(np.array([0.01, np.nan, 0.04, 0.03])) == pytest.approx([0.03, np.nan, 0.06, 0.06], nan_ok=True)
+    rng = np.random.default_rng(1)
+    tables = study({"A": noisy(0.11, 4, rng), "none": noisy(0.13, 4, rng)})
+    alone, together = (verdicts([LOWER] * n, *tables).iloc[0] for n in (1, 9))
+    assert together["p_corrected"] == pytest.approx(min(1, 9 * alone["p"]))
+
+
+ERRORS = {"A": [0.10, 0.11, 0.10, 0.12, 0.11], "none": [0.30, 0.31, 0.29, 0.33, 0.30]}
+
+
+class TestLostRuns:
+    @pytest.mark.parametrize("status", ["crashed", "killed", "out_of_memory", "timed_out"])
+    def test_a_lost_run_may_turn_a_claim_around_and_is_named(self, status):
+        """Whatever the plain net's seed 4 had come to, from 0 to 1."""
+        errors = {**ERRORS, "none": [*ERRORS["none"][:4], np.nan]}
+        row = judged(LOWER, errors, {"none4": status})
+        assert row["verdict"] == "inconclusive"
+        assert row["lost"] == f"skip=none seed=4: {status}"
+        assert (row["n"], row["N"]) == (4, 5)
+
+    def test_a_lost_run_that_can_turn_nothing_around_leaves_the_verdict(self):
+        """Thirty seeds of an effect that one of them cannot undo."""
+        rng = np.random.default_rng(0)
+        errors = {"A": noisy(0.1, 30, rng), "none": [*noisy(0.5, 29, rng), np.nan]}
+        row = judged(LOWER, errors, {"none29": "crashed"})
+        assert row["verdict"] == "supported"
+        assert row["lost"]
+
+    def test_a_run_that_diverged_counts_as_the_worst(self):
+        errors = {**ERRORS, "none": [np.nan] * 5}
+        row = judged(LOWER, errors, {f"none{seed}": "diverged" for seed in range(5)})
+        assert row["verdict"] == "supported"
+        assert row["effect"] == pytest.approx(np.mean(ERRORS["A"]) - 1)
+        assert row["lost"].count("diverged") == 5
+
+    def test_a_run_that_is_missing_is_no_seed_and_is_named(self):
+        row = judged(LOWER, ERRORS, {"A0": "missing"})
+        assert (row["verdict"], row["n"], row["N"]) == ("supported", 4, 5)
+        assert row["lost"] == "skip=A seed=0: missing"
+
+    def test_a_measure_without_bounds_cannot_be_judged_without_the_run(self):
+        planned, frames = study(ERRORS, {"A0": "crashed"})
+        frames.runs["test_loss"] = frames.runs["test_accuracy"].where(frames.runs["run"] != "A0")
+        claim = mean("test_loss", **RESIDUAL) > mean("test_loss", **PLAIN)
+        row = verdicts([claim], planned, frames).iloc[0]
+        assert (row["verdict"], row["note"]) == ("inconclusive", "runs were lost whose measure has no bounds")
+
+    def test_nothing_is_recorded(self):
+        planned, _ = study(ERRORS)
+        row = verdicts([LOWER], planned, Frames(pd.DataFrame(), pd.DataFrame(), pd.DataFrame())).iloc[0]
+        assert (row["verdict"], row["n"], row["N"]) == ("inconclusive", 0, 5)
+
+
+@pytest.mark.parametrize(
+    ("differences", "expected"),
+    [
+        ([0.001, -0.002, 0.003, 0.0], "supported"),
+        ([0.05, 0.06, 0.055, 0.05], "refuted"),
+        ([0.001, 0.03, -0.02, 0.01], "inconclusive"),
+    ],
+)
+def test_a_margin_is_kept_only_if_the_interval_is_within_it(differences, expected):
+    errors = {"A": np.add(0.2, differences), "none": [0.2] * 4}
+    claim = GAP.within(0.02)
+    row = judged(claim, errors)
+    assert row["verdict"] == expected
+    assert (row["low"] > -0.02 and row["high"] < 0.02) == (expected == "supported")
+
+
+def test_seeds_that_do_not_differ_say_nothing_of_how_sure_it_is():
+    row = judged(LOWER, {"A": [0.1, 0.1, 0.1], "none": [0.2, 0.2, 0.2]})
+    assert row["verdict"] == "inconclusive"
+    assert np.isnan(row["p"])
+
+
+def test_a_factor_that_a_claim_leaves_open_is_averaged_over():
+    planned, frames = study({"A": [0.1, 0.2], "none": [0.3, 0.6]})
+    found = contrasts(mean("test_error") > 0, planned, frames)
+    assert found.values == pytest.approx([0.2, 0.4])
+    double = contrasts(2 * mean("test_error", **PLAIN) - mean("test_error", **RESIDUAL) / 2 > 0, planned, frames)
+    assert double.values == pytest.approx([0.55, 1.1])
+
+
+def test_a_contrast_of_contrasts_is_an_interaction():
+    claim = (mean("test_error", a=1) - mean("test_error", a=2)) - (mean("test_error", a=3) - mean("test_error", a=4))
+    assert [(term.factor, term.levels["a"]) for term in claim.terms] == [(1, 1), (-1, 2), (-1, 3), (1, 4)]
+
+
+@pytest.mark.parametrize(
+    ("claim", "text"),
+    [
+        (LOWER, "test_error(skip=A) < test_error(skip=none)"),
+        (mean("test_error", **PLAIN) > 0.6, "test_error(skip=none) > 0.6"),
+        (GAP.within(0.02), "|test_error(skip=A) − (test_error(skip=none))| < 0.02"),
+        (GAP < 0.02, "test_error(skip=A) < test_error(skip=none) + 0.02"),
+    ],
+)
+def test_a_claim_reads_as_its_inequality_and_survives_json(claim, text):
+    assert str(claim) == text
+    assert Claim.from_dict(claim.to_dict()) == claim
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: mean("test_eror"), "must be of a measure, but got 'test_eror'; did you mean 'test_error'"),
+        (lambda: mean("test_error") - mean("test_loss"), "of one measure, but got 'test_error' and 'test_loss'"),
+        (lambda: 0.1 < mean("test_error") < 0.2, "must be one inequality"),
+        (lambda: mean("test_error").within(0), "a margin must be above 0, but got 0"),
+        (lambda: Claim.from_dict({"text": "?"}), "a claim must be one of this program's"),
+    ],
+)
+def test_a_mistake_is_named(make, message):
+    with pytest.raises(UserError, match=message):
+        make()
+
+
+def test_power_is_that_of_the_t_distribution():
+    for n in (3, 5, 20):
+        d = detectable(n, 0.05)
+        t = stats.t.ppf(0.975, n - 1)
+        assert stats.nct.sf(t, n - 1, d * np.sqrt(n)) == pytest.approx(0.8, abs=1e-6)
+    assert needed(detectable(7, 0.05) + 1e-9, 0.05) == 7
+    assert needed(detectable(7, 0.05) - 1e-3, 0.05) == 8
+    assert np.isnan(needed(0.0, 0.05))
+    assert np.isnan(needed(np.nan, 0.05))
+    table = power([LOWER], *study({"A": [0.1, 0.1, 0.13], "none": [0.2, 0.22, 0.2]}), seeds=(3, 5))
+    (row,) = table.to_dict("records")
+    assert row["spread"] == pytest.approx(np.std([0.1, 0.12, 0.07], ddof=1))
+    assert row["at_5"] == pytest.approx(detectable(5, 0.05) * row["spread"])
+    assert row["needed"] == needed(abs(row["effect"]) / row["spread"], 0.05)
+
+
+@pytest.fixture(scope="module")
+def frames(tiny_study):
+    return Store(tiny_study).frames()
+
+
+class TestMeasures:
+    """Against figures taken by hand from a real study."""
+
+    def test_every_measure_has_a_value_for_every_run_of_a_whole_study(self, frames):
+        for name, measure in MEASURES.items():
+            values = measure.of(frames)
+            assert sorted(values.index) == sorted(frames.runs["run"]), name
+            assert values.notna().all(), name
+            assert measure.about
+
+    def test_a_gradients_decades_are_of_the_second_convolution_over_the_last(self, frames):
+        run = frames.runs["run"].iloc[0]
+        rows = frames.probes.query("run == @run and step == 0 and path == 'main' and probe == 'weight_gradient_l2'")
+        by_index = rows.set_index("index")["value"]
+        depth = frames.runs["layers"].iloc[0]
+        assert len(by_index) == depth
+        expected = np.log10(by_index[1] / by_index[depth - 2])
+        assert MEASURES["gradient_decades_at_init"].of(frames)[run] == pytest.approx(expected)
+
+    def test_the_mean_loss_is_over_the_epochs(self, frames):
+        run = frames.runs["run"].iloc[0]
+        expected = frames.epochs.loc[frames.epochs["run"] == run, "loss"].mean()
+        assert MEASURES["mean_loss"].of(frames)[run] == expected
+
+    def test_a_gradient_of_zero_or_none_at_all_has_no_decades(self, frames):
+        zero = Frames(frames.runs, frames.epochs, frames.probes.assign(value=0.0))
+        none = Frames(frames.runs, frames.epochs, pd.DataFrame())
+        for of in (zero, none):
+            assert MEASURES["gradient_decades_at_init"].of(of).isna().all()

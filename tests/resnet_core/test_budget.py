@@ -1,0 +1,40 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resnet_core.errors import UserError
+from resnet_core.nets.budget import with_budget
+from resnet_core.nets.cost import cost
+from resnet_core.nets.spec import NetSpec, cifar
+
+
+def spent(spec, of):
+    return cost(spec).trainable if of == "parameters" else cost(spec).macs
+
+
+@given(st.sampled_from(["parameters", "macs"]), st.sampled_from([8, 20, 56]), st.integers(1, 40), st.integers(0, 10**7))
+def test_no_other_width_comes_nearer_to_the_budget(of, depth, width, budget):
+    spec = with_budget(cifar(depth, width), of, budget)
+    widest = spec.widths[-1]
+    distance = abs(spent(spec, of) - budget)
+    for other in {max(1, widest - 1), widest, widest + 1}:
+        widths = tuple(max(1, round(part * other / 4)) for part in (1, 2, 4))
+        assert (other == widest) <= (widths == spec.widths)
+        assert abs(spent(spec.replace(widths=widths), of) - budget) >= distance
+
+
+def test_its_own_cost_gives_the_network_back():
+    for spec in (cifar(20), cifar(20, 12, stem_width=6), NetSpec(depths=(2, 1), widths=(6, 10), skip="B")):
+        assert with_budget(spec, "macs", cost(spec).macs) == spec
+
+
+def test_a_wide_shallow_network_for_the_parameters_of_a_deep_thin_one():
+    spec = with_budget(cifar(8, 8), "parameters", cost(cifar(56, 8)).trainable)
+    assert spec.widths == (27, 54, 109)
+    assert cost(spec).trainable == pytest.approx(cost(cifar(56, 8)).trainable, rel=0.003)
+
+
+def test_a_width_that_is_illegal_on_the_way_is_named():
+    spec = NetSpec(widths=(32, 64, 128), norm="group", norm_groups=32)
+    with pytest.raises(UserError, match="norm_groups"):
+        with_budget(spec, "parameters", 10_000)

@@ -127,6 +127,7 @@ class OneAtATime(Design):
 
     def with_levels(self, levels: Levels) -> Self:
         here = {name: own for name, own in levels.items() if name in self.of}
+        _fixed(self, {name: own for name, own in levels.items() if name not in here}, "of a base that nothing varies")
         others = {name: [level for level in own if level != self.base[name]] for name, own in here.items()}
         return replace(self, of=_replaced(self.of, others))
 

@@ -11,7 +11,7 @@ Finding   not measured yet
 from collections.abc import Callable
 from typing import Literal, get_args
 
-from ablations.designs import Design, one_at_a_time
+from ablations.designs import Design, grid, one_at_a_time
 from ablations.scales import CIFAR_16, DIGITS, HE_2015
 from ablations.study import Scale, Study
 from analysis.claims import mean
@@ -47,8 +47,9 @@ def net(depth: int, stages: Stages, blocks: Blocks, width: int = 16) -> NetSpec:
 
 def parts(depth: int, width: int) -> Design:
     """Return the network with all skips, with those of some stages, and with those of some blocks."""
-    base = {"depth": depth, "stages": "123", "blocks": "all", "width": width}
-    return one_at_a_time(base, stages=get_args(Stages)[1:], blocks=get_args(Blocks)[1:])
+    base = {"stages": "123", "blocks": "all"}
+    some = one_at_a_time(base, stages=get_args(Stages)[1:], blocks=get_args(Blocks)[1:])
+    return grid(depth=(depth,), width=(width,)) * some
 
 
 claims = {

@@ -1,0 +1,266 @@
+"""The suites' arms, against lists written by hand and parameter counts of other implementations.
+
+Counts are those of timm, torchvision and the authors' code, as in tests/resnet_core/test_cost.py.
+"""
+
+import math
+
+import numpy as np
+import pytest
+
+from ablations.suites import suites
+from resnet_core.nets.cost import cost
+from resnet_core.nets.spec import cifar
+from resnet_core.nets.zoo import network
+from resnet_core.runs.data import DataInfo
+
+DIGITS = DataInfo((8, 8, 1), 10, 1437)
+CIFAR = DataInfo((32, 32, 3), 10, 50_000)
+IMAGENET = DataInfo((224, 224, 3), 1000, 1_281_167)
+SUITES = suites()
+
+
+def runs(name, scale, data=CIFAR):
+    study = SUITES[name]
+    of = study.scales[scale]
+    return list(study.runs(of.design.arms(), of.train, study.probe, data, [0], {}))
+
+
+def arms(name, scale):
+    return [tuple(run.factors.values()) for run in runs(name, scale)]
+
+
+def counts(name, scale, data=CIFAR):
+    return [cost(run.net).trainable for run in runs(name, scale, data)]
+
+
+def macs(name, scale, data=CIFAR):
+    return [cost(run.net).macs for run in runs(name, scale, data)]
+
+
+def test_there_is_a_suite_for_each_question():
+    assert sorted(SUITES) == [
+        "activation-order", "cardinality", "depth", "gradient-at-init", "normalisation-free", "partial-skips",
+        "resnet-d", "shortcuts", "skip-removal", "skip-transforms", "squeeze-excitation", "stochastic-depth",
+        "wide-dropout", "width-vs-depth", "zero-gamma",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("study", SUITES.values(), ids=SUITES)
+@pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
+def test_every_arm_has_a_network_of_its_own_and_its_levels_are_what_a_user_writes(study, scale):
+    data = {"smoke": DIGITS, "laptop": CIFAR, "paper": CIFAR}[scale]
+    listed = runs(study.name, scale, data)
+    assert all(cost(run.net).trainable > 0 for run in listed)
+    for factor, levels in study.scales[scale].design.levels.items():
+        assert [study.parse_level(factor, str(level)) for level in levels] == levels
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_a_dry_run_of_smoke_scale(program, name):
+    done = program("resnet-ablate", "run", name, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    of = SUITES[name].scales["smoke"]
+    total = f"{len(of.design.arms()) * of.seeds}"
+    assert done.stdout.split()[-3:] == [total, "to", "run"]
+
+
+def test_a_dry_run_of_paper_scale_on_the_users_own_images(program, tmp_path):
+    images = np.zeros((32, 32, 32, 3), np.uint8)
+    labels = np.arange(32) % 4
+    np.savez(tmp_path / "images.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    words = ["--scale", "paper", "--dry-run", "--data", "images.npz", "--image-size", "32", "--set", "batch_size=8"]
+    words += ["--set", "probe.batch_size=8"]
+    done = program("resnet-ablate", "run", "shortcuts", *words)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-3:] == ["12", "to", "run"]
+
+
+@pytest.mark.parametrize("study", SUITES.values(), ids=SUITES)
+def test_published_figures_are_at_paper_scale_errors_as_fractions_with_their_source(study):
+    for figure in study.scales["paper"].published:
+        assert figure.source
+        assert figure.measure == "gradient_decades_at_init" or 0 < figure.value < 1
+    figures = [(figure.measure, tuple(figure.arm.items())) for figure in study.scales["paper"].published]
+    assert len(set(figures)) == len(figures)
+
+
+def test_shortcuts():
+    assert arms("shortcuts", "paper") == [(34, "none"), (34, "A"), (34, "B"), (34, "C")]
+    plain, a, b, c = counts("shortcuts", "paper", IMAGENET)
+    assert (plain, a, b) == (21_623_848, 21_623_848, 21_797_672)
+    assert c > b
+    assert runs("shortcuts", "paper", IMAGENET)[2].net == network("resnet34")
+
+
+def test_skip_transforms():
+    """Table 1; factors .5 and 1, .5 and .5; gates of bias 0, -6 and -7."""
+    assert arms("skip-transforms", "paper") == [
+        (110, "identity", None, 16),
+        (110, "halved_skip", None, 16),
+        (110, "halved", None, 16),
+        (110, "exclusive_gate", 0.0, 16),
+        (110, "exclusive_gate", -6.0, 16),
+        (110, "shortcut_gate", 0.0, 16),
+        (110, "shortcut_gate", -6.0, 16),
+        (110, "conv", None, 16),
+        (110, "dropout", None, 16),
+        (110, "exclusive_gate", -7.0, 16),
+    ]
+    nets = [run.net for run in runs("skip-transforms", "paper")]
+    assert nets[0] == cifar(110)
+    assert [(net.skip_factor, net.branch_factor) for net in nets[1:3]] == [(0.5, 1.0), (0.5, 0.5)]
+    assert len(set(nets)) == 10
+
+
+def test_activation_order():
+    orders = [
+        "original", "bn_after_addition", "relu_before_addition", "relu_only_preactivation", "full_preactivation",
+    ]  # fmt: skip
+    deepest = [(1001, "original"), (1001, "full_preactivation")]
+    assert arms("activation-order", "paper") == [(depth, order) for depth in (110, 164) for order in orders] + deepest
+    listed = counts("activation-order", "paper")
+    assert set(listed[:5]) == {1_727_962}
+    assert (listed[9], listed[11]) == (1_703_258, 10_327_706)
+
+
+def test_width_vs_depth():
+    """WRN-40-4, WRN-16-8 and WRN-28-10; at the smaller scales, parameters within 3 % of the deepest network's."""
+    assert arms("width-vs-depth", "paper") == [(40, 64), (16, 128), (28, 160)]
+    listed = counts("width-vs-depth", "paper")
+    assert (listed[0], listed[2]) == (8_949_210, 36_479_194)
+    assert [run.net for run in runs("width-vs-depth", "paper")] == [
+        network(name) for name in ("wrn40-4", "wrn16-8", "wrn28-10")
+    ]
+    for scale in ("smoke", "laptop"):
+        deepest, *others = counts("width-vs-depth", scale)
+        assert all(abs(other / deepest - 1) < 0.03 for other in others)
+
+
+def test_wide_dropout():
+    assert arms("wide-dropout", "paper") == [
+        (16, 64, 0.0), (16, 64, 0.3), (28, 160, 0.0), (28, 160, 0.3), (52, 16, 0.0), (52, 16, 0.3),
+    ]  # fmt: skip
+    assert counts("wide-dropout", "paper")[:4] == [2_748_890, 2_748_890, 36_479_194, 36_479_194]
+    assert {(run.train.epochs, run.train.weight_decay) for run in runs("wide-dropout", "paper")} == {(200, 5e-4)}
+
+
+def test_cardinality():
+    """Tables 3 and 4; MACs at once and at twice the cost are equal within 5 and 4 %, at smoke scale 9 and 17 %."""
+    assert arms("cardinality", "paper") == [
+        (50, 1, 64), (50, 2, 40), (50, 4, 24), (50, 8, 14), (50, 32, 4), (200, 1, 64), (101, 1, 100), (101, 64, 4),
+    ]  # fmt: skip
+    listed = counts("cardinality", "paper", IMAGENET)
+    assert (listed[0], listed[4]) == (25_557_032, 25_028_904)
+    for scale, data, once, twice in (("paper", IMAGENET, 0.05, 0.04), ("smoke", DIGITS, 0.09, 0.17)):
+        costs = macs("cardinality", scale, data)
+        equal, double = costs[:-3], costs[-3:]
+        assert max(equal) / min(equal) < 1 + once
+        assert max(double) / min(double) < 1 + twice
+
+
+def test_skip_removal():
+    assert arms("skip-removal", "paper") == [
+        (50, "resnet", "B"), (50, "resnet", "none"), (50, "resnext", "B"), (50, "resnext", "none"),
+    ]  # fmt: skip
+    assert [run.net for run in runs("skip-removal", "paper", IMAGENET)] == [
+        net for name in ("resnet50", "resnext50-32x4d") for net in (network(name), network(name).replace(skip="none"))
+    ]
+    assert counts("skip-removal", "paper", IMAGENET)[::2] == [25_557_032, 25_028_904]
+
+
+def test_stochastic_depth():
+    """Section 4: 500 epochs, divided by 10 after 250 and 375; p of block l of L is 1 - l/L (1 - 0.5)."""
+    whole, dropped = runs("stochastic-depth", "paper")
+    assert (whole.net.survival, dropped.net.survival, dropped.net.drop_unit) == (1.0, 0.5, "batch")
+    assert [dropped.net.survival_of(index) for index in (1, 27, 54)] == [1 - 0.5 / 54, 0.75, 0.5]
+    assert cost(whole.net).trainable == cost(dropped.net).trainable == 1_727_962
+    total = 500 * (45_000 // 128)
+    rates = [dropped.train.learning_rate_at(epoch * (45_000 // 128), total) for epoch in (0, 249, 250, 374, 375, 499)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+
+
+def test_normalisation_free():
+    schemes = ["batch_norm", "none", "halved_variance", "skipinit", "rezero", "fixup"]
+    assert arms("normalisation-free", "paper") == [(d, s, 32) for d in (16, 100, 1000) for s in schemes]
+    nets = {run.factors["scheme"]: run.net for run in runs("normalisation-free", "smoke", DIGITS)}
+    assert {scheme: (net.norm, net.branch_scale, net.order) for scheme, net in nets.items()} == {
+        "batch_norm": ("batch", "one", "full_preactivation"),
+        "none": ("none", "one", "full_preactivation"),
+        "skipinit": ("none", "skipinit", "full_preactivation"),
+        "rezero": ("none", "rezero", "original"),
+        "fixup": ("none", "fixup", "original"),
+    }
+
+
+def test_zero_gamma():
+    """Section 5.1: a learning rate of 0.1 · batch / 256; 5 epochs of warm-up from 0.1, of 1,281,167 // batch steps."""
+    listed = runs("zero-gamma", "paper", IMAGENET)
+    assert [
+        (run.net.branch_scale, run.train.batch_size, run.train.learning_rate, run.train.warmup_steps) for run in listed
+    ] == [
+        ("one", 256, 0.1, 25_020), ("one", 8192, 3.2, 782),
+        ("zero_gamma", 256, 0.1, 25_020), ("zero_gamma", 8192, 3.2, 782),
+    ]  # fmt: skip
+    assert {cost(run.net).trainable for run in listed} == {25_557_032}
+    assert runs("zero-gamma", "smoke")[1].train.learning_rate == 0.4
+
+
+def test_squeeze_excitation():
+    """Of C channels to C / 16 and back, with biases: 49, 162 and 580 parameters more a block of 16, 32 and 64."""
+    assert arms("squeeze-excitation", "paper") == [(110, 0), (110, 16), (164, 0), (164, 16)]
+    listed = counts("squeeze-excitation", "paper")
+    assert (listed[0], listed[2]) == (1_727_962, 1_703_258)
+    assert listed[1] - listed[0] == 18 * (49 + 162 + 580)
+
+
+def test_resnet_d():
+    assert arms("resnet-d", "paper") == [
+        (50, 64, "spatial", "deep", "D"),
+        (50, 64, "first", "deep", "D"),
+        (50, 64, "spatial", "imagenet", "D"),
+        (50, 64, "spatial", "deep", "B"),
+        (50, 64, "first", "imagenet", "B"),
+    ]
+    listed = runs("resnet-d", "paper", IMAGENET)
+    assert (listed[0].net, listed[-1].net) == (network("resnet50-d"), network("resnet50-v1"))
+    assert [cost(run.net).trainable for run in (listed[0], listed[-1])] == [25_576_264, 25_557_032]
+
+
+def test_gradient_at_init():
+    networks, norms = ("plain", "residual", "preactivation"), ("batch", "none")
+    assert arms("gradient-at-init", "laptop") == [
+        (depth, net, norm) for depth in (20, 56, 110) for net in networks for norm in norms
+    ]
+    listed = runs("gradient-at-init", "laptop")
+    assert {(run.train.steps, run.probe.steps, run.probe.each_epoch) for run in listed} == {(0, (0,), False)}
+    assert {run.net.init for run in listed} == {"he_fan_in"}
+    assert {cost(run.net).trainable for run in listed if run.factors["norm"] == "batch"} == {
+        269_722,
+        853_018,
+        1_727_962,
+    }
+    figures = {tuple(of.arm.values()): of.value for of in SUITES["gradient-at-init"].scales["laptop"].published}
+    assert len(figures) == 15  # all but the pre-activation without normalisation
+    assert figures["plain", "batch", 56] == math.log10(786)
+    assert figures["residual", "none", 110] == math.log10(0.27)
+
+
+def test_partial_skips():
+    listed = runs("partial-skips", "smoke", DIGITS)
+    masks = {run.factors["stages"] + " " + run.factors["blocks"]: (run.net.skip, run.net.skip_mask) for run in listed}
+    on, off = "111111", "000000"
+    assert masks == {
+        "123 all": ("A", ()),
+        "23 all": ("A", (off, on, on)),
+        "13 all": ("A", (on, off, on)),
+        "12 all": ("A", (on, on, off)),
+        "1 all": ("A", (on, off, off)),
+        "2 all": ("A", (off, on, off)),
+        "3 all": ("A", (off, off, on)),
+        "none all": ("none", ()),
+        "123 first": ("A", ("100000",) * 3),
+        "123 rest": ("A", ("011111",) * 3),
+        "123 odd": ("A", ("101010",) * 3),
+    }
+    assert len({cost(run.net).trainable for run in listed}) == 1

@@ -50,7 +50,7 @@ study = Study(
     source="He et al. 2016, section 4",
     net=net,
     scales={
-        "smoke": Scale(design=grid(depth=(56,), order=ORDERS, width=(8,)), train=DIGITS, seeds=3, claims=small),
+        "smoke": Scale(design=grid(depth=(56,), order=ORDERS, width=(8,)), train=DIGITS, seeds=5, claims=small),
         "laptop": Scale(design=grid(depth=(20, 56), order=ORDERS, width=(8,)), train=CIFAR_16, seeds=3, claims=small),
         "paper": Scale(
             design=grid(depth=(110, 164), order=ORDERS) + grid(depth=(1001,), order=tuple(DEEPEST)),

@@ -50,7 +50,7 @@ study = Study(
     source="Xie et al. 2017, section 5.1",
     net=net,
     scales={
-        "smoke": Scale(design=small_design, train=DIGITS, seeds=3, claims=small),
+        "smoke": Scale(design=small_design, train=DIGITS, seeds=5, claims=small),
         "laptop": Scale(design=small_design, train=CIFAR_16, seeds=3, claims=small),
         "paper": Scale(
             design=paired(depth=(50,) * 5, cardinality=(1, 2, 4, 8, 32), group_width=(64, 40, 24, 14, 4))

@@ -52,7 +52,7 @@ study = Study(
         "smoke": Scale(
             design=grid(depth=(8, 20, 56), skip=("none", "A"), width=(8,)),
             train=DIGITS,
-            seeds=3,
+            seeds=5,
             cost="18 runs, 2 minutes on two cores",
             claims=claims,
         ),

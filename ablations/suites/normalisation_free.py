@@ -61,7 +61,7 @@ study = Study(
         "smoke": Scale(
             design=grid(depth=(16, 58), scheme=("batch_norm", "none", "skipinit", "rezero", "fixup"), width=(8,)),
             train=DIGITS,
-            seeds=3,
+            seeds=5,
             learning_rates=(0.05, 0.01),
             claims=small,
         ),

@@ -75,7 +75,7 @@ study = Study(
     source="after Veit et al. 2016",
     net=net,
     scales={
-        "smoke": Scale(design=parts(38, 8), train=DIGITS, seeds=3, claims=claims),
+        "smoke": Scale(design=parts(38, 8), train=DIGITS, seeds=5, claims=claims),
         "laptop": Scale(design=parts(56, 8), train=CIFAR_16, seeds=3, claims=claims),
         "paper": Scale(design=parts(56, 16), train=HE_2015.replace(warmup_steps=0), seeds=5, claims=claims),
     },

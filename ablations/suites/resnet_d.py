@@ -68,7 +68,7 @@ study = Study(
         "smoke": Scale(
             design=parts(26, 16),
             train=DIGITS.replace(image_size=16),
-            seeds=3,
+            seeds=5,
             claims=claims("mean_loss", "mean training loss"),
         ),
         "laptop": Scale(

@@ -43,7 +43,7 @@ study = Study(
     net=net,
     scales={
         "smoke": Scale(
-            design=grid(depth=(34,), skip=SKIPS, width=(8,), stem=("cifar",)), train=DIGITS, seeds=3, claims=small
+            design=grid(depth=(34,), skip=SKIPS, width=(8,), stem=("cifar",)), train=DIGITS, seeds=5, claims=small
         ),
         "laptop": Scale(
             design=grid(depth=(18, 34), skip=SKIPS, width=(16,), stem=("cifar",)), train=CIFAR_16, seeds=3, claims=small

@@ -53,7 +53,7 @@ study = Study(
         "smoke": Scale(
             design=grid(depth=(26,), network=tuple(NETWORKS), skip=("B", "none"), width=(16,), stem=("cifar",)),
             train=DIGITS,
-            seeds=3,
+            seeds=5,
             claims=claims("mean_loss", "mean training loss"),
         ),
         "laptop": Scale(

@@ -62,7 +62,7 @@ study = Study(
     source="He et al. 2016, section 3.1",
     net=net,
     scales={
-        "smoke": Scale(design=transforms(38, 8), train=DIGITS, seeds=3, claims=small),
+        "smoke": Scale(design=transforms(38, 8), train=DIGITS, seeds=5, claims=small),
         "laptop": Scale(design=transforms(56, 8), train=CIFAR_16, seeds=3, claims=small),
         "paper": Scale(
             design=transforms(110, 16)

@@ -34,7 +34,7 @@ study = Study(
     source="Hu et al. 2018",
     net=net,
     scales={
-        "smoke": Scale(design=grid(depth=(20, 56), reduction=(0, 4), width=(8,)), train=DIGITS, seeds=3, claims=small),
+        "smoke": Scale(design=grid(depth=(20, 56), reduction=(0, 4), width=(8,)), train=DIGITS, seeds=5, claims=small),
         "laptop": Scale(
             design=grid(depth=(20, 56), reduction=(0, 4, 16), width=(16,)), train=CIFAR_16, seeds=3, claims=small
         ),

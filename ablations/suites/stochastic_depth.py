@@ -35,7 +35,7 @@ study = Study(
     net=net,
     scales={
         "smoke": Scale(
-            design=grid(depth=(56,), survival=(1.0, 0.8, 0.5), width=(8,)), train=DIGITS, seeds=3, claims=claims
+            design=grid(depth=(56,), survival=(1.0, 0.8, 0.5), width=(8,)), train=DIGITS, seeds=5, claims=claims
         ),
         "laptop": Scale(
             design=grid(depth=(56,), survival=(1.0, 0.8, 0.5), width=(8,)),

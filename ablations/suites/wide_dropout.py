@@ -43,7 +43,7 @@ study = Study(
     source="Zagoruyko and Komodakis 2016, section 3",
     net=net,
     scales={
-        "smoke": Scale(design=grid(depth=(16,), width=(8, 32), dropout=RATES), train=DIGITS, seeds=3, claims=small),
+        "smoke": Scale(design=grid(depth=(16,), width=(8, 32), dropout=RATES), train=DIGITS, seeds=5, claims=small),
         "laptop": Scale(
             design=grid(depth=(16,), width=(8, 16, 32), dropout=RATES),
             train=CIFAR_16.replace(steps=800),

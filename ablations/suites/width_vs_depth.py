@@ -41,7 +41,7 @@ study = Study(
         "smoke": Scale(
             design=paired(depth=(40, 16, 10), width=(16, 29, 44)),
             train=DIGITS,
-            seeds=3,
+            seeds=5,
             claims=small,
         ),
         "laptop": Scale(

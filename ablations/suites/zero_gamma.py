@@ -58,7 +58,7 @@ study = Study(
         "smoke": Scale(
             design=grid(depth=(26,), gamma=(1, 0), batch_size=(64, 512), width=(16,), stem=("cifar",)),
             train=DIGITS.replace(epochs=15, warmup_steps=20, warmup="linear", warmup_learning_rate=0.05),
-            seeds=3,
+            seeds=5,
             claims=small,
         ),
         "laptop": Scale(

@@ -13,7 +13,7 @@ import keras
 
 from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost
-from resnet_core.nets.fused import fuse
+from resnet_core.nets.fused import fuse, split_groups
 from resnet_core.nets.interpreter import Interpreter, Pooling, Shape, Value
 from resnet_core.nets.layers import ScalarBias
 from resnet_core.nets.network import network
@@ -150,7 +150,7 @@ class KerasNet(Interpreter):
             bias_initializer=keras.initializers.Constant(bias_start),
             name=self.prefix + name,
         )  # fmt: skip
-        return layer(x)
+        return split_groups(layer)(x)
 
     def norm(self, x: Value, *, name: str, gamma_start: float = 1.0) -> Value:
         gamma, epsilon = keras.initializers.Constant(gamma_start), self.spec.norm_epsilon

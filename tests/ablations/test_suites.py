@@ -61,8 +61,7 @@ def test_a_dry_run_of_smoke_scale(program, name):
     done = program("resnet-ablate", "run", name, "--dry-run")
     assert done.returncode == 0, done.stderr
     of = SUITES[name].scales["smoke"]
-    total = f"{len(of.design.arms()) * of.seeds}"
-    assert done.stdout.split()[-3:] == [total, "to", "run"]
+    assert f" {len(of.design.arms()) * of.seeds} to run" in done.stdout
 
 
 def test_a_dry_run_of_paper_scale_on_the_users_own_images(program, tmp_path):
@@ -73,7 +72,7 @@ def test_a_dry_run_of_paper_scale_on_the_users_own_images(program, tmp_path):
     words += ["--set", "probe.batch_size=8"]
     done = program("resnet-ablate", "run", "shortcuts", *words)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[-3:] == ["12", "to", "run"]
+    assert " 12 to run" in done.stdout
 
 
 @pytest.mark.parametrize("study", SUITES.values(), ids=SUITES)

@@ -31,13 +31,13 @@ small_design = (
 ) * grid(width=(16,), stem=("cifar",))
 
 small = {
-    "at equal cost, 32x4d has a lower mean training loss than 1x64d": (
+    "32x4d has a lower mean training loss than 1x64d": (
         mean("mean_loss", depth=14, cardinality=32) < mean("mean_loss", depth=14, cardinality=1, group_width=64)
     ),
     "and a lower test error": (
         mean("test_error", depth=14, cardinality=32) < mean("test_error", depth=14, cardinality=1, group_width=64)
     ),
-    "at twice the cost, 64x4d has a lower test error than twice the blocks": (
+    "64x4d has a lower test error than twice the blocks": (
         mean("test_error", cardinality=64) < mean("test_error", depth=26)
     ),
     "and than 1x100d": mean("test_error", cardinality=64) < mean("test_error", group_width=100),

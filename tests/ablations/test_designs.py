@@ -101,6 +101,7 @@ def test_given_levels_take_the_place_of_the_designs_own(design, given, expected)
         (lambda: grid(depth=(8,)).only("skip", depth=8), "on factors of the design, but got 'skip'"),
         (lambda: paired(depth=(8,)).with_levels({"depth": [20]}), "that are paired belong to the design.*`depth`"),
         (lambda: leave_out(BASE, skip="none").with_levels({"skip": ["B"]}), "of a component.*`skip`"),
+        (lambda: one_at_a_time(BASE, skip=("none",)).with_levels({"depth": [20]}), "of a base that nothing.*`depth`"),
     ],
 )
 def test_a_mistake_is_named(make, message):

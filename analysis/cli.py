@@ -1,4 +1,4 @@
-"""`resnet-report`: the report of a study."""
+"""`resnet-report`: the report of studies, and what differs between them."""
 
 import sys
 from collections.abc import Sequence
@@ -6,41 +6,90 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from resnet_core.command_line import Parser, console, run_program
+from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table
+
+    from analysis.study import Study
+
+COMPARE = "compare"
+ABOUT = """Write the report of a study: one HTML page, and its figures and tables as files.
+
+  resnet-report STUDY...             a report in each study's folder; the study may be running
+  resnet-report compare STUDY STUDY...   where the others differ from the first, arm by arm"""
 
 
 def parser() -> Parser:
     """Return the parser."""
-    top = Parser(prog="resnet-report", description="Write the report of a study: one HTML page, figures and tables.")
-    top.add_argument("study", type=Path, help="folder of the study, as results/local/depth")
+    top = Parser(prog="resnet-report", usage="resnet-report [compare] STUDY... [options]", description=ABOUT)
+    top.add_argument("studies", type=Path, nargs="+", metavar="STUDY", help="folder of a study: results/local/depth")
     top.add_argument("--out", type=Path, help="folder of the report (default: report/ in the study's folder)")
+    top.add_argument(
+        "--style", choices=("screen", "paper"), default="screen",
+        help="paper: figures of a journal's single column, PDF too, with fonts embedded (default: %(default)s)",
+    )  # fmt: skip
     return top
 
 
-def _table(frame: "pd.DataFrame") -> "Table":
+def _print_table(frame: "pd.DataFrame") -> None:
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*frame.columns, box=None, header_style="bold")
-    for row in frame.to_numpy():
-        table.add_row(*row)
-    return table
+    from analysis.formats import text_table
+
+    texts = text_table(frame)
+    table = Table(*texts.columns, box=None, header_style="bold")
+    for row in texts.to_numpy():
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console().print(table)
 
 
 def _main(arguments: Sequence[str] | None) -> None:
     options = parser().parse(arguments)
-    out = options.out or options.study / "report"
-    from analysis import report  # loads pandas and seaborn
+    comparing, folders = options.studies[0] == Path(COMPARE), options.studies
+    if comparing:
+        folders = folders[1:]
+        if len(folders) < 2:
+            raise UserError(f"compare needs two studies or more, but got {len(folders)}; name their folders")
+    elif options.out and len(folders) > 1:
+        raise UserError(
+            f"an output folder must be of one report, but got {len(folders)} studies; leave --out away, or compare them"
+        )
+    from analysis.study import read  # loads pandas
 
-    study = report.read(options.study)
-    for one in study.damaged:
+    studies = [read(folder) for folder in folders]
+    for one in (one for study in studies for one in study.damaged):
         print(f"{one.path} is no whole record, and is left out: {one.reason}", file=sys.stderr)
-    check_writable(out)
-    page, accuracy = report.write(study, out)
-    console().print(_table(report.text_table(report.shown(accuracy, study.factors))))
+    outs = [options.out or folder / (COMPARE if comparing else "report") for folder in folders]
+    for out in outs[:1] if comparing else outs:
+        check_writable(out)
+    if comparing:
+        _compare(folders, studies, outs[0], options.style)
+    else:
+        for study, out in zip(studies, outs, strict=True):
+            _report(study, out, options.style)
+
+
+def _report(study: "Study", out: Path, style: str) -> None:
+    from analysis import report  # loads matplotlib
+    from analysis.figures import STYLES
+    from analysis.formats import shown
+
+    page, tables = report.write(study, out, STYLES[style])
+    if len(tables["verdicts"]):
+        _print_table(tables["verdicts"][["verdict", "claim", "effect", "low", "high", "n", "N", "p_corrected"]])
+    _print_table(shown(tables["accuracy"], study.factors))
+    print(f"report: {page}")
+
+
+def _compare(folders: Sequence[Path], studies: "Sequence[Study]", out: Path, style: str) -> None:
+    from analysis import compare
+    from analysis.figures import STYLES
+
+    page, tables = compare.write(list(map(str, folders)), studies, out, STYLES[style])
+    _print_table(tables["arms"])
     print(f"report: {page}")
 
 

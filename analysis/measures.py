@@ -1,5 +1,6 @@
 """What claims and reports are about: a number for each run, from the tables of a store."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,7 +23,8 @@ class Measure:
     Attributes:
         about: What it is.
         of: From the tables to the number, by run; a run that has none is NaN, or not there.
-        best, worst: Its bounds; the worst is what a run that diverged is given. None where it has none.
+        best, worst: Its bounds; the worst is what a run that diverged is given. None where it has none. One with a
+            best alone has no upper bound.
     """
 
     about: str
@@ -60,6 +62,42 @@ def _ratio(probe: str, near_input: int, near_output: int, *, last: bool) -> "Cal
     return of
 
 
+def bounds(name: str) -> tuple[float, float]:
+    """Return the least and the greatest value that a measure can have; infinite where it has no bound."""
+    measure = MEASURES.get(name)
+    if measure is None or measure.best is None:
+        return -math.inf, math.inf
+    worst = math.inf if measure.worst is None else measure.worst
+    return min(measure.best, worst), max(measure.best, worst)
+
+
+def measured(name: str, planned: "pd.DataFrame", frames: "Frames") -> "pd.DataFrame":
+    """Return the value of each planned run, so that no run is left out of what is made of them.
+
+    Args:
+        name: Of `MEASURES`.
+        planned: A row a planned run: `run`, and any columns.
+        frames: The tables of the study's store.
+
+    Returns:
+        `planned` with `status` (`missing` without a record), `layers`, `parameters`, `macs`, `value` and `at_worst`.
+        A run that diverged has the measure's worst value, if it has one, and `at_worst` says so. The value of any
+        other run without a finite one is NaN.
+    """
+    import numpy as np
+
+    about = ["run", "status", "layers", "parameters", "macs"]
+    recorded = frames.runs.reindex(columns=about)
+    runs = planned.drop(columns=about[1:], errors="ignore").merge(recorded, on="run", how="left")
+    runs["status"] = runs["status"].astype(object).fillna("missing")
+    values = MEASURES[name].of(frames) if len(frames.runs) else recorded.set_index("run")["layers"]
+    runs["value"] = runs["run"].map(values.astype(float).replace([np.inf, -np.inf], np.nan))
+    worst = MEASURES[name].worst
+    runs["at_worst"] = runs["status"].eq("diverged") & runs["value"].isna() & (worst is not None)
+    runs["value"] = runs["value"].mask(runs["at_worst"], worst)
+    return runs
+
+
 def _nothing(frames: "Frames") -> "pd.Series[float]":
     return frames.runs.set_index("run")["step"].astype(float) * float("nan")
 
@@ -80,10 +118,12 @@ MEASURES: Mapping[str, Measure] = {
         for part, of in (("train", "training"), ("val", "validation"), ("test", "test"))
     },
     **{
-        f"{part}_loss": Measure(f"cross-entropy of the {of} images, at the last step", _result(f"{part}_loss"))
+        f"{part}_loss": Measure(
+            f"cross-entropy of the {of} images, at the last step", _result(f"{part}_loss"), best=0.0
+        )
         for part, of in (("train", "training"), ("val", "validation"), ("test", "test"))
     },
-    "mean_loss": Measure("mean over the epochs of the training loss", _mean_loss),
+    "mean_loss": Measure("mean over the epochs of the training loss", _mean_loss, best=0.0),
     "gradient_decades_at_init": Measure(
         "log10 of the L2 gradient of the second convolution over that of the last, at step 0",
         _ratio(*WEIGHTS, last=False),

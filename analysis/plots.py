@@ -1,125 +1,421 @@
-"""Figures on given axes: a table in, an `Axes` out. Nothing is computed here.
+"""Figures on axes of the user's own, as seaborn's: a tidy table first, its columns by name, an `Axes` out.
 
-Arms differ in colour (safe for colour-blind readers), in marker and in line, so that a print in
-black and white can be read as well.
+`ax=None` is the current axes. What is drawn is computed by `analysis.tables`. The groups of `hue` differ in colour
+(safe for colour-blind readers), in marker and in line, so that a print in black and white can be read as well.
+A legend is added unless `legend=False`, and says how many of how many runs are in a group.
+
+All raise `UserError` if the table lacks a column.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from analysis import tables
+from resnet_core.errors import UserError
+
 MARKERS = "os^Dvp*X"
-WHEN = {"step 0": "-", "last step": (0, (3, 2))}
-STYLE: dict[str, Any] = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "figure.dpi": 100,
-    "savefig.dpi": 160,
-    "svg.hashsalt": "resnet-report",
-}
+LINES: tuple[Any, ...] = ("-", (0, (3, 2)), (0, (1, 1.5)), (0, (5, 1, 1, 1)))
+MOST_LINES = 60
+"""Of more seeds than these, their range is drawn in place of a line each."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """How an arm is drawn."""
+class Group:
+    """A group of `hue`: its name, its rows, and how it is drawn."""
 
-    color: tuple[float, float, float]
+    name: str
+    rows: pd.DataFrame
+    color: Any
     marker: str
 
+    def counted(self, values: "pd.Series[Any]", units: str | None = None) -> str:
+        """Return the name with how many have a value, of how many."""
+        if units is not None and units in self.rows:
+            n, total = self.rows[values.notna()][units].nunique(), self.rows[units].nunique()
+        else:
+            n, total = int(values.notna().sum()), len(values)
+        return f"{self.name} ({n} of {total})" if self.name else f"{n} of {total}"
 
-def looks(labels: Sequence[str]) -> dict[str, Look]:
-    """Return a look for each label, the same for the same labels."""
-    palette = sns.color_palette("colorblind", len(labels))
-    return {label: Look(palette[i], MARKERS[i % len(MARKERS)]) for i, label in enumerate(labels)}
 
-
-def measure_by_depth(summary: pd.DataFrame, runs: pd.DataFrame, measure: str, by: Mapping[str, Look], ax: Axes) -> Axes:
-    """Draw a measure against the number of layers: a line the mean, a band its interval, a point a seed.
+def measure_by_depth(
+    data: pd.DataFrame, *, x: str = "layers", y: str = "test_error", hue: str | None = None,
+    hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True, ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:  # fmt: skip
+    """Draw a measure against depth: a line the mean, a band its 95 % interval (Student's t), a point a run.
 
     Args:
-        summary: A row an arm: `label`, `layers`, `n`, `N`, the measure with its `_low` and `_high`.
-        runs: A row a run: `label`, `layers`, `status`, the measure. A run that was not completed is a
-            cross at the bottom.
-        measure: Name of the column, as `test_accuracy`.
-        by: The look of each label.
+        data: A row a run. One without a value of `y` is a cross at the lower edge, and counted in the legend; with
+            a column `status`, one that is not `completed` is a cross at its value.
+        x: Column of the depth, drawn on a log scale.
+        y: Column of the measure. Of `analysis.measures.MEASURES`, its bounds bound the intervals.
+        hue: Column that tells lines apart.
+        hue_order: Its levels, in order.
+        palette: A palette of seaborn's.
+        legend: Whether there is one.
         ax: Where to draw.
+        **kwargs: For `Axes.plot`.
     """
-    for i, (label, look) in enumerate(by.items()):
-        arm = summary[summary["label"] == label].sort_values("layers")
-        n, total = arm["n"].sum(), arm["N"].sum()
-        ax.plot(
-            arm["layers"], arm[measure], color=look.color, marker=look.marker,
-            label=f"{label} ({n} of {total} runs)",
-        )  # fmt: skip
-        ax.fill_between(arm["layers"], arm[f"{measure}_low"], arm[f"{measure}_high"], color=look.color, alpha=0.2, lw=0)
-        seeds = runs[runs["label"] == label]
-        completed = seeds["status"] == "completed"
-        style: dict[str, Any] = {
-            "color": look.color,
-            "marker": look.marker,
-            "s": 14,
-            "alpha": 0.7,
-            "facecolors": "none",
-        }
-        shift = 1 + 0.02 * (i + 1)  # beside the line, so that neither hides the other
-        ax.scatter(seeds["layers"][completed] * shift, seeds[measure][completed], **style)
-        ax.scatter(seeds["layers"][~completed] * shift, [0.0] * int((~completed).sum()), color=look.color, marker="x")
+    ax = _axes(ax)
+    _need(data, x, y, hue)
+    groups = _groups(data[data[x].notna()], hue, hue_order, palette)
+    for i, group in enumerate(groups):
+        line = tables.means(group.rows, [x], y)
+        _band(ax, line[x], line["low"], line["high"], group.color)
+        style = {"color": group.color, "marker": group.marker, "ms": 5} | kwargs
+        ax.plot(line[x], line["mean"], label=group.counted(group.rows[y]), **style)
+        _points(ax, group.rows[x] * (1 + 0.02 * (i + 1)), group.rows[y], group)  # beside the line, so that both show
     ax.set_xscale("log")
-    ticks = sorted(summary["layers"].unique())
-    ax.set_xticks(ticks, [str(tick) for tick in ticks])
-    ax.set_xticks([], minor=True)
-    ax.set_xlabel("layers with weights")
-    ax.set_ylabel(measure.replace("_", " "))
+    ticks = sorted(data[x].dropna().unique())
+    if len(ticks) <= 12:
+        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.set_xticks([], minor=True)
+    return _finish(ax, x, y, legend and hue)
+
+
+def measure_by_arm(
+    data: pd.DataFrame, *, x: str = "test_error", y: str = "label", hue: str | None = None,
+    hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True, ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:  # fmt: skip
+    """Draw a measure of each arm, a line an arm: the mean, its 95 % interval (Student's t), a point a run.
+
+    Args:
+        data: A row a run, see `measure_by_depth`.
+        x: Column of the measure.
+        y: Column of the arms, from the top down in their order.
+        hue: Column of colours.
+        hue_order: Its levels, in order.
+        palette: A palette of seaborn's.
+        legend: Whether there is one.
+        ax: Where to draw.
+        **kwargs: For `Axes.errorbar`.
+    """
+    ax = _axes(ax)
+    _need(data, x, y, hue)
+    places = {level: i for i, level in enumerate(_levels(data[y]))}
+    for group in _groups(data, hue, hue_order, palette):
+        arm = tables.means(group.rows, [y], x)
+        at = arm[y].astype(object).map(places).astype(float)
+        error = [(arm["mean"] - arm["low"]).fillna(0), (arm["high"] - arm["mean"]).fillna(0)]
+        style = {"color": group.color, "fmt": group.marker, "ms": 6, "capsize": 3} | kwargs
+        ax.errorbar(arm["mean"], at, xerr=error, label=group.counted(group.rows[x]), **style)
+        runs = group.rows[y].astype(object).map(places).astype(float) + 0.18
+        _points(ax, runs, group.rows[x], group, across=True)
+    ax.set_yticks(list(places.values()), [str(level) for level in places])
+    ax.set_ylim(len(places) - 0.5, -0.5)
+    _finish(ax, x, "", legend and hue)
     return ax
 
 
-def gradient_by_depth(profile: pd.DataFrame, by: Mapping[str, Look], ax: Axes) -> Axes:
-    """Draw the gradient's magnitude from the input to the output, log scale; a band the seeds' range.
+def forest(
+    data: pd.DataFrame, *, x: str = "effect", y: str = "label", low: str = "low", high: str = "high",
+    hue: str | None = None, hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True,
+    ax: Axes | None = None, **kwargs: Any,
+) -> Axes:  # fmt: skip
+    """Draw effects with their intervals, a line an effect, from the top down in the order of the rows.
 
     Args:
-        profile: Rows of one probe and one depth: `label`, `when`, `index`, `value`, `low`, `high`.
-        by: The look of each label.
+        data: A row an effect, as `analysis.comparisons.effects` returns them. One that is NaN has its line, empty.
+        x: Column of the effect.
+        y: Column of its name.
+        low: Column of the interval's lower end.
+        high: Column of its upper end.
+        hue: Column of colours.
+        hue_order: Its levels, in order.
+        palette: A palette of seaborn's.
+        legend: Whether there is one.
         ax: Where to draw.
+        **kwargs: For `Axes.errorbar`.
     """
-    for label, look in by.items():
-        for when, line in WHEN.items():
-            one = profile[(profile["label"] == label) & (profile["when"] == when)].sort_values("index")
-            every = max(1, len(one) // 8)
-            ax.plot(
-                one["index"], one["value"], color=look.color, ls=line, marker=look.marker, ms=4, markevery=every,
-                mfc=look.color if when == "step 0" else "white", label=f"{label}, {when}",
-            )  # fmt: skip
-            ax.fill_between(one["index"], one["low"], one["high"], color=look.color, alpha=0.15, lw=0)
+    ax = _axes(ax)
+    _need(data, x, y, low, high, hue)
+    data = data.reset_index(drop=True)
+    ax.axvline(0.0, color="0.5", lw=1, zorder=0)
+    for group in _groups(data, hue, hue_order, palette):
+        rows = group.rows
+        error = [(rows[x] - rows[low]).fillna(0), (rows[high] - rows[x]).fillna(0)]
+        style = {"color": group.color, "fmt": group.marker, "ms": 5, "capsize": 2} | kwargs
+        ax.errorbar(rows[x], rows.index, xerr=error, label=group.name, **style)
+    ax.set_yticks(list(data.index), data[y].astype(str).tolist())
+    ax.set_ylim(len(data) - 0.5, -0.5)
+    return _finish(ax, x, "", legend and hue)
+
+
+def gradient_by_depth(
+    data: pd.DataFrame, *, x: str = "index", y: str = "value", hue: str | None = None, style: str | None = None,
+    hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True, ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:  # fmt: skip
+    """Draw the gradient's magnitude from the input to the output, on a log scale; a band the range of the runs.
+
+    Args:
+        data: A row a measurement of one probe, as the `probes` of a store with the factors of their runs. A line is
+            the geometric mean of the values above 0.
+        x: Column of the layer's place.
+        y: Column of the magnitude.
+        hue: Column that tells lines apart, by colour.
+        style: Another, by the kind of line.
+        hue_order: The levels of `hue`, in order.
+        palette: A palette of seaborn's.
+        legend: Whether there is one.
+        ax: Where to draw.
+        **kwargs: For `Axes.plot`.
+
+    Raises:
+        UserError: There are values of more than one probe.
+    """
+    ax = _axes(ax)
+    _need(data, x, y, hue, style)
+    _one_probe(data)
+    for group in _groups(data, hue, hue_order, palette):
+        for i, kind in enumerate(_levels(group.rows[style]) if style else [""]):
+            rows = group.rows[group.rows[style] == kind] if style else group.rows
+            line = tables.profile(rows, [x], y)
+            name = ", ".join(str(word) for word in (group.name, kind) if word != "")
+            look = {
+                "color": group.color, "ls": LINES[i % len(LINES)], "marker": group.marker, "ms": 4,
+                "markevery": max(1, len(line) // 8), "mfc": "white" if i else group.color, "label": name,
+            }  # fmt: skip
+            _band(ax, line[x], line["low"], line["high"], group.color)
+            ax.plot(line[x], line["value"], **look | kwargs)
     ax.set_yscale("log")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    ax.set_xlabel("layer, from the input on")
+    return _finish(ax, "layer, from the input on" if x == "index" else x, y, legend and (hue or style))
+
+
+def gradient_over_training(
+    data: pd.DataFrame, *, x: str = "step", y: str = "index", value: str = "value", cmap: Any = "viridis",
+    vmin: float | None = None, vmax: float | None = None, cbar: bool = True, ax: Axes | None = None, **kwargs: Any,
+) -> Axes:  # fmt: skip
+    """Draw the gradient's magnitude as a heat map, layer by step: log10 of the geometric mean over the runs.
+
+    Args:
+        data: A row a measurement of one probe, see `gradient_by_depth`. Where no value is above 0 it is left blank.
+        x: Column of the step; steps are drawn side by side, whatever is between them.
+        y: Column of the layer's place, the input at the top.
+        value: Column of the magnitude.
+        cmap: Of matplotlib.
+        vmin: Value of log10 at the lower end of the colours.
+        vmax: Value of log10 at the upper end.
+        cbar: Whether the colours are explained beside it.
+        ax: Where to draw.
+        **kwargs: For `Axes.pcolormesh`.
+
+    Raises:
+        UserError: There are values of more than one probe.
+    """
+    ax = _axes(ax)
+    _need(data, x, y, value)
+    _one_probe(data)
+    table = tables.profile(data, [y, x], value).pivot(index=y, columns=x, values="value")
+    places, steps = table.index.to_numpy(), table.columns.to_numpy()
+    mesh = ax.pcolormesh(
+        np.arange(len(steps) + 1), np.arange(len(places) + 1), np.ma.masked_invalid(np.log10(table.to_numpy(float))),
+        cmap=cmap, vmin=vmin, vmax=vmax, rasterized=True, **kwargs,
+    )  # fmt: skip
+    ax.grid(False)
+    for axis, levels in ((ax.xaxis, steps), (ax.yaxis, places)):
+        every = max(1, -(-len(levels) // 8))
+        axis.set_ticks(np.arange(len(levels))[::every] + 0.5, [str(level) for level in levels[::every]])
+    ax.invert_yaxis()
+    if cbar and ax.figure is not None:
+        ax.figure.colorbar(mesh, ax=ax, label=f"log10 {value}")
+    ax.set_xlabel(x)
+    ax.set_ylabel("layer, from the input on" if y == "index" else y)
     return ax
 
 
-def learning_curve(curves: pd.DataFrame, measure: str, by: Mapping[str, Look], ax: Axes) -> Axes:
-    """Draw a measure over the steps: a thin line a seed, a thick one the mean of the completed runs.
+def learning_curve(
+    data: pd.DataFrame, *, x: str = "step", y: str = "loss", hue: str | None = None, style: str | None = None,
+    units: str = "run", hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True,
+    ax: Axes | None = None, **kwargs: Any,
+) -> Axes:  # fmt: skip
+    """Draw a measure over the steps: a thin line a run, a thick one the mean of those that got to the last step.
 
     Args:
-        curves: Rows of one depth: `label`, `run`, `status`, `step`, the measure.
-        measure: Name of the column.
-        by: The look of each label.
+        data: A row an epoch of a run. The mean is over the runs of a group that have a value at its last step, so
+            that it does not change its runs on its way.
+        x: Column of the step.
+        y: Column of the measure.
+        hue: Column that tells lines apart, by colour.
+        style: Another, by the kind of line.
+        units: Column of the run.
+        hue_order: The levels of `hue`, in order.
+        palette: A palette of seaborn's.
+        legend: Whether there is one.
         ax: Where to draw.
+        **kwargs: For `Axes.plot`.
     """
-    for label, look in by.items():
-        arm = curves[curves["label"] == label]
-        for _, seed in arm.groupby("run"):
-            ax.plot(seed["step"], seed[measure], color=look.color, lw=0.6, alpha=0.6)
-        mean = arm[arm["status"] == "completed"].groupby("step")[measure].mean()
-        ax.plot(
-            mean.index, mean, color=look.color, marker=look.marker, ms=4, markevery=max(1, len(mean) // 6), label=label
+    ax = _axes(ax)
+    _need(data, x, y, hue, style, units)
+    for group in _groups(data, hue, hue_order, palette):
+        for i, kind in enumerate(_levels(group.rows[style]) if style else [""]):
+            rows = group.rows[group.rows[style] == kind] if style else group.rows
+            rows = rows.sort_values([units, x])
+            look: dict[str, Any] = {"color": group.color, "ls": LINES[i % len(LINES)]}
+            if rows[units].nunique() <= MOST_LINES:
+                ax.plot(*_with_gaps(rows, x, y, units), lw=0.6, alpha=0.6, **look)
+            else:
+                ends = rows.groupby(x)[y].agg(["min", "max"])
+                _band(ax, ends.index, ends["min"], ends["max"], group.color)
+            reached = rows[(rows[x] == rows[x].max()) & rows[y].notna()][units]
+            mean = rows[rows[units].isin(reached)].groupby(x)[y].mean()
+            name = f"{group.name} ({reached.nunique()} of {rows[units].nunique()})"
+            look |= {"marker": group.marker, "ms": 4, "markevery": max(1, len(mean) // 6)}
+            look |= {"mfc": "white" if i else group.color}
+            ax.plot(mean.index, mean, label=f"{name}, {kind}" if style else name, **look | kwargs)
+    return _finish(ax, x, y, legend and (hue or style))
+
+
+def distribution(
+    data: pd.DataFrame, *, x: str = "test_error", hue: str | None = None, hue_order: Sequence[Any] | None = None,
+    palette: Any = "colorblind", legend: bool = True, ax: Axes | None = None, **kwargs: Any,
+) -> Axes:  # fmt: skip
+    """Draw empirical distribution functions: the share of the runs with a value of x or less.
+
+    Args:
+        data: A row a run. One without a value is counted, beyond all values: the line ends below 1.
+        x: Column of the measure.
+        hue: Column that tells lines apart.
+        hue_order: Its levels, in order.
+        palette: A palette of seaborn's.
+        legend: Whether there is one.
+        ax: Where to draw.
+        **kwargs: For `Axes.step`.
+    """
+    ax = _axes(ax)
+    _need(data, x, hue)
+    for i, group in enumerate(_groups(data, hue, hue_order, palette)):
+        values = np.sort(group.rows[x].dropna().to_numpy(float))
+        share = np.arange(1, len(values) + 1) / max(1, len(group.rows))
+        style = {"color": group.color, "marker": group.marker, "ms": 4, "ls": LINES[i % len(LINES)]} | kwargs
+        style |= {"markevery": max(1, len(values) // 8)}
+        ax.step(values, share, where="post", label=group.counted(group.rows[x]), **style)
+    ax.set_ylim(-0.03, 1.03)
+    return _finish(ax, x, "share of the runs", legend and hue)
+
+
+def measure_against_cost(
+    data: pd.DataFrame, *, x: str = "macs", y: str = "test_accuracy", hue: str | None = None,
+    hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True, ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:  # fmt: skip
+    """Draw a measure against the cost of the networks: the mean of each cost, its 95 % interval, a point a run.
+
+    Args:
+        data: A row a run, see `measure_by_depth`.
+        x: Column of the cost, drawn on a log scale.
+        y: Column of the measure.
+        hue: Column of colours.
+        hue_order: Its levels, in order.
+        palette: A palette of seaborn's.
+        legend: Whether there is one.
+        ax: Where to draw.
+        **kwargs: For `Axes.errorbar`.
+    """
+    ax = _axes(ax)
+    _need(data, x, y, hue)
+    for i, group in enumerate(_groups(data[data[x].notna()], hue, hue_order, palette)):
+        arm = tables.means(group.rows, [x], y)
+        error = [(arm["mean"] - arm["low"]).fillna(0), (arm["high"] - arm["mean"]).fillna(0)]
+        style = {"color": group.color, "fmt": group.marker, "ms": 6, "capsize": 3} | kwargs
+        aside = 1 + 0.03 * i  # so that twins of equal cost both show
+        ax.errorbar(arm[x] * aside, arm["mean"], yerr=error, label=group.counted(group.rows[y]), **style)
+        _points(ax, group.rows[x] * (aside + 0.015), group.rows[y], group)
+    ax.set_xscale("log")
+    return _finish(ax, x, y, legend and hue)
+
+
+def words(column: str) -> str:
+    """Return the name of a column as an axis has it."""
+    names = {"val_accuracy": "validation accuracy", "layers": "layers with weights", "macs": "multiply-accumulates"}
+    return names.get(column, column.replace("_", " "))
+
+
+def _axes(ax: Axes | None) -> Axes:
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot as plt
+
+    current: Axes = plt.gca()
+    return current
+
+
+def _need(data: pd.DataFrame, *columns: str | None) -> None:
+    missing = [name for name in columns if name is not None and name not in data]
+    if missing:
+        raise UserError(
+            f"a figure needs the columns that it is of, but `{missing[0]}` is not among {', '.join(map(str, data))}"
         )
-    ax.set_xlabel("step")
-    ax.set_ylabel(measure.replace("_", " ").replace("val ", "validation "))
+
+
+def _one_probe(data: pd.DataFrame) -> None:
+    if "probe" in data and data["probe"].nunique() > 1:
+        names = ", ".join(sorted(data["probe"].unique()))
+        raise UserError(
+            f"a figure of gradients must be of one probe, but the table has {names}; select the rows of one"
+        )
+
+
+def _levels(column: "pd.Series[Any]") -> list[Any]:
+    """Return the levels that are there, in the order of their category or of their appearance."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        there = set(column.dropna().unique())
+        return [level for level in column.cat.categories if level in there]
+    return list(column.dropna().unique())
+
+
+def _groups(data: pd.DataFrame, hue: str | None, order: Sequence[Any] | None, palette: Any) -> list[Group]:
+    levels = ([None] if hue is None else _levels(data[hue])) if order is None else list(order)
+    colors = sns.color_palette(palette, len(levels))
+    return [
+        Group(
+            "" if hue is None else str(level), data if hue is None else data[data[hue] == level],
+            colors[i], MARKERS[i % len(MARKERS)],
+        )
+        for i, level in enumerate(levels)
+    ]  # fmt: skip
+
+
+def _band(ax: Axes, x: Any, low: "pd.Series[Any]", high: "pd.Series[Any]", color: Any) -> None:
+    ax.fill_between(x, low.astype(float), high.astype(float), color=color, alpha=0.18, lw=0)
+
+
+def _points(ax: Axes, place: "pd.Series[Any]", value: "pd.Series[Any]", group: Group, *, across: bool = False) -> None:
+    """Draw a run each: open, a cross if it was not completed, and at the edge of the axes if it has no value."""
+    completed = group.rows["status"].eq("completed") if "status" in group.rows else value.notna()
+    look: dict[str, Any] = {"color": group.color, "zorder": 3}
+    kinds: list[tuple[Any, dict[str, Any]]] = [
+        (completed & value.notna(), {"marker": group.marker, "s": 14, "alpha": 0.7, "facecolors": "none"}),
+        (~completed & value.notna(), {"marker": "x", "s": 22}),
+    ]
+    for rows, marker in kinds:
+        x, y = (value[rows], place[rows]) if across else (place[rows], value[rows])
+        ax.scatter(x, y, **look, **marker)
+    lost = place[value.isna()]
+    edge = pd.Series(0.015, lost.index)
+    transform = ax.get_yaxis_transform() if across else ax.get_xaxis_transform()
+    x, y = (edge, lost) if across else (lost, edge)
+    ax.scatter(x, y, **look, marker="x", s=22, transform=transform)
+
+
+def _with_gaps(rows: pd.DataFrame, x: str, y: str, units: str) -> tuple[Any, Any]:
+    """Return the points of all runs, with a gap between two of them, so that they are one line to draw."""
+    starts = np.flatnonzero(rows[units].ne(rows[units].shift()).to_numpy())[1:]
+    return tuple(np.insert(rows[name].to_numpy(float), starts, np.nan) for name in (x, y))  # type: ignore[return-value]
+
+
+def _finish(ax: Axes, x: str, y: str, legend: Any) -> Axes:
+    ax.set_xlabel(words(x))
+    ax.set_ylabel(words(y))
+    if legend:
+        ax.legend(frameon=False, fontsize="small")
     return ax

@@ -1,18 +1,19 @@
-"""The report of a study: tables and figures, then one HTML page that holds them all."""
+"""The report of a study: which tables and figures there are, and where they go."""
 
-import base64
 import io
-import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 
-from analysis import figures, tables
+from analysis import calibration, comparisons, figures, formats, tables
+from analysis.figures import STYLES, Drawn, Style
+from analysis.measures import MEASURES, measured
+from analysis.page import MOST_ROWS, Image, Page, Section, Table, numeric_columns
 from analysis.study import Study, read
 from analysis.verdicts import verdicts
 
@@ -20,135 +21,274 @@ __all__ = ["read", "tables_of", "write"]
 
 PAGE = "report.html"
 SEED = 0
+MOST_MEASURES = 4
+LONG = 24
+"""A table of details with more rows is shut until it is asked for."""
+COMPARED = ("test_error", "train_error", "val_error", "test_loss", "gradient_decades_at_init")
+"""What arms are compared by, after what is claimed of them."""
 
 
 def tables_of(study: Study) -> dict[str, pd.DataFrame]:
-    """Return the tables of the report by name."""
-    factors, runs = study.factors, study.runs
-    results = [name for name in tables.MEASURES if name in runs]
+    """Return the tables of the report by name, each a column a name and every digit; without rows if it has none."""
+    planned, frames, factors, runs = study.planned, study.frames, study.factors, study.runs
+    rng = np.random.default_rng(SEED)
+    values = tables.values(planned, frames)
+    compared = compared_by(study, values)
+    summarised = tables.summaries(values, factors, rng)
+    results = [name for name in tables.RESULTS if name in runs]
     listed = ["run", *factors, "seed", "status", "step", *results, "seconds", "message"]
-    ends = tables.at_init_and_end(runs, study.probes, factors) if len(study.probes) else pd.DataFrame()
+    everywhere = measured("train_accuracy", planned, frames)
     return {
-        "verdicts": verdicts(study.claims, study.planned, study.frames),
-        "accuracy": tables.accuracy(study.planned, runs, factors, np.random.default_rng(SEED)),
-        "gradients": tables.gradient_ratios(ends, study.planned, factors) if len(ends) else pd.DataFrame(),
-        "outcomes": tables.outcomes(study.planned, runs, factors),
+        "verdicts": verdicts(study.claims, planned, frames),
+        "published": tables.published(planned, frames, study.plan.published),
+        "accuracy": tables.accuracy(everywhere, factors, summarised),
+        "effects": comparisons.together(partial(comparisons.effects, factors=factors, rng=rng), compared),
+        "variance": comparisons.together(partial(comparisons.main_effects, factors=factors), compared),
+        "trends": comparisons.together(partial(comparisons.trends, by="label"), compared),
+        "gradients": tables.gradients(summarised, factors),
+        "summary": summarised,
+        "outcomes": tables.outcomes(planned, runs, factors),
+        "failures": tables.failures(runs, factors),
         "runs": runs[listed],
         "environment": tables.environments(runs),
         "settings": tables.in_common(runs, ("net", "train", "probe")),
+        "calibration": calibration.table(),
     }
 
 
-def figures_of(study: Study, accuracy: pd.DataFrame) -> Iterator[figures.Drawn]:
-    """Yield the figures of the report."""
-    labels = study.runs[[*study.factors, "layers", "label"]].drop_duplicates()
-    yield figures.accuracy_by_depth(accuracy.merge(labels, on=[*study.factors, "layers"]), _with_results(study.runs))
-    ends = pd.DataFrame()
-    if len(study.probes):
-        ends = tables.at_init_and_end(study.runs, study.probes, ["label", "layers"])
-    if len(ends):
-        batch_size = ", ".join(map(str, sorted(study.runs["probe.batch_size"].unique())))
-        yield figures.gradient_by_depth(tables.gradient_profile(ends, ["label", "layers"]), batch_size)
+def compared_by(study: Study, values: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the measures by which arms are compared: those that are claimed of, then the usual ones."""
+    names = dict.fromkeys([*(claim.measure for claim in study.claims), *COMPARED])
+    return {name: values[name] for name in [name for name in names if name in values][:MOST_MEASURES]}
+
+
+def figures_of(study: Study, by_name: Mapping[str, pd.DataFrame], style: Style) -> Iterator[Drawn]:
+    """Yield the figures of the report that the records have something for."""
+    planned, frames = study.planned, study.frames
+    sure = calibration.sentence(_seeds(study))
+    said = _means(by_name["accuracy"], study.factors)
+    if len(by_name["effects"]):
+        yield figures.effects(by_name["effects"], style, sure)
+    results = ("train_accuracy", "test_accuracy", "train_error", "test_error")
+    data = {name: measured(name, planned, frames) for name in results}
+    if any(rows["value"].notna().any() for rows in data.values()):
+        layers = data["test_error"].groupby("label", observed=True)["layers"].nunique()
+        draw = figures.by_depth if (layers > 1).any() else figures.by_arm
+        yield draw(data, said, style, sure)
+    yield from _of_probes(study, style)
     if len(study.epochs):
-        yield figures.learning_curves(tables.learning_curves(study.runs, study.epochs, ["label", "layers", "status"]))
+        about = study.runs[["run", "label", "layers", "status"]]
+        curves = study.epochs.merge(about, on="run")
+        if len(curves):
+            yield figures.learning_curves(curves, style)
+    shown = {name: data[name] for name in ("test_error", "train_error") if data[name]["value"].notna().any()}
+    if shown:
+        yield figures.distributions(shown, style)
+    if data["test_accuracy"]["value"].notna().any() and data["test_accuracy"]["macs"].notna().any():
+        yield figures.cost(data["test_accuracy"], "test_accuracy", said, style)
 
 
-def _with_results(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return `runs` with the columns of results, also where no run was completed."""
-    return runs.reindex(columns=list(dict.fromkeys([*runs.columns, *tables.MEASURES])))
+def _of_probes(study: Study, style: Style) -> Iterator[Drawn]:
+    if study.probes.empty:
+        return
+    ends = tables.at_init_and_end(study.runs, study.probes, ["label", "layers"])
+    known = ends[ends["probe"].isin(list(figures.PROBES)) & ends["layers"].notna()]
+    if len(known):
+        batch = ", ".join(map(str, sorted(study.runs["probe.batch_size"].unique())))
+        yield figures.gradient_by_depth(known, batch, style)
+    main = study.probes[study.probes["path"] == "main"]
+    for probe in figures.PROBES:
+        rows = main[main["probe"] == probe].merge(study.runs[["run", "label", "layers"]], on="run")
+        if rows.loc[rows["value"] > 0, "step"].nunique() > 1:
+            yield figures.gradient_over_training(rows, probe, style)
 
 
-def write(study: Study, out: Path) -> tuple[Path, pd.DataFrame]:
-    """Write a report into `out`: `report.html`, the figures as SVG and PNG, the tables as CSV.
+def _seeds(study: Study) -> int:
+    """Return the least number of completed runs of an arm that has two or more; 0 if none has."""
+    completed = study.runs[study.runs["status"] == "completed"].groupby(study.factors, observed=True).size()
+    return int(completed[completed > 1].min()) if (completed > 1).any() else 0
+
+
+def _means(accuracy: pd.DataFrame, factors: Sequence[str]) -> str:
+    """Return the means of accuracy in words."""
+    names = tables.varied(accuracy, factors) or list(factors)
+    arms = [
+        f"{' '.join(f'{name}={row[name]}' for name in names)}: train {formats.text(row['train_accuracy'])}, "
+        f"test {formats.text(row['test_accuracy'])} (n={row['n']} of {row['N']})"
+        for row in accuracy.head(figures.MOST_WORDS).to_dict("records")
+    ]
+    more = len(accuracy) - len(arms)
+    return "; ".join(arms) + (f"; and {more} arms more in the table" if more else "")
+
+
+def write(study: Study, out: Path, style: Style = STYLES["screen"]) -> tuple[Path, dict[str, pd.DataFrame]]:
+    """Write a report into `out`: `report.html`, and all its figures and tables as files beside it.
 
     Returns:
-        The path of the page, and the table of accuracy.
+        The path of the page, and the tables by name.
     """
     by_name = tables_of(study)
-    files = {f"{name}.csv": table.to_csv(index=False).encode() for name, table in by_name.items()}
-    drawn = list(figures_of(study, by_name["accuracy"]))
-    for one in drawn:
-        for suffix in ("svg", "png"):
-            files[f"{one.name}.{suffix}"] = _image(one, suffix)
-    files[PAGE] = _page(study, by_name, drawn, files).encode()
-    out.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        aside = out / f".{name}.{os.getpid()}"
+    with rc_context(dict(style.settings)):
+        drawn = [(one, image_files(one, style)) for one in figures_of(study, by_name, style)]
+    images = {one.name: Image(one, files["svg"], style.suffixes) for one, files in drawn}
+    page = Page(study.plan.name, study.plan.question, _about(study), _sections(study, by_name, images))
+    write_files(out, PAGE, page, dict(drawn_files(drawn)), by_name)
+    return out / PAGE, by_name
+
+
+def write_files(
+    out: Path, name: str, page: Page, images: Mapping[str, bytes], by_name: Mapping[str, pd.DataFrame]
+) -> None:
+    """Write a page, its figures and its tables, each aside and then into its place."""
+    files = dict(images)
+    for table in (table for section in page.sections for table in section.tables):
+        files.update(_table_files(table, by_name[table.name]))
+    files[name] = page.render().encode()
+    for place, content in files.items():
+        path = out / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
         aside.write_bytes(content)
-        aside.replace(out / name)
-    return out / PAGE, by_name["accuracy"]
+        aside.replace(path)
 
 
-def _image(drawn: figures.Drawn, suffix: str) -> bytes:
-    from matplotlib import rc_context
-
-    from analysis.plots import STYLE
-
-    buffer = io.BytesIO()
-    with rc_context(STYLE):
-        drawn.figure.savefig(buffer, format=suffix, metadata={"Date": None} if suffix == "svg" else None)
-    return buffer.getvalue()
+def drawn_files(drawn: Sequence[tuple[Drawn, Mapping[str, bytes]]]) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of figures: path below the report, and content."""
+    for one, files in drawn:
+        for suffix, content in files.items():
+            yield f"figures/{one.name}.{suffix}", content
 
 
-def _page(
-    study: Study, by_name: Mapping[str, pd.DataFrame], drawn: list[figures.Drawn], files: Mapping[str, bytes]
-) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("analysis", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    runs = study.runs
-    return environment.get_template("report.html.jinja").render(
-        plan=study.plan,
-        completed=int((runs["status"] == "completed").sum()),
-        damaged=study.damaged,
-        planned=len(study.planned),
-        tables={name: _cells(shown(table, study.factors)) for name, table in by_name.items()},
-        figures=[(one, base64.b64encode(files[f"{one.name}.svg"]).decode()) for one in drawn],
-    )
+def image_files(drawn: Drawn, style: Style) -> dict[str, bytes]:
+    """Return a figure as the kinds of files of a style, by suffix; the same figure gives the same bytes."""
+    files = {}
+    drawn.figure.draw_without_rendering()  # lays it out, once for all kinds
+    drawn.figure.set_layout_engine("none")
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": None}
+    for suffix in style.suffixes:
+        buffer = io.BytesIO()
+        drawn.figure.savefig(buffer, format=suffix, metadata=undated[suffix])
+        files[suffix] = buffer.getvalue()
+    return files
 
 
-def shown(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
-    """Return `table` without what says nothing to a reader: factors of one level, and layers where depth says them."""
-    here = [factor for factor in factors if factor in table]
-    silent = [factor for factor in here if factor not in tables.varied(table, here)]
-    if {"depth", "layers"} <= set(table.columns) and (table["depth"] == table["layers"]).all():
-        silent = [factor for factor in silent if factor != "depth"] + ["layers"]
-    return table.drop(columns=silent)
+def _table_files(table: Table, whole: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a table: all of it as CSV; what is shown of it as LaTeX and Markdown, if that is not long."""
+    yield f"tables/{table.name}.csv", formats.csv(whole).encode()
+    if "tex" not in table.suffixes:
+        return
+    texts, numeric = formats.text_table(table.frame), numeric_columns(table.frame)
+    yield f"tables/{table.name}.tex", formats.latex(texts, numeric, table.caption, table.name).encode()
+    yield f"tables/{table.name}.md", formats.markdown(texts, numeric).encode()
 
 
-def text_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `table` as text, a value and its interval, `{value}_low` to `{value}_high`, in one column."""
-    columns = [str(column) for column in table]
-    intervals = {column for column in columns if f"{column}_low" in columns}
-    hidden = {f"{column}_{end}" for column in intervals for end in ("low", "high")}
-    texts = table.map(_text)
-    for column in intervals:
-        known = table[f"{column}_low"].notna()
-        between = " [" + texts[f"{column}_low"] + ", " + texts[f"{column}_high"] + "]"
-        texts[column] = texts[column] + between.where(known, "")
-    return texts.drop(columns=list(hidden)).rename(columns=lambda column: column.replace("_", " "))
+def _about(study: Study) -> list[str]:
+    planned, status = len(study.planned), study.runs["status"]
+    completed, missing = int((status == "completed").sum()), planned - len(study.runs)
+    said = f"{study.plan.source}. {completed} of {planned} runs completed."
+    counts = status[status != "completed"].value_counts().sort_index()
+    said += "".join(f" {count} {str(name).replace('_', ' ')}." for name, count in counts.items())
+    if missing:
+        said += f" {missing} have no record yet, so this report is of a part of the study."
+    damaged = [f"{one.path.name} is no whole record, and is left out: {one.reason}" for one in study.damaged]
+    return [said, *damaged]
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        if math.isnan(value):
-            return "–"
-        if abs(value) >= 1000:
-            return f"{value:,.0f}"
-        return f"{value:.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def _sections(study: Study, by_name: Mapping[str, pd.DataFrame], images: Mapping[str, Image]) -> list[Section]:
+    def table(
+        name: str, caption: str, note: str = "", *, folded: bool = False, frame: pd.DataFrame | None = None
+    ) -> Table:
+        whole = by_name[name]
+        seen = formats.shown(whole, study.factors) if frame is None else frame
+        kinds = ("csv", "tex", "md") if len(whole) <= MOST_ROWS else ("csv",)
+        return Table(name, caption, seen, note, folded, kinds)
+
+    def image(*names: str) -> list[Image]:
+        return [images[name] for name in names if name in images]
+
+    seeds = _seeds(study)
+    sure, bootstrap = calibration.sentence(seeds), calibration.sentence(seeds, "bca")
+    holm = "p-values are corrected for the number of rows by Holm's method"
+    return [
+        Section("Verdicts", tables=[
+            table("verdicts", "What the records say of each claim.",
+                  "Effect: mean of the claimed difference over the n seeds, with its 95 % interval of Student's t; d: "
+                  "its distance from the bound in standard deviations over the seeds. Supported or refuted if the "
+                  f"interval, corrected for the number of claims by Holm's method, is wholly on one side. {sure}",
+                  frame=_claims(by_name["verdicts"])),
+            table("published", "Published figures beside ours.",
+                  "Ours: mean over n of N runs, with its 95 % interval of Student's t."),
+        ]),
+        Section("Results", image("accuracy_by_depth", "error_by_arm"), [
+            table("accuracy", "Accuracy and loss of each arm, at the last step.",
+                  "Mean over the runs, with its 95 % interval of Student's t. n of N planned runs were completed. A "
+                  "run that diverged is in the accuracy with 0 (at worst); loss has no worst value, so its mean is "
+                  "over the completed runs alone. Lost: without a result for another reason, or not yet run."),
+            table("trends", "Change as depth doubles.",
+                  "Least-squares slope over log2 of the layers, seed by seed: the mean of n seeds, with its 95 % "
+                  f"interval of Student's t; {holm}.", folded=True),
+            table("summary", "Every measure of every arm.",
+                  "Mean with its 95 % interval of Student's t; iqm: mean of the middle half; bootstrap: BCa, or "
+                  f"percentile where that is undefined, over at most 10,000 resamples. Of BCa: {bootstrap}",
+                  folded=True),
+        ]),
+        Section("Effects", image("effects"), [
+            table("effects", "Differences between arms, seed by seed.",
+                  "Level minus reference, all other factors being equal; d: in standard deviations of the differences; "
+                  "above: probability that a run of the level has the higher value (of improvement, where more "
+                  f"is the aim); p: of Student's t-test, and of sign flips, which assume no distribution; {holm}."
+                  f"{_least_p(seeds)}", folded=len(by_name["effects"]) > LONG,
+                  frame=by_name["effects"].drop(columns=["bootstrap_low", "bootstrap_high", "bootstrap"],
+                                                errors="ignore")),
+            table("variance", "Main effects and interactions.",
+                  "Analysis of variance (type II) of a linear model of the factors, with the seed as a block; share: "
+                  f"of the sums of squares; {holm}.", folded=True),
+        ]),
+        Section("Gradients", image("gradient_by_depth", "gradient_over_training_weights",
+                                   "gradient_over_training_activations"), [
+            table("gradients", "Gradient near the input over that near the output.",
+                  f"Weights: {MEASURES['gradient_decades_at_init'].about.partition(' of the ')[2].partition(',')[0]}; "
+                  "activations: first value between blocks over last. Geometric mean over n of N runs, with its 95 % "
+                  "interval of Student's t over the logarithms.", folded=len(by_name["gradients"]) > LONG),
+        ]),
+        Section("Learning curves", image("learning_curves")),
+        Section("Distributions", image("distributions")),
+        Section("Cost", image("cost")),
+        Section("Outcomes", tables=[
+            table("outcomes", "How the runs of each arm ended.",
+                  "Diverged rate: of the runs that were completed or diverged, with its 95 % interval by Wilson."),
+            table("failures", "The runs that were not completed."),
+            table("runs", "Every run.", folded=True),
+        ]),
+        Section("How it was made", lines=study.plan.commands, tables=[
+            table("environment", "What the runs were made with."),
+            table("settings", "What all runs have in common.", folded=True),
+            table("calibration", "How far intervals and tests of few seeds can be trusted.",
+                  "Simulated: how often a nominal 95 % interval held the true mean (Student's t, BCa and percentile "
+                  "bootstrap), and how often at least one of five false claims was found at 5 % after Holm's "
+                  "correction, by t-tests and by sign flips. Skewed: lognormal errors with sigma 1.", folded=True),
+        ]),
+    ]  # fmt: skip
 
 
-def _cells(table: pd.DataFrame) -> dict[str, Any]:
-    """Return what the page needs of a table: its text, and which columns are numbers."""
-    text = text_table(table)
-    numeric = {str(column).replace("_", " ") for column in table.select_dtypes("number")}
-    return {
-        "columns": list(text),
-        "numeric": [column in numeric for column in text],
-        "rows": text.to_numpy().tolist(),
-    }
+def _least_p(seeds: int) -> str:
+    if not seeds:
+        return ""
+    return f" Of {seeds} seeds, no p-value of sign flips is below {formats.text(2.0 ** (1 - seeds))}."
+
+
+def _claims(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the verdicts as the page has them: what stands in the way below the claim."""
+    if found.empty:
+        return found
+    claims = [
+        "\n".join([row["claim"], *filter(None, [row["note"], row["lost"] and f"without a result: {row['lost']}"])])
+        for row in found.to_dict("records")
+    ]
+    return pd.DataFrame({
+        "verdict": found["verdict"], "claim": claims, "effect": found["effect"], "low": found["low"],
+        "high": found["high"],
+        "bound": [f"{relation} {bound:g}" for relation, bound in zip(found["relation"], found["bound"], strict=True)],
+        "d": found["d"], "n": found["n"], "N": found["N"], "p corrected": found["p_corrected"],
+        "parameters": found["parameters"], "MACs": found["macs"],
+    })  # fmt: skip

@@ -1,58 +1,220 @@
-"""Statistics of a few seeds."""
+"""Statistics of a few seeds: thin over scipy and statsmodels, and vectorised over arms.
 
-from typing import Any
+A sample is a row of a matrix here, and a seed a column; `comparisons` makes tables of studies with these.
+How far the intervals and tests can be trusted with few seeds is simulated by `benchmarks.coverage`.
+"""
+
+import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import stats
 
 RESAMPLES = 10_000
-MOST_DRAWS = 10_000_000  # of all resamples together; reached from a thousand values on
+MOST_DRAWS = 10_000_000  # of all resamples together
 CONFIDENCE = 0.95
 
+Array = npt.NDArray[np.float64]
 
-def mean_interval(values: npt.ArrayLike, rng: np.random.Generator) -> tuple[float, float]:
-    """Return the 95 % percentile bootstrap interval of the mean; NaN below two values.
 
-    With few values it is too narrow: of three, no resample is wider than their range.
+def summary(
+    data: pd.DataFrame,
+    by: list[str],
+    rng: np.random.Generator,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> pd.DataFrame:
+    """Summarise `value` over the runs of each group.
 
     Args:
-        values: The values; NaN are an error of the caller.
-        rng: What the resamples are drawn from.
+        data: A row a run: the columns `by`, and `value`, NaN of a run that has none.
+        by: What tells groups apart.
+        rng: What the resamples of the bootstrap are drawn from.
+        bounds: Of the value; the interval of Student's t ends there.
+
+    Returns:
+        `by`; `n` values of `N` runs; `mean` with its 95 % interval of Student's t, `low` to `high`; `sd`, `median`,
+        `iqm` (the mean of the middle half, see `interquartile_mean`); `bootstrap_low` to `bootstrap_high` and
+        `bootstrap`, see `bootstrap_intervals`. Below two values there is no interval.
     """
-    sample = np.asarray(values, dtype=float)
-    if len(sample) < 2:
-        return np.nan, np.nan
-    if np.ptp(sample) == 0.0:
-        return sample[0], sample[0]
-    resamples = min(RESAMPLES, max(1000, MOST_DRAWS // len(sample)))
-    result = stats.bootstrap(
-        (sample,), np.mean, n_resamples=resamples, confidence_level=CONFIDENCE, method="percentile", rng=rng
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    groups = data.groupby(by, observed=True, dropna=False)["value"]
+    table = groups.agg(n="count", N="size", mean="mean", sd="std", median="median", iqm=interquartile_mean)
+    half = t_half_width(table["n"].to_numpy(), table["sd"].to_numpy(float))
+    table["low"] = (table["mean"] - half).clip(*bounds)
+    table["high"] = (table["mean"] + half).clip(*bounds)
+    matrix = rows_of(data, by, table.index)
+    table["bootstrap_low"], table["bootstrap_high"], table["bootstrap"] = bootstrap_intervals(matrix, rng)
+    order = ["n", "N", "mean", "low", "high", "sd", "median", "iqm", "bootstrap_low", "bootstrap_high", "bootstrap"]
+    return table[order].reset_index()
 
 
-def geometric_mean(values: Any) -> float:
-    """Return the geometric mean of the positive values; NaN if there is none."""
-    positive = np.asarray(values, dtype=float)
-    positive = positive[positive > 0]
-    return float(np.exp(np.log(positive).mean())) if len(positive) else np.nan
+def rows_of(data: pd.DataFrame, by: list[str], index: pd.Index) -> Array:
+    """Return the values of each group of `index` as a row, filled with NaN."""
+    number = data.groupby(by, observed=True, dropna=False)["value"].cumcount()
+    position = data.groupby(by, observed=True, dropna=False).ngroup()
+    matrix = np.full((len(index), int(number.max()) + 1 if len(number) else 0), np.nan)
+    matrix[position, number] = data["value"]
+    return matrix
 
 
-def t_interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+def t_half_width(n: npt.ArrayLike, sd: npt.ArrayLike) -> Array:
+    """Return half the width of the 95 % interval of a mean by Student's t; NaN below two values."""
+    count = np.asarray(n, dtype=float)
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, np.maximum(count - 1, 1))
+    return np.where(count > 1, quantile * np.asarray(sd, dtype=float) / np.sqrt(np.maximum(count, 1)), np.nan)
+
+
+def t_interval(values: Array) -> tuple[float, float]:
     """Return the 95 % interval of the mean by Student's t; NaN below two values."""
     if len(values) < 2:
         return np.nan, np.nan
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values)
+    half = float(t_half_width(len(values), np.std(values, ddof=1)))
     return float(values.mean() - half), float(values.mean() + half)
 
 
-def t_test(values: npt.NDArray[np.float64], mean: float) -> float:
+def bootstrap_intervals(matrix: Array, rng: np.random.Generator) -> tuple[Array, Array, npt.NDArray[np.object_]]:
+    """Return the 95 % bootstrap interval of the mean of each row: BCa (Efron 1987), or percentile where that is not.
+
+    BCa is undefined where the acceleration or the bias is, as for a resample distribution wholly on one side of
+    the mean. With few values both are too narrow: of three, no resample is wider than their range.
+
+    Args:
+        matrix: A row a sample; NaN are left out.
+        rng: What the resamples are drawn from; those of rows with equally many values are the same.
+
+    Returns:
+        The lower ends, the upper ends, and how each was made: `BCa`, `percentile`, `equal values`, or nothing below
+        two values.
+    """
+    low, high = np.full(len(matrix), np.nan), np.full(len(matrix), np.nan)
+    made = np.full(len(matrix), "", dtype=object)
+    for rows, samples in _of_equal_length(matrix):
+        same = np.ptp(samples, axis=1) == 0
+        low[rows[same]] = high[rows[same]] = samples[same, 0]
+        made[rows[same]] = "equal values"
+        if same.all():
+            continue
+        rows, samples = rows[~same], samples[~same]
+        resamples = int(np.clip(MOST_DRAWS // samples.size, 1000, RESAMPLES))
+        options = {"axis": 1, "vectorized": True, "confidence_level": CONFIDENCE}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            warnings.simplefilter("ignore", RuntimeWarning)  # what is undefined comes out as NaN
+            bca = stats.bootstrap(
+                (samples,), np.mean, n_resamples=resamples, batch=max(1, MOST_DRAWS // samples.size), rng=rng,
+                method="BCa", **options,
+            )  # fmt: skip
+            percentile = stats.bootstrap(
+                (samples,), np.mean, n_resamples=0, bootstrap_result=bca, rng=rng, method="percentile", **options
+            )
+        undefined = ~np.isfinite(bca.confidence_interval.low + bca.confidence_interval.high)
+        low[rows] = np.where(undefined, percentile.confidence_interval.low, bca.confidence_interval.low)
+        high[rows] = np.where(undefined, percentile.confidence_interval.high, bca.confidence_interval.high)
+        made[rows] = np.where(undefined, "percentile", "BCa")
+    return low, high, made
+
+
+def _of_equal_length(matrix: Array) -> list[tuple[npt.NDArray[np.intp], Array]]:
+    """Return the rows of two values or more by their number: which they are, and their values without NaN."""
+    known = ~np.isnan(matrix)
+    counts = known.sum(axis=1)
+    groups = []
+    for count in np.unique(counts[counts > 1]):
+        rows = np.flatnonzero(counts == count)
+        groups.append((rows, matrix[rows][known[rows]].reshape(len(rows), count)))
+    return groups
+
+
+def t_test(values: Array, mean: float) -> float:
     """Return the two-sided p-value of Student's t-test that the values have this mean."""
     return float(stats.ttest_1samp(values, mean).pvalue)
 
 
-def holm(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def t_tests(matrix: Array) -> Array:
+    """Return of each row the two-sided p-value of `t_test` for 0; NaN below two values, and of equal values."""
+    p = np.full(len(matrix), np.nan)
+    for rows, samples in _of_equal_length(matrix):
+        spread = np.ptp(samples, axis=1) > 0
+        if spread.any():
+            p[rows[spread]] = stats.ttest_1samp(samples[spread], 0.0, axis=1).pvalue
+    return p
+
+
+def sign_flip_tests(matrix: Array, rng: np.random.Generator) -> Array:
+    """Return of each row the two-sided p-value that the values are symmetric about 0, by flipping their signs.
+
+    Exact up to 13 values; beyond, of ten thousand draws. It assumes no distribution, and with n values no p-value is
+    below 2 / 2ⁿ: of five seeds or fewer, none is below 5 %.
+
+    Args:
+        matrix: A row a sample; NaN are left out.
+        rng: What is drawn from.
+
+    Returns:
+        NaN below two values.
+    """
+    p = np.full(len(matrix), np.nan)
+    for rows, samples in _of_equal_length(matrix):
+        flips = min(RESAMPLES, 2 ** min(samples.shape[1], 30))
+        step = max(1, MOST_DRAWS // (flips * samples.shape[1]))
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            p[rows[part]] = stats.permutation_test(
+                (samples[part],), np.mean, permutation_type="samples", vectorized=True, axis=1, rng=rng,
+                n_resamples=RESAMPLES - 1 if flips == RESAMPLES else np.inf,
+            ).pvalue  # fmt: skip
+    return p
+
+
+def probability_of_improvement(first: Array, second: Array) -> float:
+    """Return the probability that a value of `first` is above one of `second`, equal ones counting half.
+
+    Agarwal et al. 2021, section 4.3: the Mann-Whitney statistic over its greatest value. NaN are left out; NaN if
+    nothing is left.
+    """
+    first, second = first[~np.isnan(first)], second[~np.isnan(second)]
+    if not len(first) or not len(second):
+        return np.nan
+    ranks = stats.rankdata(np.concatenate([first, second]))[: len(first)]
+    return float((ranks.sum() - len(first) * (len(first) + 1) / 2) / (len(first) * len(second)))
+
+
+def interquartile_mean(values: npt.ArrayLike) -> float:
+    """Return the mean without the lowest and the highest quarter, rounded down (Agarwal et al. 2021); NaN of none."""
+    sample = np.asarray(values, dtype=float)
+    sample = sample[~np.isnan(sample)]
+    return float(stats.trim_mean(sample, 0.25)) if len(sample) else np.nan
+
+
+def rate_interval(k: int, n: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval (1927) of the probability of what happened in k of n; NaN of none."""
+    if n == 0:
+        return np.nan, np.nan
+    interval = stats.binomtest(k, n).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def divergence(data: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Return how often runs diverged.
+
+    Args:
+        data: A row a planned run: `by` and `status`. A run that was lost for a reason outside its spec, or is
+            missing, says nothing of whether it diverges.
+        by: What tells arms apart.
+
+    Returns:
+        `by`, `diverged` of the `ended` runs that diverged or were completed, the `rate` and its 95 % interval by
+        Wilson, `rate_low` to `rate_high`.
+    """
+    counted = data.assign(diverged=data["status"].eq("diverged"), ended=data["status"].isin(["diverged", "completed"]))
+    table = counted.groupby(list(by), observed=True, dropna=False)[["diverged", "ended"]].sum().reset_index()
+    intervals = [rate_interval(int(k), int(n)) for k, n in zip(table["diverged"], table["ended"], strict=True)]
+    rate = table["diverged"] / table["ended"].where(table["ended"] > 0)
+    return table.assign(rate=rate, rate_low=[low for low, _ in intervals], rate_high=[high for _, high in intervals])
+
+
+def holm(p: Array) -> Array:
     """Return the p-values corrected for their number by Holm's method (1979); NaN stay, and do not count."""
     from statsmodels.stats.multitest import multipletests
 

@@ -71,8 +71,8 @@ def read(folder: Path) -> Study:
     if planned["run"].isin(frames.runs["run"]).sum() == 0:
         raise UserError(f"a report needs a run of the study's plan, but {folder} has records of other runs only")
     runs = planned.merge(frames.runs.drop(columns=["seed", *plan.factors]), on="run")
-    labels = planned[["run"]].assign(label=arm_labels(planned, plan.factors))
-    runs = labels.merge(runs, on="run")
+    planned.insert(1, "label", arm_labels(planned, plan.factors))
+    runs = planned[["run", "label"]].merge(runs, on="run")
     return Study(plan, planned, runs, frames.epochs, frames.probes, frames.damaged)
 
 

@@ -1,21 +1,30 @@
 """Tables of a study: DataFrame in, DataFrame out.
 
-`runs`, `epochs` and `probes` are the frames of a `Store`; `factors` are the columns of `runs` that
+`planned` has a row a planned run; `frames` are the tables of a `Store`; `factors` are the columns of `planned` that
 the study varies. An arm is one combination of levels; its runs differ in their seeds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.statistics import geometric_mean, mean_interval
+from analysis.measures import MEASURES, bounds, measured
+from analysis.statistics import divergence, summary, t_half_width
+from resnet_core.runs.frames import Frames
 
-MEASURES = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
+RESULTS = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
 STATUSES = ("completed", "diverged", "crashed")
 WHEN = ["step 0", "last step"]
-RATIOS = {"weight_gradient_l2": (1, -2), "activation_gradient_l2": (0, -1)}
-"""Of each probe, the sites compared: second and last convolution, first and last value between blocks."""
+COST = ("layers", "parameters", "macs")
+RATIOS = {
+    "gradient_decades_at_init": ("weights", WHEN[0]),
+    "gradient_decades_at_end": ("weights", WHEN[1]),
+    "activation_gradient_decades_at_init": ("activations", WHEN[0]),
+    "activation_gradient_decades_at_end": ("activations", WHEN[1]),
+}
+"""Of the measures that are logarithms of ratios, what they are of and when."""
 
 
 def in_order(levels: pd.Series) -> pd.Series:
@@ -50,39 +59,164 @@ def outcomes(planned: pd.DataFrame, runs: pd.DataFrame, factors: Sequence[str]) 
 
     Returns:
         The factors, `planned`, a column a status, and `missing`: planned and not recorded. A status other
-        than `STATUSES` has a column if a run has it.
+        than `STATUSES` has a column if a run has it. Then `diverged_rate` and its interval, see
+        `analysis.statistics.divergence`.
     """
-    status = planned.merge(runs[["run", "status"]], on="run", how="left")["status"].fillna("missing")
-    counts = planned.groupby([*factors, status], observed=True).size().unstack(fill_value=0)
+    known = planned[["run", *factors]].merge(runs[["run", "status"]], on="run", how="left")
+    known["status"] = known["status"].astype(object).fillna("missing")
+    counts = known.groupby([*factors, "status"], observed=True).size().unstack(fill_value=0)
     others = [name for name in counts if name not in (*STATUSES, "missing")]
     counts = counts.reindex(columns=[*STATUSES, *others, "missing"], fill_value=0)
     counts.insert(0, "planned", counts.sum(axis=1))
-    return counts.rename_axis(columns=None).reset_index()
+    rates = divergence(known, factors).rename(columns=lambda name: name.replace("rate", "diverged_rate"))
+    counted = counts.rename_axis(columns=None).reset_index()
+    return counted.join(rates[["diverged_rate", "diverged_rate_low", "diverged_rate_high"]])
 
 
-def accuracy(
-    planned: pd.DataFrame, runs: pd.DataFrame, factors: Sequence[str], rng: np.random.Generator
-) -> pd.DataFrame:
-    """Summarise each arm: its cost and its results over the seeds.
+def values(planned: pd.DataFrame, frames: Frames) -> dict[str, pd.DataFrame]:
+    """Return, of each measure of which a planned run has a value, its rows: see `analysis.measures.measured`."""
+    found = {name: measured(name, planned, frames) for name in MEASURES}
+    return {name: rows for name, rows in found.items() if (rows["value"].notna() & ~rows["at_worst"]).any()}
+
+
+def summaries(data: Mapping[str, pd.DataFrame], factors: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+    """Summarise measures of each arm over the seeds.
+
+    Args:
+        data: Of each measure its rows, as `values` returns them.
+        factors: See above.
+        rng: What the resamples of the bootstrap are drawn from.
 
     Returns:
-        The factors, `layers`, `parameters`, `macs`, `n` (completed) and `N` (planned), and of every
-        measure the mean over the completed runs as `{measure}` and its interval as
-        `{measure}_low` and `{measure}_high`. What was lost is in n of N, not in the mean.
+        A row a measure and arm: `measure`, the factors, and the columns of `analysis.statistics.summary`, of which
+        `n` counts the values, also those of the `at_worst` runs that diverged and have the measure's worst.
+    """
+    parts = []
+    for name, rows in data.items():
+        table = summary(rows, list(factors), rng, bounds(name))
+        worst = rows.groupby(list(factors), observed=True, dropna=False)["at_worst"].sum().to_numpy()
+        table.insert(0, "measure", name)
+        table.insert(list(table).index("N") + 1, "at_worst", worst)
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def accuracy(runs: pd.DataFrame, factors: Sequence[str], summarised: pd.DataFrame) -> pd.DataFrame:
+    """Return a row an arm: its cost and its results.
+
+    Args:
+        runs: The rows of the training accuracy, see `analysis.measures.measured`.
+        factors: See above.
+        summarised: What `summaries` returns of `RESULTS`, and maybe more.
+
+    Returns:
+        The factors, `layers`, `parameters`, `macs`, `n` (completed) and `N` (planned), `at_worst` (diverged, and in
+        the means of accuracy with 0) and `lost` (without a result, for another reason or not yet run), and of
+        every result the mean as `{result}` and its interval as `{result}_low` and `{result}_high`.
+    """
+    names = list(factors)
+    counted = runs.assign(completed=runs["status"].eq("completed"))
+    arms = counted.groupby(names, observed=True, dropna=False)
+    table = arms[list(COST)].first().astype("Float64").astype("Int64")
+    table["n"], table["N"], table["at_worst"] = arms["completed"].sum(), arms.size(), arms["at_worst"].sum()
+    table["lost"] = table["N"] - table["n"] - table["at_worst"]
+    table = table.reset_index()
+    for result in RESULTS:
+        rows = summarised[summarised["measure"] == result] if len(summarised) else summarised
+        for column, name in (("mean", result), ("low", f"{result}_low"), ("high", f"{result}_high")):
+            table[name] = rows[column].to_numpy(float) if len(rows) else np.nan
+    return table
+
+
+def gradients(summarised: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Return how the gradient near the input compares with that near the output.
+
+    Args:
+        summarised: What `summaries` returns.
+        factors: See above.
+
+    Returns:
+        The factors, `of` (weights or activations), `when`, `n` of `N` runs whose ratio is a number above 0, and
+        over these the geometric mean `ratio` and its 95 % interval of Student's t over the logarithms, `low` to
+        `high`. Above 1, the gradient is larger near the input.
+    """
+    rows = summarised[summarised["measure"].isin(list(RATIOS))] if len(summarised) else summarised
+    if not len(rows):
+        return pd.DataFrame()
+    table = rows[list(factors)].assign(
+        of=[RATIOS[name][0] for name in rows["measure"]], when=[RATIOS[name][1] for name in rows["measure"]],
+        n=rows["n"], N=rows["N"], ratio=10 ** rows["mean"], low=10 ** rows["low"], high=10 ** rows["high"],
+    )  # fmt: skip
+    return table.sort_values([*factors, "of", "when"], ascending=[*[True] * len(factors), False, False])
+
+
+def published(planned: pd.DataFrame, frames: Frames, figures: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return figures that others have published beside those of the records.
+
+    Args:
+        planned: See above.
+        frames: See above.
+        figures: Each with `source`, `measure`, `arm` (levels of factors) and `value`.
+
+    Returns:
+        A row a figure: `measure`, `arm`, `published`, `ours` (the mean over the runs) with its 95 % interval of
+        Student's t, `ours_low` to `ours_high`, `n` of `N` runs, `difference` (ours minus theirs), `source`.
     """
     rows = []
-    for levels, arm in planned.groupby(list(factors), observed=True):
-        recorded = runs[runs["run"].isin(arm["run"])]
-        completed = recorded[recorded["status"] == "completed"]
-        row = dict(zip(factors, levels, strict=True))
-        row |= {name: recorded[name].iloc[0] if len(recorded) else pd.NA for name in ("layers", "parameters", "macs")}
-        row |= {"n": len(completed), "N": len(arm)}
-        for measure in MEASURES:
-            values = completed[measure].to_numpy(float) if measure in completed else np.array([])
-            row[measure] = values.mean() if len(values) else np.nan
-            row[f"{measure}_low"], row[f"{measure}_high"] = mean_interval(values, rng)
-        rows.append(row)
-    return pd.DataFrame(rows).astype(dict.fromkeys(("layers", "parameters", "macs"), "Int64"))
+    for figure in figures:
+        arm = planned[matches(planned, figure["arm"])]
+        data = measured(figure["measure"], arm, frames)
+        values = data["value"].dropna().to_numpy(float)
+        ours = values.mean() if len(values) else np.nan
+        half = float(t_half_width(len(values), np.std(values, ddof=1))) if len(values) > 1 else np.nan
+        low, high = np.clip([ours - half, ours + half], *bounds(figure["measure"]))
+        rows.append({
+            "measure": figure["measure"], "arm": " ".join(f"{name}={level}" for name, level in figure["arm"].items()),
+            "published": float(figure["value"]), "ours": ours, "ours_low": low, "ours_high": high,
+            "n": len(values), "N": len(arm), "difference": ours - figure["value"], "source": figure["source"],
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def matches(planned: pd.DataFrame, levels: Mapping[str, Any]) -> "pd.Series[bool]":
+    """Return which planned runs have these levels."""
+    matching = pd.Series(True, index=planned.index)
+    for factor, level in levels.items():
+        matching &= planned[factor].astype(object) == (tuple(level) if isinstance(level, list) else level)
+    return matching
+
+
+def means(data: pd.DataFrame, by: Sequence[str], y: str) -> pd.DataFrame:
+    """Return `by`, `n` of `N` values of `y`, their `mean`, and its 95 % interval of Student's t, `low` to `high`.
+
+    The interval ends at the bounds of the measure `y`, if it is one of `analysis.measures.MEASURES`.
+    """
+    groups = data.groupby(list(by), observed=True)[y]
+    table = groups.agg(n="count", N="size", mean="mean", sd="std").reset_index()
+    half = t_half_width(table["n"].to_numpy(), table["sd"].to_numpy(float))
+    low, high = bounds(y)
+    return table.assign(low=(table["mean"] - half).clip(low), high=(table["mean"] + half).clip(upper=high))
+
+
+def profile(data: pd.DataFrame, by: Sequence[str], y: str = "value") -> pd.DataFrame:
+    """Summarise magnitudes, which lie on a log scale.
+
+    Args:
+        data: A row a magnitude: `by` and `y`.
+        by: What tells groups apart.
+        y: A column.
+
+    Returns:
+        `by`, and of the `n` values above 0 the geometric mean `value` and the range `low` to `high`; `left_out`
+        counts the others.
+    """
+    positive = data[y].where((data[y] > 0) & np.isfinite(data[y])).astype(float)
+    logs = data[list(by)].assign(log=np.log(positive), size=positive)
+    groups = logs.groupby(list(by), observed=True)
+    table = groups.agg(n=("size", "count"), value=("log", "mean"), low=("size", "min"), high=("size", "max"))
+    table["value"] = np.exp(table["value"])
+    table["left_out"] = groups.size() - table["n"]
+    return table.reset_index()
 
 
 def at_init_and_end(runs: pd.DataFrame, probes: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -99,54 +233,10 @@ def at_init_and_end(runs: pd.DataFrame, probes: pd.DataFrame, columns: Sequence[
     return joined.astype({"when": pd.CategoricalDtype(WHEN, ordered=True)})
 
 
-def gradient_profile(selected: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Summarise gradients layer by layer over the seeds.
-
-    Args:
-        selected: Rows of one or more probes, as `at_init_and_end` returns them.
-        by: Columns that tell the lines of a figure apart; `probe` and `when` are added.
-
-    Returns:
-        `by`, `probe`, `when`, `index`, and of the `n` values above 0 the geometric mean `value` and the
-        range `low` to `high`; `left_out` counts the others.
-    """
-    groups = selected.groupby([*by, "probe", "when", "index"], observed=True)["value"]
-    return groups.agg(
-        n=lambda values: int((values > 0).sum()),
-        value=geometric_mean,
-        low=lambda values: values[values > 0].min(),
-        high=lambda values: values[values > 0].max(),
-        left_out=lambda values: int((~(values > 0)).sum()),
-    ).reset_index()
-
-
-def gradient_ratios(selected: pd.DataFrame, planned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Compare the gradient near the input with that near the output, run by run.
-
-    Returns:
-        The factors, `probe`, `when`, `n` of the `N` planned runs whose ratio is a number above 0, and over
-        these the geometric mean `ratio` and the range `low` to `high`. Above 1, the gradient is larger
-        near the input.
-    """
-    rows = []
-    for (*levels, probe, when), group in selected.groupby([*factors, "probe", "when"], observed=True):
-        if probe not in RATIOS:
-            continue
-        near_input, near_output = RATIOS[probe]
-        table = group.pivot(index="run", columns="index", values="value").to_numpy(float)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = table[:, near_input] / table[:, near_output]
-        ratios = ratios[np.isfinite(ratios) & (ratios > 0)]
-        spread = {"low": ratios.min(), "high": ratios.max()} if len(ratios) else {"low": np.nan, "high": np.nan}
-        total = int((planned[list(factors)] == levels).all(axis=1).sum())
-        row = {"probe": probe, "when": when, "n": len(ratios), "N": total, "ratio": geometric_mean(ratios), **spread}
-        rows.append({**dict(zip(factors, levels, strict=True)), **row})
-    return pd.DataFrame(rows)
-
-
-def learning_curves(runs: pd.DataFrame, epochs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Return `epochs` with `columns` of `runs`."""
-    return epochs.merge(runs[["run", *columns]], on="run")
+def failures(runs: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Return the recorded runs that were not completed: `run`, the factors, `seed`, `status`, `step`, `message`."""
+    lost = runs[runs["status"] != "completed"]
+    return lost[["run", *factors, "seed", "status", "step", "message"]]
 
 
 def in_common(runs: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:

@@ -1,16 +1,16 @@
 """What the records say of each claim: supported, refuted or inconclusive."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from analysis.claims import Claim
-from analysis.measures import MEASURES, Measure
+from analysis.measures import MEASURES, Measure, measured
 from analysis.statistics import CONFIDENCE, detectable, holm, needed, t_interval, t_test
+from analysis.tables import matches
 from resnet_core.runs.frames import Frames
 
 ALPHA = 1 - CONFIDENCE
@@ -52,13 +52,9 @@ def contrasts(claim: Claim, planned: pd.DataFrame, frames: Frames) -> Contrasts:
         frames: The tables of the study's store.
     """
     measure = MEASURES[claim.measure]
-    runs = _arms(claim, planned).merge(_found(measure, frames), on="run", how="left")
-    runs["status"] = runs["status"].fillna("missing")
-    diverged = runs["status"].eq("diverged") & runs["value"].isna()
-    if measure.worst is not None:
-        runs.loc[diverged, "value"] = measure.worst
+    runs = measured(claim.measure, _arms(claim, planned), frames)
     unknown = runs["value"].isna() & runs["status"].ne("missing")
-    named = runs[runs["value"].isna() | diverged]
+    named = runs[runs["value"].isna() | runs["at_worst"]]
     lost = tuple(dict.fromkeys(f"{row.label} seed={row.seed}: {row.status}" for row in named.itertuples()))
     return Contrasts(
         _by_seed(runs),
@@ -77,24 +73,6 @@ def _arms(claim: Claim, planned: pd.DataFrame) -> pd.DataFrame:
         share = term.factor / arms.groupby("seed")["run"].transform("size")
         parts.append(arms[["run", "seed"]].assign(label=str(term), term=i, factor=term.factor, share=share))
     return pd.concat(parts, ignore_index=True)
-
-
-def matches(planned: pd.DataFrame, levels: Mapping[str, Any]) -> "pd.Series[bool]":
-    """Return which planned runs have these levels."""
-    matching = pd.Series(True, index=planned.index)
-    for factor, level in levels.items():
-        matching &= planned[factor].astype(object) == (tuple(level) if isinstance(level, list) else level)
-    return matching
-
-
-def _found(measure: Measure, frames: Frames) -> pd.DataFrame:
-    """Return `run`, `status`, `parameters`, `macs` and the measure's `value` of each recorded run."""
-    if frames.runs.empty:
-        return pd.DataFrame(columns=["run", "status", "parameters", "macs", "value"])
-    values = measure.of(frames).rename("value")
-    return frames.runs[["run", "status", "parameters", "macs"]].merge(
-        values, left_on="run", right_index=True, how="left"
-    )
 
 
 def _by_seed(runs: pd.DataFrame) -> Array:

@@ -1,40 +1,157 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.statistics import geometric_mean, mean_interval
+from analysis import statistics
 
 
 def rng():
     return np.random.default_rng(0)
 
 
-def test_the_interval_is_that_of_plain_resampling():
-    values = np.random.default_rng(1).normal(size=20)
-    low, high = mean_interval(values, rng())
-    resampled = np.random.default_rng(2).choice(values, (200_000, 20)).mean(axis=1)
-    assert (low, high) == pytest.approx(tuple(np.quantile(resampled, [0.025, 0.975])), abs=0.01)
+def sample(*values):
+    return np.array([values], dtype=float)
 
 
-def test_of_three_values_the_interval_is_their_range():
-    assert mean_interval([0.1, 0.2, 0.6], rng()) == pytest.approx((0.1, 0.6))
+@pytest.fixture
+def data():
+    """Arm a has three values; b two and a lost run; c one; d none."""
+    rows = [("a", 1.0), ("a", 2.0), ("a", 6.0), ("b", 5.0), ("b", 5.0), ("b", np.nan), ("c", 7.0), ("d", np.nan)]
+    return pd.DataFrame(rows, columns=["arm", "value"])
 
 
-@pytest.mark.parametrize("values", [[], [0.5]])
-def test_there_is_no_interval_below_two_values(values):
-    assert np.isnan(mean_interval(values, rng())).all()
+def test_a_summary_is_that_of_plain_pandas_and_scipy(data):
+    table = statistics.summary(data, ["arm"], rng()).set_index("arm")
+    groups = data.groupby("arm")["value"]
+    assert table["n"].to_dict() == {"a": 3, "b": 2, "c": 1, "d": 0}
+    assert table["N"].to_dict() == {"a": 3, "b": 3, "c": 1, "d": 1}
+    for column, expected in (("mean", groups.mean()), ("sd", groups.std()), ("median", groups.median())):
+        pd.testing.assert_series_equal(table[column], expected, check_names=False)
+    low, high = stats.t.interval(0.95, 2, loc=3.0, scale=stats.sem([1.0, 2.0, 6.0]))
+    assert table.loc["a", ["low", "high"]].tolist() == pytest.approx([low, high])
+    assert table.loc["b", ["low", "high", "bootstrap_low", "bootstrap_high", "bootstrap"]].tolist() == [
+        5.0, 5.0, 5.0, 5.0, "equal values",
+    ]  # fmt: skip
+    assert table.loc[["c", "d"], ["low", "high", "bootstrap_low", "bootstrap_high"]].isna().all(axis=None)
 
 
-def test_equal_values_have_an_interval_of_no_width():
-    assert mean_interval([0.3, 0.3, 0.3], rng()) == (0.3, 0.3)
+def test_the_interval_of_a_summary_ends_at_the_bounds(data):
+    table = statistics.summary(data, ["arm"], rng(), (0.0, 6.5)).set_index("arm")
+    assert table.loc["a", ["low", "high"]].tolist() == [0.0, 6.5]
 
 
-def test_the_same_generator_gives_the_same_interval():
-    values = [0.3, 0.1, 0.8, 0.2]
-    assert mean_interval(values, rng()) == mean_interval(values, rng())
+def test_the_bootstrap_is_scipys_bca():
+    values = np.random.default_rng(1).lognormal(size=(1, 12))
+    low, high, made = statistics.bootstrap_intervals(values, rng())
+    expected = stats.bootstrap((values[0],), np.mean, n_resamples=10_000, method="BCa", rng=rng()).confidence_interval
+    assert (low[0], high[0], made[0]) == (pytest.approx(expected.low), pytest.approx(expected.high), "BCa")
 
 
-def test_geometric_mean():
-    assert geometric_mean([1e-3, 1e3, 8.0]) == pytest.approx(stats.gmean([1e-3, 1e3, 8.0]))
-    assert geometric_mean([0.0, 4.0, 9.0]) == pytest.approx(6.0)
-    assert np.isnan(geometric_mean([0.0]))
+def test_where_bca_is_undefined_the_percentiles_are_taken(monkeypatch):
+    real = stats.bootstrap
+
+    def undefined(data, statistic, **options):
+        found = real(data, statistic, **options)
+        if options["method"] == "BCa":
+            nan = np.full(len(data[0]), np.nan)
+            found.confidence_interval = type(found.confidence_interval)(nan, nan)
+        return found
+
+    monkeypatch.setattr(stats, "bootstrap", undefined)
+    low, high, made = statistics.bootstrap_intervals(sample(0.1, 0.2, 0.6), rng())
+    assert (low[0], high[0], made[0]) == (pytest.approx(0.1), pytest.approx(0.6), "percentile")
+
+
+def test_a_row_without_two_values_has_no_interval_and_nan_are_left_out():
+    low, high, made = statistics.bootstrap_intervals(
+        np.array([[1.0, np.nan, np.nan], [2.0, 2.0, np.nan], [0.0, np.nan, 1.0]]), rng()
+    )
+    assert made.tolist() == ["", "equal values", "BCa"]
+    assert np.isnan([low[0], high[0]]).all()
+    assert (low[1], high[1]) == (2.0, 2.0)
+    assert low[2] >= 0.0
+    assert high[2] <= 1.0
+
+
+def test_the_same_generator_gives_the_same_interval_and_leaves_the_global_one_alone():
+    values = sample(0.3, 0.1, 0.8, 0.2)
+    before = np.random.get_state()[1].tolist()  # noqa: NPY002
+    first, second = (statistics.bootstrap_intervals(values, rng())[:2] for _ in range(2))
+    assert np.array_equal(first, second)
+    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+
+
+def test_t_tests_are_scipys_and_there_is_no_p_value_at_n_1():
+    matrix = np.array([[1.0, 2.0, 3.0], [1.0, np.nan, np.nan], [2.0, 2.0, 2.0], [1.0, np.nan, 4.0]])
+    found = statistics.t_tests(matrix)
+    assert found[0] == pytest.approx(stats.ttest_1samp([1.0, 2.0, 3.0], 0.0).pvalue)
+    assert found[3] == pytest.approx(stats.ttest_1samp([1.0, 4.0], 0.0).pvalue)
+    assert np.isnan(found[[1, 2]]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "p"),
+    [
+        ((1.0, 2.0, 3.0), 2 / 8),
+        ((1.0, 2.0, -0.5), 4 / 8),
+        ((1, 1, 1, 1, 1, 1), 2 / 64),
+        ((1.0, np.nan, np.nan), np.nan),
+    ],
+)
+def test_sign_flips_counted_by_hand(values, p):
+    assert statistics.sign_flip_tests(sample(*values), rng())[0] == pytest.approx(p, nan_ok=True)
+
+
+def test_sign_flips_of_many_values_are_drawn():
+    values = np.random.default_rng(3).normal(0.3, 1.0, (1, 30))
+    assert statistics.sign_flip_tests(values, rng())[0] == pytest.approx(statistics.t_tests(values)[0], abs=0.02)
+
+
+def test_probability_of_improvement_is_the_share_of_pairs():
+    first, second = np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.0, np.nan])
+    pairs = [(a > b) + 0.5 * (a == b) for a in first for b in second[:2]]
+    assert statistics.probability_of_improvement(first, second) == pytest.approx(np.mean(pairs))
+    assert statistics.probability_of_improvement(first, second) == pytest.approx(
+        stats.mannwhitneyu(first, second[:2]).statistic / 6
+    )
+    assert np.isnan(statistics.probability_of_improvement(first, np.array([np.nan])))
+
+
+def test_the_interquartile_mean_leaves_a_quarter_out_at_each_end():
+    assert statistics.interquartile_mean([100.0, 1.0, 2.0, 3.0, -50.0, np.nan, 4.0, 5.0, 6.0]) == pytest.approx(3.5)
+    assert statistics.interquartile_mean([1.0, 2.0, 6.0]) == 3.0
+    assert np.isnan(statistics.interquartile_mean([np.nan]))
+
+
+def test_a_rate_has_wilsons_interval():
+    z = stats.norm.ppf(0.975)
+    k, n = 2, 9
+    center, half = (k + z * z / 2) / (n + z * z), z / (n + z * z) * np.sqrt(k * (n - k) / n + z * z / 4)
+    assert statistics.rate_interval(k, n) == pytest.approx((center - half, center + half))
+    assert statistics.rate_interval(0, 4)[0] == 0.0
+    assert np.isnan(statistics.rate_interval(0, 0)).all()
+
+
+def test_divergence_counts_what_ended_by_itself():
+    status = ["completed", "diverged", "crashed", "missing", "completed", "killed"]
+    data = pd.DataFrame({"arm": ["a"] * 4 + ["b", "c"], "status": status})
+    table = statistics.divergence(data, ["arm"])
+    assert table[["arm", "diverged", "ended", "rate"]].iloc[:2].to_numpy().tolist() == [
+        ["a", 1, 2, 0.5],
+        ["b", 0, 1, 0],
+    ]
+    assert table.loc[0, ["rate_low", "rate_high"]].tolist() == pytest.approx(statistics.rate_interval(1, 2))
+    assert table.loc[2, ["rate", "rate_low", "rate_high"]].isna().all()
+
+
+def test_holm_by_hand():
+    corrected = statistics.holm(np.array([0.01, np.nan, 0.04, 0.03]))
+    assert corrected[[0, 2, 3]].tolist() == pytest.approx([0.03, 0.06, 0.06])
+    assert np.isnan(corrected[1])
+
+
+def test_how_many_seeds_show_a_difference():
+    assert statistics.detectable(20, 0.05) == pytest.approx(0.66, abs=0.01)
+    assert statistics.needed(statistics.detectable(20, 0.05), 0.05) == 20
+    assert np.isnan(statistics.needed(0.0, 0.05))

@@ -3,6 +3,9 @@ import pandas as pd
 import pytest
 
 from analysis import tables
+from analysis.measures import measured
+from analysis.statistics import rate_interval, t_interval
+from resnet_core.runs.frames import Frames
 
 FACTORS = ["depth", "skip"]
 
@@ -29,34 +32,68 @@ def runs(planned):
     )
 
 
+@pytest.fixture
+def frames(runs):
+    return Frames(runs.drop(columns=FACTORS), pd.DataFrame(), pd.DataFrame())
+
+
+def accuracy(planned, frames):
+    summarised = tables.summaries(tables.values(planned, frames), FACTORS, np.random.default_rng(0))
+    return tables.accuracy(measured("train_accuracy", planned, frames), FACTORS, summarised)
+
+
 def test_outcomes_count_every_planned_run(planned, runs):
     counted = tables.outcomes(planned, runs, FACTORS)
-    assert counted.to_dict("split")["data"] == [
+    assert counted.iloc[:, :7].to_dict("split")["data"] == [
         [20, "none", 3, 2, 1, 0, 0],
         [20, "A", 3, 2, 0, 1, 0],
         [56, "none", 2, 1, 0, 0, 1],
     ]
-    assert list(counted) == [*FACTORS, "planned", "completed", "diverged", "crashed", "missing"]
+    names = ["planned", "completed", "diverged", "crashed", "missing"]
+    assert list(counted) == [*FACTORS, *names, "diverged_rate", "diverged_rate_low", "diverged_rate_high"]
+    assert counted.iloc[0, 7:].tolist() == pytest.approx([1 / 3, *rate_interval(1, 3)])
 
 
-def test_accuracy_is_that_of_plain_pandas_with_n_of_N(planned, runs):
-    summary = tables.accuracy(planned, runs, FACTORS, np.random.default_rng(0))
-    assert summary[[*FACTORS, "n", "N"]].to_numpy().tolist() == [
-        [20, "none", 2, 3],
-        [20, "A", 2, 3],
-        [56, "none", 1, 2],
+def test_a_run_that_diverged_counts_with_the_worst_value_and_others_are_lost(planned, frames):
+    rows = measured("test_accuracy", planned, frames)
+    assert rows["value"].fillna(-1).tolist() == [0.5, 0.7, 0.0, 0.9, -1, 1.0, 0.1, -1]
+    assert rows["at_worst"].tolist() == [False, False, True, *[False] * 5]
+    assert rows["status"].tolist()[-2:] == ["completed", "missing"]
+    assert measured("test_error", planned, frames)["value"].tolist()[2] == 1.0
+    assert np.isnan(measured("test_loss", planned, frames.__class__(
+        frames.runs.assign(test_loss=[0.1, np.inf, np.nan, 0.1, 0.1, 0.1, 0.1]), frames.epochs, frames.probes
+    ))["value"].tolist()[1])  # fmt: skip
+
+
+def test_accuracy_is_that_of_plain_pandas_with_n_of_N(planned, frames):
+    summary = accuracy(planned, frames)
+    assert summary[[*FACTORS, "n", "N", "at_worst", "lost"]].to_numpy().tolist() == [
+        [20, "none", 2, 3, 1, 0],
+        [20, "A", 2, 3, 0, 1],
+        [56, "none", 1, 2, 0, 1],
     ]
-    expected = runs.groupby(FACTORS, observed=True)["test_accuracy"].mean()
-    assert summary["test_accuracy"].tolist() == pytest.approx(expected.tolist())
-    assert summary.loc[0, ["test_accuracy_low", "test_accuracy_high"]].tolist() == pytest.approx([0.5, 0.7])
+    assert summary["test_accuracy"].tolist() == pytest.approx([0.4, 0.95, 0.1])
+    low, high = t_interval(np.array([0.5, 0.7, 0.0]))
+    assert low < 0  # an accuracy is not: the interval ends there
+    assert summary.loc[0, ["test_accuracy_low", "test_accuracy_high"]].tolist() == pytest.approx([0.0, min(1, high)])
     assert summary.loc[2, ["test_accuracy_low", "test_accuracy_high"]].isna().all()
 
 
-def test_an_arm_of_which_nothing_was_completed_has_no_mean(planned, runs):
-    runs = runs.assign(status="diverged").drop(columns=["test_accuracy"])
-    summary = tables.accuracy(planned, runs, FACTORS, np.random.default_rng(0))
+def test_an_arm_of_which_nothing_was_completed_has_no_mean(planned, frames):
+    runs = frames.runs.assign(status="crashed").drop(columns=["test_accuracy", "train_accuracy", "train_loss"])
+    summary = accuracy(planned, Frames(runs, frames.epochs, frames.probes))
     assert summary["n"].tolist() == [0, 0, 0]
     assert summary[["test_accuracy", "train_loss"]].isna().all(axis=None)
+
+
+def test_ours_stand_beside_published_figures(planned, frames):
+    figure = {"source": "X, table 1", "measure": "test_error", "arm": {"depth": 20, "skip": "A"}, "value": 0.0875}
+    row = tables.published(planned, frames, [figure]).iloc[0]
+    assert row[["measure", "arm", "published", "n", "N", "source"]].tolist() == [
+        "test_error", "depth=20 skip=A", 0.0875, 2, 3, "X, table 1",
+    ]  # fmt: skip
+    assert row[["ours", "difference"]].tolist() == pytest.approx([0.05, 0.05 - 0.0875])
+    assert row[["ours_low", "ours_high"]].tolist() == pytest.approx(np.clip(t_interval(np.array([0.1, 0.0])), 0, 1))
 
 
 def test_labels_name_what_varies_beside_depth(runs):
@@ -88,23 +125,29 @@ def test_the_ends_are_step_0_and_the_last_step_of_completed_runs_on_the_main_pat
 
 def test_a_profile_is_the_geometric_mean_over_seeds(runs, probes):
     probes.loc[(probes["run"] == "r1") & (probes["index"] == 2), "value"] = 0.0
-    profile = tables.gradient_profile(tables.at_init_and_end(runs, probes, FACTORS), FACTORS)
-    row = profile[(profile["skip"] == "none") & (profile["depth"] == 20) & (profile["when"] == "step 0")].set_index(
-        "index"
-    )
-    assert row.loc[1, ["n", "value", "low", "high", "left_out"]].tolist() == pytest.approx(
-        [3, 10 * 6 ** (1 / 3), 10, 30, 0]
-    )
-    assert row.loc[2, ["n", "value", "low", "high", "left_out"]].tolist() == pytest.approx(
-        [2, 100 * 3**0.5, 100, 300, 1]
-    )
+    ends = tables.at_init_and_end(runs, probes, FACTORS)
+    profile = tables.profile(ends, [*FACTORS, "when", "index"])
+    chosen = (profile["skip"] == "none") & (profile["depth"] == 20) & (profile["when"] == "step 0")
+    rows = profile[chosen].set_index("index")[["n", "value", "low", "high", "left_out"]]
+    assert rows.loc[1].tolist() == pytest.approx([3, 10 * 6 ** (1 / 3), 10, 30, 0])
+    assert rows.loc[2].tolist() == pytest.approx([2, 100 * 3**0.5, 100, 300, 1])
 
 
-def test_a_ratio_is_of_the_second_convolution_to_the_last(planned, runs, probes):
-    ratios = tables.gradient_ratios(tables.at_init_and_end(runs, probes, FACTORS), planned, FACTORS)
+def test_a_ratio_is_of_the_second_convolution_to_the_last(planned, frames, probes):
+    values = tables.values(planned, Frames(frames.runs, frames.epochs, probes))
+    ratios = tables.gradients(tables.summaries(values, FACTORS, np.random.default_rng(0)), FACTORS)
     assert ratios["ratio"].tolist() == pytest.approx([10.0**-2] * 6)  # sites 1 and 3; site 4 is the classifier
+    assert ratios["when"].tolist() == ["step 0", "last step"] * 3
     assert ratios["n"].tolist() == [3, 2, 3, 2, 1, 1]
     assert ratios["N"].tolist() == [3, 3, 3, 3, 2, 2]
+
+
+def test_means_are_those_of_pandas():
+    data = pd.DataFrame({"x": [1, 1, 1, 2], "test_error": [0.1, 0.2, np.nan, 0.5]})
+    table = tables.means(data, ["x"], "test_error").set_index("x")
+    assert table.loc[1, ["n", "N", "mean"]].tolist() == pytest.approx([2, 3, 0.15])
+    assert table.loc[1, ["low", "high"]].tolist() == pytest.approx([0.0, t_interval(np.array([0.1, 0.2]))[1]])
+    assert table.loc[2, ["low", "high"]].isna().all()
 
 
 def test_environments_are_counted():
@@ -113,8 +156,9 @@ def test_environments_are_counted():
     assert counted.to_dict("split")["data"] == [["keras", "3", 2], ["threads", "1", 1], ["threads", "2", 1]]
 
 
-def test_an_arm_of_which_nothing_is_recorded_is_a_row(planned, runs):
-    summary = tables.accuracy(planned, runs[runs["depth"] == 20], FACTORS, np.random.default_rng(0))
+def test_an_arm_of_which_nothing_is_recorded_is_a_row(planned, frames):
+    runs = frames.runs[frames.runs["run"] < "r6"]
+    summary = accuracy(planned, Frames(runs, frames.epochs, frames.probes))
     assert summary["n"].tolist() == [2, 2, 0]
     assert summary["N"].tolist() == [3, 3, 2]
 

@@ -1,0 +1,213 @@
+"""Where studies differ, arm by arm: whether runs of the same id have the same results, and else by how much."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib import rc_context
+
+from analysis import comparisons, figures, formats, plots, tables
+from analysis.figures import STYLES, Drawn, Style
+from analysis.measures import measured
+from analysis.page import Image, Page, Section, Table
+from analysis.report import drawn_files, image_files, write_files
+from analysis.study import Study
+from resnet_core.errors import UserError
+
+PAGE = "compare.html"
+COLUMNS = ("other", "measure", "n_first", "n_second", "difference", "low", "high", "interval")
+"""Of the table of differences, beside the factors."""
+MEASURES = ("test_error", "train_error", "test_loss", "gradient_decades_at_init")
+SAME_RUN = ("status", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
+
+
+def tables_of(names: Sequence[str], studies: Sequence[Study]) -> dict[str, pd.DataFrame]:
+    """Return the tables of a comparison of the first study with each of the others.
+
+    Args:
+        names: What the studies are called, as their folders.
+        studies: Two or more.
+
+    Returns:
+        `arms`: a row an arm of each other study: how many runs `first` and `other` have a record of, how many of these
+        have the `same_id`, how many of those are `identical` in every number, and what `found` is said of it;
+        `differences`: see `analysis.comparisons.across`, of each measure, the first study minus the other;
+        `settings` and `environment`: what the studies do not have in common.
+
+    Raises:
+        UserError: A study has no factor in common with the first.
+    """
+    first = studies[0]
+    arms, differences = [], []
+    for name, other in zip(names[1:], studies[1:], strict=True):
+        by = [factor for factor in first.factors if factor in other.factors]
+        if not by:
+            raise UserError(
+                f"studies to compare must have a factor in common, but {names[0]} varies {', '.join(first.factors)} "
+                f"and {name} {', '.join(other.factors)}; compare studies of one design"
+            )
+        difference = comparisons.together(partial(_across, second=other, by=by), {
+            measure: _plain(measured(measure, first.planned, first.frames), by).assign(of=measure)
+            for measure in MEASURES
+        })  # fmt: skip
+        differences.append(difference.assign(other=name))
+        arms.append(_arms(first, other, by, difference).assign(other=name))
+    about = list(zip(names, studies, strict=True))
+    return {
+        "arms": _with_other(pd.concat(arms, ignore_index=True)),
+        "differences": _with_other(pd.concat(differences, ignore_index=True)),
+        "settings": _apart({name: tables.in_common(study.runs, ("net", "train", "probe")) for name, study in about}),
+        "environment": _apart({name: tables.environments(study.runs) for name, study in about}),
+    }
+
+
+def _across(data: pd.DataFrame, second: Study, by: Sequence[str]) -> pd.DataFrame:
+    other = _plain(measured(data["of"].iloc[0], second.planned, second.frames), by)
+    found = comparisons.across(data, other, by)
+    return found[found[["n_first", "n_second"]].sum(axis=1) > 0]
+
+
+def _plain(data: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Return the rows with levels as words, so that those of two studies are the same where they read the same."""
+    return data.assign(**{factor: data[factor].astype(object).map(str) for factor in by})
+
+
+def _with_other(table: pd.DataFrame) -> pd.DataFrame:
+    return table[["other", *(name for name in table if name != "other")]]
+
+
+def _arms(first: Study, other: Study, by: Sequence[str], differences: pd.DataFrame) -> pd.DataFrame:
+    identical = _identical(first, other)
+    both = [_plain(study.runs, by)[["run", *by]] for study in (first, other)]
+    counts = [runs.groupby(list(by)).size() for runs in both]
+    joined = both[0][both[0]["run"].isin(both[1]["run"])]
+    same = joined.groupby(list(by)).size()
+    equal = joined[joined["run"].isin(identical)].groupby(list(by)).size()
+    table = pd.DataFrame({"first": counts[0], "other_runs": counts[1], "same_id": same, "identical": equal})
+    order = pd.concat([_plain(study.planned, by)[list(by)] for study in (first, other)]).drop_duplicates()
+    table = order.merge(table.fillna(0).astype(int).rename_axis(list(by)).reset_index(), on=list(by))
+    apart = differences[(differences["low"] > 0) | (differences["high"] < 0)] if len(differences) else differences
+    measures = apart.groupby(list(by))["measure"].agg(", ".join).to_dict() if len(apart) else {}
+    keys = [tuple(row) if len(by) > 1 else row[0] for row in table[list(by)].itertuples(index=False)]
+    table["found"] = [
+        _found(row, measures.get(key, "")) for row, key in zip(table.to_dict("records"), keys, strict=True)
+    ]
+    return table.rename(columns={"other_runs": "second"})
+
+
+def _found(row: dict[Any, Any], apart: str) -> str:
+    """Say what is found of an arm."""
+    if not row["first"] or not row["other_runs"]:
+        return "only in the first" if row["first"] else "only in the other"
+    if row["identical"] == row["first"] == row["other_runs"]:
+        return "identical"
+    if row["identical"] < row["same_id"]:
+        return f"{row['same_id'] - row['identical']} runs of the same id have other results"
+    if row["identical"] == min(row["first"], row["other_runs"]):
+        return "identical where both have a run"
+    return f"intervals without 0: {apart}" if apart else "no interval of a difference is without 0"
+
+
+def _identical(first: Study, other: Study) -> set[str]:
+    """Return the runs that are in both and have the same results, epochs and probes."""
+    common = set(first.runs["run"]) & set(other.runs["run"])
+    different = {run for runs in _unequal(first.runs, other.runs, common, SAME_RUN) for run in runs}
+    for ours, theirs in ((first.epochs, other.epochs), (first.probes, other.probes)):
+        columns = sorted({*map(str, ours), *map(str, theirs)} - {"run"})
+        different |= {run for runs in _unequal(ours, theirs, common, columns) for run in runs}
+    return common - different
+
+
+def _unequal(first: pd.DataFrame, second: pd.DataFrame, common: set[str], columns: Sequence[str]) -> list[set[str]]:
+    """Return sets of runs whose rows differ in a column."""
+    ours, theirs = (
+        table.reindex(columns=["run", *columns]).loc[lambda rows: rows["run"].isin(common)] for table in (first, second)
+    )
+    counts = (table.groupby("run").size().reindex(sorted(common), fill_value=0) for table in (ours, theirs))
+    lengths = next(counts).ne(next(counts))
+    apart = set(lengths[lengths].index)
+    pair = [
+        table[~table["run"].isin(apart)].sort_values("run", kind="stable", ignore_index=True)
+        for table in (ours, theirs)
+    ]
+    found = [apart]
+    for column in columns:
+        left, right = (table[column].astype(object) for table in pair)
+        unequal = (left != right) & ~(left.isna() & right.isna())
+        found.append(set(pair[0]["run"][unequal]))
+    return found
+
+
+def _apart(by_name: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the settings in which the studies differ, a column a study."""
+    columns = {name: table.groupby("setting")["value"].agg(", ".join) for name, table in by_name.items() if len(table)}
+    table = pd.DataFrame(columns).reindex(columns=list(by_name)).astype(object)
+    table = table.where(table.notna(), "several, or none")
+    return table[table.nunique(axis=1) > 1].rename_axis("setting").reset_index()
+
+
+def _drawn(differences: pd.DataFrame, style: Style) -> Drawn | None:
+    """Draw the differences of the first measure, a line an arm."""
+    rows = differences[differences["difference"].notna()]
+    if rows.empty:
+        return None
+    measure = rows["measure"].iloc[0]
+    rows = rows[rows["measure"] == measure].head(figures.MOST_ROWS)
+    factors = [name for name in rows if name not in COLUMNS]
+    names = [" ".join(f"{factor}={row[factor]}" for factor in factors) for row in rows.to_dict("records")]
+    figure, axes = figures.panels(1, 1, style, height=0.9 + 0.26 * len(rows))
+    plots.forest(rows.assign(label=names), x="difference", hue="other", legend=False, ax=axes[0][0])
+    axes[0][0].set_xlabel(f"difference of {plots.words(measure)}, first study minus the other")
+    figures.legend_below(figure, axes[0][0])
+    said = "; ".join(
+        f"{name}: {formats.text(row['difference'])}" for name, row in zip(names, rows.to_dict("records"), strict=True)
+    )
+    return Drawn(
+        "differences", "Differences", figure,
+        f"A forest plot: difference of the {plots.words(measure)} between the studies, a line an arm. {said}.",
+        "Point: difference of the means; bar: its 95 % interval of Student's t, paired by seed where both have the "
+        "same seeds, else Welch's.",
+    )  # fmt: skip
+
+
+def write(
+    names: Sequence[str], studies: Sequence[Study], out: Path, style: Style = STYLES["screen"]
+) -> tuple[Path, dict[str, pd.DataFrame]]:
+    """Write a comparison into `out`: `compare.html`, and its figure and tables as files beside it.
+
+    Returns:
+        The path of the page, and the tables by name.
+    """
+    by_name = tables_of(names, studies)
+    with rc_context(dict(style.settings)):
+        drawn = _drawn(by_name["differences"], style)
+        made = [(drawn, image_files(drawn, style))] if drawn else []
+    images = [Image(one, files["svg"], style.suffixes) for one, files in made]
+    sections = [
+        Section("Arms", images, [
+            Table("arms", "What is found of each arm.", by_name["arms"],
+                  "Runs of the first study and of the other (second) that have a record; how many of them have the "
+                  "same id, and how many of those agree in every number of results, epochs and probes."),
+            Table("differences", "Differences of the means, first study minus the other.", by_name["differences"],
+                  "With the 95 % interval of Student's t, paired by seed where both have the same seeds, else Welch's. "
+                  "The intervals are not corrected for their number.", folded=True),
+        ]),
+        Section("How they were made", lines=[
+            f"{name}: {command}"
+            for name, study in zip(names, studies, strict=True) for command in study.plan.commands
+        ], tables=[
+            Table("settings", "Settings that differ.", by_name["settings"]),
+            Table("environment", "What they were made with, where that differs.", by_name["environment"]),
+        ]),
+    ]  # fmt: skip
+    about = [f"First: {names[0]}. Compared with it: {', '.join(names[1:])}."]
+    page = Page(
+        " and ".join(dict.fromkeys(study.plan.name for study in studies)),
+        "Where do the studies differ?",
+        about,
+        sections,
+    )
+    write_files(out, PAGE, page, dict(drawn_files(made)), by_name)
+    return out / PAGE, by_name

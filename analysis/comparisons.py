@@ -1,0 +1,298 @@
+"""Arms compared: effects seed by seed, main effects and interactions, trends over depth, studies beside one another.
+
+Each takes `data` of one measure, as `analysis.measures.measured` returns it or a user's own: a row a run, with `run`,
+`seed`, the factors, and `value`, NaN of a run that was lost. An arm is a combination of levels.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from analysis.statistics import (
+    Array,
+    bootstrap_intervals,
+    holm,
+    probability_of_improvement,
+    sign_flip_tests,
+    t_half_width,
+    t_tests,
+)
+from analysis.study import INACTIVE
+
+ARM = "arm"
+MOST_COLUMNS = 300  # of the matrix of a linear model
+
+
+def together(function: Callable[[pd.DataFrame], pd.DataFrame], data: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return what a function makes of the rows of each measure as one table, with `measure`.
+
+    The p-values are corrected for the number of all its rows.
+    """
+    parts = [(name, function(rows)) for name, rows in data.items()]
+    parts = [(name, part) for name, part in parts if len(part)]
+    if not parts:
+        return pd.DataFrame()
+    table = pd.concat([part.assign(measure=name) for name, part in parts], ignore_index=True)
+    table.insert(0, "measure", table.pop("measure"))
+    for name in ("p", "p_flip"):
+        if name in table:
+            table[f"{name}_corrected"] = holm(table[name].to_numpy(float))
+    return table
+
+
+def pairs(arms: pd.DataFrame) -> pd.DataFrame:
+    """Return which arms differ in one factor.
+
+    An arm is compared with that which has the reference level of this factor and else its levels: the level that most
+    arms have, so that around a base it is the base's, and the first of those that equally many have. A factor that is
+    inactive in one of the two is no difference. If no two arms differ in one factor alone, each is compared with
+    the first.
+
+    Args:
+        arms: A row an arm, a column a factor, in the study's order.
+
+    Returns:
+        A row a pair: `arm` and `reference`, rows of `arms`, and `factor`: a column of it, or `arm`.
+    """
+    codes = np.stack([_codes(arms[name]) for name in arms], axis=1) if len(arms) else np.empty((0, 0), int)
+    rows = []
+    for i in range(len(arms)):
+        differs = (codes != codes[i]) & (codes >= 0) & (codes[i] >= 0)
+        alone = differs.sum(axis=1) == 1
+        for j, factor in enumerate(arms):
+            others = np.flatnonzero(alone & differs[:, j])
+            if len(others):
+                lowest = others[np.argmin(codes[others, j])]
+                if codes[lowest, j] < codes[i, j]:
+                    rows.append((i, int(lowest), str(factor)))
+    rows.sort(key=lambda row: list(map(str, arms)).index(row[2]))
+    if not rows:
+        rows = [(i, 0, ARM) for i in range(1, len(arms))]
+    return pd.DataFrame(rows, columns=["arm", "reference", "factor"])
+
+
+def _codes(levels: "pd.Series[Any]") -> npt.NDArray[np.intp]:
+    """Return the rank of each level, by the number of arms that have it and by order; -1 of an inactive one."""
+    order = sorted(levels.unique()) if pd.api.types.is_numeric_dtype(levels) else list(levels.unique())
+    if isinstance(levels.dtype, pd.CategoricalDtype):
+        order = [level for level in levels.cat.categories if level in set(order)]
+    counts = levels.value_counts()
+    ranks = {level: i for i, level in enumerate(sorted(order, key=lambda level: -counts[level]))}
+    return np.array([-1 if level == INACTIVE else ranks[level] for level in levels], dtype=np.intp)
+
+
+def effects(data: pd.DataFrame, factors: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+    """Compare arms that differ in one factor, seed by seed.
+
+    Args:
+        data: See above; with `at_worst`, the runs that diverged and have the worst value are counted.
+        factors: Columns of `data`.
+        rng: What resamples and sign flips are drawn from.
+
+    Returns:
+        A row a pair of arms: `factor`; its `level` and the `reference` level; the levels of the other factors `at`
+        which they are compared; `n` seeds of `N` on which both have a value; `effect`, the mean of the differences
+        (level minus reference) with its 95 % interval of Student's t, `low` to `high`; `bootstrap_low`,
+        `bootstrap_high` and `bootstrap`; `d`, the effect in standard deviations of the differences (Cohen's, paired);
+        `above`, the probability that a run of the level has the higher value; the p-values of Student's t-test, `p`,
+        and of sign flips, `p_flip`, each also corrected for the number of rows by Holm's method; `at_worst`,
+        how many runs of the two diverged and are in it with the worst value; and `lost`, how many have no value.
+    """
+    names = list(factors)
+    arms = data[names].drop_duplicates(ignore_index=True)
+    compared = pairs(arms)
+    if compared.empty:
+        return pd.DataFrame()
+    if "at_worst" not in data:
+        data = data.assign(at_worst=False)
+    numbered = data.merge(arms.assign(_arm=range(len(arms))), on=names)
+    by_seed = numbered.pivot_table(index="_arm", columns="seed", values="value", aggfunc="mean", dropna=False)
+    planned = numbered.pivot_table(index="_arm", columns="seed", values="at_worst", aggfunc="size").notna()
+    worst = numbered.groupby("_arm")["at_worst"].sum().to_numpy()
+    missing = numbered["value"].isna().groupby(numbered["_arm"]).sum().to_numpy()
+    values, there = by_seed.to_numpy(float), planned.reindex(columns=by_seed.columns, fill_value=False).to_numpy()
+    first, second = compared["arm"].to_numpy(), compared["reference"].to_numpy()
+    differences = values[first] - values[second]
+    n = np.isfinite(differences).sum(axis=1)
+    effect, sd = _mean_and_sd(differences)
+    half = t_half_width(n, sd)
+    low, high, made = bootstrap_intervals(differences, rng)
+    p, flips = t_tests(differences), sign_flip_tests(differences, rng)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        d = np.where(sd > 0, effect / sd, np.nan)
+    return pd.DataFrame({
+        "factor": compared["factor"],
+        "level": [_level(arms, i, factor) for i, factor in zip(first, compared["factor"], strict=True)],
+        "reference": [_level(arms, i, factor) for i, factor in zip(second, compared["factor"], strict=True)],
+        "at": [_at(arms, i, factor) for i, factor in zip(first, compared["factor"], strict=True)],
+        "n": n, "N": (there[first] & there[second]).sum(axis=1),
+        "effect": effect, "low": effect - half, "high": effect + half,
+        "bootstrap_low": low, "bootstrap_high": high, "bootstrap": made,
+        "d": d,
+        "above": [probability_of_improvement(values[i], values[j]) for i, j in zip(first, second, strict=True)],
+        "p": p, "p_corrected": holm(p), "p_flip": flips, "p_flip_corrected": holm(flips),
+        "at_worst": worst[first] + worst[second], "lost": missing[first] + missing[second],
+    })  # fmt: skip
+
+
+def _mean_and_sd(matrix: Array) -> tuple[Array, Array]:
+    """Return mean and standard deviation of each row without its NaN; NaN of none, and of one."""
+    frame = pd.DataFrame(matrix)
+    return frame.mean(axis=1).to_numpy(float), frame.std(axis=1).to_numpy(float)
+
+
+def _level(arms: pd.DataFrame, row: int, factor: str) -> str:
+    if factor != ARM:
+        return str(arms[factor].iloc[row])
+    return " ".join(f"{name}={arms[name].iloc[row]}" for name in _varied(arms))
+
+
+def _at(arms: pd.DataFrame, row: int, factor: str) -> str:
+    """Return the levels of the other factors that vary and are active."""
+    if factor == ARM:
+        return ""
+    others = ((name, arms[name].iloc[row]) for name in _varied(arms) if name != factor)
+    return " ".join(f"{name}={level}" for name, level in others if level != INACTIVE)
+
+
+def _varied(arms: pd.DataFrame) -> list[str]:
+    return [str(name) for name in arms if arms[name].nunique(dropna=False) > 1]
+
+
+def main_effects(data: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Split the variance of a measure into main effects and interactions of the factors.
+
+    A linear model of the levels with the seed as a block, and its analysis of variance with sums of squares of type
+    II (Fisher 1935; Langsrud 2003). In a design with a run for each level of each factor with each seed, the tests of
+    the factors are those of a mixed model with the seed as a random intercept. Interactions of all orders are in
+    it, or of as low an order as the runs can tell apart.
+
+    Args:
+        data: See above. Runs without a value are left out, and counted in N.
+        factors: Columns of `data`.
+
+    Returns:
+        A row a term: `term`, as `depth × skip`; `df`; `sum_sq`; `share`, its part of the sum of these and the
+        residual's; `F`, `p` and `p_corrected` by Holm's method; `n` of `N` runs. Empty if the runs cannot tell.
+    """
+    from statsmodels.formula.api import ols
+    from statsmodels.stats.anova import anova_lm
+
+    known = data[data["value"].notna()]
+    varied = [name for name in factors if known[name].nunique(dropna=False) > 1]
+    if not varied or known["value"].nunique() < 2:
+        return pd.DataFrame()
+    letters = {name: f"f{i}" for i, name in enumerate(varied)}
+    frame = known.rename(columns=letters)[[*letters.values(), "seed", "value"]]
+    frame = frame.assign(**{letter: frame[letter].astype(str) for letter in letters.values()})
+    block = " + C(seed)" if frame["seed"].nunique() > 1 else ""
+    sizes = [frame[letter].nunique() for letter in letters.values()]
+    for order in range(len(varied), 0, -1):
+        if _columns(sizes, order) + frame["seed"].nunique() > min(MOST_COLUMNS, len(frame) - 1):
+            continue
+        model = ols(f"value ~ ({' + '.join(f'C({letter})' for letter in letters.values())})**{order}{block}", frame)
+        if np.linalg.matrix_rank(model.exog) == model.exog.shape[1] < len(frame):
+            break
+    else:
+        return pd.DataFrame()
+    fit = model.fit()
+    if not fit.ssr > np.finfo(float).eps * fit.centered_tss:
+        return pd.DataFrame()
+    table = anova_lm(fit, typ=2)
+    words = {f"C({letter})": name for name, letter in letters.items()} | {"C(seed)": "seed", "Residual": "residual"}
+    terms = [" × ".join(words[part] for part in term.split(":")) for term in table.index]
+    p = table["PR(>F)"].to_numpy(float, copy=True)
+    p[[term in ("seed", "residual") for term in terms]] = np.nan
+    return pd.DataFrame({
+        "term": terms, "df": table["df"].to_numpy(int), "sum_sq": table["sum_sq"].to_numpy(float),
+        "share": (table["sum_sq"] / table["sum_sq"].sum()).to_numpy(float), "F": table["F"].to_numpy(float),
+        "p": p, "p_corrected": holm(p), "n": len(known), "N": len(data),
+    })  # fmt: skip
+
+
+def _columns(sizes: Sequence[int], order: int) -> int:
+    """Return the columns of all interactions up to an order of factors with so many levels."""
+    counts = [1] + [0] * order  # by how many factors
+    for size in sizes:
+        for i in range(order, 0, -1):
+            counts[i] += counts[i - 1] * (size - 1)
+    return sum(counts)
+
+
+def trends(data: pd.DataFrame, by: str, x: str = "layers") -> pd.DataFrame:
+    """Return how a measure changes as `x` doubles: a least-squares slope over log2 x for each seed.
+
+    Args:
+        data: See above. A seed without a value at one `x` of its group that others have is left out, and counted in N.
+        by: A column: the groups.
+        x: A column of positive numbers.
+
+    Returns:
+        A row a group with two `x` or more: `by`; `points`, how many x; `n` seeds of `N`; `slope`, their mean, with
+        its 95 % interval of Student's t, `low` to `high`; `p`, and `p_corrected` for the rows by Holm's method.
+    """
+    rows, slopes = [], []
+    for group, runs in data[data[x].notna()].groupby(by, observed=True):
+        table = runs.pivot_table(index="seed", columns=x, values="value", aggfunc="mean", dropna=False).astype(float)
+        if table.shape[1] < 2:
+            continue
+        whole = table.dropna()
+        found = np.array([stats.linregress(np.log2(table.columns.to_numpy(float)), row).slope for row in whole.values])
+        rows.append({by: group, "points": table.shape[1], "n": len(found), "N": len(table)})
+        slopes.append(found)
+    if not rows:
+        return pd.DataFrame()
+    matrix = np.full((len(rows), max(map(len, slopes))), np.nan)
+    for line, found in zip(matrix, slopes, strict=True):
+        line[: len(found)] = found
+    slope, sd = _mean_and_sd(matrix)
+    table = pd.DataFrame(rows)
+    half = t_half_width(table["n"].to_numpy(), sd)
+    p = t_tests(matrix)
+    return table.assign(slope=slope, low=slope - half, high=slope + half, p=p, p_corrected=holm(p))
+
+
+def across(first: pd.DataFrame, second: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Compare each arm of one study with the same arm of another.
+
+    Args:
+        first: See above, of the one study.
+        second: Of the other.
+        by: Columns of both that tell arms apart.
+
+    Returns:
+        `by`; `n_first` and `n_second` values; `difference` of the means, first minus second, with its 95 % interval,
+        `low` to `high`, and `interval`: `paired` by seed where both have the same seeds, two or more, else `Welch`'s.
+    """
+    names = list(by)
+    keys = pd.concat([first[names], second[names]]).drop_duplicates(ignore_index=True)
+    matrices = []
+    for data in (first, second):
+        seeds = data.merge(keys.assign(_arm=range(len(keys))), on=names)
+        matrices.append(seeds[seeds["value"].notna()].set_index("seed").groupby("_arm")["value"])
+    rows = []
+    for i in range(len(keys)):
+        ours, theirs = (groups.get_group(i) if i in groups.groups else pd.Series(dtype=float) for groups in matrices)
+        rows.append({"n_first": len(ours), "n_second": len(theirs), **_difference(ours, theirs)})
+    return keys.join(pd.DataFrame(rows))
+
+
+def _difference(first: "pd.Series[float]", second: "pd.Series[float]") -> dict[str, Any]:
+    none = {"difference": np.nan, "low": np.nan, "high": np.nan, "interval": ""}
+    if first.empty or second.empty:
+        return none
+    center = float(first.mean() - second.mean())
+    if len(first) < 2 or len(second) < 2:
+        return none | {"difference": center}
+    if set(first.index) == set(second.index):
+        differences = (first.sort_index() - second.sort_index()).to_numpy(float)
+        half = float(t_half_width(len(differences), np.std(differences, ddof=1)))
+        return {"difference": center, "low": center - half, "high": center + half, "interval": "paired"}
+    if np.ptp(first) == 0 and np.ptp(second) == 0:
+        return none | {"difference": center}
+    welch = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    return {"difference": center, "low": float(welch.low), "high": float(welch.high), "interval": "Welch"}

@@ -1,0 +1,110 @@
+"""Tables as text: for the page and the terminal, as CSV, as LaTeX (booktabs) and as Markdown."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.tables import varied
+
+NOTHING = "–"
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "−": "$-$", "×": r"$\times$", "∞": r"$\infty$",
+}  # fmt: skip
+
+
+def shown(table: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Return `table` without what says nothing to a reader: factors of one level, and layers where depth says them."""
+    here = [factor for factor in factors if factor in table]
+    silent = [factor for factor in here if factor not in varied(table, here)]
+    if {"depth", "layers"} <= set(table.columns) and (table["depth"].astype(str) == table["layers"].astype(str)).all():
+        silent = [factor for factor in silent if factor != "depth"] + ["layers"]
+    return table.drop(columns=silent)
+
+
+def text_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `table` as text, a value and its interval in one column.
+
+    An interval is `{value}_low` to `{value}_high`, or `low` to `high` right of the value.
+    """
+    columns = [str(column) for column in table]
+    ends = {column: (f"{column}_low", f"{column}_high") for column in columns if f"{column}_low" in columns}
+    if "low" in columns[1:]:
+        ends[columns[columns.index("low") - 1]] = ("low", "high")
+    texts = table.map(text).astype(object)
+    for column, (low, high) in ends.items():
+        between = " [" + texts[low] + ", " + texts[high] + "]"
+        texts[column] = texts[column] + between.where(table[low].notna(), "")
+    hidden = [end for pair in ends.values() for end in pair]
+    return texts.drop(columns=hidden).rename(columns=heading)
+
+
+def heading(column: str) -> str:
+    """Return the name of a column as a reader has it."""
+    return str(column).replace("_", " ")
+
+
+def text(value: Any) -> str:
+    """Return a cell as text: three decimals or three digits of a number, a dash of none."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value is pd.NA:
+        return NOTHING
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return NOTHING if math.isnan(value) else "∞" if value > 0 else "−∞"
+        return _number(value).replace("-", "−")
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 1e6:
+        return f"{value:.2e}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
+
+
+def csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV: every column, every digit."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def latex(texts: pd.DataFrame, numeric: Sequence[bool], caption: str, label: str) -> str:
+    r"""Return a table of text as a LaTeX `table` for the package booktabs.
+
+    Args:
+        texts: As `text_table` returns it.
+        numeric: Which columns are numbers, and aligned to the right.
+        caption: What it is.
+        label: For `\ref`.
+    """
+    lines = [
+        r"\begin{table}", rf"\caption{{{_escaped(caption)}}}", rf"\label{{tab:{label}}}",
+        rf"\begin{{tabular}}{{{''.join('r' if number else 'l' for number in numeric)}}}", r"\toprule",
+        _latex_row(texts.columns), r"\midrule", *map(_latex_row, texts.to_numpy()),
+        r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _latex_row(cells: Any) -> str:
+    return " & ".join(_escaped(str(cell)) for cell in cells) + r" \\"
+
+
+def _escaped(words: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in " ".join(words.split()))
+
+
+def markdown(texts: pd.DataFrame, numeric: Sequence[bool]) -> str:
+    """Return a table of text as Markdown, as GitHub reads it; arguments as those of `latex`."""
+    rows = [texts.columns, ["---:" if number else "---" for number in numeric], *texts.to_numpy()]
+    return "".join("| " + " | ".join(_marked(str(cell)) for cell in row) + " |\n" for row in rows)
+
+
+def _marked(words: str) -> str:
+    return re.sub(r"([\\|<>`*_])", r"\\\1", " ".join(words.split()))

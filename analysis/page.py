@@ -1,0 +1,129 @@
+"""A page: sections of text, figures and tables as one HTML file that needs nothing but itself."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from analysis.figures import INK, PAPER_WHITE, Drawn
+from analysis.formats import heading, text_table
+
+MOST_ROWS = 1000
+"""Of a longer table, the page shows so many rows."""
+DARK_INK, DARK_PAPER = "#dfe3e8", "#15181c"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a page.
+
+    Attributes:
+        name: File name without its suffix.
+        caption: What it is.
+        frame: What is shown of it.
+        note: How to read it.
+        folded: Whether it is shut until it is asked for.
+        suffixes: Of the files it is in.
+    """
+
+    name: str
+    caption: str
+    frame: pd.DataFrame
+    note: str = ""
+    folded: bool = False
+    suffixes: tuple[str, ...] = ("csv", "tex", "md")
+
+    @property
+    def cells(self) -> dict[str, Any]:
+        """What the template needs: headings, which columns are numbers, and rows of (text, value to sort by)."""
+        head = self.frame.head(MOST_ROWS)
+        texts = text_table(head)
+        raw = {heading(name): head[name] for name in map(str, head)}
+        numeric = numeric_columns(self.frame)
+        columns = [
+            list(zip(texts[name], _keys(raw[name]) if number else texts[name], strict=True))
+            for name, number in zip(map(str, texts), numeric, strict=True)
+        ]
+        return {"columns": list(texts), "numeric": numeric, "rows": list(zip(*columns, strict=True))}
+
+
+def numeric_columns(frame: pd.DataFrame) -> list[bool]:
+    """Return which columns of the table's text are numbers."""
+    numbers = {heading(str(name)) for name in frame.select_dtypes("number")}
+    return [name in numbers for name in text_table(frame.head(1))]
+
+
+def _keys(column: "pd.Series[Any]") -> list[str]:
+    return ["" if pd.isna(value) else repr(float(value)) for value in column]
+
+
+@dataclass(frozen=True)
+class Image:
+    """A figure of a page: what is drawn, and the content of its SVG file."""
+
+    drawn: Drawn
+    svg: bytes
+    suffixes: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """The figure as a URL of its content; where the page is dark, so is its ground."""
+        return f"data:image/svg+xml;base64,{base64.b64encode(_adaptive(self.svg)).decode()}"
+
+
+def _adaptive(svg: bytes) -> bytes:
+    rules = "".join(
+        f'[style*="{part}: {light}"]{{{part}:{dark}!important}}'
+        for light, dark in ((INK, DARK_INK), (PAPER_WHITE, DARK_PAPER))
+        for part in ("fill", "stroke")
+    )
+    style = f"<style>@media screen and (prefers-color-scheme:dark){{{rules}}}</style>"
+    head, start, rest = svg.partition(b"<defs>")
+    return head + style.encode() + start + rest
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of a page; `lines` are shown as they are, as commands are."""
+
+    title: str
+    images: Sequence[Image] = ()
+    tables: Sequence[Table] = ()
+    words: Sequence[str] = ()
+    lines: Sequence[str] = ()
+
+    @property
+    def id(self) -> str:
+        """What a link within the page names."""
+        return "-".join(self.title.lower().split())
+
+    @property
+    def there(self) -> bool:
+        """Whether there is anything in it."""
+        return bool(self.images or self.words or self.lines or any(len(table.frame) for table in self.tables))
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: its title, what is asked, what was done, its sections."""
+
+    title: str
+    question: str
+    about: Sequence[str]
+    sections: Sequence[Section]
+
+    def render(self) -> str:
+        """Return the HTML. All text is escaped."""
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("analysis", "."),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        sections = [section for section in self.sections if section.there]
+        template = environment.get_template("page.html.jinja")
+        return template.render(page=self, sections=sections, most_rows=MOST_ROWS)

@@ -43,7 +43,7 @@ class Record:
         run: What was asked for.
         outcome: How it ended.
         results: `train_loss`, `train_accuracy`, `val_…` and `test_…`, each at the last step and in
-            inference mode. Empty if the run was not completed.
+            inference mode. Empty if the run was not completed, or had no step.
         epochs: A row an epoch: `epoch`, `step` at its end, `learning_rate`, `loss` and `accuracy`
             (means over its steps, in training mode), `val_loss`, `val_accuracy`.
         probes: A row a measurement: `step`, `epoch`, `probe`, `layer`, `index`, `path`, `value`.

@@ -35,7 +35,8 @@ class TrainSpec(Spec):
             permutation of itself, images and labels (Zhang et al. 2018); 0 for none.
         label_smoothing: The e of the target (1 - e) of the label and e / classes of every class (Szegedy
             et al. 2016). Of the training loss alone: evaluation and probes have the plain cross-entropy.
-        steps: Number of updates. Exactly one of `steps` and `epochs` is given.
+        steps: Number of updates; of 0, the initial network is probed and nothing else. Exactly one of `steps` and
+            `epochs` is given.
         epochs: Number of passes over the training images; the last, partial batch of each is left out.
         batch_size: Images in an update.
         optimizer: `sgd`: v <- m v + g, w <- w - lr v, as in Torch. `adamw`: w <- w - lr (m / (√v + e) + d w),

@@ -148,7 +148,7 @@ class Training:
             if self._checkpoint.due():
                 checked = self._check(checked)
                 self._save()
-        results = dict(self._results())
+        results = dict(self._results()) if steps else {}
         for name, value in results.items():
             if not math.isfinite(value):
                 raise Diverged(state.step, value, name)

@@ -13,6 +13,7 @@ from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import prepare
 from resnet_core.runs.engine import EVALUATION_BATCH, Data, Engine, StepSpec, engine
 from resnet_core.runs.order import Batch, batches, probed_batch
+from resnet_core.runs.records import Outcome
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.train import execute
 from resnet_core.seeds import generator
@@ -54,6 +55,13 @@ def test_a_run_has_its_rows(data):
     assert record.results["val_accuracy"] == record.epochs[-1]["val_accuracy"]
     assert record.usage.keys() == {"cpu_seconds", "peak_memory_bytes"}
     assert record.usage["peak_memory_bytes"] > 1 << 26  # bytes, and TensorFlow is loaded
+
+
+def test_a_run_of_no_step_is_the_probes_of_the_initial_network(data):
+    """The same rows as those at step 0 of a run that goes on."""
+    none, some = (execute(Run(NET, TRAIN.replace(steps=steps), PROBE), data) for steps in (0, 3))
+    assert (none.outcome, none.results, none.epochs) == (Outcome("completed", 0), {}, [])
+    assert none.probes == [row for row in some.probes if row["step"] == 0] != []
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -26,10 +26,21 @@ torture: install  ## kill studies at random moments, fill a disk, … (some ten 
 bench: install  ## measure speed against plain Keras and PyTorch, and write benchmarks/results.md (some 30 minutes)
 	$(BIN)/python -m benchmarks
 
-reference: install  ## make the committed reference results anew
-	rm -rf results/reference/depth
-	$(BIN)/resnet-ablate run depth --scale smoke --out results/reference
-	$(BIN)/resnet-report results/reference/depth
+NEW := results/local/reference
+CIFAR ?= cifar10
+
+reference: install  ## make the committed reference results anew (some two hours; CIFAR=FOLDER if it is there as images)
+	rm -rf $(NEW)
+	$(BIN)/resnet-ablate run --all --scale smoke --out $(NEW)
+	$(BIN)/resnet-ablate run depth --scale laptop --data $(CIFAR) --out $(NEW)/laptop
+	$(BIN)/resnet-ablate run gradient-at-init --scale laptop --data $(CIFAR) --out $(NEW)/laptop
+	for study in $$(find $(NEW) -name study.json); do \
+	  $(BIN)/resnet-ablate compact $$(dirname $$study) && $(BIN)/resnet-report $$(dirname $$study) || exit 1; \
+	done
+	find $(NEW) -name claims -o -name checkpoints | xargs rm -rf
+	find $(NEW) -path '*/report/*' \( -name figures -o -name '*.html' \) | grep -v -e laptop -e reference/depth | xargs rm -rf
+	rm -rf results/reference
+	mv $(NEW) results/reference
 
 lint: install  ## check style and types
 	$(BIN)/ruff check .

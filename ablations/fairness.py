@@ -16,21 +16,22 @@ def mismatches(claims: Sequence[Claim], runs: Sequence[Run]) -> Iterator[str]:
         above, below = (_sides(claim, runs, sign) for sign in (1, -1))
         if not above or not below:
             continue
-        ratios = {
-            "parameters": fmean(of.trainable for of in above) / fmean(of.trainable for of in below),
-            "MACs": fmean(of.macs for of in above) / fmean(of.macs for of in below),
-        }
+        parameters, macs = (
+            fmean([of(one) for one, _ in above], [share for _, share in above])
+            / fmean([of(one) for one, _ in below], [share for _, share in below])
+            for of in (lambda one: one.trainable, lambda one: one.macs)
+        )
+        ratios = {"parameters": parameters, "MACs": macs}
         unequal = [f"{name} ×{ratio:.3g}" for name, ratio in ratios.items() if abs(ratio - 1) > TOLERANCE]
         if unequal:
             yield f"{claim.text or claim}: {', '.join(unequal)}"
 
 
-def _sides(claim: Claim, runs: Sequence[Run], sign: int) -> list[Cost]:
-    """Return the costs of the arms above (1) or below (-1), as often as they count."""
-    return [
-        cost(run.net)
-        for term in claim.terms
-        if term.factor * sign > 0
-        for run in runs
-        if run.seed == 0 and term.levels.items() <= run.factors.items()
-    ]
+def _sides(claim: Claim, runs: Sequence[Run], sign: int) -> list[tuple[Cost, float]]:
+    """Return the cost of each arm above (1) or below (-1), with its share."""
+    costs = []
+    for term in claim.terms:
+        arms = [run for run in runs if run.seed == 0 and term.levels.items() <= run.factors.items()]
+        if term.factor * sign > 0:
+            costs += [(cost(run.net), abs(term.factor) / len(arms)) for run in arms]
+    return costs

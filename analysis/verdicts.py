@@ -96,10 +96,13 @@ def _completions(runs: pd.DataFrame, unknown: "pd.Series[bool]", measure: Measur
 
 
 def _over(runs: pd.DataFrame, column: str) -> float:
-    """Return the mean of `column` over the terms above 0, over that of those below."""
-    weights = runs["share"] * runs[column].astype(float)
-    above, below = weights[runs["share"] > 0].mean(), -weights[runs["share"] < 0].mean()
-    return float(above / below) if below else np.nan
+    """Return the mean of `column` over the arms above 0, as they count, over that of those below."""
+    known = runs[runs[column].notna()]
+    sides = (known[known["share"] > 0], known[known["share"] < 0])
+    if any(side.empty for side in sides):
+        return np.nan
+    above, below = (np.average(side[column].astype(float), weights=side["share"].abs()) for side in sides)
+    return float(above / below)
 
 
 def judge(claim: Claim, values: Array) -> tuple[str, float]:

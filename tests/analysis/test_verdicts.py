@@ -155,6 +155,16 @@ def test_a_factor_that_a_claim_leaves_open_is_averaged_over():
     assert double.values == pytest.approx([0.55, 1.1])
 
 
+def test_the_cost_of_a_side_is_the_mean_of_its_arms():
+    planned, frames = study({"A": [0.1, 0.2], "B": [0.1, 0.3], "none": [0.3, 0.6]})
+    frames.runs.loc[frames.runs["skip"] == "B", "parameters"] = 400
+    claim = (mean("test_error", skip="A") + 2 * mean("test_error", skip="B")) / 3 - mean("test_error", **PLAIN) > 0
+    row = verdicts([claim], planned, frames).iloc[0]
+    assert (row["parameters"], row["macs"]) == pytest.approx(
+        (3.0, 130 / 120)
+    )  # (100 + 2 · 400) / 3 over 100; (50 + 2 · 40) / 3 over 40
+
+
 def test_a_contrast_of_contrasts_is_an_interaction():
     claim = (mean("test_error", a=1) - mean("test_error", a=2)) - (mean("test_error", a=3) - mean("test_error", a=4))
     assert [(term.factor, term.levels["a"]) for term in claim.terms] == [(1, 1), (-1, 2), (-1, 3), (1, 4)]

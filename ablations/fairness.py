@@ -7,6 +7,7 @@ from analysis.claims import Claim
 from resnet_core.nets.cost import Cost, cost
 from resnet_core.runs.spec import Run
 
+COSTS = {"parameters": "trainable", "MACs": "macs"}
 TOLERANCE = 0.01  # share by which costs may differ
 
 
@@ -16,12 +17,7 @@ def mismatches(claims: Sequence[Claim], runs: Sequence[Run]) -> Iterator[str]:
         above, below = (_sides(claim, runs, sign) for sign in (1, -1))
         if not above or not below:
             continue
-        parameters, macs = (
-            fmean([of(one) for one, _ in above], [share for _, share in above])
-            / fmean([of(one) for one, _ in below], [share for _, share in below])
-            for of in (lambda one: one.trainable, lambda one: one.macs)
-        )
-        ratios = {"parameters": parameters, "MACs": macs}
+        ratios = {name: _mean(above, field) / _mean(below, field) for name, field in COSTS.items()}
         unequal = [f"{name} ×{ratio:.3g}" for name, ratio in ratios.items() if abs(ratio - 1) > TOLERANCE]
         if unequal:
             yield f"{claim.text or claim}: {', '.join(unequal)}"
@@ -35,3 +31,7 @@ def _sides(claim: Claim, runs: Sequence[Run], sign: int) -> list[tuple[Cost, flo
         if term.factor * sign > 0:
             costs += [(cost(run.net), abs(term.factor) / len(arms)) for run in arms]
     return costs
+
+
+def _mean(side: list[tuple[Cost, float]], field: str) -> float:
+    return fmean([getattr(of, field) for of, _ in side], [share for _, share in side])

@@ -15,6 +15,7 @@ from scipy import stats
 from analysis.statistics import (
     Array,
     bootstrap_intervals,
+    differ,
     holm,
     probability_of_improvement,
     sign_flip_tests,
@@ -192,7 +193,7 @@ def main_effects(data: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     block = " + C(seed)" if frame["seed"].nunique() > 1 else ""
     sizes = [frame[letter].nunique() for letter in letters.values()]
     for order in range(len(varied), 0, -1):
-        if _columns(sizes, order) + frame["seed"].nunique() > min(MOST_COLUMNS, len(frame) - 1):
+        if _columns(sizes, order) + frame["seed"].nunique() > min(MOST_COLUMNS, len(frame)):
             continue
         model = ols(f"value ~ ({' + '.join(f'C({letter})' for letter in letters.values())})**{order}{block}", frame)
         if np.linalg.matrix_rank(model.exog) == model.exog.shape[1] < len(frame):
@@ -200,7 +201,7 @@ def main_effects(data: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     else:
         return pd.DataFrame()
     fit = model.fit()
-    if not fit.ssr > np.finfo(float).eps * fit.centered_tss:
+    if not fit.ssr > 1e-12 * fit.centered_tss:
         return pd.DataFrame()
     table = anova_lm(fit, typ=2)
     words = {f"C({letter})": name for name, letter in letters.items()} | {"C(seed)": "seed", "Residual": "residual"}
@@ -292,7 +293,7 @@ def _difference(first: "pd.Series[float]", second: "pd.Series[float]") -> dict[s
         differences = (first.sort_index() - second.sort_index()).to_numpy(float)
         half = float(t_half_width(len(differences), np.std(differences, ddof=1)))
         return {"difference": center, "low": center - half, "high": center + half, "interval": "paired"}
-    if np.ptp(first) == 0 and np.ptp(second) == 0:
+    if not (differ(first.to_numpy(float)) or differ(second.to_numpy(float))):
         return none | {"difference": center}
     welch = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
     return {"difference": center, "low": float(welch.low), "high": float(welch.high), "interval": "Welch"}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,8 @@ def effects(table: pd.DataFrame, style: Style, sure: str) -> Drawn:
     for ax, measure in zip(axes[0], measures, strict=True):
         rows = table[table["measure"] == measure].iloc[places].assign(label=list(names.values()))
         plots.forest(rows, hue="factor", hue_order=list(dict.fromkeys(one["factor"])), legend=False, ax=ax)
-        ax.set_xlabel(f"difference of {plots.words(measure)}")
+        ax.set_title("\n".join(wrap(plots.words(measure), 60 // len(measures))))
+        ax.set_xlabel("difference")
     if one["factor"].nunique() > 1:
         legend_below(figure, axes[0][0])
     said = "; ".join(
@@ -247,7 +249,7 @@ def gradient_over_training(probes: pd.DataFrame, probe: str, style: Style) -> Dr
         probe: Its name.
         style: How it is laid out.
     """
-    rows = probes[probes["value"] > 0]
+    rows = probes[(probes["value"] > 0) & np.isfinite(probes["value"])]
     labels = _some([str(level) for level in plots._levels(rows["label"])], MOST_PANELS)
     depths = _some(sorted(rows["layers"].dropna().unique()), MOST_PANELS)
     cells = {(str(label), depth): part for (label, depth), part in rows.groupby(["label", "layers"], observed=True)}

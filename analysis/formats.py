@@ -49,7 +49,7 @@ def heading(column: str) -> str:
 
 
 def text(value: Any) -> str:
-    """Return a cell as text: three decimals or three digits of a number, a dash of none."""
+    """Return a cell as text: some three digits of a number, a dash of none."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or value is pd.NA:
@@ -66,7 +66,9 @@ def _number(value: float) -> str:
         return f"{value:.2e}"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
+    if abs(value) >= 0.1 or value == 0:
+        return f"{value:.3f}"
+    return f"{value:.4f}" if abs(value) >= 0.001 else f"{value:.1e}"
 
 
 def csv(table: pd.DataFrame) -> str:

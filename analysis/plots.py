@@ -186,7 +186,8 @@ def gradient_by_depth(
             }  # fmt: skip
             _band(ax, line[x], line["low"], line["high"], group.color)
             ax.plot(line[x], line["value"], **look | kwargs)
-    ax.set_yscale("log")
+    if (data[y] > 0).any():
+        ax.set_yscale("log")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     return _finish(ax, "layer, from the input on" if x == "index" else x, y, legend and (hue or style))
 

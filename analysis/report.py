@@ -93,7 +93,7 @@ def _of_probes(study: Study, style: Style) -> Iterator[Drawn]:
         return
     ends = tables.at_init_and_end(study.runs, study.probes, ["label", "layers"])
     known = ends[ends["probe"].isin(list(figures.PROBES)) & ends["layers"].notna()]
-    if len(known):
+    if (known["value"] > 0).any():
         batch = ", ".join(map(str, sorted(study.runs["probe.batch_size"].unique())))
         yield figures.gradient_by_depth(known, batch, style)
     main = study.probes[study.probes["path"] == "main"]
@@ -162,13 +162,12 @@ def drawn_files(drawn: Sequence[tuple[Drawn, Mapping[str, bytes]]]) -> Iterator[
 def image_files(drawn: Drawn, style: Style) -> dict[str, bytes]:
     """Return a figure as the kinds of files of a style, by suffix; the same figure gives the same bytes."""
     files = {}
-    drawn.figure.draw_without_rendering()  # lays it out, once for all kinds
-    drawn.figure.set_layout_engine("none")
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": None}
     for suffix in style.suffixes:
         buffer = io.BytesIO()
         drawn.figure.savefig(buffer, format=suffix, metadata=undated[suffix])
         files[suffix] = buffer.getvalue()
+        drawn.figure.set_layout_engine("none")  # it is laid out, once for all kinds
     return files
 
 

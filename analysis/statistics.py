@@ -90,7 +90,7 @@ def bootstrap_intervals(matrix: Array, rng: np.random.Generator) -> tuple[Array,
     low, high = np.full(len(matrix), np.nan), np.full(len(matrix), np.nan)
     made = np.full(len(matrix), "", dtype=object)
     for rows, samples in _of_equal_length(matrix):
-        same = np.ptp(samples, axis=1) == 0
+        same = ~differ(samples)
         low[rows[same]] = high[rows[same]] = samples[same, 0]
         made[rows[same]] = "equal values"
         if same.all():
@@ -126,6 +126,11 @@ def _of_equal_length(matrix: Array) -> list[tuple[npt.NDArray[np.intp], Array]]:
     return groups
 
 
+def differ(samples: Array) -> npt.NDArray[np.bool_]:
+    """Return which rows have values that differ by more than the rounding of a few operations."""
+    return np.asarray(np.ptp(samples, axis=-1) > 1e-12 * np.abs(samples).max(axis=-1))
+
+
 def t_test(values: Array, mean: float) -> float:
     """Return the two-sided p-value of Student's t-test that the values have this mean."""
     return float(stats.ttest_1samp(values, mean).pvalue)
@@ -135,7 +140,7 @@ def t_tests(matrix: Array) -> Array:
     """Return of each row the two-sided p-value of `t_test` for 0; NaN below two values, and of equal values."""
     p = np.full(len(matrix), np.nan)
     for rows, samples in _of_equal_length(matrix):
-        spread = np.ptp(samples, axis=1) > 0
+        spread = differ(samples)
         if spread.any():
             p[rows[spread]] = stats.ttest_1samp(samples[spread], 0.0, axis=1).pvalue
     return p

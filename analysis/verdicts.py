@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.claims import Claim
 from analysis.measures import MEASURES, Measure, measured
-from analysis.statistics import CONFIDENCE, detectable, holm, needed, t_interval, t_test
+from analysis.statistics import CONFIDENCE, detectable, differ, holm, needed, t_interval, t_test
 from analysis.tables import matches
 from resnet_core.runs.frames import Frames
 
@@ -111,7 +111,7 @@ def judge(claim: Claim, values: Array) -> tuple[str, float]:
     At a significance level of 5 %, the p-value is below exactly if the 95 % interval of Student's t lies wholly on
     that side of the bound, or of both bounds of a margin (two one-sided tests, Schuirmann 1987).
     """
-    if len(values) < 2 or np.ptp(values) == 0:
+    if len(values) < 2 or not differ(values):
         return INCONCLUSIVE, np.nan
     center, bound = values.mean(), claim.bound
     if claim.relation == "within":

@@ -1,6 +1,9 @@
 """The report in a real browser, without a network."""
 
+import html
+import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -8,6 +11,7 @@ import pytest
 from PIL import Image
 
 from analysis import report
+from tests.analysis.synthetic import study
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -30,9 +34,20 @@ def browser(tmp_path):
     return run
 
 
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    grid = [{"depth": depth, "skip": skip} for depth in (8, 20) for skip in ("none", "A")]
+    made = tmp_path_factory.mktemp("browser")
+    study(
+        made / "study", grid, 3, value=lambda run: 0.1 * run.seed + (run.factors["skip"] == "A") * 0.05,
+        fate=lambda run: "crashed" if run.seed == 2 and run.factors["depth"] == 8 else "completed",
+        layers=lambda run: run.factors["depth"],
+    )  # fmt: skip
+    return report.write(report.read(made / "study"), made / "report")[0]
+
+
 @pytest.mark.parametrize("width", [1100, 420])
-def test_the_page_opens_without_a_message_and_shows_its_figures(browser, width, tiny_study, tmp_path):
-    page, _ = report.write(report.read(tiny_study), tmp_path / "report")
+def test_the_page_opens_without_a_message_and_shows_its_figures(browser, width, page, tmp_path):
     picture = tmp_path / "page.png"
     done = browser(page, f"--window-size={width},2400", f"--screenshot={picture}")
     assert ":CONSOLE" not in done.stderr
@@ -41,3 +56,41 @@ def test_the_page_opens_without_a_message_and_shows_its_figures(browser, width, 
         colours = [colour for count, colour in image.convert("RGB").getcolors(1 << 24) if count > 20]
     for drawn in ((1, 115, 178), (222, 143, 5)):  # the first two of the palette: the figures are drawn
         assert any(max(abs(a - b) for a, b in zip(drawn, colour, strict=True)) <= 1 for colour in colours)
+
+
+def test_where_it_is_dark_so_are_page_and_figures(browser, page, tmp_path):
+    picture = tmp_path / "page.png"
+    browser(page, "--window-size=1100,2400", f"--screenshot={picture}", "--blink-settings=preferredColorScheme=0")
+    with Image.open(picture) as image:
+        counts = sorted(image.convert("RGB").getcolors(1 << 24), reverse=True)
+    assert counts[0][1] == (0x15, 0x18, 0x1C)
+    assert sum(count for count, colour in counts if min(colour) > 240) < 0.01 * sum(count for count, _ in counts)
+
+
+CHECK = """
+<script>
+const found = {};
+found.alts = Array.from(document.images, image => image.alt.length > 40 && image.naturalWidth > 0);
+found.requests = performance.getEntriesByType("resource").filter(entry => !entry.name.startsWith("data:")).length;
+const table = document.querySelector("#results-title").parentElement.querySelector("table");
+const headings = Array.from(table.tHead.rows[0].cells), at = headings.findIndex(cell => cell.textContent === "test accuracy");
+const keys = () => Array.from(table.tBodies[0].rows, row => Number(row.cells[at].dataset.key));
+headings[at].firstChild.click(); found.rising = keys(); found.sort = headings[at].ariaSort;
+headings[at].firstChild.click(); found.falling = keys();
+document.title = "done"; document.body.dataset.found = JSON.stringify(found);
+</script>
+"""
+
+
+def test_tables_sort_figures_have_texts_and_nothing_is_requested(browser, page, tmp_path):
+    checked = tmp_path / "report.html"
+    checked.write_text(page.read_text().replace("</body>", f"{CHECK}</body>"))
+    done = browser(checked, "--dump-dom", "--virtual-time-budget=5000")
+    assert ":CONSOLE" not in done.stderr
+    found = json.loads(html.unescape(re.search(r'data-found="([^"]*)"', done.stdout)[1]))
+    assert found["alts"] == [True] * 8
+    assert found["requests"] == 0
+    assert found["sort"] == "ascending"
+    assert found["rising"] == sorted(found["rising"])
+    assert found["falling"] == sorted(found["rising"], reverse=True)
+    assert len(set(found["rising"])) > 1

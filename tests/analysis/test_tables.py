@@ -34,6 +34,7 @@ def runs(planned):
 
 @pytest.fixture
 def frames(runs):
+    runs.loc[runs["status"] != "completed", ["train_accuracy", "train_loss", "test_loss"]] = np.nan
     return Frames(runs.drop(columns=FACTORS), pd.DataFrame(), pd.DataFrame())
 
 

@@ -1,0 +1,71 @@
+import pandas as pd
+import pytest
+
+from analysis import compare
+from analysis.study import read
+from resnet_core.errors import UserError
+from tests.analysis.synthetic import study
+
+ARMS = [{"skip": "none"}, {"skip": "A"}]
+
+
+def found(first, second, names=("a", "b")):
+    return compare.tables_of(names, [read(first), read(second)])
+
+
+def error(run):
+    return 0.1 + 0.01 * run.seed
+
+
+def test_the_same_records_are_identical(tmp_path):
+    folders = [study(tmp_path / name, ARMS, 2, value=error) for name in "ab"]
+    tables = found(*folders)
+    assert tables["arms"]["found"].tolist() == ["identical"] * 2
+    assert tables["arms"][["first", "second", "same_id", "identical"]].to_numpy().tolist() == [[2, 2, 2, 2]] * 2
+    assert tables["settings"].empty
+    assert tables["environment"].empty
+    assert (tables["differences"]["difference"] == 0).all()
+
+
+def test_other_results_of_the_same_id_are_said(tmp_path):
+    first = study(tmp_path / "a", ARMS, 2, value=error)
+    second = study(tmp_path / "b", ARMS, 2, value=lambda run: error(run) + 1e-9 * (run.factors["skip"] == "A"))
+    assert found(first, second)["arms"].set_index("skip")["found"].to_dict() == {
+        "none": "identical", "A": "2 runs of the same id have other results",
+    }  # fmt: skip
+
+
+def test_other_data_are_a_setting_and_a_difference_with_its_interval(tmp_path):
+    first = study(tmp_path / "a", ARMS, 3, value=error)
+    second = study(tmp_path / "b", ARMS[:1], 3, value=lambda run: 0.3 + 0.011 * run.seed, data="1")
+    tables = found(first, second)
+    assert tables["settings"]["setting"].tolist() == ["train.data_sha256"]
+    assert tables["arms"].set_index("skip").loc["A", "found"] == "only in the first"
+    assert tables["arms"].set_index("skip").loc["none", "found"].startswith("intervals without 0: test_error")
+    rows = tables["differences"].set_index(["measure", "skip"])
+    row = rows.loc["test_error", "none"]
+    assert row[["n_first", "n_second", "interval"]].tolist() == [3, 3, "paired"]
+    assert row["difference"] == pytest.approx(0.11 - 0.311)
+
+
+def test_studies_without_a_factor_in_common_are_refused(tmp_path):
+    first = study(tmp_path / "a", ARMS, 1)
+    second = study(tmp_path / "b", [{"width": 1}, {"width": 2}], 1)
+    with pytest.raises(UserError, match="must have a factor in common, but a varies skip and b width"):
+        found(first, second)
+
+
+def test_the_program_compares(program, tmp_path):
+    folders = [study(tmp_path / name, ARMS, 2, value=error) for name in "ab"]
+    done = program("resnet-report", "compare", *folders)
+    assert (done.returncode, done.stderr) == (0, "")
+    page = folders[0] / "compare" / "compare.html"
+    assert done.stdout.splitlines()[-1] == f"report: {page}"
+    assert "identical" in page.read_text()
+    assert pd.read_csv(page.parent / "tables" / "arms.csv")["identical"].tolist() == [2, 2]
+
+
+def test_one_study_cannot_be_compared(program, tmp_path):
+    done = program("resnet-report", "compare", tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "compare needs two studies or more, but got 1" in done.stderr

@@ -1,0 +1,138 @@
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
+
+from analysis import plots, tables
+from resnet_core.errors import UserError
+
+
+@pytest.fixture
+def ax():
+    figure, ax = plt.subplots()
+    yield ax
+    plt.close(figure)
+
+
+@pytest.fixture
+def runs():
+    rows = [(f"r{i}", skip, layers, seed) for i, (skip, layers, seed) in enumerate(
+        (skip, layers, seed) for skip in ("none", "A") for layers in (8, 20) for seed in range(3)
+    )]  # fmt: skip
+    data = pd.DataFrame(rows, columns=["run", "skip", "layers", "seed"])
+    return data.assign(test_error=np.arange(12) / 20, macs=data["layers"] * 100.0)
+
+
+@pytest.fixture
+def probes(runs):
+    sites = pd.DataFrame([(step, index) for step in (0, 5) for index in range(4)], columns=["step", "index"])
+    table = runs[["run", "skip"]].merge(sites, how="cross").assign(probe="weight_gradient_l2")
+    return table.assign(value=10.0 ** -table["index"] * (1 + table["step"]))
+
+
+@pytest.fixture
+def epochs(runs):
+    table = runs[["run", "skip"]].merge(pd.DataFrame({"step": [1, 2, 3]}), how="cross")
+    return table.assign(loss=1.0 / table["step"])
+
+
+EFFECTS = pd.DataFrame({"label": ["a", "b"], "effect": [0.1, np.nan], "low": [0.0, np.nan], "high": [0.2, np.nan]})
+
+
+def labels(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+@pytest.mark.parametrize(
+    ("function", "table", "options"),
+    [
+        (plots.measure_by_depth, "runs", {"hue": "skip"}),
+        (plots.measure_by_arm, "runs", {"y": "skip"}),
+        (plots.gradient_by_depth, "probes", {"hue": "skip", "style": "step"}),
+        (plots.gradient_over_training, "probes", {}),
+        (plots.learning_curve, "epochs", {"hue": "skip"}),
+        (plots.distribution, "runs", {"hue": "skip"}),
+        (plots.measure_against_cost, "runs", {"y": "test_error", "hue": "skip"}),
+        (plots.forest, "effects", {}),
+    ],
+)
+def test_a_figure_is_drawn_on_the_axes_given_or_the_current_ones_and_returns_them(
+    function, table, options, ax, request
+):  # fmt: skip
+    data = EFFECTS if table == "effects" else request.getfixturevalue(table)
+    before = data.copy()
+    assert function(data, **options, ax=ax) is ax
+    assert ax.has_data()
+    other, current = plt.subplots()
+    assert function(data, **options) is current
+    plt.close(other)
+    pd.testing.assert_frame_equal(data, before)
+    with pytest.raises(UserError, match=r"needs the columns that it is of, but `nothing` is not among"):
+        function(data, **options | {"hue" if "hue" in options else "x": "nothing"}, ax=ax)
+
+
+def test_the_line_is_the_mean_and_the_band_its_interval(runs, ax):
+    plots.measure_by_depth(runs, hue="skip", ax=ax)
+    expected = tables.means(runs[runs["skip"] == "A"], ["layers"], "test_error")
+    line = ax.get_lines()[1]
+    assert line.get_ydata().tolist() == expected["mean"].tolist()
+    assert labels(ax) == ["none (6 of 6)", "A (6 of 6)"]
+
+
+def test_a_lost_run_is_counted_and_drawn_at_the_edge(runs, ax):
+    runs.loc[0, "test_error"] = np.nan
+    plots.measure_by_depth(runs, hue="skip", ax=ax)
+    assert labels(ax)[0] == "none (5 of 6)"
+    edges = [points for points in ax.collections if points.get_offsets()[:, 1].tolist() == [0.015]]
+    assert len(edges) == 1
+
+
+def test_hue_order_decides_the_order_of_the_colours(runs, ax):
+    plots.distribution(runs, hue="skip", hue_order=["A", "none"], palette=["#112233", "#445566"], ax=ax)
+    assert [to_hex(line.get_color()) for line in ax.get_lines()] == ["#112233", "#445566"]
+    assert labels(ax) == ["A (6 of 6)", "none (6 of 6)"]
+
+
+def test_a_distribution_of_lost_runs_ends_below_one(runs, ax):
+    runs.loc[[0, 1, 2], "test_error"] = np.nan
+    plots.distribution(runs, hue="skip", ax=ax)
+    assert ax.get_lines()[0].get_ydata().max() == 0.5
+    assert ax.get_lines()[1].get_ydata().max() == 1.0
+
+
+def test_the_gradient_is_that_of_the_values_above_0_on_a_log_scale(probes, ax):
+    probes.loc[probes["index"] == 3, "value"] = 0.0
+    plots.gradient_by_depth(probes[probes["step"] == 0], hue="skip", ax=ax)
+    assert ax.get_yscale() == "log"
+    assert np.asarray(ax.get_lines()[0].get_ydata())[:3] == pytest.approx([1.0, 0.1, 0.01])
+    assert np.isnan(ax.get_lines()[0].get_ydata()[3])
+
+
+def test_gradients_of_two_probes_are_refused(probes, ax):
+    both = pd.concat([probes, probes.assign(probe="activation_gradient_l2")])
+    with pytest.raises(UserError, match="must be of one probe, but the table has activation_gradient_l2, weight_"):
+        plots.gradient_by_depth(both, ax=ax)
+
+
+def test_a_heat_map_is_log10_layer_by_step(probes, ax):
+    plots.gradient_over_training(probes, ax=ax)
+    assert ax.collections[0].get_array().reshape(4, 2)[:, 0].tolist() == pytest.approx([0, -1, -2, -3])
+
+
+def test_the_mean_of_a_learning_curve_is_of_the_runs_that_reached_its_end(epochs, ax):
+    epochs = epochs[~((epochs["run"] == "r0") & (epochs["step"] == 3))].assign(
+        loss=lambda rows: rows["loss"].where(rows["run"] != "r0", 100.0)
+    )
+    plots.learning_curve(epochs, hue="skip", ax=ax)
+    assert labels(ax)[0] == "none (5 of 6)"
+    assert np.asarray(ax.get_lines()[1].get_ydata()) == pytest.approx([1.0, 1 / 2, 1 / 3])
+
+
+def test_of_many_runs_a_learning_curve_has_their_range(ax):
+    data = pd.DataFrame(
+        [(f"r{i}", step, float(i)) for i in range(100) for step in (1, 2)], columns=["run", "step", "loss"]
+    )
+    plots.learning_curve(data, ax=ax)
+    assert len(ax.get_lines()) == 1
+    assert ax.collections[0].get_datalim(ax.transData).ymax == 99

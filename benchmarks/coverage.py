@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.statistics import RESAMPLES, bootstrap_intervals, holm, sign_flip_tests, t_half_width, t_tests
+from analysis.statistics import RESAMPLES, bootstrap_intervals, sign_flip_tests, t_half_width, t_tests
 
 OUT = Path(__file__).parents[1] / "analysis" / "calibration.csv"
 SEEDS = (2, 3, 5, 10)
@@ -42,7 +42,7 @@ def simulated(errors, n, simulations, rng):
         row[name] = float(held.mean())
     for name, p in (("false_t", t_tests(samples)), ("false_flip", sign_flip_tests(samples, rng))):
         families = p[: len(p) // FAMILY * FAMILY].reshape(-1, FAMILY)
-        row[name] = float(np.mean([(holm(family) < 0.05).any() for family in families]))
+        row[name] = float((families.min(axis=1) * FAMILY < 0.05).mean())  # the first step of Holm's method
     return row
 
 

@@ -3,8 +3,10 @@
 Question  Which order of normalisation, activation and addition trains best?
 Source    He et al. 2016, "Identity Mappings in Deep Residual Networks", section 4, tables 2 and 4
 Command   resnet-ablate run activation-order --scale smoke
-Cost      not measured yet
-Finding   not measured yet
+Cost      25 runs, 3 minutes on two cores at smoke scale
+Finding   At smoke scale, of 56 layers, the mean training loss is 0.10 lower with full pre-activation than with the
+          original order, 1.0 higher with the normalisation after the addition, 2.1 higher with the activation before
+          it
 """
 
 from typing import get_args
@@ -50,7 +52,13 @@ study = Study(
     source="He et al. 2016, section 4",
     net=net,
     scales={
-        "smoke": Scale(design=grid(depth=(56,), order=ORDERS, width=(8,)), train=DIGITS, seeds=5, claims=small),
+        "smoke": Scale(
+            design=grid(depth=(56,), order=ORDERS, width=(8,)),
+            train=DIGITS,
+            seeds=5,
+            cost="25 runs, 3 minutes on two cores",
+            claims=small,
+        ),
         "laptop": Scale(design=grid(depth=(20, 56), order=ORDERS, width=(8,)), train=CIFAR_16, seeds=3, claims=small),
         "paper": Scale(
             design=grid(depth=(110, 164), order=ORDERS) + grid(depth=(1001,), order=tuple(DEEPEST)),

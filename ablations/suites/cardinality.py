@@ -4,8 +4,9 @@ Question  Is cost better spent on cardinality than on width or on depth?
 Source    Xie et al. 2017, "Aggregated Residual Transformations for Deep Neural Networks", section 5.1, tables 3 and 4
 Command   resnet-ablate run cardinality --scale smoke
           resnet-ablate run cardinality --scale paper --data DIR, a folder of ImageNet
-Cost      not measured yet
-Finding   not measured yet
+Cost      35 runs, 5 minutes on two cores at smoke scale
+Finding   At smoke scale, at equal cost, the mean training loss of 32x4d is 0.09 lower than that of 1x64d; no
+          difference between test errors is shown
 
 Widths are the paper's, which keep multiply-accumulates equal: 1x64d, 2x40d, 4x24d, 8x14d, 32x4d; and at twice the cost
 twice the blocks, 1x100d or 64x4d: within 5 and 4 %. At smoke and laptop scale all of them are divided by four, and
@@ -50,7 +51,9 @@ study = Study(
     source="Xie et al. 2017, section 5.1",
     net=net,
     scales={
-        "smoke": Scale(design=small_design, train=DIGITS, seeds=5, claims=small),
+        "smoke": Scale(
+            design=small_design, train=DIGITS, seeds=5, cost="35 runs, 5 minutes on two cores", claims=small
+        ),
         "laptop": Scale(design=small_design, train=CIFAR_16, seeds=3, claims=small),
         "paper": Scale(
             design=paired(depth=(50,) * 5, cardinality=(1, 2, 4, 8, 32), group_width=(64, 40, 24, 14, 4))

@@ -3,6 +3,10 @@
 Question  How well does a network train as it gets deeper, with the skip and without it?
 Source    He et al. 2015, "Deep Residual Learning for Image Recognition", section 4.2, figure 6
 Command   resnet-ablate run depth --scale smoke
+Cost      30 runs, 2 minutes on two cores at smoke scale
+Finding   At smoke scale, the plain net's training error rises by 0.68 from 20 to 56 layers and the residual net's by
+          0.0003; of 56 layers, the plain net's initial gradients are larger near the input by 3.1 decades, the
+          residual net's by 0.8
 """
 
 from ablations.designs import grid
@@ -53,7 +57,7 @@ study = Study(
             design=grid(depth=(8, 20, 56), skip=("none", "A"), width=(8,)),
             train=DIGITS,
             seeds=5,
-            cost="18 runs, 2 minutes on two cores",
+            cost="30 runs, 2 minutes on two cores",
             claims=claims,
         ),
         "laptop": Scale(

@@ -3,8 +3,10 @@
 Question  Do gradients grow or shrink towards the input before any training, and by how much with depth?
 Source    ratios that were measured with PyTorch, see `RATIOS`
 Command   resnet-ablate run gradient-at-init --scale smoke
-Cost      not measured yet
-Finding   not measured yet
+Cost      54 runs, 1 minute on two cores at smoke scale
+Finding   At smoke scale, with normalisation, the plain net's gradients are larger near the input by 3.0 decades at 56
+          layers and by 3.4 more at 110; the residual net's by 1.1 at 110; without normalisation, the plain net's by
+          1.1 at 110
 
 No training: the networks have their initial weights of He et al. The measure is log10 of the L2 gradient of the second
 convolution's weights over that of the last one's, on one batch in training mode.
@@ -72,7 +74,11 @@ study = Study(
     probe=ProbeSpec(steps=(0,), each_epoch=False),
     scales={
         "smoke": Scale(
-            design=grid(**every, width=(8,)), train=TrainSpec(data="digits", steps=0), seeds=3, claims=claims
+            design=grid(**every, width=(8,)),
+            train=TrainSpec(data="digits", steps=0),
+            seeds=3,
+            cost="54 runs, 1 minute on two cores",
+            claims=claims,
         ),
         "laptop": Scale(
             design=grid(**every),

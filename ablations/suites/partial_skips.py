@@ -4,8 +4,9 @@ Question  Which stages and which blocks need their skip?
 Source    after Veit et al. 2016, "Residual Networks Behave Like Ensembles of Relatively Shallow Networks", which takes
           blocks from trained networks
 Command   resnet-ablate run partial-skips --scale smoke
-Cost      not measured yet
-Finding   not measured yet
+Cost      55 runs, 4 minutes on two cores at smoke scale
+Finding   At smoke scale, with the skips of the first blocks alone the training error is 0.27 higher than with all,
+          without those of one stage 0.04, with every second one 0.12; five seeds decide none of the claims
 """
 
 from collections.abc import Callable
@@ -75,7 +76,9 @@ study = Study(
     source="after Veit et al. 2016",
     net=net,
     scales={
-        "smoke": Scale(design=parts(38, 8), train=DIGITS, seeds=5, claims=claims),
+        "smoke": Scale(
+            design=parts(38, 8), train=DIGITS, seeds=5, cost="55 runs, 4 minutes on two cores", claims=claims
+        ),
         "laptop": Scale(design=parts(56, 8), train=CIFAR_16, seeds=3, claims=claims),
         "paper": Scale(design=parts(56, 16), train=HE_2015.replace(warmup_steps=0), seeds=5, claims=claims),
     },

@@ -4,8 +4,8 @@ Question  Which of the small changes that make up ResNet-D is worth it?
 Source    He et al. 2019, "Bag of Tricks for Image Classification with Convolutional Neural Networks", section 4
 Command   resnet-ablate run resnet-d --scale smoke
           resnet-ablate run resnet-d --scale paper --data DIR, a folder of ImageNet
-Cost      not measured yet
-Finding   not measured yet
+Cost      25 runs, 3 minutes on two cores at smoke scale
+Finding   At smoke scale, five seeds decide none of the claims
 
 The stem halves twice, so images have 16 pixels at least: digits are enlarged. The last arm is the network of 2015.
 """
@@ -69,6 +69,7 @@ study = Study(
             design=parts(26, 16),
             train=DIGITS.replace(image_size=16),
             seeds=5,
+            cost="25 runs, 3 minutes on two cores",
             claims=claims("mean_loss", "mean training loss"),
         ),
         "laptop": Scale(

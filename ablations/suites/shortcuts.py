@@ -4,8 +4,9 @@ Question  How much does it matter what carries the skip where the shape changes,
 Source    He et al. 2015, "Deep Residual Learning for Image Recognition", section 4.1, table 3
 Command   resnet-ablate run shortcuts --scale smoke
           resnet-ablate run shortcuts --scale paper --data DIR, a folder of ImageNet
-Cost      not measured yet
-Finding   not measured yet
+Cost      20 runs, 2 minutes on two cores at smoke scale
+Finding   At smoke scale, the training error is 0.65 lower with option A than without the skip; that the options
+          differ by less than 0.02 is not shown
 """
 
 from ablations.designs import grid
@@ -43,7 +44,11 @@ study = Study(
     net=net,
     scales={
         "smoke": Scale(
-            design=grid(depth=(34,), skip=SKIPS, width=(8,), stem=("cifar",)), train=DIGITS, seeds=5, claims=small
+            design=grid(depth=(34,), skip=SKIPS, width=(8,), stem=("cifar",)),
+            train=DIGITS,
+            seeds=5,
+            cost="20 runs, 2 minutes on two cores",
+            claims=small,
         ),
         "laptop": Scale(
             design=grid(depth=(18, 34), skip=SKIPS, width=(16,), stem=("cifar",)), train=CIFAR_16, seeds=3, claims=small

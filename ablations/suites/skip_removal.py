@@ -4,8 +4,9 @@ Question  What does a network lose without its skips, and does cardinality make 
 Source    Xie et al. 2017, "Aggregated Residual Transformations for Deep Neural Networks", section 5.1
 Command   resnet-ablate run skip-removal --scale smoke
           resnet-ablate run skip-removal --scale paper --data DIR, a folder of ImageNet
-Cost      not measured yet
-Finding   not measured yet
+Cost      20 runs, 2 minutes on two cores at smoke scale
+Finding   At smoke scale, without its skips, the ResNet's mean training loss is 0.45 higher and the ResNeXt's no
+          higher, which five seeds do not decide
 
 The skips are option B: with them go the parameters of their four projections.
 """
@@ -54,6 +55,7 @@ study = Study(
             design=grid(depth=(26,), network=tuple(NETWORKS), skip=("B", "none"), width=(16,), stem=("cifar",)),
             train=DIGITS,
             seeds=5,
+            cost="20 runs, 2 minutes on two cores",
             claims=claims("mean_loss", "mean training loss"),
         ),
         "laptop": Scale(

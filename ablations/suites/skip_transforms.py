@@ -3,8 +3,10 @@
 Question  Does the skip have to be the identity?
 Source    He et al. 2016, "Identity Mappings in Deep Residual Networks", section 3.1, table 1
 Command   resnet-ablate run skip-transforms --scale smoke
-Cost      not measured yet
-Finding   not measured yet
+Cost      45 runs, 4 minutes on two cores at smoke scale
+Finding   At smoke scale, the mean training loss is 0.55 higher with skip and branch halved than with the identity,
+          0.35 higher with a 1x1 convolution, and 0.60 higher with a gate that starts half shut than with one that
+          starts open
 """
 
 from typing import Any, Literal
@@ -62,7 +64,9 @@ study = Study(
     source="He et al. 2016, section 3.1",
     net=net,
     scales={
-        "smoke": Scale(design=transforms(38, 8), train=DIGITS, seeds=5, claims=small),
+        "smoke": Scale(
+            design=transforms(38, 8), train=DIGITS, seeds=5, cost="45 runs, 4 minutes on two cores", claims=small
+        ),
         "laptop": Scale(design=transforms(56, 8), train=CIFAR_16, seeds=3, claims=small),
         "paper": Scale(
             design=transforms(110, 16)

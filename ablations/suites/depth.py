@@ -6,7 +6,8 @@ Command   resnet-ablate run depth --scale smoke
 Cost      30 runs, 2 minutes on two cores at smoke scale
 Finding   At smoke scale, the plain net's training error rises by 0.68 from 20 to 56 layers and the residual net's by
           0.0003; of 56 layers, the plain net's initial gradients are larger near the input by 3.1 decades, the
-          residual net's by 0.8
+          residual net's by 0.8. At laptop scale, after 400 steps, the residual net's training error rises as well, by
+          0.16, and the plain net's by 0.25
 """
 
 from ablations.designs import grid

@@ -293,7 +293,7 @@ def _difference(first: "pd.Series[float]", second: "pd.Series[float]") -> dict[s
         differences = (first.sort_index() - second.sort_index()).to_numpy(float)
         half = float(t_half_width(len(differences), np.std(differences, ddof=1)))
         return {"difference": center, "low": center - half, "high": center + half, "interval": "paired"}
-    if not (differ(np.asarray(first, np.float64)) or differ(np.asarray(second, np.float64))):
+    if not any(differ(np.array([values], dtype=np.float64))[0] for values in (first, second)):
         return none | {"difference": center}
     welch = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
     return {"difference": center, "low": float(welch.low), "high": float(welch.high), "interval": "Welch"}

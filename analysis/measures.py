@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from resnet_core.runs.frames import Frames
 
+COST = ("layers", "parameters", "macs")
 WEIGHTS = ("weight_gradient_l2", 1, -2)
 """The probe of the kernels' gradients; of its layers, the second convolution and the last are compared."""
 ACTIVATIONS = ("activation_gradient_l2", 0, -1)
@@ -76,7 +77,8 @@ def measured(name: str, planned: "pd.DataFrame", frames: "Frames") -> "pd.DataFr
 
     Args:
         name: Of `MEASURES`.
-        planned: A row a planned run: `run`, and any columns.
+        planned: A row a planned run: `run`, and any columns; `layers`, `parameters` and `macs` are those of the
+            record if they are not among them.
         frames: The tables of the study's store.
 
     Returns:
@@ -86,11 +88,10 @@ def measured(name: str, planned: "pd.DataFrame", frames: "Frames") -> "pd.DataFr
     """
     import numpy as np
 
-    about = ["run", "status", "layers", "parameters", "macs"]
-    recorded = frames.runs.reindex(columns=about)
-    runs = planned.drop(columns=about[1:], errors="ignore").merge(recorded, on="run", how="left")
+    recorded = frames.runs.reindex(columns=["run", "status", *(name for name in COST if name not in planned)])
+    runs = planned.merge(recorded, on="run", how="left")
     runs["status"] = runs["status"].astype(object).fillna("missing")
-    values = MEASURES[name].of(frames) if len(frames.runs) else recorded.set_index("run")["layers"]
+    values = MEASURES[name].of(frames) if len(frames.runs) else recorded.set_index("run")["status"]
     runs["value"] = runs["run"].map(values.astype(float).replace([np.inf, -np.inf], np.nan))
     worst = MEASURES[name].worst
     runs["at_worst"] = runs["status"].eq("diverged") & runs["value"].isna() & (worst is not None)

@@ -79,7 +79,7 @@ def figures_of(study: Study, by_name: Mapping[str, pd.DataFrame], style: Style) 
     if len(study.epochs):
         about = study.runs[["run", "label", "layers", "status"]]
         curves = study.epochs.merge(about, on="run")
-        if len(curves):
+        if curves["layers"].notna().any():
             yield figures.learning_curves(curves, style)
     shown = {name: data[name] for name in ("test_error", "train_error") if data[name]["value"].notna().any()}
     if shown:
@@ -99,7 +99,7 @@ def _of_probes(study: Study, style: Style) -> Iterator[Drawn]:
     main = study.probes[study.probes["path"] == "main"]
     for probe in figures.PROBES:
         rows = main[main["probe"] == probe].merge(study.runs[["run", "label", "layers"]], on="run")
-        if rows.loc[rows["value"] > 0, "step"].nunique() > 1:
+        if rows.loc[(rows["value"] > 0) & rows["layers"].notna(), "step"].nunique() > 1:
             yield figures.gradient_over_training(rows, probe, style)
 
 

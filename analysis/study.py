@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims import Claim
-from analysis.tables import COST, arm_labels, in_order
+from analysis.measures import COST
+from analysis.tables import arm_labels, in_order
 from resnet_core.errors import UserError
 from resnet_core.runs.frames import Damaged, Frames
 from resnet_core.runs.plan import Plan
@@ -73,8 +74,11 @@ def read(folder: Path) -> Study:
     runs = planned.merge(frames.runs.drop(columns=["seed", *plan.factors]), on="run")
     planned.insert(1, "label", arm_labels(planned, plan.factors))
     runs = planned[["run", "label"]].merge(runs, on="run")
-    # A run that was lost before its network was there has none of these; if all were, no column has.
+    # A run that was lost before its network was there has no cost, or is not there itself: its arm has.
     runs = runs.reindex(columns=[*runs, *(name for name in COST if name not in runs)])
+    costs = planned.merge(runs[["run", *COST]], on="run", how="left").groupby([*plan.factors], observed=True)
+    planned[list(COST)] = costs[list(COST)].transform("first").astype(float)
+    runs[list(COST)] = planned.set_index("run")[list(COST)].reindex(runs["run"]).to_numpy()
     return Study(plan, planned, runs, frames.epochs, frames.probes, frames.damaged)
 
 

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.measures import MEASURES, bounds, measured
+from analysis.measures import COST, MEASURES, bounds, measured
 from analysis.statistics import divergence, summary, t_half_width
 from resnet_core.runs.frames import Frames
 
 RESULTS = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
 STATUSES = ("completed", "diverged", "crashed")
 WHEN = ["step 0", "last step"]
-COST = ("layers", "parameters", "macs")
 RATIOS = {
     "gradient_decades_at_init": ("weights", WHEN[0]),
     "gradient_decades_at_end": ("weights", WHEN[1]),

@@ -8,6 +8,7 @@ import pytest
 from analysis import report
 from analysis.claims import mean
 from analysis.figures import STYLES
+from analysis.measures import measured
 from analysis.study import INACTIVE
 from tests.analysis.synthetic import study
 
@@ -47,7 +48,7 @@ def written(folder, **options):
         ({"seeds": 1, "layers": by_depth}, {"accuracy_by_depth", "effects"}, set()),
         ({"value": lambda run: math.nan, "layers": by_depth}, set(), {"effects", "gradient_by_depth"}),
         ({"fate": fates, "layers": by_depth}, {"accuracy_by_depth", "effects"}, set()),
-        ({"fate": lambda run: "crashed"}, set(), {"effects", "cost"}),
+        ({"fate": lambda run: "crashed"}, set(), {"cost"}),
         ({"probes": False}, {"effects", "learning_curves"}, {"gradient_by_depth"}),
         ({"steps": 0}, {"gradient_by_depth"}, {"learning_curves", "gradient_over_training_weights"}),
         ({"arms": NESTED}, {"error_by_arm", "effects"}, set()),
@@ -71,6 +72,8 @@ def test_no_run_is_left_out_unseen(tmp_path):
     counted = tables["accuracy"].set_index(["depth", "skip"])[["n", "N", "at_worst", "lost"]]
     assert counted.loc[(8, "A")].tolist() == [1, 3, 1, 1]
     assert counted.loc[(20, "A")].tolist() == [2, 3, 0, 1]
+    made = report.read(tmp_path / "study")
+    assert measured("test_error", made.planned, made.frames)["layers"].tolist() == [8] * 6 + [20] * 6  # all are drawn
     means = tables["accuracy"].set_index(["depth", "skip"])["test_accuracy"]
     assert means[8, "A"] == pytest.approx((0.0 + 0.88) / 2)  # the one that diverged is in it, with the worst value
     assert tables["failures"]["status"].value_counts().to_dict() == {"crashed": 2, "diverged": 2, "killed": 2}

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from analysis import statistics
 
@@ -149,6 +150,12 @@ def test_holm_by_hand():
     corrected = statistics.holm(np.array([0.01, np.nan, 0.04, 0.03]))
     assert corrected[[0, 2, 3]].tolist() == pytest.approx([0.03, 0.06, 0.06])
     assert np.isnan(corrected[1])
+
+
+def test_holm_is_that_of_statsmodels():
+    p = np.random.default_rng(4).uniform(0, 0.3, 20)
+    assert statistics.holm(p) == pytest.approx(multipletests(p, method="holm")[1], rel=1e-12)
+    assert statistics.holm(np.array([])).tolist() == []
 
 
 def test_how_many_seeds_show_a_difference():

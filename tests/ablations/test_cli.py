@@ -28,10 +28,11 @@ def test_list_has_a_line_a_study(program):
 def test_a_dry_run_lists_every_run_and_writes_nothing(program, tmp_path):
     done = program("resnet-ablate", "run", "depth", "--dry-run")
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert [line[0] for line in lines[1:-1]] == ["8"] * 6 + ["20"] * 6 + ["56"] * 6
-    assert lines[13][:6] == ["56", "none", "8", "0", "214,402", "1.96"]
-    assert lines[-1][:2] == ["18", "runs"]
-    assert lines[-1][-3:] == ["18", "to", "run"]
+    runs = lines[1:31]
+    assert [line[0] for line in runs] == ["8"] * 10 + ["20"] * 10 + ["56"] * 10
+    assert runs[20][:6] == ["56", "none", "8", "0", "214,402", "1.96"]
+    assert lines[31][:2] == ["30", "runs"]
+    assert lines[31][-3:] == ["30", "to", "run"]
     assert list(tmp_path.iterdir()) == []
 
 

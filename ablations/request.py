@@ -71,10 +71,10 @@ class Request:
         for run in runs:
             twin = by_id.setdefault(run.id, run)
             if twin is not run:
-                changed = [name for name, level in run.factors.items() if level != twin.factors[name]]
+                changed = [f"`{name}`" for name, level in run.factors.items() if level != twin.factors[name]]
                 raise UserError(
-                    f"an arm must differ from the others, but {' and '.join(f'`{name}`' for name in changed)} changes "
-                    f"nothing: ({twin.label}) and ({run.label}) are one run"
+                    f"every run must differ from the others, but {' and '.join(changed) or 'the seed'} changes nothing: "
+                    f"({twin.label}) and ({run.label}) are one run"
                 )
         runs = [self._at_its_rate(run) for run in self._matched(runs)]
         for name, value in self.given.items():

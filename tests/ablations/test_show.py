@@ -103,7 +103,7 @@ class TestPlugins:
             "--set",
             "steps=3",
         ]
-        assert "6 of 6 runs recorded (6 completed)" in program("resnet-ablate", *words).stdout
+        assert "10 of 10 runs recorded (10 completed)" in program("resnet-ablate", *words).stdout
         first = {
             path.name: json.loads(path.read_text())["results"]
             for path in tmp_path.glob("results/local/depth/runs/*.json")

@@ -212,12 +212,3 @@ def test_the_script_of_the_readme_plots_exported_tables(program, tiny_study, tmp
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, cwd=tmp_path, env=environment)
     with Image.open(tmp_path / "mine.png") as image:
         assert len(image.convert("RGB").getcolors(1 << 24)) > 50
-
-
-@pytest.mark.parametrize("folder", sorted((ROOT / "results" / "reference").glob("*/")), ids=lambda path: path.name)
-def test_the_tables_of_a_committed_report_are_those_of_its_records(folder, tmp_path):
-    report.write(report.read(folder), tmp_path)
-    committed = content(folder / "report")
-    tables = {name: made for name, made in content(tmp_path).items() if name.startswith("tables/")}
-    assert tables
-    assert tables == {name: committed[name] for name in tables}

@@ -27,7 +27,8 @@ def study(steps=STEPS, seeds=SEEDS):
         said = subprocess.run(script, check=True, capture_output=True, text=True).stdout
         theirs = time.perf_counter() - started
         settings = [f"steps={steps}", "batch_size=128", "learning_rate=0.05", "weight_decay=0", "validation_fraction=0"]
-        settings += ["learning_rate_drops=", "probe.steps=", "probe.batch_size=128"]
+        settings += ["learning_rate_drops=", "probe.steps=", "probe.each_epoch=false"]
+        settings += [f"probe.step_gradients={len(images.x_train) // 128}"]  # once an epoch, as the script's
         command = [
             sys.executable,
             "-m",

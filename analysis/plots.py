@@ -189,7 +189,7 @@ def gradient_by_depth(
             _band(ax, line[x], line["low"], line["high"], group.color)
             ax.plot(line[x], line["value"], **look | kwargs)
     if (data[y] > 0).any():
-        ax.set_yscale("log")
+        ax.set_yscale("log", subs=[])  # no ticks between powers of ten: over many decades they are a blur, and slow
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     return _finish(ax, "layer, from the input on" if x == "index" else x, y, legend and (hue or style))
 

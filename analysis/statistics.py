@@ -151,8 +151,8 @@ def t_tests(matrix: Array) -> Array:
 def sign_flip_tests(matrix: Array, rng: np.random.Generator) -> Array:
     """Return of each row the two-sided p-value that the values are symmetric about 0, by flipping their signs.
 
-    Exact up to 13 values; beyond, of ten thousand draws, or of a thousand where there are many. It assumes no distribution, and with n values no p-value is
-    below 2 / 2ⁿ: of five seeds or fewer, none is below 5 %.
+    Exact up to 13 values; beyond, of ten thousand draws, or of a thousand where there are many. It assumes no
+    distribution, and with n values no p-value is below 2 / 2ⁿ: of five seeds or fewer, none is below 5 %.
 
     Args:
         matrix: A row a sample; NaN are left out.

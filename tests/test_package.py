@@ -25,7 +25,10 @@ def wheel(tmp_path_factory) -> Path:
 def test_every_module_and_data_file_is_in_it(wheel):
     packages = ("resnet_core", "ablations", "analysis")
     sources = [
-        path for top in packages for path in (ROOT / top).rglob("*") if path.suffix in (".py", ".jinja", ".typed")
+        path
+        for top in packages
+        for path in (ROOT / top).rglob("*")
+        if path.suffix in (".py", ".jinja", ".csv", ".typed")
     ]
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}

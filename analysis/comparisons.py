@@ -242,7 +242,8 @@ def trends(data: pd.DataFrame, by: str, x: str = "layers") -> pd.DataFrame:
         if table.shape[1] < 2:
             continue
         whole = table.dropna()
-        found = np.array([stats.linregress(np.log2(table.columns.to_numpy(float)), row).slope for row in whole.values])
+        doublings = np.log2(table.columns.to_numpy(float))
+        found = np.polyfit(doublings, whole.to_numpy(float).T, 1)[0] if len(whole) else np.array([])
         rows.append({by: group, "points": table.shape[1], "n": len(found), "N": len(table)})
         slopes.append(found)
     if not rows:

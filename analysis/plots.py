@@ -22,6 +22,8 @@ from resnet_core.errors import UserError
 
 MARKERS = "os^Dvp*X"
 LINES: tuple[Any, ...] = ("-", (0, (3, 2)), (0, (1, 1.5)), (0, (5, 1, 1, 1)))
+MOST_POINTS = 200
+"""More points of a group than these are pixels in a file of vectors."""
 MOST_LINES = 60
 """Of more seeds than these, their range is drawn in place of a line each."""
 
@@ -187,7 +189,7 @@ def gradient_by_depth(
             _band(ax, line[x], line["low"], line["high"], group.color)
             ax.plot(line[x], line["value"], **look | kwargs)
     if (data[y] > 0).any():
-        ax.set_yscale("log")
+        ax.set_yscale("log", subs=[])  # no ticks between powers of ten: over many decades they are a blur, and slow
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     return _finish(ax, "layer, from the input on" if x == "index" else x, y, legend and (hue or style))
 
@@ -393,7 +395,7 @@ def _band(ax: Axes, x: Any, low: "pd.Series[Any]", high: "pd.Series[Any]", color
 def _points(ax: Axes, place: "pd.Series[Any]", value: "pd.Series[Any]", group: Group, *, across: bool = False) -> None:
     """Draw a run each: open, a cross if it was not completed, and at the edge of the axes if it has no value."""
     completed = group.rows["status"].eq("completed") if "status" in group.rows else value.notna()
-    look: dict[str, Any] = {"color": group.color, "zorder": 3}
+    look: dict[str, Any] = {"color": group.color, "zorder": 3, "rasterized": len(value) > MOST_POINTS}
     kinds: list[tuple[Any, dict[str, Any]]] = [
         (completed & value.notna(), {"marker": group.marker, "s": 14, "alpha": 0.7, "facecolors": "none"}),
         (~completed & value.notna(), {"marker": "x", "s": 22}),

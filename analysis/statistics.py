@@ -14,6 +14,7 @@ from scipy import stats
 
 RESAMPLES = 10_000
 MOST_DRAWS = 10_000_000  # of all resamples together
+MOST_FLIPPED = 13  # values, of which all signs are tried
 CONFIDENCE = 0.95
 
 Array = npt.NDArray[np.float64]
@@ -35,15 +36,16 @@ def summary(
 
     Returns:
         `by`; `n` values of `N` runs; `mean` with its 95 % interval of Student's t, `low` to `high`; `sd`, `median`,
-        `iqm` (the mean of the middle half, see `interquartile_mean`); `bootstrap_low` to `bootstrap_high` and
+        `iqm` (the mean of the middle half, see `interquartile_means`); `bootstrap_low` to `bootstrap_high` and
         `bootstrap`, see `bootstrap_intervals`. Below two values there is no interval.
     """
     groups = data.groupby(by, observed=True, dropna=False)["value"]
-    table = groups.agg(n="count", N="size", mean="mean", sd="std", median="median", iqm=interquartile_mean)
+    table = groups.agg(n="count", N="size", mean="mean", sd="std", median="median")
     half = t_half_width(table["n"].to_numpy(), table["sd"].to_numpy(float))
     table["low"] = (table["mean"] - half).clip(*bounds)
     table["high"] = (table["mean"] + half).clip(*bounds)
     matrix = rows_of(data, by, table.index)
+    table["iqm"] = interquartile_means(matrix)
     table["bootstrap_low"], table["bootstrap_high"], table["bootstrap"] = bootstrap_intervals(matrix, rng)
     order = ["n", "N", "mean", "low", "high", "sd", "median", "iqm", "bootstrap_low", "bootstrap_high", "bootstrap"]
     return table[order].reset_index()
@@ -149,8 +151,8 @@ def t_tests(matrix: Array) -> Array:
 def sign_flip_tests(matrix: Array, rng: np.random.Generator) -> Array:
     """Return of each row the two-sided p-value that the values are symmetric about 0, by flipping their signs.
 
-    Exact up to 13 values; beyond, of ten thousand draws. It assumes no distribution, and with n values no p-value is
-    below 2 / 2ⁿ: of five seeds or fewer, none is below 5 %.
+    Exact up to 13 values; beyond, of ten thousand draws, or of a thousand where there are many. It assumes no
+    distribution, and with n values no p-value is below 2 / 2ⁿ: of five seeds or fewer, none is below 5 %.
 
     Args:
         matrix: A row a sample; NaN are left out.
@@ -161,13 +163,14 @@ def sign_flip_tests(matrix: Array, rng: np.random.Generator) -> Array:
     """
     p = np.full(len(matrix), np.nan)
     for rows, samples in _of_equal_length(matrix):
-        flips = min(RESAMPLES, 2 ** min(samples.shape[1], 30))
-        step = max(1, MOST_DRAWS // (flips * samples.shape[1]))
+        drawn = int(np.clip(MOST_DRAWS // samples.size, 1000, RESAMPLES))
+        exact = samples.shape[1] <= MOST_FLIPPED
+        step = max(1, MOST_DRAWS // ((2 ** samples.shape[1] if exact else drawn) * samples.shape[1]))
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
             p[rows[part]] = stats.permutation_test(
                 (samples[part],), np.mean, permutation_type="samples", vectorized=True, axis=1, rng=rng,
-                n_resamples=RESAMPLES - 1 if flips == RESAMPLES else np.inf,
+                n_resamples=np.inf if exact else drawn - 1,
             ).pvalue  # fmt: skip
     return p
 
@@ -185,11 +188,16 @@ def probability_of_improvement(first: Array, second: Array) -> float:
     return float((ranks.sum() - len(first) * (len(first) + 1) / 2) / (len(first) * len(second)))
 
 
-def interquartile_mean(values: npt.ArrayLike) -> float:
-    """Return the mean without the lowest and the highest quarter, rounded down (Agarwal et al. 2021); NaN of none."""
-    sample = np.asarray(values, dtype=float)
-    sample = sample[~np.isnan(sample)]
-    return float(stats.trim_mean(sample, 0.25)) if len(sample) else np.nan
+def interquartile_means(matrix: Array) -> Array:
+    """Return of each row the mean without the lowest and the highest quarter, rounded down (Agarwal et al. 2021).
+
+    NaN are left out; NaN of none. Below four values it is the mean.
+    """
+    means = np.nanmax(matrix, axis=1, initial=-np.inf) if matrix.size else np.full(len(matrix), np.nan)
+    means[~np.isfinite(means)] = np.nan
+    for rows, samples in _of_equal_length(matrix):
+        means[rows] = stats.trim_mean(samples, 0.25, axis=1)
+    return means
 
 
 def rate_interval(k: int, n: int) -> tuple[float, float]:

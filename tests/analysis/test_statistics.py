@@ -120,9 +120,11 @@ def test_probability_of_improvement_is_the_share_of_pairs():
 
 
 def test_the_interquartile_mean_leaves_a_quarter_out_at_each_end():
-    assert statistics.interquartile_mean([100.0, 1.0, 2.0, 3.0, -50.0, np.nan, 4.0, 5.0, 6.0]) == pytest.approx(3.5)
-    assert statistics.interquartile_mean([1.0, 2.0, 6.0]) == 3.0
-    assert np.isnan(statistics.interquartile_mean([np.nan]))
+    matrix = np.full((4, 9), np.nan)
+    matrix[0] = [100.0, 1.0, 2.0, 3.0, -50.0, np.nan, 4.0, 5.0, 6.0]
+    matrix[1, :3] = [1.0, 2.0, 6.0]
+    matrix[2, 4] = -7.0
+    assert statistics.interquartile_means(matrix) == pytest.approx([3.5, 3.0, -7.0, np.nan], nan_ok=True)
 
 
 def test_a_rate_has_wilsons_interval():

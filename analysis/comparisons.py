@@ -243,7 +243,8 @@ def trends(data: pd.DataFrame, by: str, x: str = "layers") -> pd.DataFrame:
             continue
         whole = table.dropna()
         doublings = np.log2(table.columns.to_numpy(float))
-        found = np.polyfit(doublings, whole.to_numpy(float).T, 1)[0] if len(whole) else np.array([])
+        doublings -= doublings.mean()
+        found = (whole.to_numpy(float) * doublings).sum(axis=1) / (doublings**2).sum()
         rows.append({by: group, "points": table.shape[1], "n": len(found), "N": len(table)})
         slopes.append(found)
     if not rows:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis import plots
 
+LINEAR_ERROR = 1e-3  # below, the axis of an error is linear, and reaches 0
 MOST_ARMS = 8
 """Of more arms than these, the first are drawn: more lines cannot be told apart."""
 MOST_PANELS = 4
@@ -157,9 +158,10 @@ def by_depth(data: Mapping[str, pd.DataFrame], said: str, style: Style, sure: st
             ax.set_title("training images" if part == "train" else "test images")
             ax.set_ylabel(kind)
         if kind == "error":
+            smallest = min(data["train_error"]["value"].min(), data["test_error"]["value"].min())
             for ax in line:
-                ax.set_yscale("symlog", linthresh=1e-3)
-                ax.set_ylim(-2e-4, 1.3)
+                ax.set_yscale("symlog", linthresh=LINEAR_ERROR)
+                ax.set_ylim(10 ** np.floor(np.log10(smallest)) if smallest >= LINEAR_ERROR else -2e-4, 1.3)
         else:
             line[0].set_ylim(-0.03, 1.03)
     _outer(axes, style)
@@ -170,7 +172,8 @@ def by_depth(data: Mapping[str, pd.DataFrame], said: str, style: Style, sure: st
         figure,
         f"Four panels, accuracy and error of training and test images against the number of layers, a line an arm. "
         f"Means: {said}.",
-        f"At the last step, in inference mode; the error on a log scale down to 0.001. {_MEANS} {sure}{arms.note}",
+        f"At the last step, in inference mode; the error on a log scale, linear below {LINEAR_ERROR:g}. "
+        f"{_MEANS} {sure}{arms.note}",
     )
 
 

@@ -72,8 +72,8 @@ def _number(value: float) -> str:
 
 
 def csv(table: pd.DataFrame) -> str:
-    """Return a table as CSV: every column, every digit."""
-    return table.to_csv(index=False, lineterminator="\n")
+    """Return a table as CSV: every column, ten digits, since the last of the sixteen are the processor's."""
+    return table.to_csv(index=False, lineterminator="\n", float_format="%.10g")
 
 
 def latex(texts: pd.DataFrame, numeric: Sequence[bool], caption: str, label: str) -> str:

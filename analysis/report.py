@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from analysis import calibration, comparisons, figures, formats, tables
 from analysis.figures import STYLES, Drawn, Style
@@ -161,13 +164,21 @@ def drawn_files(drawn: Sequence[tuple[Drawn, Mapping[str, bytes]]]) -> Iterator[
 
 def image_files(drawn: Drawn, style: Style) -> dict[str, bytes]:
     """Return a figure as the kinds of files of a style, by suffix; the same figure gives the same bytes."""
+    figure = drawn.figure
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # it is laid out, once for all kinds
     files = {}
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": None}
     for suffix in style.suffixes:
-        buffer = io.BytesIO()
-        drawn.figure.savefig(buffer, format=suffix, metadata=undated[suffix])
+        buffer = io.BytesIO()  # by the canvas, since `savefig` draws everything once more before it does
+        match suffix:
+            case "svg":
+                FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+            case "pdf":
+                FigureCanvasPdf(figure).print_pdf(buffer, metadata={"CreationDate": None})
+            case "png":
+                figure.dpi = style.settings["savefig.dpi"]
+                FigureCanvasAgg(figure).print_png(buffer)
         files[suffix] = buffer.getvalue()
-        drawn.figure.set_layout_engine("none")  # it is laid out, once for all kinds
     return files
 
 

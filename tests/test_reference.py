@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import report
+from analysis import formats, report
 from resnet_core.runs.store import Store
 
 REFERENCE = Path(__file__).parents[1] / "results" / "reference"
@@ -27,4 +27,4 @@ class TestReference:
     def test_every_table_is_that_of_the_records(self, folder):
         tables = report.tables_of(report.read(folder))
         for name, table in tables.items():
-            assert (folder / "report" / "tables" / f"{name}.csv").read_text() == table.to_csv(index=False), name
+            assert (folder / "report" / "tables" / f"{name}.csv").read_text() == formats.csv(table), name

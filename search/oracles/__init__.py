@@ -1,0 +1,1 @@
+"""Oracles: what proposes the next point of a space, from the seed and the trials that have ended."""

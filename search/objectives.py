@@ -1,0 +1,66 @@
+"""What a search is for: one measure of a run, or several that are traded for each other."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from analysis.measures import MEASURES
+from resnet_core.errors import UserError, nearest
+from resnet_core.runs.records import Record
+
+Direction = Literal["max", "min"]
+DIRECTIONS: dict[str, Direction] = {
+    "val_accuracy": "max", "val_loss": "min", "val_error": "min",
+    "parameters": "min", "macs": "min", "latency_seconds": "min", "seconds": "min",
+}  # fmt: skip
+COSTS = ("parameters", "macs", "latency_seconds", "seconds")
+"""What a network costs, which alone is no objective."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A measure and where it is to go."""
+
+    name: str
+    direction: Direction
+
+    @property
+    def text(self) -> str:
+        return f"{self.name} ({self.direction})"
+
+    def of(self, record: Record) -> float:
+        """Return the measure of a run: the worst there is if it was not completed, NaN if nothing bounds it."""
+        if self.name in COSTS:
+            seconds = {"seconds": record.seconds, **record.usage}
+            return float(record.network.get(self.name, seconds.get(self.name, math.nan)))
+        if record.outcome.status != "completed":
+            worst = MEASURES[self.name].worst
+            return math.nan if worst is None else worst
+        if self.name == "val_error":
+            return 1.0 - record.results["val_accuracy"]
+        return record.results[self.name]
+
+
+def objectives(text: str) -> tuple[Objective, ...]:
+    """Return the objectives of `val_accuracy,macs`.
+
+    Raises:
+        UserError: One is unknown or named twice, or all are costs.
+    """
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in DIRECTIONS:
+            raise UserError(f"--objective must be known, but got '{name}'{nearest(name, DIRECTIONS)}")
+    if len(set(names)) < len(names):
+        raise UserError(f"--objective must name each once, but got '{text}'")
+    if set(names) <= set(COSTS):
+        raise UserError(f"--objective must have a measure of what was learned, but got '{text}'; add val_accuracy")
+    return tuple(Objective(name, DIRECTIONS[name]) for name in names)
+
+
+def for_keras_tuner(of: tuple[Objective, ...]) -> Any:
+    """Return the objectives as KerasTuner takes them."""
+    import keras_tuner
+
+    asked = [keras_tuner.Objective(one.name, one.direction) for one in of]
+    return asked if len(asked) > 1 else asked[0]

@@ -1,0 +1,215 @@
+"""A space: hyperparameters, and the function from their values to a network and its training."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from resnet_core.errors import UserError, nearest
+from resnet_core.nets.spec import NetSpec
+from resnet_core.runs.data import DataInfo
+from resnet_core.runs.spec import TrainSpec
+
+if TYPE_CHECKING:
+    from keras_tuner import HyperParameters
+
+Values = dict[str, Any]
+Point = tuple[NetSpec, TrainSpec]
+Declare = Callable[["HyperParameters", TrainSpec], Point]
+MOST_LEVELS = 16  # of a hyperparameter, that are tried where a point is sought by one at a time
+
+
+@dataclass(frozen=True)
+class Space:
+    """Networks and their trainings, by hyperparameters.
+
+    Attributes:
+        name: As in `--space NAME`.
+        about: What is in it, in a line.
+        declare: From `hp` and the training that all points start from to the point of the values in `hp`. It asks
+            `hp` for every hyperparameter in every call; one that is only there with certain values of another says so
+            by `parent_name` and `parent_values`, and is None without.
+        fixed: Values of hyperparameters that do not vary.
+    """
+
+    name: str
+    about: str
+    declare: Declare
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def hyperparameters(self) -> "HyperParameters":
+        """All hyperparameters, those that are fixed among them.
+
+        Raises:
+            UserError: There is none, or one that is fixed is not there.
+        """
+        from keras_tuner import HyperParameters
+
+        declared = HyperParameters()
+        self._declared(declared, TrainSpec(steps=1))
+        if not declared.space:
+            raise UserError(f"a space must have a hyperparameter, but '{self.name}' asks for none")
+        names = {hp.name for hp in declared.space}
+        for name in self.fixed:
+            if name not in names:
+                raise UserError(f"--fix takes a hyperparameter of the space, but got '{name}'{nearest(name, names)}")
+        found = HyperParameters()
+        for hp in declared.space:
+            found.merge([_fixed(hp, self.fixed[hp.name]) if hp.name in self.fixed else hp])
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        """The hyperparameters that vary, in their order."""
+        space = self.hyperparameters.space
+        single = {hp.name: levels(hp) for hp in space if len(levels(hp)) == 1}
+
+        def reached(hp: Any) -> bool:
+            return all(set(single.get(c.name, c.values)) & set(c.values) for c in hp.conditions)
+
+        return list(dict.fromkeys(hp.name for hp in space if hp.name not in single and reached(hp)))
+
+    def point(self, values: Mapping[str, Any], train: TrainSpec, data: DataInfo) -> Point:
+        """Return the network and the training of these values.
+
+        Args:
+            values: Of the active hyperparameters. What is not a hyperparameter is passed over.
+            train: What the training starts from.
+            data: What the network must fit.
+
+        Raises:
+            UserError: Fields of the network or the training contradict each other.
+        """
+        hp = self.hyperparameters.copy()
+        known = {one.name for one in hp.space}
+        hp.values = {name: value for name, value in values.items() if name in known}
+        count = len(hp.space)
+        net, train = self._declared(hp, train)
+        if len(hp.space) > count:
+            raise UserError(
+                f"a hyperparameter must be asked for in every call, but '{hp.space[count].name}' of the space "
+                f"'{self.name}' is not; give it parent_name and parent_values in place of an if"
+            )
+        return net.replace(input_shape=data.input_shape, classes=data.classes), train
+
+    def _declared(self, hp: "HyperParameters", train: TrainSpec) -> Point:
+        made = self.declare(hp, train)
+        kinds = [type(one) for one in made] if isinstance(made, tuple) else type(made)
+        if kinds != [NetSpec, TrainSpec]:
+            raise UserError(f"a space must return a NetSpec and a TrainSpec, but '{self.name}' returned {kinds}")
+        return made
+
+    def with_fixed(self, settings: Sequence[str]) -> "Space":
+        """Return the space in which `NAME=VALUE` are fixed.
+
+        Raises:
+            UserError: A name is none of the space's, or a value none of its hyperparameter's.
+        """
+        by_name: dict[str, list[Any]] = {}
+        for hp in self.hyperparameters.space:
+            by_name.setdefault(hp.name, []).append(hp)
+        fixed = dict(self.fixed)
+        for setting in settings:
+            name, equals, text = setting.partition("=")
+            if not equals:
+                raise UserError(f"--fix takes NAME=VALUE, but got '{setting}'")
+            if name not in by_name:
+                raise UserError(f"--fix takes a hyperparameter of the space, but got '{name}'{nearest(name, by_name)}")
+            if name in fixed:
+                raise UserError(f"a hyperparameter must be fixed once, but '{name}' is fixed again by --fix {setting}")
+            fixed[name] = _parsed(by_name[name], text)
+        return Space(self.name, self.about, self.declare, fixed)
+
+    def described(self) -> dict[str, Any]:
+        """Return each hyperparameter's range in words: what a search must have kept to be resumed."""
+        words: dict[str, list[str]] = {}
+        for hp in self.hyperparameters.space:
+            words.setdefault(hp.name, []).append(range_of(hp) + "".join(f" if {_words(c)}" for c in hp.conditions))
+        return {name: "; ".join(ranges) for name, ranges in words.items()}
+
+    def least(self, amount: Callable[[Values], float], start: Values | None = None) -> tuple[Values, float]:
+        """Return values whose point has the least of an amount, changing one hyperparameter at a time.
+
+        Args:
+            amount: Of a point's values; infinite, where they have no point.
+            start: Values to begin with; the defaults if not given.
+        """
+        best = dict(self.hyperparameters.copy().values) if start is None else dict(start)
+        least = amount(best)
+        while True:
+            tried = [(amount(values), values) for values in self._neighbours(best)]
+            found, values = min(tried, key=lambda one: one[0], default=(math.inf, best))
+            if not found < least:
+                return best, least
+            best, least = values, found
+
+    def _neighbours(self, values: Values) -> Iterator[Values]:
+        """Yield the values that differ in one active hyperparameter, and in those that follow from it."""
+        for hp in self.hyperparameters.space:
+            if hp.name in values:
+                yield from (self.active({**values, hp.name: level}) for level in levels(hp) if level != values[hp.name])
+
+    def active(self, values: Mapping[str, Any]) -> Values:
+        """Return the values of the hyperparameters that are active with them; one that is not given has its default."""
+        from keras_tuner import HyperParameters
+
+        hp = HyperParameters()
+        for one in self.hyperparameters.space:
+            hp.merge([one])
+            if hp.is_active(one):
+                hp.values[one.name] = values.get(one.name, one.default)
+        return dict(hp.values)
+
+
+def levels(hp: Any) -> list[Any]:
+    """Return values of a hyperparameter: all, or if there are many some from the first to the last."""
+    values = list(hp.values)
+    if len(values) <= MOST_LEVELS:
+        return values
+    return [values[round(i * (len(values) - 1) / (MOST_LEVELS - 1))] for i in range(MOST_LEVELS)]
+
+
+def range_of(hp: Any) -> str:
+    """Return the range of a hyperparameter in words."""
+    match type(hp).__name__:
+        case "Fixed":
+            return str(hp.value)
+        case "Float" | "Int":
+            scale = "" if hp.sampling == "linear" else f", {hp.sampling}"
+            step = "" if hp.step is None or (type(hp).__name__, hp.step) == ("Int", 1) else f", step {hp.step}"
+            return f"{hp.min_value} to {hp.max_value}{step}{scale}"
+        case _:
+            return ", ".join(map(str, hp.values))
+
+
+def _words(condition: Any) -> str:
+    return f"{condition.name} is {' or '.join(map(str, condition.values))}"
+
+
+def _fixed(hp: Any, value: Any) -> Any:
+    from keras_tuner.src.engine.hyperparameters.hp_types import Fixed
+
+    return Fixed(name=hp.name, value=value, conditions=hp.conditions)
+
+
+def _parsed(of: Sequence[Any], text: str) -> Any:
+    """Return the value that `text` is for one of the hyperparameters of a name.
+
+    Raises:
+        UserError: It is for none.
+    """
+    for hp in of:
+        for value in hp.values if type(hp).__name__ != "Float" else ():
+            if str(value).lower() == text.lower():
+                return value
+        if type(hp).__name__ == "Float":
+            try:
+                number = float(text)
+            except ValueError:
+                continue
+            if hp.min_value <= number <= hp.max_value:
+                return number
+    ranges = " or ".join(range_of(hp) for hp in of)
+    raise UserError(f"`{of[0].name}` must be of its range, {ranges}, but got '{text}'")

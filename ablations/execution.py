@@ -32,6 +32,7 @@ class Execution:
     Attributes:
         log: Names of the loggers that follow the runs.
         address: Of a Ray cluster; empty for one that is started on this machine.
+        keep_states: Whether the last state of a run stays when the run is recorded.
         setup: What makes the user's own code known to a process.
         Others: See `Job`.
     """
@@ -46,6 +47,7 @@ class Execution:
     address: str = ""
     setup: Callable[[], object] | None = None
     stream: "Stream" = "auto"
+    keep_states: bool = False
 
     @classmethod
     def of(cls, options: argparse.Namespace, setup: Callable[[], object]) -> "Execution":
@@ -98,7 +100,7 @@ class Execution:
         job = Job(
             Store(store.root.absolute()), again=again, threads=threads, workers=workers, timeout=self.timeout,
             retries=self.retries, memory=self.memory, checkpoint_seconds=self.checkpoint_seconds, stream=self.stream,
-            address=self.address,
+            address=self.address, keep_states=self.keep_states,
         )  # fmt: skip
         return name, replace(job, setup=self.setup) if self.setup else job
 

@@ -112,7 +112,8 @@ def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, imag
     survey = store.survey()
     store.add_plan(plan)
     set_aside(store, survey)
-    store.tidy(survey.statuses)
+    if not execution.keep_states:
+        store.tidy(survey.statuses)
     kept = store.plan()
     threads = kept.threads if kept else 1
     missing = [run for run in runs if run.id not in survey.statuses]

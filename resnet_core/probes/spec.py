@@ -20,12 +20,15 @@ class ProbeSpec(Spec):
             run of a data seed. The norms depend on it, so compare only at one size.
         step_gradients: Every how many steps the gradients of a training step itself are measured, from
             step 0 on: of its own batch, augmented, by its own loss, in a pass that is made anyway. 0 for never.
+        latency: How often the trained network is timed at a single image; the median is kept with what the run has
+            used, since it is no function of the spec. 0 for never.
     """
 
     steps: tuple[NonNegativeInt, ...] = (0, 1, 2, 5, 10, 20, 50, 100)
     each_epoch: bool = True
     batch_size: Annotated[int, Field(ge=2)] = 128
     step_gradients: NonNegativeInt = 0
+    latency: NonNegativeInt = 0
 
     def due(self, step: int, *, ends_epoch: bool) -> bool:
         """Return whether the network is probed after `step` updates."""

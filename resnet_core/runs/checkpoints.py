@@ -46,11 +46,19 @@ class Checkpoint:
         seconds: Time from one state to the next, at least.
         made_with: What the bits of the results depend on beside the run; a state made with something else is not taken.
         stop: Tells whether the run is to stop: when a state has been saved, it is interrupted.
+        keeps_last: Whether a state is saved after the last step.
     """
 
     def __init__(
-        self, path: Path | None, seconds: float, made_with: str = "", stop: Callable[[], bool] = lambda: False
+        self,
+        path: Path | None,
+        seconds: float,
+        made_with: str = "",
+        stop: Callable[[], bool] = lambda: False,
+        *,
+        keeps_last: bool = False,
     ) -> None:
+        self.keeps_last = keeps_last
         self._stop = stop
         self._path = path
         self._seconds = seconds
@@ -103,6 +111,16 @@ class Checkpoint:
             return None
         taken = [(loss, accuracy) for loss, accuracy in about["taken"]]
         return State(about["step"], variables, rows(about["epochs"]), rows(about["probes"]), taken, about["seconds"])
+
+
+def variables_of(path: Path) -> list[Array]:
+    """Return the variables of the state in a file.
+
+    Raises:
+        OSError, ValueError, KeyError, EOFError, BadZipFile: There is none that is whole.
+    """
+    with _opened(path) as (_, file):
+        return [file[f"variable{i}"] for i in range(len(file.files) - 1)]
 
 
 def step_of(path: Path) -> int | None:

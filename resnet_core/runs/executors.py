@@ -52,6 +52,7 @@ def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
         last = run.net
         with stopped_by(SIGINT, SIGTERM):
             record = job.perform(run, lambda progress, run=run: on_progress(run, progress))  # type: ignore[misc]
+        todo.told(record)
         yield record
 
 
@@ -80,6 +81,7 @@ def processes(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]
                 record = slot.ended()
                 if record:
                     ended.append(record)
+                    todo.told(record)
                     run = todo.take(slot.last)
                     if run:
                         slot.start(run)  # before the record is dealt with

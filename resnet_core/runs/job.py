@@ -47,6 +47,7 @@ class Job:
         memory: GiB of memory that a process may take; none for no limit.
         stream: Whether images are read from disk as they are asked for; see `resident`.
         address: Of a Ray cluster; empty for one that is started on this machine.
+        keep_states: Whether the last state of a run stays when the run is recorded.
     """
 
     store: Store
@@ -60,6 +61,7 @@ class Job:
     memory: float | None = None
     stream: Stream = "auto"
     address: str = ""
+    keep_states: bool = False
 
     def begin(self) -> None:
         """Make this process ready for runs."""
@@ -81,14 +83,16 @@ class Job:
             keep: Whether its state is kept in the store meanwhile.
         """
         state = self.store.state_of(run.id) if keep else None
-        checkpoint = Checkpoint(state, self.checkpoint_seconds, made_with(), _stopping.is_set)
+        keeps = keep and self.keep_states
+        checkpoint = Checkpoint(state, self.checkpoint_seconds, made_with(), _stopping.is_set, keeps_last=keeps)
         data = dataset(run.train, resident(self.stream, self.memory))
         return execute(run, data, on_progress, checkpoint)
 
     def record(self, record: Record) -> None:
-        """Record a run that has ended, and remove its state."""
+        """Record a run that has ended, and remove its state if it is not to stay."""
         self.store.write(record, again=self.again)
-        self.store.state_of(record.run.id).unlink(missing_ok=True)
+        if not self.keep_states:
+            self.store.state_of(record.run.id).unlink(missing_ok=True)
 
     def lost(self, run: Run, status: Status, step: int, message: str, began: float) -> Record:
         """Record a run whose process could not, and return what is recorded: its process may have, at the last moment.

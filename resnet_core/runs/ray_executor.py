@@ -74,6 +74,8 @@ def execute(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
                     raise UserError(f"the executor ray needs a node with {shape}, but all are lost; run the rest later")
                 _wait(slots)
                 ended = [record for slot in slots for record in slot.look(on_progress, again)]
+                for record in ended:
+                    todo.told(record)
         finally:
             _end(slots)
 

@@ -42,15 +42,16 @@ class Record:
     Attributes:
         run: What was asked for.
         outcome: How it ended.
-        results: `train_loss`, `train_accuracy`, `val_…` and `test_…`, each at the last step and in
-            inference mode. Empty if the run was not completed, or had no step.
+        results: `train_loss`, `train_accuracy`, `val_…` and, if they are looked at, `test_…`, each at the last step
+            and in inference mode. Empty if the run was not completed, or had no step.
         epochs: A row an epoch: `epoch`, `step` at its end, `learning_rate`, `loss` and `accuracy`
             (means over its steps, in training mode), `val_loss`, `val_accuracy`.
         probes: A row a measurement: `step`, `epoch`, `probe`, `layer`, `index`, `path`, `value`.
         network: `layers`, `parameters` and `macs` of the network.
         environment: See `runtime.environment`.
         seconds: Wall time, start to end, of all the processes that had a part in it.
-        usage: `cpu_seconds` and `peak_memory_bytes` of the last of them, see `runtime.usage`. May be empty.
+        usage: `cpu_seconds` and `peak_memory_bytes` of the last of them, see `runtime.usage`, and `latency_seconds`
+            if it was asked for. May be empty.
     """
 
     run: Run

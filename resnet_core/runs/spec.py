@@ -65,6 +65,7 @@ class TrainSpec(Spec):
         init_seed: Seed of the initial weights; none takes the seed of the run.
         data_seed: Seed of the order of batches, of the augmentation and of the choice of the probed
             batch; none takes the seed of the run.
+        test: Whether the test images are looked at, at the last step: not in a search, which chooses among runs.
     """
 
     data: Annotated[str, Field(min_length=1)] = "digits"
@@ -101,6 +102,7 @@ class TrainSpec(Spec):
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     init_seed: NonNegativeInt | None = None
     data_seed: NonNegativeInt | None = None
+    test: bool = True
 
     @model_validator(mode="after")
     def _legal(self) -> Self:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from filelock import SoftFileLease, Timeout
 
 from resnet_core.nets.spec import NetSpec
+from resnet_core.runs.records import Record
 from resnet_core.runs.spec import Run
 from resnet_core.runs.store import Store
 
@@ -58,6 +59,9 @@ class Todo:
         held = set(self._held.values())
         for net in sorted(self._left, key=lambda net: 0 if net == last else 1 + (net in held)):
             yield from list(self._left[net].values())
+
+    def told(self, record: Record) -> None:
+        """Hear how a run ended, before the next is taken, which does not depend on it here."""
 
     def finish(self, run: Run) -> None:
         """Give back the claim of a run that has been recorded, or given up."""

@@ -52,9 +52,10 @@ def execute(
     """
     started, used = time.perf_counter(), usage()
     training = Training(run, data, on_progress, checkpoint)
-    state = training.state
+    state, measured = training.state, {}
     try:
         results = training.complete()
+        measured = training.latency()
         outcome = Outcome("completed", state.step)
     except Diverged as error:
         results, outcome = {}, Outcome("diverged", error.step, str(error))
@@ -62,7 +63,8 @@ def execute(
     except Exception as error:
         results, outcome = {}, Outcome(_status(error), state.step, traceback.format_exc())
     seconds = round(training.seconds_before + time.perf_counter() - started, 3)
-    return Record(run, outcome, results, state.epochs, state.probes, network_of(run), environment(), seconds, used())
+    spent = {**used(), **measured}
+    return Record(run, outcome, results, state.epochs, state.probes, network_of(run), environment(), seconds, spent)
 
 
 def network_of(run: Run) -> dict[str, int]:
@@ -148,11 +150,18 @@ class Training:
             if self._checkpoint.due():
                 checked = self._check(checked)
                 self._save()
+        if self._checkpoint.keeps_last:
+            self._save()
         results = dict(self._results()) if steps else {}
         for name, value in results.items():
             if not math.isfinite(value):
                 raise Diverged(state.step, value, name)
         return results
+
+    def latency(self) -> dict[str, float]:
+        """Return the time that the trained network takes for an image, if it is asked for."""
+        passes = self._run.probe.latency
+        return {"latency_seconds": self._engine.latency(passes)} if passes else {}
 
     def _save(self) -> None:
         self.state.variables = self._engine.variables()
@@ -190,7 +199,7 @@ class Training:
         state.taken = []
 
     def _results(self) -> Iterator[tuple[str, float]]:
-        for part in ("train", "val", "test"):
+        for part in ("train", "val", "test") if self._run.train.test else ("train", "val"):
             yield from self._scores(part).items()
 
     def _scores(self, part: str) -> dict[str, float]:

@@ -52,15 +52,19 @@ def _ratio(probe: str, near_input: int, near_output: int, *, last: bool) -> "Cal
 
         if frames.probes.empty:
             return _nothing(frames)
-        runs = frames.runs.set_index("run")
-        step = runs["step"].where(runs["status"] == "completed") if last else runs["step"] * 0
         rows = frames.probes[(frames.probes["probe"] == probe) & (frames.probes["path"] == "main")]
-        rows = rows[rows["step"] == rows["run"].map(step)].sort_values(["run", "index"])
+        step = rows["run"].map(_last_steps(frames.runs)) if last else 0
+        rows = rows[rows["step"] == step].sort_values("index", kind="stable")
         inner, outer = (rows.groupby("run").nth(i).set_index("run")["value"] for i in (near_input, near_output))
         ratio = (inner / outer).where(lambda ratio: (ratio > 0) & np.isfinite(ratio))
         return ratio.map(np.log10)
 
     return of
+
+
+def _last_steps(runs: "pd.DataFrame") -> "pd.Series[float]":
+    completed = runs[runs["status"] == "completed"]
+    return completed.set_index("run")["step"]
 
 
 def bounds(name: str) -> tuple[float, float]:
@@ -89,10 +93,11 @@ def measured(name: str, planned: "pd.DataFrame", frames: "Frames") -> "pd.DataFr
     import numpy as np
 
     recorded = frames.runs.reindex(columns=["run", "status", *(name for name in COST if name not in planned)])
-    runs = planned.merge(recorded, on="run", how="left")
+    recorded = recorded.set_index("run")
+    values = MEASURES[name].of(frames) if len(recorded) else recorded["status"]
+    recorded["value"] = values.astype(float).replace([np.inf, -np.inf], np.nan)
+    runs = planned.join(recorded, on="run")
     runs["status"] = runs["status"].astype(object).fillna("missing")
-    values = MEASURES[name].of(frames) if len(frames.runs) else recorded.set_index("run")["status"]
-    runs["value"] = runs["run"].map(values.astype(float).replace([np.inf, -np.inf], np.nan))
     worst = MEASURES[name].worst
     runs["at_worst"] = runs["status"].eq("diverged") & runs["value"].isna() & (worst is not None)
     runs["value"] = runs["value"].mask(runs["at_worst"], worst)

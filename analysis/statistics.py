@@ -16,6 +16,7 @@ RESAMPLES = 10_000
 MOST_DRAWS = 10_000_000  # of all resamples together
 MOST_AT_ONCE = 1_000_000
 MOST_FLIPPED = 13  # values, of which all signs are tried
+ROUNDING = 100 * np.finfo(float).eps  # by which sums of these differ, as `scipy.stats.permutation_test` has it
 CONFIDENCE = 0.95
 TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 
@@ -186,8 +187,7 @@ def sign_flip_tests(matrix: Array, rng: np.random.Generator) -> Array:
     for rows, samples in _of_equal_length(matrix):
         signs = _signs(samples, rng)
         for row, values in zip(rows, samples, strict=True):
-            least = abs(values.sum()) - 1e-12 * np.abs(values).sum()  # more than the rounding of a sum
-            p[row] = (np.abs(signs @ values) >= least).mean()
+            p[row] = (np.abs((signs * values).sum(axis=1)) >= (1 - ROUNDING) * abs(values.sum())).mean()
     return p
 
 
@@ -196,7 +196,7 @@ def _signs(samples: Array, rng: np.random.Generator) -> Array:
     n = samples.shape[1]
     if n <= MOST_FLIPPED:
         return np.array(list(product((1.0, -1.0), repeat=n)))
-    signs = 2.0 * rng.integers(0, 2, (_number_of_draws(samples), n), dtype=np.int8) - 1
+    signs = rng.choice(np.array([-1.0, 1.0]), (_number_of_draws(samples), n))
     signs[0] = 1
     return signs
 

@@ -42,26 +42,32 @@ def test_the_interval_of_a_summary_ends_at_the_bounds(data):
     assert table.loc["a", ["low", "high"]].tolist() == [0.0, 6.5]
 
 
-def test_the_bootstrap_is_scipys_bca():
-    values = np.random.default_rng(1).lognormal(size=(1, 12))
+@pytest.mark.parametrize("size", [2, 5, 12, 300])
+def test_the_bootstrap_is_scipys_bca(size):
+    values = np.random.default_rng(1).lognormal(size=(1, size)) * 1e-200
     low, high, made = statistics.bootstrap_intervals(values, rng())
-    expected = stats.bootstrap((values[0],), np.mean, n_resamples=10_000, method="BCa", rng=rng()).confidence_interval
-    assert (low[0], high[0], made[0]) == (pytest.approx(expected.low), pytest.approx(expected.high), "BCa")
+    expected = stats.bootstrap(
+        (values[0] * 1e200,), np.mean, n_resamples=10_000, method="BCa", rng=rng()
+    ).confidence_interval
+    assert (low[0] * 1e200, high[0] * 1e200) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    assert made[0] == "BCa"
 
 
-def test_where_bca_is_undefined_the_percentiles_are_taken(monkeypatch):
-    real = stats.bootstrap
+def test_where_bca_is_undefined_the_percentiles_are_taken():
+    class OnlyTheLast:
+        def integers(self, low, high, shape):
+            return np.full(shape, high - 1)
 
-    def undefined(data, statistic, **options):
-        found = real(data, statistic, **options)
-        if options["method"] == "BCa":
-            nan = np.full(len(data[0]), np.nan)
-            found.confidence_interval = type(found.confidence_interval)(nan, nan)
-        return found
+    low, high, made = statistics.bootstrap_intervals(sample(0.1, 0.2, 0.6), OnlyTheLast())
+    assert (low[0], high[0], made[0]) == (pytest.approx(0.6), pytest.approx(0.6), "percentile")
 
-    monkeypatch.setattr(stats, "bootstrap", undefined)
-    low, high, made = statistics.bootstrap_intervals(sample(0.1, 0.2, 0.6), rng())
-    assert (low[0], high[0], made[0]) == (pytest.approx(0.1), pytest.approx(0.6), "percentile")
+
+def test_the_bootstrap_of_thousands_of_values_is_near_students_interval():
+    values = np.random.default_rng(2).normal(5.0, 1.0, (2, 3000))
+    low, high, made = statistics.bootstrap_intervals(values, rng())
+    for row, ends in zip(values, zip(low, high, strict=True), strict=True):
+        assert ends == pytest.approx(statistics.t_interval(row), abs=0.01)
+    assert made.tolist() == ["BCa", "BCa"]
 
 
 def test_a_row_without_two_values_has_no_interval_and_nan_are_left_out():
@@ -104,9 +110,21 @@ def test_sign_flips_counted_by_hand(values, p):
     assert statistics.sign_flip_tests(sample(*values), rng())[0] == pytest.approx(p, nan_ok=True)
 
 
-def test_sign_flips_of_many_values_are_drawn():
-    values = np.random.default_rng(3).normal(0.3, 1.0, (1, 30))
+@pytest.mark.parametrize("size", [3, 6, 13])
+def test_sign_flips_are_scipys_permutations_of_pairs(size):
+    values = np.random.default_rng(size).normal(0.3, 1.0, (2, size)).round(1)
+    expected = stats.permutation_test((values,), np.mean, permutation_type="samples", n_resamples=np.inf, axis=1)
+    assert statistics.sign_flip_tests(values, rng()) == pytest.approx(expected.pvalue)
+
+
+@pytest.mark.parametrize("size", [14, 30, 3000])
+def test_sign_flips_of_many_values_are_drawn(size):
+    values = np.random.default_rng(3).normal(1.5 / np.sqrt(size), 1.0, (1, size))
     assert statistics.sign_flip_tests(values, rng())[0] == pytest.approx(statistics.t_tests(values)[0], abs=0.02)
+
+
+def test_drawn_sign_flips_count_that_which_flips_none_so_that_no_p_value_is_0():
+    assert statistics.sign_flip_tests(np.full((1, 3000), 0.1), rng())[0] == 1 / (statistics.MOST_DRAWS // 3000)
 
 
 def test_probability_of_improvement_is_the_share_of_pairs():

@@ -1,0 +1,278 @@
+"""`resnet-search`: find the best residual network within bounds."""
+
+import argparse
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ablations.execution import Execution, add_execution_options, number
+from ablations.folders import DEFAULT_OUT
+from ablations.plugins import add_plugin_option, load_plugins, plugin_setup
+from resnet_core.command_line import Parser, console, run_program
+from resnet_core.errors import UserError, nearest
+from resnet_core.nets.spec import NetSpec
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.recipes import DATA, RECIPES, recipe
+from resnet_core.runs.runtime import set_variables, without_notices
+from resnet_core.runs.spec import TrainSpec
+from resnet_core.spec_model import Spec
+from search.oracles import DEFAULT, FIDELITIES, NAMES, SEVERAL
+from search.spaces import DEFAULT as DEFAULT_SPACE
+from search.spaces import SPACES
+
+if TYPE_CHECKING:
+    from search.request import Search
+
+ORACLES = {
+    "gp": "Gaussian process over all hyperparameters, expected improvement",
+    "tpe": "tree-structured Parzen estimator, of Optuna",
+    "evolution": "regularised evolution (Real et al. 2019)",
+    "nsga2": "NSGA-II, of Optuna, for several objectives",
+    "random": "at random, of KerasTuner",
+    "grid": "every combination, in an order that spreads them, of KerasTuner",
+    "bayesian": "Gaussian process with upper confidence bound, of KerasTuner",
+    "hyperband": "successive halving in brackets, of KerasTuner",
+    "asha": "asynchronous successive halving (Li et al. 2020)",
+}
+TRAIN = TrainSpec(data="digits", epochs=10, batch_size=64, validation_fraction=0.2, test=False)
+"""What every training starts from; `space` and `--set` change it."""
+PROBE = ProbeSpec(steps=(0,), each_epoch=False)
+FROM_DATA = {"input_shape", "classes", "data_sha256", "test"}
+PASSES = 100  # of the network, where its latency is an objective
+UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
+
+
+def parser() -> Parser:
+    """Return the parser."""
+    top = Parser(prog="resnet-search", description="Find the best residual network within bounds.")
+    commands = top.add_subparsers(metavar="command", required=True, title="commands")
+    listing = commands.add_parser("list", help="list the spaces and oracles", description="List spaces and oracles.")
+    listing.set_defaults(command=list_all)
+    run = commands.add_parser(
+        "run", help="search", description="Search; what is recorded already is not run again, and more trials go on."
+    )
+    run.set_defaults(command=run_search)
+    _add_run_options(run)
+    trials = commands.add_parser("trials", help="list the trials of a search, the best first")
+    trials.add_argument("search", type=Path, metavar="SEARCH", help="folder of the search: results/local/search")
+    trials.set_defaults(command=list_trials)
+    return top
+
+
+def _add_run_options(run: Parser) -> None:
+    run.add_argument(
+        "--data", default="digits",
+        help="data set: digits, cifar10, cifar100, mnist, fashion_mnist, an .npz file or a folder of images",
+    )  # fmt: skip
+    run.add_argument("--image-size", help="rows and columns to which images are resized")
+    run.add_argument("--train-size", help="number of training images, a stratified choice")
+    run.add_argument(
+        "--space", default=DEFAULT_SPACE,
+        help=f"{', '.join(SPACES)}, or FILE.py with a function `space` of yours (default: %(default)s)",
+    )  # fmt: skip
+    run.add_argument("--fix", action="append", default=[], metavar="NAME=VALUE", help="fix a hyperparameter: skip=none")
+    run.add_argument("--oracle", default=DEFAULT, help=f"{', '.join(NAMES)} (default: %(default)s)")
+    run.add_argument(
+        "--objective", default="val_accuracy",
+        help="what is sought: val_accuracy, val_loss; several are traded: val_accuracy,macs, or parameters, "
+        "latency_seconds (default: %(default)s)",
+    )  # fmt: skip
+    run.add_argument("--trials", default="60", help="number of trials (default: %(default)s)")
+    run.add_argument("--epochs", help="passes over the training images of a trial (default: 10)")
+    run.add_argument("--total-epochs", metavar="EPOCHS", help="passes of all trials together, after which none begins")
+    run.add_argument("--hours", help="time after which no trial begins")
+    run.add_argument("--max-params", metavar="N", help="bound on trainable parameters: 300k, 1.5M")
+    run.add_argument("--max-macs", metavar="N", help="bound on multiply-accumulates of an image: 40M")
+    run.add_argument("--max-memory", metavar="GIB", help="bound on the memory of a training step")
+    run.add_argument(
+        "--start", action="append", default=[], metavar="NAME|SEARCH",
+        help="try first the nearest point to a published network, or the best of an earlier search's folder",
+    )  # fmt: skip
+    run.add_argument(
+        "--confirm", default="3", metavar="K",
+        help="train the K best with fresh seeds, each beside its twin without (or with) the skip; 0 for none "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    run.add_argument("--confirm-seeds", default="3", metavar="N", help="number of fresh seeds (default: %(default)s)")
+    run.add_argument("--seed", default="0", help="seed of the oracle and of the trials (default: %(default)s)")
+    run.add_argument("--name", default="search", help="of the search's folder (default: %(default)s)")
+    run.add_argument("--out", type=Path, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
+    run.add_argument("--dry-run", action="store_true", help="print the space and what its networks cost, run nothing")
+    run.add_argument("--recipe", help=f"training of a paper to start from: {', '.join(RECIPES)}")
+    run.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE",
+        help="set a field of every network (activation=silu), training (batch_size=128) or probe (probe.steps=0,10)",
+    )  # fmt: skip
+    add_plugin_option(run)
+    add_execution_options(run)
+
+
+def list_all(options: argparse.Namespace) -> None:
+    """Print the spaces and the oracles."""
+    from rich.table import Table
+
+    rows = {"space": {name: space.about for name, space in SPACES.items()}, "oracle": ORACLES}
+    for title, about in rows.items():
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in (title, "", *(["several objectives"] if title == "oracle" else [])):
+            table.add_column(column)
+        for name, text in about.items():
+            table.add_row(name, text, *(["yes" if name in SEVERAL else "no"] if title == "oracle" else []))
+        console().print(table)
+
+
+def list_trials(options: argparse.Namespace) -> None:
+    """Print the trials of a search."""
+    from resnet_core.runs.store import Store
+    from search.listing import plan_of, trials_table
+
+    plan = plan_of(options.search)
+    console().print(trials_table(plan, list(Store(options.search).records())))
+
+
+def run_search(options: argparse.Namespace) -> None:
+    """Search as `options` say, or print what would be searched."""
+    execution = Execution.of(options, plugin_setup(options.plugin))
+    best = int(number("--confirm", options.confirm, whole=True, least=0))
+    seeds = int(number("--confirm-seeds", options.confirm_seeds, whole=True))
+    set_variables()
+    search = _search(options)
+    from search import runner
+
+    if options.dry_run:
+        runner.dry_run(search, execution)
+    else:
+        runner.run(search, execution, best=best, seeds=seeds)
+
+
+def _search(options: argparse.Namespace) -> "Search":
+    """Return what `options` ask for; all that can be checked without data is."""
+    if options.oracle not in NAMES:
+        raise UserError(f"--oracle must be known, but got '{options.oracle}'{nearest(options.oracle, NAMES)}")
+    if not re.fullmatch(r"[\w.-]+", options.name) or options.name.strip(".") == "":
+        raise UserError(f"--name must be of letters, digits, dots and dashes, but got '{options.name}'")
+    numbers = {
+        "trials": int(number("--trials", options.trials, whole=True)),
+        "epochs": _given(options.total_epochs, lambda text: int(number("--total-epochs", text, whole=True))),
+        "seconds": _given(options.hours, lambda text: 3600 * number("--hours", text)),
+    }
+    bounds = {
+        "parameters": _given(options.max_params, lambda text: _amount("--max-params", text)),
+        "macs": _given(options.max_macs, lambda text: _amount("--max-macs", text)),
+        "memory": _given(options.max_memory, lambda text: number("--max-memory", text)),
+    }
+    seed = int(number("--seed", options.seed, whole=True, least=0))
+    fields = _fields(options)
+    train = _training(options, fields["train"])
+    from search.limits import Limits
+    from search.objectives import objectives
+    from search.proposals import Budget
+    from search.request import Search
+    from search.spaces import space_of
+    from search.starts import starts_of
+
+    sought = objectives(options.objective)
+    if len(sought) > 1 and options.oracle not in SEVERAL:
+        raise UserError(
+            f"several objectives need an oracle that trades them, {', '.join(SEVERAL)}, but got --oracle "
+            f"{options.oracle}"
+        )
+    _check_fidelities(options.oracle, train)
+    if not train.validation_fraction:
+        raise UserError(
+            "a search chooses by validation images, but validation_fraction is 0; set validation_fraction=0.1"
+        )
+    timed = any(one.name == "latency_seconds" for one in sought)
+    probe = PROBE.replace(**({"latency": PASSES} if timed else {}), **fields["probe"])
+    code = load_plugins(options.plugin)
+    with without_notices():
+        import keras_tuner  # noqa: F401 - it says much of itself when it is loaded
+    search = Search(
+        options.name, space_of(options.space).with_fixed(options.fix), options.oracle, sought, Limits(**bounds),
+        Budget(**numbers), train, probe, fields["net"], seed, options.out / options.name, code, options.command_line,
+    )  # fmt: skip
+    return replace(search, starts=starts_of(search, options.start)) if options.start else search
+
+
+def _training(options: argparse.Namespace, given: dict[str, Any]) -> TrainSpec:
+    """Return what every training starts from."""
+    data = {name: given[name] for name in DATA if name in given}
+    start = TRAIN.replace(**data)
+    if options.recipe:
+        start = recipe(options.recipe, **{field: getattr(start, field) for field in DATA}, test=False)
+    if options.epochs is not None:
+        given = {"epochs": TrainSpec.parse_field("epochs", options.epochs), **given}
+    return start.replace(**given)
+
+
+def _check_fidelities(oracle: str, train: TrainSpec) -> None:
+    """Check that a trial of fewer epochs is the beginning of one of more, where the oracle has such trials.
+
+    Raises:
+        UserError: It is not.
+    """
+    if oracle not in FIDELITIES:
+        return
+    if train.epochs is None:
+        raise UserError(f"--oracle {oracle} counts in epochs, but the training has steps={train.steps}; set --epochs")
+    if train.schedule != "steps" or train.learning_rate_drops:
+        raise UserError(
+            f"--oracle {oracle} goes on with trials that were shorter, and so needs a learning rate that does not "
+            f"depend on their length, but got schedule={train.schedule!r} with learning_rate_drops="
+            f"{train.learning_rate_drops}; leave them, or take another oracle"
+        )
+
+
+def _fields(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return the fields that `--set` and the options for data give, for each kind of spec."""
+    kinds: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": ProbeSpec}
+    fields: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
+    for option in ("data", "image_size", "train_size"):
+        if getattr(options, option) is not None:
+            fields["train"][option] = TrainSpec.parse_field(option, getattr(options, option))
+    for setting in options.set:
+        path, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set takes FIELD=VALUE, but got '{setting}'")
+        kind, dot, name = path.rpartition(".")
+        if not dot:
+            kind = "net" if name in NetSpec.model_fields else "train"
+        if kind not in kinds or name not in kinds[kind].model_fields or name in FROM_DATA:
+            known = {field for spec in kinds.values() for field in spec.model_fields} - FROM_DATA
+            raise UserError(f"--set knows no field '{path}'{nearest(path, known)}")
+        if name in fields[kind]:
+            raise UserError(f"a field must be set once, but `{name}` is set again by --set {setting}")
+        fields[kind][name] = kinds[kind].parse_field(name, text)
+    return fields
+
+
+def _given(text: str | None, parse: Any) -> Any:
+    return None if text is None else parse(text)
+
+
+def _amount(option: str, text: str) -> float:
+    """Return the number of `300k` or `1.5M`.
+
+    Raises:
+        UserError: It is none, or not positive.
+    """
+    parts = re.fullmatch(r"(?P<number>[\d._]+(e\d+)?)(?P<unit>[kKmMgG]?)", text)
+    if not parts:
+        raise UserError(f"{option} must be a number such as 300000, 300k or 1.5M, but got '{text[:40]}'")
+    return number(option, parts["number"]) * UNITS[parts["unit"].lower()]
+
+
+def _main(arguments: Sequence[str] | None) -> None:
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser().parse(words)
+    options.command_line = shlex.join(["resnet-search", *words])
+    options.command(options)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the program."""
+    run_program(_main, arguments)

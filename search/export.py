@@ -1,0 +1,110 @@
+"""The network that a search has found, as files: `.keras`, JSON, TOML and Python."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from resnet_core.folders import path_aside
+from resnet_core.nets.spec import NetSpec
+from resnet_core.runs import job
+from resnet_core.runs.checkpoints import UNREADABLE, variables_of
+from resnet_core.runs.records import Record
+from resnet_core.runs.spec import TrainSpec
+from resnet_core.runs.store import Store
+from resnet_core.spec_model import Spec
+from search.confirm import FOUND
+
+
+def export(root: Path, store: Store) -> list[Path]:
+    """Write the network of the best mean validation accuracy over the fresh seeds into `root`, as `best.…`.
+
+    `best.keras` has the weights of its best seed by validation, and takes images as they are in the data: it begins
+    with the preprocessing. Without a last state of that seed it is left out.
+
+    Returns:
+        What was written; nothing if no run of a network that was found is completed.
+    """
+    found = [
+        record
+        for record in store.records()
+        if record.run.factors["net"] == FOUND and record.outcome.status == "completed"
+    ]
+    if not found:
+        return []
+    accuracies: dict[int, list[float]] = {}
+    for record in found:
+        accuracies.setdefault(record.run.factors["trial"], []).append(record.results["val_accuracy"])
+    best = max(accuracies, key=lambda trial: sum(accuracies[trial]) / len(accuracies[trial]))
+    chosen = max(
+        (record for record in found if record.run.factors["trial"] == best),
+        key=lambda record: record.results["val_accuracy"],
+    )
+    net, train = chosen.run.net, chosen.run.train
+    about = {"trial": best, "seeds": len(accuracies[best]), "network": chosen.network}
+    texts = {
+        "json": json.dumps({**about, **_fields(net, train)}, indent=1) + "\n",
+        "toml": toml(net, train),
+        "py": python(net, train),
+    }
+    written = [_put(root / f"best.{suffix}", text) for suffix, text in texts.items()]
+    return [*written, *_keras(root / "best.keras", chosen, store)]
+
+
+def toml(net: NetSpec, train: TrainSpec) -> str:
+    """Return the fields that are not at their defaults as two tables of TOML."""
+    tables = []
+    for name, fields in _fields(net, train).items():
+        tables.append(f"[{name}]\n" + "".join(f"{field} = {json.dumps(value)}\n" for field, value in fields.items()))
+    return "\n".join(tables)
+
+
+def python(net: NetSpec, train: TrainSpec) -> str:
+    """Return a snippet that builds the network."""
+    lines = ["from resnet_core import NetSpec, TrainSpec, build\n"]
+    for name, spec in (("net", net), ("train", train)):
+        fields = [f"    {field}={value!r},\n" for field, value in _set(spec).items()]
+        lines.append(f"{name} = {type(spec).__name__}(\n{''.join(fields)})")
+    return "\n".join([*lines, "model = build(net, seed=0)\n"])
+
+
+def _fields(net: NetSpec, train: TrainSpec) -> dict[str, Mapping[str, Any]]:
+    return {"net": json.loads(net.canonical_json()), "train": json.loads(train.canonical_json())}
+
+
+def _set(spec: Spec) -> dict[str, Any]:
+    """Return the fields that are not at their defaults."""
+    fields = type(spec).model_fields
+    return {name: getattr(spec, name) for name in fields if getattr(spec, name) != fields[name].default}
+
+
+def _put(path: Path, text: str) -> Path:
+    aside = path_aside(path.parent)
+    aside.write_text(text)
+    aside.replace(path)
+    return path
+
+
+def _keras(path: Path, record: Record, store: Store) -> list[Path]:
+    """Write the trained network, with its preprocessing in front; return what was written."""
+    import keras
+    import numpy as np
+
+    from resnet_core.nets.keras_net import build
+
+    try:
+        values = variables_of(store.state_of(record.run.id))
+    except UNREADABLE:
+        return []
+    net = build(record.run.net, seed=0)
+    for variable, value in zip(net.variables, values, strict=False):  # the optimiser's come after
+        variable.assign(value)
+    data = job.dataset(record.run.train)
+    inputs = keras.Input(record.run.net.input_shape, name="images")
+    shift, scale = np.broadcast_arrays(data.shift, data.scale)
+    axes = (1, 2, 3) if shift.ndim == 3 else -1
+    scaled = keras.layers.Normalization(axis=axes, mean=shift, variance=1.0 / scale**2)(inputs)
+    aside = path.with_name(f".writing-{path.name}")
+    keras.Model(inputs, net(scaled), name="best").save(aside)
+    aside.replace(path)
+    return [path]

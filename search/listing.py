@@ -1,0 +1,93 @@
+"""The trials of a search, from its folder: which there are, which are the best, and as a table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.pareto import crowding, front_ranks
+from resnet_core.errors import UserError
+from resnet_core.runs.plan import Plan
+from resnet_core.runs.records import Record
+from resnet_core.runs.store import Store
+from search.live import level, shown
+from search.objectives import Objective, objectives
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+ORACLE = "oracle"
+"""In the base of a plan, what tells a search from other studies."""
+
+
+def plan_of(root: Path) -> Plan:
+    """Return the plan of a search's folder.
+
+    Raises:
+        UserError: It is none.
+    """
+    plan = Store(root).plan() if root.is_dir() else None
+    if plan is None or ORACLE not in plan.base:
+        raise UserError(f"SEARCH must be the folder of a search, with its study.json, but {root} is none")
+    return plan
+
+
+def objectives_of(plan: Plan) -> tuple[Objective, ...]:
+    """Return the objectives of a search's plan."""
+    return objectives(",".join(word.strip().split(" ")[0] for word in str(plan.base["objective"]).split(",")))
+
+
+def best_first(records: Sequence[Record], of: Sequence[Objective]) -> list[Record]:
+    """Return the completed runs of the most epochs, the best first.
+
+    Of several objectives: by the rank of their front and, within one, those that are furthest from others first.
+    """
+    completed = [record for record in records if record.outcome.status == "completed"]
+    most = max((record.run.train.epochs or 0 for record in completed), default=0)
+    rivals = [record for record in completed if (record.run.train.epochs or 0) == most]
+    if not rivals:
+        return []
+    values = np.array([[objective.of(record) for objective in of] for record in rivals], float)
+    if len(of) == 1:
+        order = np.argsort(-values[:, 0] if of[0].direction == "max" else values[:, 0], kind="stable")
+    else:
+        ranks = front_ranks(values, [objective.direction for objective in of])
+        order = np.lexsort((-crowding(values, ranks), ranks))
+    return [rivals[i] for i in order]
+
+
+def in_order(plan: Plan, records: Sequence[Record]) -> list[Record]:
+    """Return the records in the order in which their trials were proposed."""
+    places = numbers(plan)
+    return sorted((record for record in records if record.run.id in places), key=lambda one: places[one.run.id])
+
+
+def numbers(plan: Plan) -> dict[str, int]:
+    """Return the number of each trial, counted from 1, by the id of its run."""
+    return {run.id: number for number, run in enumerate(plan.runs, start=1)}
+
+
+def trials_table(plan: Plan, records: Sequence[Record], most: int | None = None) -> "Table":
+    """Return a row a trial, the best first, and below them those that were not completed."""
+    from rich.table import Table
+
+    of, places = objectives_of(plan), numbers(plan)
+    ended = in_order(plan, records)
+    best = best_first(ended, of)
+    rest = [record for record in ended if record not in best]
+    table = Table(box=None, header_style="bold")
+    costs = [name for name in ("parameters", "macs") if name not in {one.name for one in of}]
+    for column in ("trial", *(one.name for one in of), *costs, *plan.factors, "epochs", "status"):
+        table.add_column(column, justify="left" if column in plan.factors else "right")
+    for record in [*best, *rest][:most]:
+        completed = record.outcome.status == "completed"
+        table.add_row(
+            str(places[record.run.id]),
+            *(shown(one.name, one.of(record)) if completed else "–" for one in of),
+            *(shown(name, record.network[name]) for name in costs),
+            *(level(record.run.factors[name]) for name in plan.factors),
+            str(record.run.train.epochs or "–"),
+            record.outcome.status,
+        )
+    return table

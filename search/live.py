@@ -1,0 +1,119 @@
+"""What the terminal shows of a search under way: how far it is, and the best so far."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from ablations.display import MOST_BARS, duration, magnitude
+from resnet_core.command_line import console, say
+from resnet_core.runs.records import Record
+from resnet_core.runs.spec import Run
+from resnet_core.runs.train import Progress as Step
+from search.objectives import Objective
+
+
+class Live:
+    """Shows a line for each trial that ends; on a terminal, bars for what is under way below them.
+
+    Args:
+        trials: How many there are to be.
+        objectives: The first tells which trial is the best.
+        earlier: What was recorded before.
+    """
+
+    def __init__(self, trials: int, objectives: Sequence[Objective], earlier: Sequence[Record] = ()) -> None:
+        self._trials = trials
+        self._objectives = objectives
+        self._best: Record | None = None
+        self._ended = self._before = len(earlier)
+        self._started = time.monotonic()
+        self._bars: Progress | None = None
+        self._under_way: dict[str, TaskID] = {}
+        for record in earlier:
+            self._keep(record)
+
+    def __enter__(self) -> Self:
+        if sys.stdout.isatty():
+            self._bars = Progress(
+                TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(),
+                TimeElapsedColumn(), TextColumn("{task.fields[note]}", markup=False), console=console(),
+            )  # fmt: skip
+            self._all = self._bars.add_task(
+                "trials", total=self._trials, completed=self._ended, note="starting TensorFlow"
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def step(self, run: Run, step: Step) -> None:
+        """Show how far a run is."""
+        if self._bars and (run.id in self._under_way or len(self._under_way) < MOST_BARS):
+            if run.id not in self._under_way:
+                self._under_way[run.id] = self._bars.add_task("steps", total=step.steps, note="")
+            note = f"epoch {step.epoch}  loss {step.loss:.4f}  {values(run)}"
+            self._bars.update(self._under_way[run.id], completed=step.step, note=note)
+
+    def end(self, record: Record) -> None:
+        """Show how a run ended, and what the best is now."""
+        self._ended += 1
+        self._keep(record)
+        line = f"[{self._ended}/{self._trials}] {self._told(record)}: {values(record.run)}; {self._outlook()}"
+        if self._bars is None:
+            say(line)
+            return
+        if record.run.id in self._under_way:
+            self._bars.remove_task(self._under_way.pop(record.run.id))
+        self._bars.update(self._all, completed=self._ended, note=self._outlook())
+        self._bars.console.print(line, markup=False)
+
+    def _keep(self, record: Record) -> None:
+        first = self._objectives[0]
+        sign = 1 if first.direction == "max" else -1
+        if record.outcome.status == "completed" and (
+            self._best is None or sign * first.of(record) > sign * first.of(self._best)
+        ):
+            self._best = record
+
+    def _told(self, record: Record) -> str:
+        if record.outcome.status != "completed":
+            return f"{record.outcome.status} at step {record.outcome.step}"
+        measures = [f"{one.name} {shown(one.name, one.of(record))}" for one in self._objectives]
+        return ", ".join([*measures, f"{magnitude(record.network['parameters'])} parameters"])
+
+    def _outlook(self) -> str:
+        first = self._objectives[0]
+        best = f"best {shown(first.name, first.of(self._best))}" if self._best else "none completed"
+        here = self._ended - self._before
+        if not here:
+            return best
+        left = (time.monotonic() - self._started) / here * (self._trials - self._ended)
+        return f"{best}; ETA {duration(max(0.0, left))}"
+
+
+def level(value: object) -> str:
+    """Return the value of a hyperparameter as text; of one that is not active, a dash."""
+    return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def values(run: Run) -> str:
+    """Return the values of a trial's active hyperparameters as text."""
+    return " ".join(f"{name}={level(value)}" for name, value in run.factors.items() if value is not None)
+
+
+def shown(name: str, value: float) -> str:
+    """Return a measure as text, in a unit that suits it."""
+    match name:
+        case "parameters" | "macs":
+            return magnitude(value)
+        case "latency_seconds":
+            return f"{1000 * value:.3g} ms"
+        case "seconds":
+            return duration(value)
+        case _:
+            return f"{value:.4f}"

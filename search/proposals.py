@@ -1,0 +1,147 @@
+"""The runs of a search: what an oracle proposes, one after another, in the place of a `Todo`."""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from filelock import Timeout
+
+from resnet_core.nets.spec import NetSpec
+from resnet_core.runs.plan import Plan, PlannedRun
+from resnet_core.runs.records import Record
+from resnet_core.runs.spec import Run
+from resnet_core.runs.store import Store
+from resnet_core.runs.todo import Todo
+from search.objectives import Objective
+
+if TYPE_CHECKING:
+    from search.oracles.base import Oracle
+
+EPOCHS, PARENT = "tuner/epochs", "tuner/trial_id"
+"""By these names oracles of several fidelities say how long a trial is trained, and which it goes on from."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When no further trial is proposed; none for no bound. Trials that are under way are ended.
+
+    Attributes:
+        trials: Number of trials.
+        epochs: Passes over the training images, of all trials together.
+        seconds: Wall time since the search was started, or resumed.
+    """
+
+    trials: int
+    epochs: int | None = None
+    seconds: float | None = None
+
+
+class Proposals(Todo):
+    """Hands out the runs of an oracle's trials, and tells the oracle how each ended.
+
+    The oracle saves itself before a trial is handed out and after it has ended, and the record of a run is written
+    before that: whatever is killed when, at most the trials under way are begun again.
+
+    Args:
+        oracle: Proposes; it has its folder, and what an earlier search left there.
+        run_of: From the values of a trial to its run.
+        plan: The search's, with no run yet; each run is added to that of the store when it is handed out.
+        store: Where the runs are recorded.
+        objectives: What the oracle is told of a run.
+        budget: When to stop.
+        proposed: Told of the values of every trial.
+    """
+
+    def __init__(
+        self,
+        oracle: "Oracle",
+        run_of: Callable[[Mapping[str, Any]], Run],
+        plan: Plan,
+        store: Store,
+        objectives: Sequence[Objective],
+        budget: Budget,
+        proposed: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    ) -> None:
+        super().__init__([], store, store.has)
+        self._oracle = oracle
+        self._run_of = run_of
+        self._plan = plan
+        self._objectives = objectives
+        self._budget = budget
+        self._proposed = proposed
+        for trial in oracle.trials.values():
+            proposed(trial.hyperparameters.values)
+        self._open: dict[str, Any] = {}
+        self._exhausted = False
+        self._started = time.monotonic()
+
+    @property
+    def left(self) -> int:
+        """Trials that may still be proposed."""
+        return 0 if self._exhausted or self._spent() else self._budget.trials - self._begun()
+
+    def _begun(self) -> int:
+        """Return how many trials have ended or are under way; one that an earlier search left open is not."""
+        return len(self._oracle.end_order) + len(self._open)
+
+    def _spent(self) -> bool:
+        epochs, seconds = self._budget.epochs, self._budget.seconds
+        if seconds is not None and time.monotonic() - self._started >= seconds:
+            return True
+        return self._begun() >= self._budget.trials or (epochs is not None and self._epochs() >= epochs)
+
+    def _epochs(self) -> int:
+        """Return the passes over the images that the trials begun so far have taken, or will have."""
+        trials = self._oracle.trials
+        begun = [*self._oracle.end_order, *(trial.trial_id for trial in self._open.values())]
+        return sum(self._epochs_of(trials[trial_id].hyperparameters.values) for trial_id in begun)
+
+    def _epochs_of(self, values: Mapping[str, Any]) -> int:
+        epochs = self._run_of(values).train.epochs or 0
+        return epochs - int(values.get("tuner/initial_epoch", 0))
+
+    def take(self, last: NetSpec | None = None) -> Run | None:
+        """Return the run of the next trial, or None if there is none, or none before another has ended."""
+        while self.left:
+            trial = self._oracle.create_trial(self._free_tuner())
+            if trial.status == "STOPPED":
+                self._exhausted = True
+            if trial.status != "RUNNING":
+                return None
+            values = trial.hyperparameters.values
+            self._proposed(values)
+            run = self._run_of(values)
+            self._store.add_plan(replace(self._plan, runs=(PlannedRun(run.id, run.seed, run.factors),)))
+            self._open[run.id] = trial
+            if self._store.has(run.id):  # recorded, and the search was killed before its oracle heard of it
+                self.told(next(record for record in self._store.records() if record.run.id == run.id))
+                continue
+            claim = self._claims.setdefault(run.id, self._store.claim(run.id))
+            with suppress(Timeout):  # of a launcher that is no more: the search has one
+                claim.acquire(timeout=0)
+            self._held[run.id] = run.net
+            self._take_up(values.get(PARENT), run)
+            return run
+        return None
+
+    def _free_tuner(self) -> str:
+        """Return a name of a taker of trials that has none."""
+        return next(name for name in map(str, range(len(self._open) + 1)) if name not in self._oracle.ongoing_trials)
+
+    def _take_up(self, parent: str | None, run: Run) -> None:
+        """Let a promoted trial begin with the last state of the one it goes on from, if that is here."""
+        if parent is None:
+            return
+        before = self._store.state_of(self._run_of(self._oracle.trials[parent].hyperparameters.values).id)
+        if before.exists() and not self._store.state_of(run.id).exists():
+            shutil.copyfile(before, self._store.state_of(run.id))
+
+    def told(self, record: Record) -> None:
+        trial = self._open.pop(record.run.id)
+        metrics = {objective.name: objective.of(record) for objective in self._objectives}
+        self._oracle.update_trial(trial.trial_id, metrics, step=record.run.train.epochs or 0)
+        trial.status = "COMPLETED"  # how a run ended is in its record
+        self._oracle.end_trial(trial)

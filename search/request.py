@@ -1,0 +1,167 @@
+"""What a user asked for: a space, what to seek in it, and how long."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from resnet_core.errors import UserError
+from resnet_core.nets.cost import cost
+from resnet_core.nets.spec import NetSpec
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.data import DataInfo
+from resnet_core.runs.estimate import study_threads
+from resnet_core.runs.plan import Plan
+from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.spec_model import digest
+from search.limits import GIB, Limits, training_bytes
+from search.objectives import Objective
+from search.oracles import FIDELITIES
+from search.proposals import EPOCHS, Budget
+from search.space import Space, Values
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a user asked for.
+
+    Attributes:
+        name: Of its folder.
+        space: Where to search.
+        oracle: What proposes, by name.
+        objectives: What is sought.
+        limits: What a network may cost.
+        budget: When to stop.
+        train: What every training starts from.
+        probe: What is measured of each network.
+        fixed: Fields of `NetSpec` that are set in every network.
+        seed: Of the oracle, and of every trial.
+        root: Folder of the records.
+        code: Hash of the user's own code, if any is loaded.
+        command: The command line that asked.
+        data: What the networks must fit.
+        starts: Values that are tried first.
+    """
+
+    name: str
+    space: Space
+    oracle: str
+    objectives: tuple[Objective, ...]
+    limits: Limits
+    budget: Budget
+    train: TrainSpec
+    probe: ProbeSpec
+    fixed: Mapping[str, Any]
+    seed: int
+    root: Path
+    code: str
+    command: str
+    data: DataInfo = field(default_factory=lambda: DataInfo((8, 8, 1), 10, 1437))
+    starts: Sequence[Values] = ()
+
+    def run_of(self, values: Mapping[str, Any]) -> Run:
+        """Return the run of a trial.
+
+        Raises:
+            UserError: The values have no network.
+        """
+        net, train = self.space.point(values, self.train, self.data)
+        taken = sorted(net.given().keys() & self.fixed.keys() - {"input_shape", "classes"})
+        if taken:
+            raise UserError(
+                f"a field that the space decides cannot be set, but `{taken[0]}` is decided by '{self.space.name}'; "
+                "take --fix for a hyperparameter"
+            )
+        net = net.replace(**self.fixed)
+        if EPOCHS in values:
+            train = train.replace(epochs=int(values[EPOCHS]))
+        factors = {name: values.get(name) for name in self.space.names}
+        return Run(net, train, self.probe, self.seed, self.code, factors)
+
+    @cached_property
+    def accepts(self) -> "_Accepts":
+        """Whether a new point may be proposed: it has a network within the limits, and is not one proposed before."""
+        return _Accepts(self)
+
+    def excess(self, values: Mapping[str, Any]) -> float:
+        """Return by how much a point is over the limits, as a ratio; infinite if it has no network."""
+        try:
+            run = self.run_of(values)
+            return self.limits.excess(run.net, run.train)
+        except (UserError, ValueError):
+            return math.inf
+
+    def check(self) -> None:
+        """Check that the space has a point within the limits.
+
+        Raises:
+            UserError: It has none.
+        """
+        self.run_of(self.space.active({}))
+        if self.excess(self.space.active({})) <= 1:
+            return
+        values, excess = self.space.least(self.excess)
+        if not excess <= 1:
+            run = self.run_of(values)
+            of = cost(run.net)
+            raise UserError(
+                f"a network of the space must be within the limits, {self.limits.text}, but the smallest that was found"
+                f" in '{self.space.name}' has {of.trainable:,} parameters, {of.macs:,} MACs and "
+                f"{training_bytes(run.net, run.train) / GIB:.3g} GiB in a training step ({run.arm})"
+            )
+
+    def base(self) -> dict[str, Any]:
+        """Return what all trials have in common: a search in which it has changed is not resumed."""
+        train = self.train.model_dump(mode="json", exclude={"data"})
+        net = {name: value for name, value in self.fixed.items() if value != NetSpec.model_fields[name].default}
+        return {
+            "oracle": self.oracle,
+            "objective": ", ".join(objective.text for objective in self.objectives),
+            "limits": self.limits.text,
+            "search_seed": self.seed,
+            "space": self.space.name,
+            "code": self.code,
+            "starts": digest(*map(repr, self.starts)) if self.starts else "",
+            **{f"space.{name}": words for name, words in self.space.described().items()},
+            **{f"net.{name}": list(value) if isinstance(value, tuple) else value for name, value in net.items()},
+            **{f"train.{name}": value for name, value in train.items()},
+            **{f"probe.{name}": value for name, value in self.probe.model_dump(mode="json").items()},
+        }
+
+    def plan(self) -> Plan:
+        """Return the plan of the search, without runs."""
+        alike = [self.run_of(self.space.active({}))] * self.budget.trials
+        ends = {"max": "highest", "min": "lowest"}
+        sought = " and the ".join(f"{ends[one.direction]} {one.name}" for one in self.objectives)
+        within = f" with {self.limits.text}" if self.limits.text else ""
+        question = f"Which network of the space '{self.space.name}'{within} has the {sought}?"
+        return Plan(
+            self.name, question, f"Search by the oracle {self.oracle}", self.base(), tuple(self.space.names),
+            (self.command,), (), study_threads(alike),
+        )  # fmt: skip
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the oracle must know beside the space."""
+        return {"max_epochs": self.train.epochs} if self.oracle in FIDELITIES else {}
+
+
+class _Accepts:
+    """Remembers the runs that were proposed."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._seen: set[str] = set()
+
+    def __call__(self, values: Mapping[str, Any]) -> bool:
+        return self._search.excess(values) <= 1 and self._identity(values) not in self._seen
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        """Remember the run of a trial, at whatever number of epochs."""
+        self._seen.add(self._identity(values))
+
+    def _identity(self, values: Mapping[str, Any]) -> str:
+        run = self._search.run_of({name: value for name, value in values.items() if name != EPOCHS})
+        return replace(run, factors={}).id

@@ -1,0 +1,187 @@
+"""From a request to a network: propose and execute trials, confirm the best, export one."""
+
+import math
+import sys
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+
+from filelock import Timeout
+
+from ablations.execution import Execution
+from ablations.runner import exit_if_failed, fill, set_aside
+from ablations.verdicts import print_verdicts
+from resnet_core.command_line import console, say
+from resnet_core.errors import UserError
+from resnet_core.folders import check_writable
+from resnet_core.nets.cost import cost
+from resnet_core.runs import job
+from resnet_core.runs.data import Source, check_sizes
+from resnet_core.runs.estimate import start_seconds, train_seconds
+from resnet_core.runs.loggers import open_loggers
+from resnet_core.runs.spec import Run
+from resnet_core.runs.store import Store
+from resnet_core.runs.train import Progress
+from search import confirm
+from search.export import export
+from search.limits import GIB, training_bytes
+from search.listing import best_first, in_order, numbers, trials_table
+from search.live import Live
+from search.objectives import for_keras_tuner
+from search.oracles import oracle
+from search.proposals import Proposals
+from search.request import Search
+from search.space import Values, range_of
+
+STATE = "oracle.json"
+SHOWN = 10  # trials, at the end
+
+
+def dry_run(search: Search, execution: Execution) -> None:
+    """Print the space and what its smallest network costs; nothing is written.
+
+    Raises:
+        UserError: See `run`; what shows only in a named data set's content does not show here.
+    """
+    from rich.table import Table
+
+    check_writable(search.root)
+    search = replace(search, data=_source(search, execution).info)
+    search.check()
+    table = Table(box=None, header_style="bold")
+    for column in ("hyperparameter", "range", "if"):
+        table.add_column(column)
+    for hp in search.space.hyperparameters.space:
+        conditions = (f"{one.name} is {' or '.join(map(str, one.values))}" for one in hp.conditions)
+        table.add_row(hp.name, range_of(hp), ", ".join(conditions))
+    console().print(table)
+    for word, values in (
+        ("smallest", search.space.least(partial(_parameters, search))[0]),
+        ("default", search.space.active({})),
+    ):
+        run = search.run_of(values)
+        of, images = cost(run.net), search.data.train_images
+        say(
+            f"{word}: {of.trainable:,} parameters, {of.macs:,} MACs, "
+            f"{training_bytes(run.net, run.train) / GIB:.3g} GiB in a training step, "
+            f"about {train_seconds(run, images, 1):.0f} s a trial on one core"
+        )
+    say(f"{search.budget.trials} trials of the oracle {search.oracle}, into {search.root}")
+
+
+def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
+    """Execute the trials that are left, confirm the best, and print what came of it.
+
+    Args:
+        search: What to search.
+        execution: How runs are executed.
+        best: How many networks are trained with fresh seeds, each beside its twin.
+        seeds: With how many.
+
+    Raises:
+        UserError: Something asked for cannot be; nothing is written then.
+    """
+    check_writable(search.root)
+    source = _source(search, execution)
+    search = replace(search, data=source.info)
+    search.check()
+    check_sizes(search.run_of(search.space.active({})), source.info.train_images)
+    images, sha256 = job.content_of(*_asked_data(search, execution))
+    search = replace(search, train=search.train.replace(data_sha256=sha256))
+    job.prepared(images, job.of_data(search.train))
+    store = Store(search.root)
+    store.check_base(search.plan().base)
+    lease = store.claim("search")
+    try:
+        lease.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"a search must have one launcher, but another is at {search.root}; wait for it") from None
+    try:
+        _propose(search, execution, store)
+    except KeyboardInterrupt:
+        count = len(store.survey().statuses)
+        print(f"interrupted; {count} trials recorded; the same command goes on", file=sys.stderr)
+        raise
+    finally:
+        lease.release()
+    plan = store.plan()
+    if plan is None:
+        raise UserError("a search must have a trial, but the budget lets none begin; give it more")
+    records = list(store.records())
+    console().print(trials_table(plan, records, SHOWN))
+    ranked = best_first(in_order(plan, records), search.objectives)
+    if not ranked:
+        raise UserError(
+            f"a search must have a trial that was completed, but of {len(records)} none was; lower the rates"
+        )
+    say(f"{len(records)} trials recorded; report: resnet-report {search.root}")
+    if best:
+        places = numbers(plan)
+        chosen = [(places[record.run.id], record) for record in ranked[:best]]
+        runs = confirm.confirming(search, chosen, seeds)
+        root = search.root / confirm.FOLDER
+        fill(confirm.plan_of(search, runs), runs, root, replace(execution, keep_states=True), _images(search))
+        print_verdicts(root)
+        for path in export(search.root, Store(root)):
+            say(f"{path}")
+        exit_if_failed(Store(root), [run.id for run in runs])
+
+
+def _propose(search: Search, execution: Execution, store: Store) -> None:
+    """Execute trials until the budget is spent or the space is."""
+    from resnet_core.runs.executors import EXECUTORS
+
+    store.root.mkdir(parents=True, exist_ok=True)
+    set_aside(store, store.survey())
+    budget, accepts, space = search.budget, search.accepts, search.space.hyperparameters.copy()
+    proposes = oracle(
+        search.oracle, for_keras_tuner(search.objectives), space, budget.trials, search.seed,
+        accepts=accepts, starts=search.starts, **search.options,
+    )  # fmt: skip
+    proposes._set_project_dir(str(store.root.parent.absolute()), store.root.name)
+    if (store.root / STATE).exists():
+        proposes.reload()
+    plan = search.plan()
+    kept = store.plan()
+    threads = kept.threads if kept else plan.threads
+    proposals = Proposals(proposes, search.run_of, plan, store, search.objectives, budget, accepts.add)
+    if not proposals.left:
+        return
+    middle = search.run_of(search.space.active({}))
+    seconds = proposals.left * (train_seconds(middle, _images(search), threads) + start_seconds(middle))
+    name, how = execution.job(proposals.left, seconds, threads, store, again=False)
+    how = replace(how, keep_states=bool(search.options))
+    loggers = open_loggers(execution.log, store.root.name, store.root / "logs")
+    earlier = list(store.records())
+    with Live(budget.trials, search.objectives, earlier) as live, closing(loggers):
+
+        def on_progress(run: Run, progress: Progress) -> None:
+            live.step(run, progress)
+            loggers.progress(run, progress)
+
+        for record in EXECUTORS[name](proposals, how, on_progress):
+            proposals.finish(record.run)
+            live.end(record)
+            loggers.end(record)
+
+
+def _parameters(search: Search, values: Values) -> float:
+    """Return the parameters of a point; infinite if it has no network."""
+    try:
+        return cost(search.run_of(values).net).trainable
+    except UserError:
+        return math.inf
+
+
+def _source(search: Search, execution: Execution) -> Source:
+    return job.source(*_asked_data(search, execution))
+
+
+def _asked_data(search: Search, execution: Execution) -> tuple[str, int | None, float]:
+    """Return the arguments of `open_source`."""
+    return search.train.data, search.train.image_size, job.resident(execution.stream, execution.memory)
+
+
+def _images(search: Search) -> int:
+    """Return about how many images a trial is trained on."""
+    return round((search.train.train_size or search.data.train_images) * (1 - search.train.validation_fraction))

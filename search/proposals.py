@@ -18,7 +18,7 @@ from resnet_core.runs.todo import Todo
 from search.objectives import Objective
 
 if TYPE_CHECKING:
-    from search.oracles.base import Oracle
+    from search.oracles.base import Hardened
 
 EPOCHS, PARENT = "tuner/epochs", "tuner/trial_id"
 """By these names oracles of several fidelities say how long a trial is trained, and which it goes on from."""
@@ -57,7 +57,7 @@ class Proposals(Todo):
 
     def __init__(
         self,
-        oracle: "Oracle",
+        oracle: "Hardened",
         run_of: Callable[[Mapping[str, Any]], Run],
         plan: Plan,
         store: Store,

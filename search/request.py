@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from resnet_core.errors import UserError
@@ -86,12 +87,8 @@ class Search:
         return _Accepts(self)
 
     def excess(self, values: Mapping[str, Any]) -> float:
-        """Return by how much a point is over the limits, as a ratio; infinite if it has no network."""
-        try:
-            run = self.run_of(values)
-            return self.limits.excess(run.net, run.train)
-        except (UserError, ValueError):
-            return math.inf
+        """See `excess`, the function."""
+        return excess(self.space, values, self.train, self.data, self.limits, self.fixed)
 
     def check(self) -> None:
         """Check that the space has a point within the limits.
@@ -146,6 +143,31 @@ class Search:
     def options(self) -> dict[str, Any]:
         """What the oracle must know beside the space."""
         return {"max_epochs": self.train.epochs} if self.oracle in FIDELITIES else {}
+
+
+def excess(
+    space: Space,
+    values: Mapping[str, Any],
+    train: TrainSpec,
+    data: DataInfo,
+    limits: Limits,
+    fixed: Mapping[str, Any] = MappingProxyType({}),
+) -> float:
+    """Return by how much a point is over the limits, as a ratio; infinite if it has no network.
+
+    Args:
+        space: The space.
+        values: The point.
+        train: See `Space.point`.
+        data: See `Space.point`.
+        limits: The bounds.
+        fixed: Fields that are set in every network.
+    """
+    try:
+        net, train = space.point(values, train, data)
+        return limits.excess(net.replace(**fixed), train)
+    except UserError:
+        return math.inf
 
 
 class _Accepts:

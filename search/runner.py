@@ -5,6 +5,7 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from filelock import Timeout
 
@@ -134,7 +135,7 @@ def _propose(search: Search, execution: Execution, store: Store) -> None:
     store.root.mkdir(parents=True, exist_ok=True)
     set_aside(store, store.survey())
     budget, accepts, space = search.budget, search.accepts, search.space.hyperparameters.copy()
-    proposes = oracle(
+    proposes: Any = oracle(
         search.oracle, for_keras_tuner(search.objectives), space, budget.trials, search.seed,
         accepts=accepts, starts=search.starts, **search.options,
     )  # fmt: skip

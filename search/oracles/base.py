@@ -1,0 +1,408 @@
+"""KerasTuner's oracles without their traps: seeded, resumable at any moment, and never ended by a failure."""
+
+import json
+import math
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import numpy as np
+import numpy.typing as npt
+from keras_tuner.engine import hyperparameters as kinds
+from keras_tuner.engine.trial import Trial, TrialStatus
+
+from analysis.pareto import crowding, front_ranks
+from resnet_core.errors import UserError
+from resnet_core.folders import path_aside, sweep
+from resnet_core.runs.records import NOT_FINITE
+from resnet_core.seeds import generator
+from search.oracles.points import Space, Values, own
+
+TRIES = 10_000  # random points, of which none is new and accepted, before a space counts as exhausted
+MUTATIONS = 100  # of a point that may not be proposed, before a random one is proposed for it
+
+Array = npt.NDArray[np.float64]
+Answer = dict[str, Any]
+
+
+class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
+    """An oracle of KerasTuner without its traps: the base of this project's own, and of KerasTuner's own when it stands
+    before one of them among the bases of a class.
+
+    An own one overrides `populate_space`, and proposes from `space`, `ended`, `open` and `rng`.
+
+    Every proposal is a function of the seed, of the number of the trial, and of what ended and is open, so a search
+    that was killed goes on as if it had not been. All state is in one file, which is replaced as a whole. A metric that
+    is no finite number scores worst, its trial is completed; no number of failures ends the search. Nothing is
+    printed unless `verbose` is set.
+
+    Args:
+        objective: As KerasTuner takes it. Several are never summed: a trial's score is then the rank of its front
+            among the completed trials, 0 for those that none dominates.
+        max_trials: The search is over after as many; None for no bound.
+        hyperparameters: The space, or what of it is known before the first network is built.
+        seed: A non-negative integer. All are different seeds, 0 too.
+        accepts: Whether a point that has not been proposed yet may be. It must not change its mind about a point
+            that it has rejected. Points that it rejects cost no trial.
+        starts: Points that are proposed first, in order, as far as they are accepted; what they lack is its default.
+        allow_new_entries: As KerasTuner's.
+        tune_new_entries: As KerasTuner's.
+        options: Arguments of the KerasTuner oracle behind this one.
+    """
+
+    def __init__(
+        self,
+        objective: Any = None,
+        max_trials: int | None = 10,
+        hyperparameters: kinds.HyperParameters | None = None,
+        seed: int = 0,
+        accepts: Callable[[Values], bool] | None = None,
+        starts: Iterable[Values] = (),
+        allow_new_entries: bool = True,
+        tune_new_entries: bool = True,
+        **options: Any,
+    ) -> None:
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise UserError(f"`seed` must be a non-negative integer, but got {seed!r}")
+        if isinstance(objective, Sequence) and not isinstance(objective, str):
+            objective = objective[0] if len(objective) == 1 else list(objective)
+        super().__init__(
+            objective=objective,
+            hyperparameters=hyperparameters,
+            allow_new_entries=allow_new_entries,
+            tune_new_entries=tune_new_entries,
+            seed=1,  # KerasTuner takes 0 for none
+            **options,
+        )
+        self.max_trials = max_trials
+        self.seed = seed
+        self.starts = list(starts)
+        self._accepts = accepts
+        self._directory = None
+        self._project_name = ""
+        self._display.verbose = 0
+        self._lock = threading.RLock()  # KerasTuner's own stays locked after an error, and is never given back
+        self._taken_up = False
+        self._written = ""
+        self._spaces: list[str] = []
+        self._space_of: dict[str, int] = {}
+        self._space = Space(self.hyperparameters)
+
+    # What is searched.
+
+    @property
+    def directions(self) -> dict[str, str]:
+        """Each objective with "min" or "max"."""
+        objectives = getattr(self.objective, "objectives", [self.objective])
+        return {objective.name: objective.direction for objective in objectives}
+
+    @property
+    def space(self) -> Space:
+        """The space as far as it is known."""
+        if self._space.hyperparameters != self.hyperparameters.space:
+            self._space = Space(self.hyperparameters)
+        return self._space
+
+    @property
+    def ended(self) -> list[Trial]:
+        """The trials that ended, in this order."""
+        return [self.trials[name] for name in self.end_order]
+
+    @property
+    def open(self) -> list[Trial]:
+        """The trials that have been proposed and have not ended, in the order of their proposal."""
+        over = set(self.end_order)
+        return [self.trials[name] for name in self.start_order if name not in over]
+
+    def costs(self, trials: Sequence[Trial]) -> Array:
+        """Return what trials came to, each objective to be minimised: (trials, objectives).
+
+        What failed, and what is not finite, is as bad as the worst finite value; 0 if there is none.
+        """
+        signs = {name: -1.0 if direction == "max" else 1.0 for name, direction in self.directions.items()}
+        table = np.full((len(trials), len(signs)), np.nan)
+        for row, trial in enumerate(trials):
+            if trial.status == TrialStatus.COMPLETED:
+                table[row] = [sign * _best(trial, name) for name, sign in signs.items()]
+        table[~np.isfinite(table)] = np.nan
+        known = ~np.isnan(table)
+        worst = np.where(known.any(axis=0), np.max(table, axis=0, initial=-np.inf, where=known), 0.0)
+        return np.where(known, table, worst)
+
+    # Proposals.
+
+    def rng(self, *labels: str | int) -> np.random.Generator:
+        """Return the generator of the next trial's draws for one purpose."""
+        return generator(self.seed, "oracle", *labels, len(self.trials))
+
+    def may_propose(self, values: Values) -> bool:
+        """Return whether a point is new and is accepted."""
+        if self._compute_values_hash(values) in self._tried_so_far:
+            return False
+        return self._accepts is None or self._accepts(own(values))
+
+    def _random_values(self) -> Values | None:
+        """Return a random point that may be proposed, or None if none is found."""
+        rng = self.rng("random")
+        for _ in range(TRIES):
+            values = self.space.sample(rng)
+            if self.may_propose(values):
+                return values
+        return None
+
+    def near(self, values: Values) -> Values | None:
+        """Return the point if it may be proposed, or else a mutation of it, or else a random one; or None."""
+        rng = self.rng("near")
+        for number in range(MUTATIONS):
+            point = values
+            for _ in range(-(-number // 25)):  # first the point itself, then more and more mutations of it
+                point = self.space.mutate(point, rng)
+            if self.may_propose(point):
+                return point
+        return self._random_values()
+
+    def create_trial(self, tuner_id: str) -> Trial:
+        with self._lock:
+            self._take_up()
+            if tuner_id in self.ongoing_trials:
+                return self.ongoing_trials[tuner_id]
+            self.tuner_ids.add(tuner_id)
+            trial = self.trials[self._retry_queue.pop(0)] if self._retry_queue else self._proposed()
+            if trial.status == TrialStatus.RUNNING:
+                self.ongoing_trials[tuner_id] = trial
+                self.save()
+                self._display.on_trial_begin(trial)
+            elif trial.status == TrialStatus.STOPPED:
+                self.tuner_ids.discard(tuner_id)
+            return trial
+
+    def _proposed(self) -> Trial:
+        name = f"{len(self.trials):0{len(str(self.max_trials))}d}"
+        over = self.max_trials and len(self.trials) >= self.max_trials
+        answer: Answer = {"status": TrialStatus.STOPPED} if over else self._start() or self.populate_space(name)
+        hyperparameters = self.hyperparameters.copy()
+        hyperparameters.values = answer.get("values") or {}
+        trial = Trial(hyperparameters=hyperparameters, trial_id=name, status=answer["status"])
+        if trial.status == TrialStatus.RUNNING:
+            self._record_values(trial)
+            self.trials[name] = trial
+            self.start_order.append(name)
+        return trial
+
+    def _start(self) -> Answer | None:
+        for start in self.starts:
+            values = self.space.complete(start)
+            if self.may_propose(values):
+                return answer(values)
+        return None
+
+    def _compute_values_hash(self, values: Values) -> str:
+        return str(super()._compute_values_hash(own(values)))
+
+    # Results.
+
+    def update_trial(self, trial_id: str, metrics: dict[str, float], step: int = 0) -> Trial:
+        with self._lock:
+            trial = self.trials[trial_id]
+            self._check_objective_found(metrics)
+            for name, value in metrics.items():
+                if not trial.metrics.exists(name):
+                    trial.metrics.register(name, self.directions.get(name))
+                trial.metrics.metrics[name].update(float(value), step)
+            return trial
+
+    def end_trial(self, trial: Trial) -> None:
+        with self._lock:
+            kept = self.trials[trial.trial_id]
+            if kept.trial_id in self.end_order:
+                return
+            kept.hyperparameters, kept.status, kept.message = trial.hyperparameters, trial.status, trial.message
+            self.update_space(kept.hyperparameters)
+            if kept.status != TrialStatus.COMPLETED:
+                kept.status = TrialStatus.FAILED
+            self._record_values(kept)
+            self._space_of.pop(kept.trial_id, None)
+            self.end_order.append(kept.trial_id)
+            self._score(kept)
+            self.save()
+            self._display.on_trial_end(kept)
+            for tuner_id, ongoing in list(self.ongoing_trials.items()):  # at last: a chief ends when there is none
+                if ongoing is kept:
+                    del self.ongoing_trials[tuner_id]
+
+    def _score(self, trial: Trial) -> None:
+        if trial.status == TrialStatus.COMPLETED:
+            self.score_trial(trial)
+        if len(self.directions) > 1:
+            self._rank()
+
+    def score_trial(self, trial: Trial) -> None:
+        trial.score, trial.best_step = 0.0, 0
+        if len(self.directions) == 1:
+            name = self.objective.name
+            trial.score = _best(trial, name)
+            steps = [step.step for step in trial.metrics.get_history(name) if step.mean() == trial.score]
+            trial.best_step = steps[0] if steps else 0
+
+    def _rank(self) -> None:
+        """Score all completed trials by the rank of their fronts."""
+        completed = [trial for trial in self.ended if trial.status == TrialStatus.COMPLETED]
+        for trial, rank in zip(completed, front_ranks(self.costs(completed))):
+            trial.score = float(rank)
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        """Return the best completed trials, and no others; of several objectives, by front and then by crowding."""
+        completed = [trial for trial in self.ended if trial.status == TrialStatus.COMPLETED]
+        if not completed:
+            return []
+        costs = self.costs(completed)
+        if costs.shape[1] > 1:
+            ranks = front_ranks(costs)
+            order = np.lexsort((-crowding(costs, ranks), ranks))
+        else:
+            sign = -1 if self.objective.direction == "max" else 1
+            order = np.argsort([sign * trial.score for trial in completed], kind="stable")
+        return [completed[place] for place in order[:num_trials]]
+
+    # State.
+
+    def identity(self) -> dict[str, Any]:
+        """Return what may not change when a search is continued."""
+        return {"oracle": type(self).__name__, "objective": dict(self.directions), "seed": self.seed}
+
+    def save(self) -> None:
+        with self._lock:
+            if self._directory is None:
+                return
+            text = json.dumps(self.get_state(), allow_nan=False)
+            if text == self._written:
+                return
+            folder = Path(self._project_dir)
+            aside = path_aside(folder)
+            aside.write_text(text)
+            aside.replace(folder / "oracle.json")
+            self._written, self._taken_up = text, True
+
+    def reload(self) -> None:
+        with self._lock:
+            sweep(Path(self._project_dir))
+            file = Path(self._project_dir, "oracle.json")
+            try:
+                state = json.loads(file.read_text())
+            except (OSError, ValueError) as error:
+                raise UserError(
+                    f"a search is continued from its oracle.json, but {file} cannot be read ({error}); "
+                    "choose another folder"
+                ) from error
+            self.set_state(state)
+            self._taken_up = True
+
+    def _take_up(self) -> None:
+        """Continue what is in the folder, if the tuner has not: KerasTuner's looks for it after the first trial."""
+        if not self._taken_up and self._directory is not None and Path(self._project_dir, "oracle.json").exists():
+            self.reload()
+        self._taken_up = True
+
+    def get_state(self) -> dict[str, Any]:
+        trials = [self._state_of(trial) for trial in self.trials.values()]
+        state = super().get_state()
+        for known in ("tried_so_far", "id_to_hash", "ongoing_trials", "retry_queue", "seed_state", "run_times"):
+            state.pop(known)  # follows from the trials, or is not used
+        return {**state, "search": self.identity(), "spaces": self._spaces, "trials": trials}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._check_same(state)
+        self._spaces = state["spaces"]
+        self.trials = {}
+        for saved in state["trials"]:
+            self.trials[saved["id"]] = self._trial_of(saved)
+        super().set_state(
+            {
+                **state, "tried_so_far": [], "id_to_hash": {}, "ongoing_trials": {}, "retry_queue": [],
+                "seed_state": 0, "run_times": {},
+            }
+        )  # fmt: skip
+        for trial in self.trials.values():
+            self._record_values(trial)
+        self._retry_queue = [trial.trial_id for trial in self.open]
+
+    def _check_same(self, state: dict[str, Any]) -> None:
+        if "search" not in state:
+            raise UserError(f"{self._project_dir} has a search of KerasTuner's own oracle; choose another folder")
+        for what, now in self.identity().items():
+            before = state["search"].get(what)
+            if before != now:
+                raise UserError(
+                    f"a search is continued with the {what} it began with, {before!r}, but got {now!r}; "
+                    "choose another folder, or overwrite this one"
+                )
+        saved = {_key(config): config for config in state["hyperparameters"]["space"]}
+        for config in self.hyperparameters.get_config()["space"]:
+            config = json.loads(json.dumps(config))
+            before = saved.get(_key(config), config)
+            if before != config:
+                raise UserError(
+                    f"a search is continued with the ranges it began with, but `{config['config']['name']}` was "
+                    f"{_range(before)} and is {_range(config)}; choose another folder, or overwrite this one"
+                )
+
+    def _state_of(self, trial: Trial) -> dict[str, Any]:
+        if trial.trial_id not in self._space_of:
+            space = json.dumps(trial.hyperparameters.get_config()["space"])
+            if space not in self._spaces:
+                self._spaces.append(space)
+            self._space_of[trial.trial_id] = self._spaces.index(space)
+        metrics = {}
+        for name, history in trial.metrics.metrics.items():
+            steps = [[step.step, *map(_word, step.value)] for step in history.get_history()]
+            metrics[name] = {"direction": history.direction, "steps": steps}
+        return {
+            "id": trial.trial_id, "space": self._space_of[trial.trial_id], "values": trial.hyperparameters.values,
+            "metrics": metrics, "score": _word(trial.score), "best_step": trial.best_step, "status": trial.status,
+            "message": trial.message,
+        }  # fmt: skip
+
+    def _trial_of(self, saved: dict[str, Any]) -> Trial:
+        """Return a trial from its state; one that was open has no metrics, as it will begin anew."""
+        config = {"space": json.loads(self._spaces[saved["space"]]), "values": saved["values"]}
+        hyperparameters = kinds.HyperParameters.from_config(config)
+        trial = Trial(hyperparameters, saved["id"], saved["status"], saved["message"])
+        if trial.status != TrialStatus.RUNNING:
+            for name, history in saved["metrics"].items():
+                trial.metrics.register(name, history["direction"])
+                for step, *values in history["steps"]:
+                    for value in values:
+                        trial.metrics.metrics[name].update(NOT_FINITE.get(value, value), step)
+            trial.score, trial.best_step = NOT_FINITE.get(saved["score"], saved["score"]), saved["best_step"]
+        return trial
+
+
+def answer(values: Values | None, waiting: bool = False) -> Answer:
+    """Return what `populate_space` returns: a trial with these values, or if there are none, to wait or to stop."""
+    if values is None:
+        return {"status": TrialStatus.IDLE if waiting else TrialStatus.STOPPED, "values": None}
+    return {"status": TrialStatus.RUNNING, "values": values}
+
+
+def _best(trial: Trial, name: str) -> float:
+    """Return the best finite value of a metric; the worst there is, if none is finite."""
+    history = trial.metrics.metrics[name]
+    values = [value for value in (step.mean() for step in history.get_history()) if math.isfinite(value)]
+    if history.direction == "max":
+        return float(max(values, default=-math.inf))
+    return float(min(values, default=math.inf))
+
+
+def _word(value: float | None) -> float | str | None:
+    return value if value is None or math.isfinite(value) else str(float(value))
+
+
+def _key(config: dict[str, Any]) -> str:
+    """Return what tells a hyperparameter's configuration from the others: name and conditions."""
+    return json.dumps([config["config"]["name"], config["config"]["conditions"]])
+
+
+def _range(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config["config"].items() if name not in ("name", "conditions")}

@@ -1,0 +1,188 @@
+"""A Gaussian process over points of a mixed space, its parameters by maximum a posteriori.
+
+The kernel is a sum of three: of one hyperparameter each, of pairs, and the product of all (Duvenaud et al. 2011), of
+a Matérn-5/2 of a number's coordinate, or exp(-d) of two categories. So it learns from few trials what a value is
+worth by itself, and from more how values go together. A category's values are points of a Euclidean space, at first
+equally far apart; hyperparameters of the same choices, as the operations of a cell or the kinds of a network's stages
+are, share these, so that what is alike in one place is expected to be in another.
+"""
+
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg, optimize
+
+Array = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
+
+JITTER = 1e-6
+FARTHEST = 30.0  # of log-kernels, so that none is 0
+# Means and standard deviations of the normal priors of: the logarithm of a hyperparameter's weight (of an inverse
+# length scale, squared, for a number), those of the three kernels' variances and of the noise's; a place's spread.
+WEIGHT, VARIANCE, NOISE, SPREAD = (np.log(0.3), 1.0), (np.log(1 / 3), 1.0), (np.log(0.05), 1.5), 0.5
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points of a space as a kernel sees them.
+
+    Attributes:
+        codes: Which value each category has, (points, categories).
+        numbers: The coordinate of each number, (points, numbers).
+    """
+
+    codes: Codes
+    numbers: Array
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: Any) -> "Points":
+        return Points(self.codes[rows], self.numbers[rows])
+
+
+@dataclass(frozen=True)
+class _Parameters:
+    """What is fitted.
+
+    Attributes:
+        weights: Of each category and each number, (hyperparameters,).
+        variances: Of the sum over hyperparameters, that over pairs and the product, (3,).
+        noise: Variance of a measurement.
+        places: Of the values of each group of categories, (values, values).
+    """
+
+    weights: Array
+    variances: Array
+    noise: float
+    places: list[Array]
+
+
+class GaussianProcess:
+    """A Gaussian process that is fitted to measurements with mean 0 and variance 1.
+
+    Args:
+        points: What was measured.
+        scores: The measurements, (points,).
+        groups: Of each category, the group of categories whose values are the same.
+        levels: How many values the categories of each group have.
+    """
+
+    def __init__(self, points: Points, scores: Array, groups: list[int], levels: list[int]) -> None:
+        self._points, self._scores = points, scores
+        self._groups, self._levels = groups, levels
+        self._hyperparameters = points.codes.shape[1] + points.numbers.shape[1]
+        self._one_hot = [np.eye(levels[group])[codes] for group, codes in zip(groups, points.codes.T)]
+        places = [np.eye(level).ravel() for level in levels]
+        each, spread = np.ones(self._hyperparameters), [np.full(place.size, SPREAD) for place in places]
+        self._mean = np.concatenate([WEIGHT[0] * each, VARIANCE[0] * np.ones(3), [NOISE[0]], *places])
+        self._deviation = np.concatenate([WEIGHT[1] * each, VARIANCE[1] * np.ones(3), [NOISE[1]], *spread])
+        found = optimize.minimize(self._loss, self._mean, jac=True, method="L-BFGS-B", options={"maxiter": 60})
+        self._parameters = self._unpacked(found.x)
+        self._condition()
+
+    def _condition(self) -> None:
+        noise = (self._parameters.noise + JITTER) * np.eye(len(self._points))
+        self._factor = linalg.cholesky(self._kernel(self._points, self._points) + noise, lower=True)
+        self._solved = linalg.cho_solve((self._factor, True), self._scores)
+
+    def given(self, points: Points, scores: Array) -> "GaussianProcess":
+        """Return the process with more measurements and the same parameters."""
+        more = copy(self)
+        codes = np.concatenate([self._points.codes, points.codes])
+        more._points = Points(codes, np.concatenate([self._points.numbers, points.numbers]))
+        more._scores = np.concatenate([self._scores, scores])
+        more._condition()
+        return more
+
+    def predict(self, points: Points) -> tuple[Array, Array]:
+        """Return means and standard deviations, without noise, at points."""
+        kernel = self._kernel(self._points, points)
+        explained = linalg.solve_triangular(self._factor, kernel, lower=True, check_finite=False)
+        variance = self._parameters.variances.sum() - (explained * explained).sum(axis=0)
+        return kernel.T @ self._solved, np.sqrt(np.maximum(variance, 1e-12))
+
+    def _unpacked(self, vector: Array) -> _Parameters:
+        count = self._hyperparameters
+        places, start = [], count + 4
+        for level in self._levels:
+            places.append(vector[start : start + level * level].reshape(level, level))
+            start += level * level
+        logs = np.exp(np.clip(vector[: count + 4], -FARTHEST, FARTHEST))
+        return _Parameters(logs[:count], logs[count : count + 3], float(logs[count + 3]), places)
+
+    def _logs(self, parameters: _Parameters, first: Points, second: Points) -> Array:
+        """Return the logarithms of the kernels of single hyperparameters, (hyperparameters, first, second)."""
+        logs = np.empty((self._hyperparameters, len(first), len(second)))
+        distances = [_distances(places) for places in parameters.places]
+        categories = len(self._groups)
+        for i, group in enumerate(self._groups):
+            table = parameters.weights[i] * distances[group]
+            logs[i] = -table[first.codes[:, i][:, None], second.codes[:, i]]
+        for i, (a, b) in enumerate(zip(first.numbers.T, second.numbers.T), categories):
+            r = np.sqrt(5 * parameters.weights[i]) * np.abs(a[:, None] - b)
+            logs[i] = np.log1p(r + r * r / 3) - r
+        return np.maximum(logs, -FARTHEST)
+
+    def _kernel(self, first: Points, second: Points) -> Array:
+        parameters = self._parameters
+        singles, pairs, product = _terms(np.exp(self._logs(parameters, first, second)))
+        a, b, c = parameters.variances
+        return np.asarray(a * singles + b * pairs + c * product)
+
+    def _loss(self, vector: Array) -> tuple[float, Array]:
+        """Return the negative logarithm of the posterior, up to a constant, and its gradient."""
+        parameters, count = self._unpacked(vector), self._hyperparameters
+        single = np.exp(self._logs(parameters, self._points, self._points))
+        terms = _terms(single)
+        a, b, c = parameters.variances
+        noise = parameters.noise + JITTER
+        covariance = a * terms[0] + b * terms[1] + c * terms[2] + noise * np.eye(len(self._points))
+        deviation = (vector - self._mean) / self._deviation
+        try:
+            factor = linalg.cholesky(covariance, lower=True, check_finite=False)
+        except linalg.LinAlgError:
+            return 1e10, deviation / self._deviation
+        inverse = linalg.cho_solve((factor, True), np.eye(len(self._points)), check_finite=False)
+        solved = inverse @ self._scores
+        loss = self._scores @ solved / 2 + np.log(np.diag(factor)).sum() + deviation @ deviation / 2
+        by_covariance = (inverse - np.outer(solved, solved)) / 2
+        gradient = deviation / self._deviation
+        pairs = max(1, count * (count - 1) // 2)
+        total = count * terms[0]
+        by_places = [np.zeros_like(places) for places in parameters.places]
+        for i in range(count):
+            # d covariance / d log of the i-th kernel, times d loss / d covariance
+            slope = by_covariance * (a / count * single[i] + b / pairs * (total - single[i]) * single[i] + c * terms[2])
+            if i >= len(self._groups):
+                x = self._points.numbers[:, i - len(self._groups)]
+                r = np.sqrt(5 * parameters.weights[i]) * np.abs(x[:, None] - x)
+                gradient[i] -= (slope * r * r * (1 + r) / (6 + 6 * r + 2 * r * r)).sum()
+                continue
+            group, weight = self._groups[i], parameters.weights[i]
+            places = parameters.places[group]
+            by_values = self._one_hot[i].T @ slope @ self._one_hot[i]
+            gradient[i] -= weight * (by_values * _distances(places)).sum()
+            pull = -weight * (by_values + by_values.T)
+            by_places[group] += pull.sum(axis=1)[:, None] * places - pull @ places
+        gradient[count : count + 3] += parameters.variances * [(by_covariance * term).sum() for term in terms]
+        gradient[count + 3] += parameters.noise * np.trace(by_covariance)
+        gradient[count + 4 :] += np.concatenate([np.zeros(0), *(each.ravel() for each in by_places)])
+        return float(loss), gradient
+
+
+def _terms(kernels: Array) -> tuple[Array, Array, Array]:
+    """Return, of kernels (hyperparameters, …): their mean, the mean of the products of pairs, and the product."""
+    count = len(kernels)
+    total = kernels.sum(axis=0)
+    pairs = (total * total - (kernels * kernels).sum(axis=0)) / 2
+    return total / count, pairs / max(1, count * (count - 1) // 2), kernels.prod(axis=0)
+
+
+def _distances(places: Array) -> Array:
+    """Return half the squared distances between places, (values, values)."""
+    squares = (places * places).sum(axis=1)
+    return np.asarray(np.maximum((squares[:, None] + squares) / 2 - places @ places.T, 0.0))

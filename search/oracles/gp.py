@@ -1,0 +1,108 @@
+"""Bayesian optimisation with a Gaussian process."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from search.oracles.base import Answer, Array, Oracle, answer
+from search.oracles.gaussian import GaussianProcess, Points
+from search.oracles.points import Values
+
+INITIAL = 10  # random points before there is a model
+MOST = 400  # trials that a model is fitted to: the best half of these, and the last
+RANDOM, PARENTS, NEIGHBOURS = 1000, 8, 60  # candidates: random, and mutations of each of the best
+AUGMENTATION = 0.05  # Knowles's rho
+
+
+class GPOracle(Oracle):
+    """Expected improvement by a Gaussian process; see `gaussian` for its kernel.
+
+    Scores are replaced by normal quantiles of their ranks, so that neither their scale nor a diverged trial matters.
+    An open trial counts as ended with the score that the model expects of it (Ginsbourger et al. 2010). Several
+    objectives are one by augmented Chebyshev weights that are drawn anew for each trial (ParEGO, Knowles 2006).
+    """
+
+    def populate_space(self, trial_id: str) -> Answer:
+        ended = self.ended
+        if len(ended) < INITIAL:
+            return answer(self._random_values())
+        costs = self._scalar(self.costs(ended))
+        if len(ended) > MOST:
+            kept = np.union1d(np.argsort(costs, kind="stable")[: MOST // 2], np.arange(len(ended))[-MOST // 2 :])
+            ended, costs = [ended[place] for place in kept], costs[kept]
+        coding = _Coding(self)
+        seen = [trial.hyperparameters.values for trial in ended]
+        points, scores = coding.points(seen), _quantiles(costs)
+        model = GaussianProcess(points, scores, coding.groups, coding.levels)
+        believed = model.predict(points)[0]
+        if under_way := [trial.hyperparameters.values for trial in self.open]:
+            more = coding.points(under_way)
+            model = model.given(more, model.predict(more)[0])
+        best = [seen[place] for place in np.argsort(believed, kind="stable")[:PARENTS]]
+        candidates = self._candidates(best)
+        improvement = _expected_improvement(*model.predict(coding.points(candidates)), believed.min())
+        for place in np.argsort(-improvement, kind="stable"):
+            if self.may_propose(candidates[place]):
+                return answer(candidates[place])
+        return answer(self._random_values())
+
+    def _scalar(self, costs: Array) -> Array:
+        """Return one cost a trial, (trials,), of costs (trials, objectives)."""
+        if costs.shape[1] == 1:
+            return costs[:, 0]
+        low, high = costs.min(axis=0), costs.max(axis=0)
+        scaled = (costs - low) / np.where(high > low, high - low, 1.0)
+        weighted = self.rng("weights").dirichlet(np.ones(costs.shape[1])) * scaled
+        return np.asarray(weighted.max(axis=1) + AUGMENTATION * weighted.sum(axis=1))
+
+    def _candidates(self, best: list[Values]) -> list[Values]:
+        """Return points to choose from: random ones, and some one or two mutations away from the best."""
+        rng, space = self.rng("candidates"), self.space
+        candidates = [space.sample(rng) for _ in range(RANDOM)]
+        for values in best:
+            near = [space.mutate(values, rng) for _ in range(NEIGHBOURS)]
+            candidates += near + [space.mutate(point, rng) for point in near]
+        return candidates
+
+
+class _Coding:
+    """How the points of an oracle's space are codes and numbers; what is inactive is a code of its own, or 1/2."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        self._space = oracle.space
+        places = range(len(self._space.hyperparameters))
+        free = [place for place in places if self._space.free(place)]
+        self._numbers = {place: i for i, place in enumerate(p for p in free if self._space.ordered(p))}
+        self._categories = {place: i for i, place in enumerate(p for p in free if not self._space.ordered(p))}
+        known: dict[tuple[object, ...], int] = {}
+        self.groups: list[int] = []
+        self.levels: list[int] = []
+        for place in self._categories:
+            choices = tuple(self._space.choices(place) or ())
+            if choices not in known:
+                known[choices] = len(known)
+                self.levels.append(len(choices) + 1)
+            self.groups.append(known[choices])
+
+    def points(self, values: list[Values]) -> Points:
+        codes = np.array([[self.levels[group] - 1 for group in self.groups]] * len(values), dtype=np.intp)
+        codes = codes.reshape(len(values), len(self.groups))
+        numbers = np.full((len(values), len(self._numbers)), 0.5)
+        for row, point in enumerate(values):
+            for place, hp in self._space.active(point):
+                if place in self._numbers:
+                    numbers[row, self._numbers[place]] = self._space.coordinate(place, point[hp.name])
+                elif place in self._categories:
+                    codes[row, self._categories[place]] = self._space.place(place, point[hp.name])
+        return Points(codes, numbers)
+
+
+def _quantiles(costs: Array) -> Array:
+    """Return the normal quantile of each cost's rank."""
+    return np.asarray(stats.norm.ppf((stats.rankdata(costs) - 0.5) / len(costs)))
+
+
+def _expected_improvement(mean: Array, deviation: Array, best: float) -> npt.NDArray[np.float64]:
+    """Return how far below `best` a normal variable is expected to be, 0 where it is above."""
+    z = (best - mean) / deviation
+    return np.asarray(deviation * (z * stats.norm.cdf(z) + stats.norm.pdf(z)))

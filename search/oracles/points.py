@@ -1,0 +1,235 @@
+"""Points of a KerasTuner space: active values, coordinates in [0, 1], random points, neighbours and grids.
+
+A point is the dictionary of its active values, as `keras_tuner.Trial.hyperparameters.values` has them. A space is
+walked in the order in which its hyperparameters were declared, in which a parent stands before what depends on it.
+"""
+
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from keras_tuner import HyperParameters
+from keras_tuner.engine import hyperparameters as kinds
+from keras_tuner.engine.hyperparameters import HyperParameter
+
+from resnet_core.errors import UserError
+
+Values = dict[str, Any]
+MOST_CHOICES = 1000  # of a number with a step; one with more is taken for continuous
+STEP = 0.2  # standard deviation of a mutated number, as a share of its range
+ASIDE = "tuner/"  # what KerasTuner's hyperband adds to a point's values begins with this
+
+
+def own(values: Values) -> Values:
+    """Return the values without those that say how long a trial trains."""
+    return {name: value for name, value in values.items() if not name.startswith(ASIDE)}
+
+
+class Space:
+    """The hyperparameters of a search, as a sampler sees them.
+
+    Attributes:
+        hyperparameters: In the order of their declaration. Those of one name under different conditions are several.
+    """
+
+    def __init__(self, hyperparameters: HyperParameters) -> None:
+        self.hyperparameters: list[HyperParameter] = list(hyperparameters.space)
+        self._choices = [_choices(hp) for hp in self.hyperparameters]
+        self._parents = {condition.name for hp in self.hyperparameters for condition in hp.conditions}
+        self._counts: dict[tuple[Any, ...], int] = {}
+
+    def walk(self, choose: Callable[[int, HyperParameter], Any]) -> Values:
+        """Return the point whose active values are chosen one by one: `choose(index, hyperparameter)`."""
+        values: Values = {}
+        for index, hp in enumerate(self.hyperparameters):
+            if hp.name not in values and active(hp, values):
+                values[hp.name] = choose(index, hp)
+        return values
+
+    def free(self, index: int) -> bool:
+        """Return whether a hyperparameter has more values than one."""
+        choices = self._choices[index]
+        return choices is None or len(choices) > 1
+
+    def choices(self, index: int) -> list[Any] | None:
+        """Return the values of a hyperparameter in order, or None of a continuous one."""
+        return self._choices[index]
+
+    def ordered(self, index: int) -> bool:
+        """Return whether a hyperparameter is a number, or a choice of ordered numbers."""
+        hp = self.hyperparameters[index]
+        return hp.ordered if isinstance(hp, kinds.Choice) else isinstance(hp, (kinds.Int, kinds.Float))
+
+    def value(self, index: int, coordinate: float) -> Any:
+        """Return the value at a coordinate in [0, 1]; log-scaled hyperparameters have a log-scaled coordinate."""
+        choices = self._choices[index]
+        if choices is not None:
+            return choices[min(int(coordinate * len(choices)), len(choices) - 1)]
+        hp = self.hyperparameters[index]
+        value = hp.prob_to_value(min(max(coordinate, 0.0), 1.0 - 1e-12))
+        return min(max(value, hp.min_value), hp.max_value)
+
+    def coordinate(self, index: int, value: Any) -> float:
+        """Return the coordinate of a value in [0, 1]: of the i-th of n values, (i + 1/2) / n."""
+        choices = self._choices[index]
+        if choices is not None:
+            return (self.place(index, value) + 0.5) / len(choices)
+        return float(np.clip(self.hyperparameters[index].value_to_prob(value), 0.0, 1.0))
+
+    def place(self, index: int, value: Any) -> int:
+        """Return which of the values of a hyperparameter that is not continuous this is; of numbers the nearest."""
+        choices = self._choices[index]
+        assert choices is not None
+        if value in choices:
+            return choices.index(value)
+        return int(np.argmin([abs(choice - value) for choice in choices]))
+
+    def sample(self, rng: np.random.Generator) -> Values:
+        """Return a random point: each value uniform in its coordinate."""
+        return self.walk(lambda index, _: self.value(index, rng.random()))
+
+    def repair(self, values: Values, rng: np.random.Generator) -> Values:
+        """Return the point with these values where they are active, and random ones where an active one is missing."""
+        return self.walk(lambda index, hp: values[hp.name] if hp.name in values else self.value(index, rng.random()))
+
+    def mutate(self, values: Values, rng: np.random.Generator) -> Values:
+        """Return a point that differs in one active value: of a category another, of a number one a normal step away.
+
+        What becomes active by it is random. A point without a free value is returned as it is.
+        """
+        places = [index for index, _ in self.active(values) if self.free(index)]
+        if not places:
+            return dict(values)
+        index = int(rng.choice(places))
+        name = self.hyperparameters[index].name
+        return self.repair({**values, name: self._another(index, values[name], rng)}, rng)
+
+    def _another(self, index: int, value: Any, rng: np.random.Generator) -> Any:
+        if self.ordered(index):
+            for _ in range(20):
+                stepped = self.value(index, float(np.clip(self.coordinate(index, value) + rng.normal(0, STEP), 0, 1)))
+                if stepped != value:
+                    return stepped
+        choices = self._choices[index] or [self.value(index, rng.random())]
+        others = [choice for choice in choices if choice != value]
+        return others[rng.integers(len(others))] if others else value
+
+    def active(self, values: Values) -> Iterator[tuple[int, HyperParameter]]:
+        """Yield place and hyperparameter of each that is active and has its value in the point."""
+        seen = set()
+        for index, hp in enumerate(self.hyperparameters):
+            if hp.name in values and hp.name not in seen and active(hp, values):
+                seen.add(hp.name)
+                yield index, hp
+
+    def complete(self, values: Values) -> Values:
+        """Return the point that a user means: with defaults where an active value is missing.
+
+        Raises:
+            UserError: A name is unknown or inactive, or a value is not one of its hyperparameter's.
+        """
+
+        def choose(index: int, hp: HyperParameter) -> Any:
+            if hp.name not in values:
+                return hp.default
+            value, choices = values[hp.name], self._choices[index]
+            if choices is None:
+                right = isinstance(value, (int, float)) and hp.min_value <= value <= hp.max_value
+                if right and (isinstance(hp, kinds.Float) or value == int(value)):
+                    return float(value) if isinstance(hp, kinds.Float) else int(value)
+                rule = f"between {hp.min_value} and {hp.max_value}"
+            else:
+                if value in choices:
+                    return choices[choices.index(value)]
+                rule = f"one of {choices}"
+            raise UserError(f"`{hp.name}` of a point to start from must be {rule}, but got {value!r}")
+
+        point = self.walk(choose)
+        stray = sorted(own(values).keys() - point.keys())
+        if stray:
+            known = any(hp.name == stray[0] for hp in self.hyperparameters)
+            what = "is not active in" if known else "is no hyperparameter of"
+            raise UserError(
+                f"a point to start from must have active values only, but `{stray[0]}` {what} {values}; leave it out"
+            )
+        return point
+
+    def grid_values(self, index: int) -> list[Any]:
+        """Return the values of a hyperparameter on a grid: all, or of a continuous one the ten of KerasTuner's grid."""
+        choices = self._choices[index]
+        return sorted({self.value(index, (i + 0.5) / 10) for i in range(10)}) if choices is None else choices
+
+    def grid_size(self) -> int:
+        """Return how many points the grid has; those that differ in inactive values only are one."""
+        return self._grid_count(0, {})
+
+    def grid_point(self, number: int) -> Values:
+        """Return a point of the grid by its number, counted from 0; the last hyperparameter varies fastest."""
+        values: Values = {}
+        for index, hp in enumerate(self.hyperparameters):
+            if hp.name in values or not active(hp, values):
+                continue
+            for value in self.grid_values(index):
+                count = self._grid_count(index + 1, {**values, hp.name: value})
+                if number < count:
+                    values[hp.name] = value
+                    break
+                number -= count
+        return values
+
+    def _grid_count(self, index: int, values: Values) -> int:
+        """Return how many points of the grid have these values of the hyperparameters before `index`."""
+        if index == len(self.hyperparameters):
+            return 1
+        hp = self.hyperparameters[index]
+        key = (index, hp.name in values, *((name, values.get(name)) for name in sorted(self._parents)))
+        if key not in self._counts:
+            if hp.name in values or not active(hp, values):
+                count = self._grid_count(index + 1, values)
+            elif hp.name in self._parents:
+                count = sum(self._grid_count(index + 1, {**values, hp.name: v}) for v in self.grid_values(index))
+            else:
+                options = self.grid_values(index)
+                count = len(options) * self._grid_count(index + 1, {**values, hp.name: options[0]})
+            self._counts[key] = count
+        return self._counts[key]
+
+
+def active(hyperparameter: HyperParameter, values: Values) -> bool:
+    """Return whether all conditions of a hyperparameter hold in these values."""
+    return all(condition.is_active(values) for condition in hyperparameter.conditions)
+
+
+def _choices(hp: HyperParameter) -> list[Any] | None:
+    """Return the values of a hyperparameter in order, or None if it is continuous."""
+    if not isinstance(hp, (kinds.Int, kinds.Float)):
+        return list(hp.values)
+    number = int if isinstance(hp, kinds.Int) else float
+    if hp.min_value == hp.max_value:
+        return [number(hp.min_value)]
+    if hp.step is None or (hp.sampling == "linear" and hp.max_value - hp.min_value > MOST_CHOICES * hp.step):
+        return None
+    return [number(value) for value in hp.values]
+
+
+def permuted(number: int, size: int, seed: int) -> int:
+    """Return where a random permutation of `size` numbers, of any size, takes one of them.
+
+    A Feistel network of four rounds over the next larger power of 4, walked until it is back in the range.
+
+    Args:
+        number: From 0 to `size` - 1.
+        size: How many numbers are permuted.
+        seed: Which permutation.
+    """
+    half = max(1, ((size - 1).bit_length() + 1) // 2)
+    mask = (1 << half) - 1
+    while True:
+        left, right = number >> half, number & mask
+        for turn in range(4):
+            digest = blake2b(f"{seed} {turn} {right}".encode(), digest_size=16 + half // 8).digest()
+            left, right = right, left ^ (int.from_bytes(digest, "little") & mask)
+        number = left << half | right
+        if number < size:
+            return number

@@ -1,0 +1,48 @@
+"""KerasTuner's own random search and Bayesian optimisation, hardened."""
+
+import numpy as np
+from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
+
+from search.oracles.base import Answer, Array, Oracle, answer
+
+
+class RandomOracle(Oracle, RandomSearchOracle):  # type: ignore[misc]
+    """Random search: each hyperparameter uniform in its coordinate."""
+
+
+class BayesianOracle(Oracle, BayesianOptimizationOracle):  # type: ignore[misc]
+    """KerasTuner's Gaussian process with an upper confidence bound; `gp` is better and far quicker.
+
+    Its generator and its Gaussian process begin anew with every proposal, so that they have no state. Where it
+    proposes a point again, or one that is not accepted, one nearby is taken.
+    """
+
+    def populate_space(self, trial_id: str) -> Answer:
+        seed = int(self.rng("bayesian").integers(2**32))
+        self._random_state = np.random.RandomState(seed)  # what KerasTuner draws from
+        self.gpr = self._make_gpr().set_params(random_state=seed)
+        if self.ongoing_trials and len(self.ended) > 1:
+            self.gpr.fit(*self._vectorized(self.ended))  # by which the scores of open trials are guessed
+        proposed: Answer = super().populate_space(trial_id)
+        values = proposed["values"]
+        return answer(None if values is None else self.near(values))
+
+    def _vectorize_trials(self) -> tuple[Array, Array]:
+        x, y = self._vectorized(self.ended)
+        if self.ongoing_trials:
+            open_x = self._vectorized(self.open)[0]
+            mean, deviation = self.gpr.predict(open_x, return_std=True)
+            x, y = np.vstack([x, open_x]), np.append(y, mean + deviation)
+        return x, y
+
+    def _vectorized(self, trials: list[Trial]) -> tuple[Array, Array]:
+        """Return coordinates, (trials, hyperparameters that are not fixed), and costs."""
+        space = self._nonfixed_space()
+        rows = np.zeros((len(trials), len(space)))
+        for row, trial in zip(rows, trials):
+            point = trial.hyperparameters
+            values = [point.values.get(hp.name, hp.default) if point.is_active(hp) else hp.default for hp in space]
+            row[:] = [hp.value_to_prob(value) for hp, value in zip(space, values)]
+        completed = [trial for trial in trials if trial.status != TrialStatus.RUNNING]
+        return rows, self.costs(completed)[:, 0] if completed else np.zeros(0)

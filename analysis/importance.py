@@ -1,0 +1,102 @@
+"""How much of the variance of an objective goes with each hyperparameter: fANOVA (Hutter et al. 2014), by Optuna."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import tables
+from analysis import trials as of_trials
+from analysis.trials import BUDGET, Objective
+
+LEAST = 10
+"""Of fewer trials there is no importance."""
+FORESTS, TREES = 5, 16
+MOST_TRIALS = 200
+"""Of more trials, each forest has so many, drawn anew: the time grows faster than their number."""
+INACTIVE = "inactive"
+
+
+def table(
+    trials: pd.DataFrame, factors: Sequence[str], of: Objective, rng: np.random.Generator
+) -> tuple[pd.DataFrame, str]:
+    """Return the importance of the hyperparameters for an objective.
+
+    A random forest predicts the objective; the importance of a hyperparameter is the share of the prediction's variance
+    over the space, all values that were tried being equally likely from the least to the greatest, that goes with this
+    hyperparameter alone. A number whose values span a factor of 20 or more is taken by its logarithm; an inactive one
+    has the median of the active ones, and an inactive category is a category of its own.
+
+    Args:
+        trials: See `analysis.trials`. Those of the greatest number of epochs that ten have a value at.
+        factors: The hyperparameters.
+        of: The objective. A trial that diverged has the worst value, if the objective has one.
+        rng: What the forests are drawn from.
+
+    Returns:
+        A row a hyperparameter of two values or more, the greatest importance first: `objective`, `hyperparameter`,
+        `importance` (mean over five forests), `low` to `high` (their range), `values` (how many were tried), `n`
+        trials, `epochs` if these differ. And why there is none, if there is none.
+    """
+    rows = of_trials.at_equal_epochs(trials, of.name, LEAST)
+    rows = rows[rows[of.name].notna()]
+    names = tables.varied(rows, factors)
+    if len(rows) < LEAST:
+        n = int(trials.loc[trials["status"] != "open", of.name].notna().sum())
+        return pd.DataFrame(), f"Importance needs {LEAST} trials of equal epochs, but {n} in all have a {of.name}."
+    if not names or rows[of.name].nunique() < 2:
+        what = of.name if names else "every hyperparameter"
+        return pd.DataFrame(), f"Importance needs trials that differ, but the {len(rows)} trials agree in {what}."
+    runs = pd.DataFrame([_forest(rows, names, of, rng) for _ in range(FORESTS)])
+    found = pd.DataFrame({
+        "objective": of.name, "hyperparameter": names, "importance": runs[names].mean().to_numpy(),
+        "low": runs[names].min().to_numpy(), "high": runs[names].max().to_numpy(),
+        "values": [rows[name].nunique(dropna=False) for name in names], "n": len(rows),
+    })  # fmt: skip
+    if trials[BUDGET].nunique() > 1:
+        found["epochs"] = rows[BUDGET].iloc[0]
+    return found.sort_values("importance", ascending=False, kind="stable", ignore_index=True), ""
+
+
+def _forest(rows: pd.DataFrame, names: Sequence[str], of: Objective, rng: np.random.Generator) -> dict[str, float]:
+    """Return the importance of each hyperparameter by one forest."""
+    import optuna  # loads scikit-learn
+
+    seed = int(rng.integers(2**31))
+    if len(rows) > MOST_TRIALS:
+        rows = rows.iloc[np.sort(rng.choice(len(rows), MOST_TRIALS, replace=False))]
+    coded = {name: _coded(rows[name]) for name in names}
+    ranges = {name: _range(values) for name, values in coded.items()}
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study()
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    study.add_trials([
+        optuna.trial.create_trial(value=float(value), params=dict(zip(names, one, strict=True)), distributions=ranges)
+        for value, *one in zip(rows[of.name], *coded.values(), strict=True)
+    ])  # fmt: skip
+    evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=TREES, seed=seed)
+    try:
+        return {name: float(value) for name, value in evaluator.evaluate(study, params=list(names)).items()}
+    except RuntimeError:  # the trials that were drawn agree in the objective
+        return dict.fromkeys(names, np.nan)
+
+
+def _coded(column: "pd.Series[Any]") -> list[Any]:
+    """Return the values of a hyperparameter as numbers or as words."""
+    scale = of_trials.scale(column)
+    if scale == "categories":
+        return column.fillna(INACTIVE).astype(str).tolist()
+    values = column.astype("Float64").fillna(column.median()).to_numpy(float)
+    return [float(value) for value in (np.log10(values) if scale == "log" else values)]
+
+
+def _range(values: Sequence[Any]) -> Any:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    if isinstance(values[0], str):
+        return CategoricalDistribution(sorted(set(values)))
+    return FloatDistribution(min(values), max(values))

@@ -1,0 +1,292 @@
+"""Tables of a search: DataFrame in, DataFrame out.
+
+A trial is a planned run of a search's folder; its number is its place in the plan, which is the order in which trials
+were proposed, from 1. `trials` is the table of `table`.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from analysis import pareto, tables
+from analysis.measures import COST, MEASURES, measured
+from analysis.statistics import CONFIDENCE, differ, probability_of_improvement
+from analysis.study import Study
+from resnet_core.errors import UserError
+
+Direction = Literal["max", "min"]
+COSTS = ("parameters", "macs")
+BUDGET, KIND = "train.epochs", "net.kind"
+WITH, PLAIN = "with a skip", "plain"
+MOST_BEST = 10
+MARGIN = 0.1
+"""How far beyond the worst trial the reference point of the hypervolume is, in ranges of the objective."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A measure of a trial and where it is to go."""
+
+    name: str
+    direction: Direction
+
+    @property
+    def rising(self) -> bool:
+        return self.direction == "max"
+
+
+def objectives(text: str) -> tuple[Objective, ...]:
+    """Return the objectives of `val_accuracy (max), macs (min)`.
+
+    Raises:
+        UserError: The text is not of this kind.
+    """
+    found = [re.fullmatch(r"(\w+) \((max|min)\)", part.strip()) for part in text.split(",")]
+    if None in found:
+        raise UserError(f"the objective of a search must be a measure and max or min, but study.json has '{text}'")
+    return tuple(Objective(one[1], "max" if one[2] == "max" else "min") for one in found if one)
+
+
+def table(study: Study, of: Sequence[Objective]) -> pd.DataFrame:
+    """Return the trials of a search, in the order in which they were proposed.
+
+    Args:
+        study: The search's folder, read.
+        of: The objectives.
+
+    Returns:
+        A row a planned run: `trial`, `run`, the hyperparameters (missing where they are inactive), `train.epochs`,
+        `net.kind` (with a skip or plain), `status` (`open` without a record), `step`, `message`, `parameters`, `macs`,
+        `seconds` (wall time), and a column an objective. A run that diverged has an objective's worst value, if
+        it has one, and `at_worst` says so; a value that is not known is missing.
+    """
+    trials = pd.DataFrame({"trial": range(1, len(study.planned) + 1), "run": [one.id for one in study.plan.runs]})
+    for name in study.factors:
+        trials[name] = _hyperparameter([one.factors[name] for one in study.plan.runs])
+    known = [one.name for one in of if one.name not in MEASURES and one.name not in COST]
+    columns = list(dict.fromkeys(["run", "status", "step", "message", "seconds", BUDGET, *known]))
+    recorded = study.runs.reindex(columns=columns)
+    recorded[KIND] = kinds(study.runs)
+    trials = trials.merge(study.planned[["run", *COSTS]], on="run").merge(recorded, on="run", how="left")
+    trials["status"] = trials["status"].astype(object).fillna("open")
+    trials["at_worst"] = False
+    for one in of:
+        if one.name in MEASURES:
+            values = measured(one.name, study.planned, study.frames).set_index("run").loc[trials["run"]]
+            trials[one.name] = values["value"].to_numpy(float)
+            trials["at_worst"] |= values["at_worst"].to_numpy(bool)
+        trials[one.name] = trials[one.name].astype(float).replace([np.inf, -np.inf], np.nan)
+    return trials.astype({**dict.fromkeys((*COSTS, "step", BUDGET), "Int64"), "seconds": "float"})
+
+
+def _hyperparameter(values: Sequence[Any]) -> "pd.Series[Any]":
+    """Return values as numbers, or else as words; missing where there is none."""
+    found = {type(value) for value in values if value is not None}
+    if found <= {int, float}:
+        return pd.Series(values, dtype="Float64" if float in found else "Int64")
+    return pd.Series([None if value is None else str(value) for value in values], dtype="string")
+
+
+def kinds(runs: pd.DataFrame) -> "pd.Series[Any]":
+    """Return of each record whether its network has a skip in any block: `with a skip` or `plain`."""
+    kept = [
+        option != "none" and (not mask or any("1" in stage for stage in mask))
+        for option, mask in zip(runs["net.skip"], runs["net.skip_mask"], strict=True)
+    ]
+    return pd.Series(np.where(kept, WITH, PLAIN), index=runs.index, dtype=object)
+
+
+def varied(trials: pd.DataFrame, factors: Sequence[str]) -> list[str]:
+    """Return the hyperparameters that have two values or more, inactive being one, and the epochs if these differ."""
+    budgets = [BUDGET] if trials[BUDGET].nunique() > 1 else []
+    return [*tables.varied(trials, factors), *budgets]
+
+
+def rivals(trials: pd.DataFrame, of: Sequence[Objective]) -> pd.DataFrame:
+    """Return the completed trials that have a value of every objective, those of the most epochs."""
+    known = trials[[one.name for one in of]].notna().all(axis=1)
+    rows = trials[trials["status"].eq("completed") & known]
+    return rows[rows[BUDGET] == rows[BUDGET].max()] if rows[BUDGET].notna().any() else rows
+
+
+def at_equal_epochs(trials: pd.DataFrame, value: str, least: int = 1) -> pd.DataFrame:
+    """Return the recorded trials of the greatest number of epochs that so many values are of; none if there is none."""
+    recorded = trials[trials["status"] != "open"]
+    counts = recorded[recorded[value].notna()].groupby(BUDGET, dropna=False).size()
+    enough = counts[counts >= least]
+    if enough.empty:
+        return recorded.head(0)
+    budget = enough.index.max() if trials[BUDGET].notna().any() else None
+    return recorded if budget is None else recorded[recorded[BUDGET] == budget]
+
+
+def best(trials: pd.DataFrame, of: Sequence[Objective]) -> pd.DataFrame:
+    """Return the best of `rivals`: the first ten by one objective, or the Pareto set of several, with its knee."""
+    rows = rivals(trials, of)
+    directions = [one.direction for one in of]
+    if len(of) > 1 and len(rows):
+        rows = rows[pareto.front_ranks(_matrix(rows, of), directions) == 0]
+    rows = rows.sort_values([of[0].name, "trial"], ascending=[not of[0].rising, True], ignore_index=True)
+    if len(of) == 1:
+        rows = rows.head(MOST_BEST)
+    rows.insert(0, "rank", np.arange(1, len(rows) + 1))
+    if len(of) > 1:
+        at = pareto.knee(_matrix(rows, of), directions) if len(rows) else -1
+        rows.insert(1, "knee", np.where(np.arange(len(rows)) == at, "knee", ""))
+    return rows
+
+
+def reference(trials: pd.DataFrame, of: Sequence[Objective]) -> pd.DataFrame:
+    """Return what the hypervolume is measured against.
+
+    Returns:
+        A row an objective: `objective`, `direction`, the `best` and the `worst` value of `rivals`, and the `reference`,
+        which is a tenth of their range beyond the worst.
+    """
+    rows = rivals(trials, of)
+    found = []
+    for one in of:
+        low, high = rows[one.name].min(), rows[one.name].max()
+        top, bottom = (high, low) if one.rising else (low, high)
+        found.append((one.name, one.direction, top, bottom, bottom + MARGIN * (bottom - top)))
+    return pd.DataFrame(found, columns=["objective", "direction", "best", "worst", "reference"])
+
+
+def hypervolumes(trials: pd.DataFrame, of: Sequence[Objective]) -> pd.DataFrame:
+    """Return the hypervolume of the trials so far, as a share of the box from the reference to the best values.
+
+    Returns:
+        `trials` that have a record, with `hypervolume`: 1 if one trial were best in every objective. Missing before
+        the first of `rivals`, and if these do not differ in an objective.
+    """
+    to = reference(trials, of)
+    directions = [one.direction for one in of]
+    box = float(np.abs(to["best"] - to["reference"]).prod())
+    recorded = trials[trials["status"] != "open"]
+    there = recorded.index.isin(rivals(trials, of).index)
+    front, share = np.empty((0, len(of))), np.nan
+    shares = []
+    for point, counts in zip(_matrix(recorded, of), there, strict=True):
+        if counts and box > 0:
+            joined = np.vstack([front, point])
+            kept = pareto.front_ranks(joined, directions) == 0
+            front = joined[kept]
+            if kept[-1]:
+                share = float(pareto.hypervolume(front, directions, to["reference"].to_numpy(float))) / box
+        shares.append(share)
+    return recorded.assign(hypervolume=shares)
+
+
+def best_so_far(values: "pd.Series[Any]", direction: Direction) -> "pd.Series[Any]":
+    """Return the best of the values up to each, in their order; missing before the first."""
+    known = values.astype(float)
+    return (known.cummax() if direction == "max" else known.cummin()).ffill()
+
+
+def anytime(trials: pd.DataFrame, of: Sequence[Objective]) -> pd.DataFrame:
+    """Return what the search had come to after each trial.
+
+    Returns:
+        The trials that have a record, in the order of their proposal, with `seconds_so_far` (wall time of the runs up
+        to this one, one after the other) and, of one objective, `best_so_far` among the completed trials of as many
+        epochs; of several, `hypervolume`.
+    """
+    rows = hypervolumes(trials, of) if len(of) > 1 else trials[trials["status"] != "open"]
+    rows = rows.assign(seconds_so_far=rows["seconds"].cumsum())
+    if len(of) > 1:
+        return rows
+    values = rows[of[0].name].where(rows["status"] == "completed")
+    found = values.groupby(rows[BUDGET].fillna(0)).transform(best_so_far, direction=of[0].direction)
+    return rows.assign(best_so_far=found)
+
+
+def by_kind(trials: pd.DataFrame, of: Objective) -> pd.DataFrame:
+    """Summarise an objective over the trials with a skip, and over the plain ones, at equal epochs.
+
+    Returns:
+        A row a kind: `network`, `n` values of `N` recorded trials, `at_worst` (diverged, and counted with the worst
+        value), `median`, `best`, and `mean` with its 95 % interval of Student's t, `low` to `high`.
+    """
+    rows = at_equal_epochs(trials, of.name)
+    found = tables.means(rows, [KIND], of.name).drop(columns="sd").set_index(KIND)
+    groups = rows.groupby(KIND)
+    values = groups[of.name]
+    found.insert(2, "at_worst", groups["at_worst"].sum())
+    found.insert(3, "median", values.median())
+    found.insert(4, "best", values.max() if of.rising else values.min())
+    return found.rename_axis("network").sort_index(ascending=False).reset_index()
+
+
+def between_kinds(trials: pd.DataFrame, of: Objective) -> pd.DataFrame:
+    """Compare the trials with a skip with the plain ones, at equal epochs and unpaired.
+
+    Returns:
+        One row, or none if either has fewer than two values: `objective`, `n_with`, `n_plain`, the `difference` of the
+        means (with minus plain) and its 95 % interval by Welch, `low` to `high`; the p-values `p_welch` and
+        `p_mann_whitney`; and `above`, the probability that a trial with a skip has the higher value.
+    """
+    rows = at_equal_epochs(trials, of.name)
+    kept, plain = (rows.loc[rows[KIND] == kind, of.name].dropna().to_numpy(float) for kind in (WITH, PLAIN))
+    if min(len(kept), len(plain)) < 2:
+        return pd.DataFrame()
+    row: dict[str, Any] = {
+        "objective": of.name, "n_with": len(kept), "n_plain": len(plain), "difference": kept.mean() - plain.mean(),
+        "low": np.nan, "high": np.nan, "p_welch": np.nan, "p_mann_whitney": np.nan,
+        "above": probability_of_improvement(kept, plain),
+    }  # fmt: skip
+    if differ(kept) or differ(plain):
+        welch = stats.ttest_ind(kept, plain, equal_var=False)
+        row["low"], row["high"] = welch.confidence_interval(CONFIDENCE)
+        row["p_welch"] = welch.pvalue
+    if differ(np.concatenate([kept, plain])):
+        row["p_mann_whitney"] = stats.mannwhitneyu(kept, plain).pvalue
+    return pd.DataFrame([row])
+
+
+def outcomes(trials: pd.DataFrame) -> pd.DataFrame:
+    """Count the trials by how they ended: `status`, `trials`, `share`, and the `seconds` of all of them."""
+    found = trials.groupby("status").agg(trials=("trial", "size"), seconds=("seconds", "sum"))
+    names = [*dict.fromkeys([name for name in (*tables.STATUSES, *found.index) if name in found.index])]
+    found.insert(1, "share", found["trials"] / len(trials))
+    return found.reindex(names).reset_index()
+
+
+def found_again(trials: pd.DataFrame, of: Objective, summarised: pd.DataFrame) -> pd.DataFrame:
+    """Put the value by which a trial was chosen beside that of its network and training with fresh seeds.
+
+    Args:
+        trials: See above.
+        of: What they were chosen by, or the first of what.
+        summarised: The measures of the study of fresh seeds, see `analysis.tables.summaries`, with the factors `trial`
+            and `net`, which is `found` or `twin`.
+
+    Returns:
+        A row a trial: `trial`, `found`, and of the same measure `confirmed`, the mean over `n` of `N` fresh seeds, with
+        its 95 % interval of Student's t, and the `difference` from `found`.
+    """
+    if summarised.empty or not {"trial", "net"} <= set(summarised):
+        return pd.DataFrame()
+    again = summarised[(summarised["measure"] == of.name) & (summarised["net"].astype(str) == "found")]
+    found = trials.set_index("trial")[of.name].reindex(again["trial"]).to_numpy(float)
+    return pd.DataFrame({
+        "trial": again["trial"], "found": found, "confirmed": again["mean"], "confirmed_low": again["low"],
+        "confirmed_high": again["high"], "n": again["n"], "N": again["N"], "difference": again["mean"] - found,
+    })  # fmt: skip
+
+
+def scale(column: "pd.Series[Any]") -> Literal["categories", "linear", "log"]:
+    """Return how the values of a hyperparameter lie; numbers on a log scale, if they span a factor of 20 or more."""
+    if not pd.api.types.is_numeric_dtype(column):
+        return "categories"
+    low, high = column.min(), column.max()
+    return "log" if pd.notna(low) and low > 0 and high / low >= 20 else "linear"
+
+
+def _matrix(rows: pd.DataFrame, of: Sequence[Objective]) -> npt.NDArray[np.float64]:
+    return rows[[one.name for one in of]].to_numpy(float)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COMPARE = "compare"
 ABOUT = """Write the report of a study: one HTML page, and its figures and tables as files.
 
-  resnet-report STUDY...             a report in each study's folder; the study may be running
+  resnet-report STUDY...             a report in each folder, of a study or of a search; it may be running
   resnet-report compare STUDY STUDY...   where the others differ from the first, arm by arm"""
 
 
@@ -68,8 +68,11 @@ def _main(arguments: Sequence[str] | None) -> None:
     if comparing:
         _compare(folders, studies, outs[0], options.style)
     else:
-        for study, out in zip(studies, outs, strict=True):
-            _report(study, out, options.style)
+        for folder, study, out in zip(folders, studies, outs, strict=True):
+            if "oracle" in study.plan.base:
+                _report_search(study, folder, out, options.style)
+            else:
+                _report(study, out, options.style)
 
 
 def _report(study: "Study", out: Path, style: str) -> None:
@@ -81,6 +84,15 @@ def _report(study: "Study", out: Path, style: str) -> None:
     if len(tables["verdicts"]):
         _print_table(tables["verdicts"][["verdict", "claim", "effect", "low", "high", "n", "N", "p_corrected"]])
     _print_table(shown(tables["accuracy"], study.factors))
+    print(f"report: {page}")
+
+
+def _report_search(study: "Study", folder: Path, out: Path, style: str) -> None:
+    from analysis import searches
+    from analysis.figures import STYLES
+
+    page, tables = searches.write(searches.search_of(study, folder), out, STYLES[style])
+    _print_table(tables["best"])
     print(f"report: {page}")
 
 

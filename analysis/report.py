@@ -67,6 +67,24 @@ def compared_by(study: Study, values: Mapping[str, pd.DataFrame]) -> dict[str, p
 
 def figures_of(study: Study, by_name: Mapping[str, pd.DataFrame], style: Style) -> Iterator[Drawn]:
     """Yield the figures of the report that the records have something for."""
+    yield from figures_of_results(study, by_name, style)
+    yield from _of_probes(study, style)
+    if len(study.epochs):
+        about = study.runs[["run", "label", "layers", "status"]]
+        curves = study.epochs.merge(about, on="run")
+        if curves["layers"].notna().any():
+            yield figures.learning_curves(curves, style)
+    errors = {name: measured(name, study.planned, study.frames) for name in ("test_error", "train_error")}
+    errors = {name: rows for name, rows in errors.items() if rows["value"].notna().any()}
+    if errors:
+        yield figures.distributions(errors, style)
+    accuracy = measured("test_accuracy", study.planned, study.frames)
+    if accuracy["value"].notna().any() and accuracy["macs"].notna().any():
+        yield figures.cost(accuracy, "test_accuracy", _means(by_name["accuracy"], study.factors), style)
+
+
+def figures_of_results(study: Study, by_name: Mapping[str, pd.DataFrame], style: Style) -> Iterator[Drawn]:
+    """Yield the figures of effects and of accuracy or error."""
     planned, frames = study.planned, study.frames
     sure = calibration.sentence(_seeds(study))
     said = _means(by_name["accuracy"], study.factors)
@@ -78,17 +96,6 @@ def figures_of(study: Study, by_name: Mapping[str, pd.DataFrame], style: Style) 
         layers = data["test_error"].groupby("label", observed=True)["layers"].nunique()
         draw = figures.by_depth if (layers > 1).any() else figures.by_arm
         yield draw(data, said, style, sure)
-    yield from _of_probes(study, style)
-    if len(study.epochs):
-        about = study.runs[["run", "label", "layers", "status"]]
-        curves = study.epochs.merge(about, on="run")
-        if curves["layers"].notna().any():
-            yield figures.learning_curves(curves, style)
-    shown = {name: data[name] for name in ("test_error", "train_error") if data[name]["value"].notna().any()}
-    if shown:
-        yield figures.distributions(shown, style)
-    if data["test_accuracy"]["value"].notna().any() and data["test_accuracy"]["macs"].notna().any():
-        yield figures.cost(data["test_accuracy"], "test_accuracy", said, style)
 
 
 def _of_probes(study: Study, style: Style) -> Iterator[Drawn]:
@@ -134,7 +141,7 @@ def write(study: Study, out: Path, style: Style = STYLES["screen"]) -> tuple[Pat
     with rc_context(dict(style.settings)):
         drawn = [(one, image_files(one, style)) for one in figures_of(study, by_name, style)]
     images = {one.name: Image(one, files["svg"], style.suffixes) for one, files in drawn}
-    page = Page(study.plan.name, study.plan.question, _about(study), _sections(study, by_name, images))
+    page = Page(study.plan.name, study.plan.question, progress(study), sections_of(study, by_name, images))
     write_files(out, PAGE, page, dict(drawn_files(drawn)), by_name)
     return out / PAGE, by_name
 
@@ -192,7 +199,8 @@ def _table_files(table: Table, whole: pd.DataFrame) -> Iterator[tuple[str, bytes
     yield f"tables/{table.name}.md", formats.markdown(texts, numeric).encode()
 
 
-def _about(study: Study) -> list[str]:
+def progress(study: Study) -> list[str]:
+    """Say how many of the runs were completed, and what is missing."""
     planned, status = len(study.planned), study.runs["status"]
     completed, missing = int((status == "completed").sum()), planned - len(study.runs)
     said = f"{study.plan.source}. {completed} of {planned} runs completed."
@@ -204,7 +212,9 @@ def _about(study: Study) -> list[str]:
     return [said, *damaged]
 
 
-def _sections(study: Study, by_name: Mapping[str, pd.DataFrame], images: Mapping[str, Image]) -> list[Section]:
+def sections_of(study: Study, by_name: Mapping[str, pd.DataFrame], images: Mapping[str, Image]) -> list[Section]:
+    """Return the sections of the report, with the images that there are."""
+
     def table(
         name: str, caption: str, note: str = "", *, folded: bool = False, frame: pd.DataFrame | None = None
     ) -> Table:

@@ -201,6 +201,9 @@ class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
     def _compute_values_hash(self, values: Values) -> str:
         return str(super()._compute_values_hash(own(values)))
 
+    def _record_values(self, trial: Trial) -> None:
+        self._tried_so_far.add(self._compute_values_hash(trial.hyperparameters.values))
+
     # Results.
 
     def update_trial(self, trial_id: str, metrics: dict[str, float], step: int = 0) -> Trial:

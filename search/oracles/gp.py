@@ -9,7 +9,7 @@ from search.oracles.gaussian import GaussianProcess, Points
 from search.oracles.points import Values
 
 INITIAL = 10  # random points before there is a model
-MOST = 400  # trials that a model is fitted to: the best half of these, and the last
+MOST = 200  # trials that a model is fitted to: the best half of these, and the last
 RANDOM, PARENTS, NEIGHBOURS = 1000, 8, 60  # candidates: random, and mutations of each of the best
 AUGMENTATION = 0.05  # Knowles's rho
 

@@ -1,8 +1,11 @@
 """KerasTuner's own random search and Bayesian optimisation, hardened."""
 
+import warnings
+
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
+from sklearn.exceptions import ConvergenceWarning
 
 from search.oracles.base import Answer, Array, Oracle, answer
 
@@ -22,15 +25,17 @@ class BayesianOracle(Oracle, BayesianOptimizationOracle):  # type: ignore[misc]
         seed = int(self.rng("bayesian").integers(2**32))
         self._random_state = np.random.RandomState(seed)  # what KerasTuner draws from
         self.gpr = self._make_gpr().set_params(random_state=seed)
-        if self.ongoing_trials and len(self.ended) > 1:
-            self.gpr.fit(*self._vectorized(self.ended))  # by which the scores of open trials are guessed
-        proposed: Answer = super().populate_space(trial_id)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            if self.open and self.ended:
+                self.gpr.fit(*self._vectorized(self.ended))  # by which the scores of open trials are guessed
+            proposed: Answer = super().populate_space(trial_id)
         values = proposed["values"]
         return answer(None if values is None else self.near(values))
 
     def _vectorize_trials(self) -> tuple[Array, Array]:
         x, y = self._vectorized(self.ended)
-        if self.ongoing_trials:
+        if self.open:
             open_x = self._vectorized(self.open)[0]
             mean, deviation = self.gpr.predict(open_x, return_std=True)
             x, y = np.vstack([x, open_x]), np.append(y, mean + deviation)

@@ -447,8 +447,8 @@ def parallel_coordinates(
     places = np.full((len(rows), len(names)), ASIDE)
     for i, name in enumerate(names):
         places[:, i], ticks = _coordinate(rows[name])
-        if rows[name].nunique() <= MOST_TICKS:
-            places[:, i] += np.linspace(-SPREAD, SPREAD, len(rows)) if len(rows) > 1 else 0.0
+        if name != hue and rows[name].nunique() <= MOST_TICKS and len(rows) > 1:
+            places[:, i] += np.linspace(-SPREAD, SPREAD, len(rows))
         for at, text in ticks:
             ax.plot([at, at], [i - 0.06, i + 0.06], color="0.4", lw=0.8, zorder=3)
             ax.text(at, i + 0.1, text, ha="center", va="top", fontsize="x-small", zorder=4, bbox=BEHIND)

@@ -37,6 +37,16 @@ def epochs(runs):
     return table.assign(loss=1.0 / table["step"])
 
 
+@pytest.fixture
+def found():
+    return pd.DataFrame({
+        "trial": [1, 2, 3, 4, 5], "status": ["completed", "completed", "diverged", "completed", "crashed"],
+        "skip": ["A", "none", "A", "none", "A"], "width": [4.0, 8.0, np.nan, 4.0, 16.0],
+        "rate": [0.001, 0.01, 0.1, 0.01, 0.02],
+        "val_accuracy": [0.5, 0.7, 0.9, 0.6, np.nan], "macs": [1e4, 2e4, 1e3, 4e4, 2e4],
+    })  # fmt: skip
+
+
 EFFECTS = pd.DataFrame({"label": ["a", "b"], "effect": [0.1, np.nan], "low": [0.0, np.nan], "high": [0.2, np.nan]})
 
 
@@ -55,6 +65,9 @@ def labels(ax):
         (plots.distribution, "runs", {"hue": "skip"}),
         (plots.measure_against_cost, "runs", {"y": "test_error", "hue": "skip"}),
         (plots.forest, "effects", {}),
+        (plots.best_so_far, "found", {"hue": "skip"}),
+        (plots.pareto_front, "found", {"hue": "skip"}),
+        (plots.parallel_coordinates, "found", {"columns": ["skip", "width", "rate"], "hue": "val_accuracy"}),
     ],
 )
 def test_a_figure_is_drawn_on_the_axes_given_or_the_current_ones_and_returns_them(
@@ -136,3 +149,68 @@ def test_of_many_runs_a_learning_curve_has_their_range(ax):
     plots.learning_curve(data, ax=ax)
     assert len(ax.get_lines()) == 1
     assert ax.collections[0].get_datalim(ax.transData).ymax == 99
+
+
+def test_best_so_far_is_of_what_was_completed_and_goes_on_to_the_last_trial(found, ax):
+    plots.best_so_far(found, ax=ax)
+    line = ax.get_lines()[0]
+    assert line.get_xdata().tolist() == [1, 2, 3, 4, 5, 5]
+    assert line.get_ydata().tolist() == [0.5, 0.7, 0.7, 0.7, 0.7, 0.7]
+    points = [points.get_offsets().tolist() for points in ax.collections]
+    assert points == [[[1, 0.5], [2, 0.7], [4, 0.6]], [[3, 0.9]], [[5, 0.015]]]
+
+
+def test_the_least_may_be_the_best_and_what_has_no_value_is_at_the_other_edge(found, ax):
+    plots.best_so_far(found.drop(columns="status"), direction="min", ax=ax)
+    assert ax.get_lines()[0].get_ydata().tolist() == [0.5] * 6
+    assert ax.collections[-1].get_offsets().tolist() == [[5, 0.985]]
+
+
+def test_the_front_is_of_what_was_completed_and_that_of_all_colours(found, ax):
+    plots.pareto_front(found, hue="skip", ax=ax)
+    assert ax.get_lines()[0].get_xydata().tolist() == [[1e4, 0.5], [2e4, 0.7]]
+    assert ax.get_xscale() == "log"
+    assert labels(ax) == ["A (2 of 3)", "none (2 of 2)", "front (2)"]
+
+
+@pytest.mark.parametrize(
+    ("directions", "front", "where"),
+    [
+        (("min", "max"), [[1, 1], [2, 3]], "steps-post"),
+        (("max", "max"), [[2, 3], [3, 2]], "steps-pre"),
+        (("min", "min"), [[1, 1]], "steps-post"),
+        (("max", "min"), [[1, 1], [3, 2]], "steps-pre"),
+    ],
+)
+def test_a_front_is_a_staircase_on_the_side_of_what_is_reached(directions, front, where, ax):
+    data = pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": [1.0, 3.0, 2.0]})
+    plots.pareto_front(data, x="x", y="y", directions=directions, ax=ax)
+    line = ax.get_lines()[0]
+    assert line.get_xydata().tolist() == front
+    assert line.get_drawstyle() == where
+
+
+def test_parallel_coordinates_go_through_levels_logarithms_and_beside_what_is_inactive(found, ax):
+    plots.parallel_coordinates(found, columns=["skip", "rate", "width"], ax=ax)
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["skip", "rate", "width", "validation accuracy"]
+    lines = next(one for one in ax.collections if len(one.get_segments()) == 4 and one.get_array() is not None)
+    assert lines.get_array().tolist() == [0.5, 0.6, 0.7, 0.9]  # the best is on top
+    places = np.array([line[:, 0] for line in lines.get_segments()])
+    expected = [[0, 0, 0, 0], [1, 0.5, 0, 0.25], [1, 0.5, 1, 0.5], [0, 1, plots.ASIDE, 1]]
+    assert places == pytest.approx(np.array(expected), abs=1.01 * plots.SPREAD)
+    assert places[:, -1] == pytest.approx([0, 0.25, 0.5, 1])
+    assert {text.get_text() for text in ax.texts} >= {"A", "none", "inactive", "4", "8", "0.001", "0.1"}
+
+
+def test_parallel_coordinates_of_one_trial_are_drawn(found, ax):
+    plots.parallel_coordinates(found.head(1), columns=["skip", "width"], direction="min", cbar=False, ax=ax)
+    assert len(ax.get_figure().axes) == 1
+    assert {text.get_text() for text in ax.texts} == {"A", "4", "0.5"}
+
+
+def test_the_complementary_distribution_is_the_share_with_as_much_or_more(runs, ax):
+    runs.loc[[0, 1, 2], "test_error"] = np.nan
+    plots.distribution(runs, hue="skip", complementary=True, ax=ax)
+    first, second = (line.get_ydata().tolist() for line in ax.get_lines())
+    assert first == pytest.approx([3 / 6, 2 / 6, 1 / 6])  # a run without a value is below all
+    assert second[0] == 1.0

@@ -13,19 +13,14 @@ from ablations.files import is_file, study_in
 from ablations.folders import DEFAULT_OUT, add_commands
 from ablations.plugins import add_plugin_option, load_plugins, plugin_setup
 from ablations.request import Request
+from ablations.settings import add_setting_options, fields_of, training
 from ablations.show import add_show_command
 from ablations.study import Study, named
 from ablations.suites import suites
 from ablations.verdicts import add_verdict_commands
 from resnet_core.command_line import Parser, console, run_program, say
 from resnet_core.errors import UserError, nearest
-from resnet_core.nets.spec import NetSpec
-from resnet_core.probes.spec import ProbeSpec
-from resnet_core.runs.recipes import DATA, RECIPES, recipe
 from resnet_core.runs.spec import TrainSpec
-from resnet_core.spec_model import Spec
-
-FROM_DATA = {"input_shape", "classes", "data_sha256"}  # fields that the data set decides
 
 
 def parser(known: Mapping[str, Study]) -> Parser:
@@ -56,11 +51,7 @@ def _add_run_options(one: Parser, study: Study) -> None:
     one.add_argument(
         "--scale", default=next(iter(study.scales), ""), help=f"size of the study (default: %(default)s): {costs}"
     )
-    one.add_argument(
-        "--data", help="data set: digits, cifar10, cifar100, mnist, fashion_mnist, an .npz file or a folder of images"
-    )
-    one.add_argument("--image-size", help="rows and columns to which images are resized")
-    one.add_argument("--train-size", help="number of training images, a stratified choice")
+    add_setting_options(one)
     one.add_argument("--seeds", help="number of seeds of every arm")
     one.add_argument(
         "--until-width", metavar="WIDTH",
@@ -78,12 +69,6 @@ def _add_run_options(one: Parser, study: Study) -> None:
     one.add_argument("--out", type=_folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
     add_plugin_option(one)
     one.add_argument("--dry-run", action="store_true", help="print every run with its cost, and run nothing")
-    one.add_argument("--recipe", help=f"training of a paper in place of the scale's: {', '.join(RECIPES)}")
-    one.add_argument(
-        "--set", action="append", default=[], metavar="FIELD=VALUE",
-        help="set a field of the network (norm=none), of the training (steps=500) or of the probe "
-        "(probe.batch_size=64)",
-    )  # fmt: skip
     add_execution_options(one)
     factors = one.add_argument_group("factors")
     for factor in study.factors:
@@ -149,7 +134,7 @@ def run_study(options: argparse.Namespace) -> None:
     execution = Execution.of(options, plugin_setup(plugins))
     code = load_plugins(plugins)
     arms = _design(study, options).arms()
-    fields = _fields(options, study)
+    fields = fields_of(options, study.factors)
     rates = tuple(TrainSpec.parse_field("learning_rate", word) for word in options.learning_rates or ())
     if rates and "learning_rate" in fields["train"]:
         raise UserError("a learning rate is either set or chosen, but got --learning-rates and --set learning_rate")
@@ -162,7 +147,7 @@ def run_study(options: argparse.Namespace) -> None:
         match=options.match,
         learning_rates=rates or scale.learning_rates,
         fixed=fields["net"],
-        train=_settings(scale.train, options.recipe).replace(**fields["train"]),
+        train=training(scale.train, options.recipe).replace(**fields["train"]),
         given=fields["train"],
         probe=study.probe.replace(**fields["probe"]),
         seeds=scale.seeds if options.seeds is None else _count("--seeds", options.seeds),
@@ -194,39 +179,6 @@ def _design(study: Study, options: argparse.Namespace) -> Design:
         if words:
             given[factor] = list(dict.fromkeys(study.parse_level(factor, word) for word in words))
     return design.with_levels(given)
-
-
-def _fields(options: argparse.Namespace, study: Study) -> dict[str, dict[str, Any]]:
-    """Return the fields that `--set` and the options for data give, for each kind of spec."""
-    kinds: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": ProbeSpec}
-    fields: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
-    for option in ("data", "image_size", "train_size"):
-        if getattr(options, option) is not None:
-            fields["train"][option] = TrainSpec.parse_field(option, getattr(options, option))
-    for setting in options.set:
-        path, equals, text = setting.partition("=")
-        if not equals:
-            raise UserError(f"--set takes FIELD=VALUE, but got '{setting}'")
-        kind, dot, name = path.rpartition(".")
-        if name in study.factors:
-            raise UserError(f"--set takes what is no factor of the study, but got '{path}'; take --{name} {text}")
-        if not dot:
-            kind = "net" if name in NetSpec.model_fields else "train"
-        if kind not in kinds or name not in kinds[kind].model_fields or name in FROM_DATA:
-            settable = {
-                f"{prefix}.{field}" for prefix, spec in kinds.items() for field in {*spec.model_fields} - FROM_DATA
-            }
-            words = settable | {word.partition(".")[2] for word in settable}
-            raise UserError(f"--set knows no field '{path}'{nearest(path, words)}")
-        if name in fields[kind]:
-            raise UserError(f"a field must be set once, but `{name}` is set again by --set {setting}")
-        fields[kind][name] = kinds[kind].parse_field(name, text)
-    return fields
-
-
-def _settings(train: TrainSpec, name: str | None) -> TrainSpec:
-    """Return `train`, or the recipe of this name on the data of `train`."""
-    return train if name is None else recipe(name, **{field: getattr(train, field) for field in DATA})
 
 
 def _count(option: str, text: str) -> int:

@@ -17,6 +17,7 @@ from analysis import calibration, comparisons, figures, formats, tables
 from analysis.figures import STYLES, Drawn, Style
 from analysis.measures import MEASURES, measured
 from analysis.page import MOST_ROWS, Image, Page, Section, Table, numeric_columns
+from analysis.statistics import MOST_FLIPPED
 from analysis.study import Study, read
 from analysis.verdicts import verdicts
 
@@ -292,7 +293,7 @@ def sections_of(study: Study, by_name: Mapping[str, pd.DataFrame], images: Mappi
 
 
 def _least_p(seeds: int) -> str:
-    if not seeds:
+    if not 0 < seeds <= MOST_FLIPPED:
         return ""
     return f" Of {seeds} seeds, no p-value of sign flips is below {formats.text(2.0 ** (1 - seeds))}."
 

@@ -16,7 +16,7 @@ RESAMPLES = 10_000
 MOST_DRAWS = 10_000_000  # of all resamples together
 MOST_AT_ONCE = 1_000_000
 MOST_FLIPPED = 13  # values, of which all signs are tried
-ROUNDING = 100 * np.finfo(float).eps  # by which sums of these differ, as `scipy.stats.permutation_test` has it
+ROUNDING = 1e-12  # of the sum of their magnitudes, by which equal sums of values may differ
 CONFIDENCE = 0.95
 TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 
@@ -187,7 +187,8 @@ def sign_flip_tests(matrix: Array, rng: np.random.Generator) -> Array:
     for rows, samples in _of_equal_length(matrix):
         signs = _signs(samples, rng)
         for row, values in zip(rows, samples, strict=True):
-            p[row] = (np.abs((signs * values).sum(axis=1)) >= (1 - ROUNDING) * abs(values.sum())).mean()
+            least = abs(values.sum()) - ROUNDING * np.abs(values).sum()
+            p[row] = (np.abs((signs * values).sum(axis=1)) >= least).mean()
     return p
 
 

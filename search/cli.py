@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ablations.execution import Execution, add_execution_options, number
 from ablations.folders import DEFAULT_OUT
 from ablations.plugins import add_plugin_option, load_plugins, plugin_setup
+from ablations.settings import add_setting_options, fields_of, training
 from resnet_core.command_line import Parser, console, run_program
 from resnet_core.errors import UserError, nearest
-from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
-from resnet_core.runs.recipes import DATA, RECIPES, recipe
+from resnet_core.runs.recipes import DATA
 from resnet_core.runs.runtime import set_variables, without_notices
 from resnet_core.runs.spec import TrainSpec
-from resnet_core.spec_model import Spec
 from search.oracles import DEFAULT, FIDELITIES, NAMES, SEVERAL
 from search.spaces import DEFAULT as DEFAULT_SPACE
 from search.spaces import SPACES
@@ -41,7 +40,6 @@ ORACLES = {
 TRAIN = TrainSpec(data="digits", epochs=10, batch_size=64, validation_fraction=0.2, test=False)
 """What every training starts from; `space` and `--set` change it."""
 PROBE = ProbeSpec(steps=(0,), each_epoch=False)
-FROM_DATA = {"input_shape", "classes", "data_sha256", "test"}
 PASSES = 100  # of the network, where its latency is an objective
 UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 
@@ -64,12 +62,7 @@ def parser() -> Parser:
 
 
 def _add_run_options(run: Parser) -> None:
-    run.add_argument(
-        "--data", default="digits",
-        help="data set: digits, cifar10, cifar100, mnist, fashion_mnist, an .npz file or a folder of images",
-    )  # fmt: skip
-    run.add_argument("--image-size", help="rows and columns to which images are resized")
-    run.add_argument("--train-size", help="number of training images, a stratified choice")
+    add_setting_options(run, data="digits")
     run.add_argument(
         "--space", default=DEFAULT_SPACE,
         help=f"{', '.join(SPACES)}, or FILE.py with a function `space` of yours (default: %(default)s)",
@@ -102,11 +95,6 @@ def _add_run_options(run: Parser) -> None:
     run.add_argument("--name", default="search", help="of the search's folder (default: %(default)s)")
     run.add_argument("--out", type=Path, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
     run.add_argument("--dry-run", action="store_true", help="print the space and what its networks cost, run nothing")
-    run.add_argument("--recipe", help=f"training of a paper to start from: {', '.join(RECIPES)}")
-    run.add_argument(
-        "--set", action="append", default=[], metavar="FIELD=VALUE",
-        help="set a field of every network (activation=silu), training (batch_size=128) or probe (probe.steps=0,10)",
-    )  # fmt: skip
     add_plugin_option(run)
     add_execution_options(run)
 
@@ -166,7 +154,7 @@ def _search(options: argparse.Namespace) -> "Search":
         "memory": _given(options.max_memory, lambda text: number("--max-memory", text)),
     }
     seed = int(number("--seed", options.seed, whole=True, least=0))
-    fields = _fields(options)
+    fields = fields_of(options)
     train = _training(options, fields["train"])
     from search.limits import Limits
     from search.objectives import objectives
@@ -201,12 +189,9 @@ def _search(options: argparse.Namespace) -> "Search":
 def _training(options: argparse.Namespace, given: dict[str, Any]) -> TrainSpec:
     """Return what every training starts from."""
     data = {name: given[name] for name in DATA if name in given}
-    start = TRAIN.replace(**data)
-    if options.recipe:
-        start = recipe(options.recipe, **{field: getattr(start, field) for field in DATA}, test=False)
     if options.epochs is not None:
         given = {"epochs": TrainSpec.parse_field("epochs", options.epochs), **given}
-    return start.replace(**given)
+    return training(TRAIN.replace(**data), options.recipe).replace(**given, test=False)
 
 
 def _check_fidelities(oracle: str, train: TrainSpec) -> None:
@@ -225,29 +210,6 @@ def _check_fidelities(oracle: str, train: TrainSpec) -> None:
             f"depend on their length, but got schedule={train.schedule!r} with learning_rate_drops="
             f"{train.learning_rate_drops}; leave them, or take another oracle"
         )
-
-
-def _fields(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Return the fields that `--set` and the options for data give, for each kind of spec."""
-    kinds: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": ProbeSpec}
-    fields: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
-    for option in ("data", "image_size", "train_size"):
-        if getattr(options, option) is not None:
-            fields["train"][option] = TrainSpec.parse_field(option, getattr(options, option))
-    for setting in options.set:
-        path, equals, text = setting.partition("=")
-        if not equals:
-            raise UserError(f"--set takes FIELD=VALUE, but got '{setting}'")
-        kind, dot, name = path.rpartition(".")
-        if not dot:
-            kind = "net" if name in NetSpec.model_fields else "train"
-        if kind not in kinds or name not in kinds[kind].model_fields or name in FROM_DATA:
-            known = {field for spec in kinds.values() for field in spec.model_fields} - FROM_DATA
-            raise UserError(f"--set knows no field '{path}'{nearest(path, known)}")
-        if name in fields[kind]:
-            raise UserError(f"a field must be set once, but `{name}` is set again by --set {setting}")
-        fields[kind][name] = kinds[kind].parse_field(name, text)
-    return fields
 
 
 def _given(text: str | None, parse: Any) -> Any:

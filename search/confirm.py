@@ -44,7 +44,7 @@ def confirming(search: Search, best: Sequence[tuple[int, Record]], seeds: int) -
         best: Number of the trial and its record, the best first.
         seeds: How many.
     """
-    probe = ProbeSpec(latency=search.probe.latency)
+    probe = ProbeSpec(batch_size=search.probe.batch_size, latency=search.probe.latency)
     runs: dict[str, Run] = {}
     for number, record in best:
         for kind, net in ((FOUND, record.run.net), (TWIN, twin(record.run.net))):

@@ -18,7 +18,7 @@ from resnet_core.runs.todo import Todo
 from search.objectives import Objective
 
 if TYPE_CHECKING:
-    from search.oracles.base import Hardened
+    from keras_tuner import Oracle
 
 EPOCHS, PARENT = "tuner/epochs", "tuner/trial_id"
 """By these names oracles of several fidelities say how long a trial is trained, and which it goes on from."""
@@ -57,7 +57,7 @@ class Proposals(Todo):
 
     def __init__(
         self,
-        oracle: "Hardened",
+        oracle: "Oracle",
         run_of: Callable[[Mapping[str, Any]], Run],
         plan: Plan,
         store: Store,
@@ -77,11 +77,14 @@ class Proposals(Todo):
         self._open: dict[str, Any] = {}
         self._exhausted = False
         self._started = time.monotonic()
+        ended = [run_of(oracle.trials[name].hyperparameters.values) for name in oracle.end_order]
+        self._lost = [run for run in ended if not store.has(run.id)]
 
     @property
     def left(self) -> int:
-        """Trials that may still be proposed."""
-        return 0 if self._exhausted or self._spent() else self._budget.trials - self._begun()
+        """Trials that may still be proposed, and those whose records are lost."""
+        left = 0 if self._exhausted or self._spent() else self._budget.trials - self._begun()
+        return left + len(self._lost)
 
     def _begun(self) -> int:
         """Return how many trials have ended or are under way; one that an earlier search left open is not."""
@@ -105,6 +108,8 @@ class Proposals(Todo):
 
     def take(self, last: NetSpec | None = None) -> Run | None:
         """Return the run of the next trial, or None if there is none, or none before another has ended."""
+        if self._lost:
+            return self._taken(self._lost.pop())
         while self.left:
             trial = self._oracle.create_trial(self._free_tuner())
             if trial.status == "STOPPED":
@@ -119,13 +124,16 @@ class Proposals(Todo):
             if self._store.has(run.id):  # recorded, and the search was killed before its oracle heard of it
                 self.told(next(record for record in self._store.records() if record.run.id == run.id))
                 continue
-            claim = self._claims.setdefault(run.id, self._store.claim(run.id))
-            with suppress(Timeout):  # of a launcher that is no more: the search has one
-                claim.acquire(timeout=0)
-            self._held[run.id] = run.net
             self._take_up(values.get(PARENT), run)
-            return run
+            return self._taken(run)
         return None
+
+    def _taken(self, run: Run) -> Run:
+        claim = self._claims.setdefault(run.id, self._store.claim(run.id))
+        with suppress(Timeout):  # of a launcher that is no more: the search has one
+            claim.acquire(timeout=0)
+        self._held[run.id] = run.net
+        return run
 
     def _free_tuner(self) -> str:
         """Return a name of a taker of trials that has none."""
@@ -140,7 +148,9 @@ class Proposals(Todo):
             shutil.copyfile(before, self._store.state_of(run.id))
 
     def told(self, record: Record) -> None:
-        trial = self._open.pop(record.run.id)
+        trial = self._open.pop(record.run.id, None)
+        if trial is None:
+            return  # its record was lost, and the oracle has heard of it
         metrics = {objective.name: objective.of(record) for objective in self._objectives}
         self._oracle.update_trial(trial.trial_id, metrics, step=record.run.train.epochs or 0)
         trial.status = "COMPLETED"  # how a run ended is in its record

@@ -112,9 +112,7 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
     console().print(trials_table(plan, records, SHOWN))
     ranked = best_first(in_order(plan, records), search.objectives)
     if not ranked:
-        raise UserError(
-            f"a search must have a trial that was completed, but of {len(records)} none was; lower the rates"
-        )
+        raise UserError(f"a search must have a completed trial, but of {len(records)} none was; lower the rates")
     say(f"{len(records)} trials recorded; report: resnet-report {search.root}")
     if best:
         places = numbers(plan)

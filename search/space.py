@@ -200,16 +200,21 @@ def _parsed(of: Sequence[Any], text: str) -> Any:
     Raises:
         UserError: It is for none.
     """
+    number = _number(text)
     for hp in of:
-        for value in hp.values if type(hp).__name__ != "Float" else ():
-            if str(value).lower() == text.lower():
-                return value
         if type(hp).__name__ == "Float":
-            try:
-                number = float(text)
-            except ValueError:
-                continue
             if hp.min_value <= number <= hp.max_value:
                 return number
+            continue
+        for value in hp.values:
+            if str(value).lower() == text.lower() or (not isinstance(value, str) and value == number):
+                return value
     ranges = " or ".join(range_of(hp) for hp in of)
     raise UserError(f"`{of[0].name}` must be of its range, {ranges}, but got '{text}'")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -19,7 +19,7 @@ def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=2, help="how often tests/torture kills a study")
 
 
-PROGRAMS = {"resnet-ablate": "ablations", "resnet-report": "analysis"}
+PROGRAMS = {"resnet-ablate": "ablations", "resnet-report": "analysis", "resnet-search": "search"}
 
 
 @pytest.fixture(scope="session")

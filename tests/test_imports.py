@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LINE = ["resnet_core.nets", "resnet_core.probes", "resnet_core.runs", "analysis", "ablations"]
+LINE = ["resnet_core.nets", "resnet_core.probes", "resnet_core.runs", "analysis", "ablations", "search"]
 ANALYSIS_MAY_USE = {
     "resnet_core.command_line", "resnet_core.errors", "resnet_core.folders",
     "resnet_core.runs.frames", "resnet_core.runs.plan", "resnet_core.runs.store",
     "resnet_core.nets.spec", "resnet_core.probes.spec", "resnet_core.runs.spec",
 }  # fmt: skip
-MODULES = [path for top in ("resnet_core", "ablations", "analysis") for path in (ROOT / top).rglob("*.py")]
+MODULES = [path for top in ("resnet_core", "ablations", "analysis", "search") for path in (ROOT / top).rglob("*.py")]
 MODULES.remove(ROOT / "resnet_core" / "__init__.py")  # the names a user imports, from all of the core
 
 
@@ -37,13 +37,13 @@ def place(module: str) -> int:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_imports_nothing_that_stands_right_of_it(path):
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    ours = {name for name in imported(path) if name.split(".")[0] in {"resnet_core", "ablations", "analysis"}}
+    ours = {name for name in imported(path) if name.split(".")[0] in {"resnet_core", "ablations", "analysis", "search"}}
     assert {name for name in ours if place(name) > place(module)} == set()
     if module.startswith("analysis"):
         assert {name for name in ours if name.startswith("resnet_core")} <= ANALYSIS_MAY_USE
 
 
-SLOW = ("tensorflow", "keras", "sklearn", "pandas", "scipy", "matplotlib")
+SLOW = ("tensorflow", "keras", "keras_tuner", "optuna", "sklearn", "pandas", "scipy", "matplotlib")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,9 @@ SLOW = ("tensorflow", "keras", "sklearn", "pandas", "scipy", "matplotlib")
         (["ablations", "run", "depth", "--dry-run"], SLOW),
         (["ablations", "run", "depth", "--dry-run", "--scale", "paper"], SLOW),
         (["analysis", "--help"], SLOW),
+        (["search", "--help"], SLOW),
+        (["search", "list"], SLOW),
+        (["search", "run", "--help"], SLOW),
         (["analysis", "STUDY", "--out", "OUT"], ("tensorflow", "keras", "sklearn")),
     ],
     ids=" ".join,

@@ -110,6 +110,11 @@ def test_sign_flips_counted_by_hand(values, p):
     assert statistics.sign_flip_tests(sample(*values), rng())[0] == pytest.approx(p, nan_ok=True)
 
 
+def test_sums_that_are_equal_but_for_rounding_are_as_far_out():
+    values = np.array([2, -3, 3, -2, -1]) / 360  # every sum of an odd number of odd ones is 1 / 360 or more
+    assert statistics.sign_flip_tests(sample(*values), rng())[0] == 1
+
+
 @pytest.mark.parametrize("size", [3, 6, 13])
 def test_sign_flips_are_scipys_permutations_of_pairs(size):
     values = np.random.default_rng(size).normal(0.3, 1.0, (2, size)).round(1)

@@ -1,0 +1,358 @@
+"""Whole searches on the digits, in this process, by the runner that the program calls."""
+
+import json
+import tomllib
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from ablations.execution import Execution
+from resnet_core.errors import UserError
+from resnet_core.nets.cost import cost
+from resnet_core.nets.spec import NetSpec
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs import job
+from resnet_core.runs.spec import TrainSpec
+from resnet_core.runs.store import Store
+from resnet_core.runs.train import execute
+from search import runner
+from search.confirm import FIRST_SEED, twin
+from search.limits import Limits
+from search.listing import best_first, in_order, numbers, plan_of
+from search.objectives import objectives
+from search.proposals import Budget, Proposals
+from search.request import Search
+from search.space import Space
+from search.spaces import SPACES
+from search.starts import starts_of
+
+TRAIN = TrainSpec(data="digits", train_size=200, epochs=1, batch_size=32, validation_fraction=0.5, test=False)
+SERIAL = Execution("serial")
+
+
+def depth_and_rate(hp, train):
+    """Seven blocks at most, so that a search is over soon."""
+    net = NetSpec(
+        depths=(hp.Int("blocks", 1, 2), 1),
+        widths=(4, 8),
+        skip=hp.Choice("skip", ["A", "none"]),
+        order=hp.Choice("order", ["original", "full_preactivation"]),
+    )
+    return net, train.replace(learning_rate=hp.Float("rate", 0.01, 0.3, sampling="log"))
+
+
+SMALL = Space("small", "", depth_and_rate)
+
+
+@pytest.fixture
+def search(tmp_path):
+    return Search(
+        "found", SMALL, "random", objectives("val_accuracy"), Limits(), Budget(3), TRAIN,
+        ProbeSpec(steps=(), each_epoch=False, batch_size=32), {}, 0, tmp_path / "found", "", "resnet-search run",
+    )  # fmt: skip
+
+
+def run(search, best=0, seeds=1):
+    runner.run(search, SERIAL, best=best, seeds=seeds)
+    return trials(search)
+
+
+def trials(search):
+    """Return of each trial, in the order of proposal, its values and the results."""
+    store = Store(search.root)
+    return [(record.run.factors, record.results) for record in in_order(store.plan(), list(store.records()))]
+
+
+def test_a_search_is_recorded_as_a_study_without_a_look_at_the_test_images(search):
+    found = run(search)
+    assert len(found) == 3
+    assert all(set(factors) == {"blocks", "skip", "order", "rate"} for factors, _ in found)
+    assert all(set(results) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"} for _, results in found)
+    plan = plan_of(search.root)
+    assert {plan.base[name] for name in ("oracle", "objective", "space")} == {"random", "val_accuracy (max)", "small"}
+
+
+def test_more_trials_go_on_where_fewer_ended(search, tmp_path):
+    search = replace(search, space=RATES)
+    few = run(search)
+    more = run(replace(search, budget=Budget(5)))
+    assert more[:3] == few
+    assert more == run(replace(search, budget=Budget(5), root=tmp_path / "at once"))
+
+
+def rates(hp, train):
+    """One network, which is traced once, at any rate."""
+    net = NetSpec(depths=(1, 1), widths=(4, 8))
+    warmup = hp.Choice("warmup", [0, 2, 4])
+    return net, train.replace(learning_rate=hp.Float("rate", 0.01, 0.3, sampling="log"), warmup_steps=warmup)
+
+
+RATES = Space("rates", "", rates)
+
+
+@pytest.mark.parametrize(
+    ("moment", "oracle"),
+    [
+        ("before the run", "gp"),
+        ("before the record", "gp"),
+        ("before the oracle hears", "gp"),
+        ("after", "gp"),
+        ("before the oracle hears", "tpe"),
+        ("before the oracle hears", "evolution"),
+        ("before the record", "grid"),
+        ("before the record", "bayesian"),
+    ],
+)
+def test_a_search_that_is_cut_off_at_any_moment_ends_as_one_that_was_not(search, oracle, moment, tmp_path, monkeypatch):
+    search = replace(search, space=RATES, oracle=oracle, budget=Budget(4))
+    place, name = {
+        "before the run": (Store, "claim"),
+        "before the record": (Store, "write"),
+        "before the oracle hears": (Proposals, "told"),
+        "after": (Proposals, "finish"),
+    }[moment]
+    calls, whole = [], getattr(place, name)
+
+    def cut_off(*arguments, **options):
+        calls.append(name)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return whole(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place, name, cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            run(search)
+    assert run(search) == run(replace(search, root=tmp_path / "left alone"))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"objectives": objectives("val_loss")}, "objective=val_accuracy (max), not val_loss (min)"),
+        ({"oracle": "tpe"}, "oracle=random, not tpe"),
+        ({"seed": 1}, "search_seed=0, not 1"),
+        ({"limits": Limits(parameters=5000)}, "limits=, not parameters <= 5000"),
+        ({"space": SPACES["tiny"]}, "space=small, not tiny"),
+        ({"space": SMALL.with_fixed(["skip=A"])}, "space.skip=A, none, not A"),
+        ({"train": TRAIN.replace(train_size=220)}, "train.train_size=200, not 220"),
+        ({"fixed": {"activation": "silu"}}, "net.activation=its default, not silu"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_search_that_has_changed_is_not_resumed(search, change, named):
+    search = replace(search, budget=Budget(1))
+    before = run(search)
+    with pytest.raises(UserError) as error:
+        run(replace(search, **change))
+    assert named in str(error.value) or "train.batch" in named
+    assert trials(search) == before
+
+
+def test_another_data_set_is_not_taken_for_the_first(search, tmp_path):
+    run(search)
+    images = job.source("digits", None, 1e12).images
+    half = {name: getattr(images, name)[::2] for name in ("x_train", "y_train", "x_test", "y_test")}
+    np.savez(tmp_path / "half.npz", **half)
+    with pytest.raises(UserError, match=r"train\.data_sha256="):
+        run(replace(search, train=TRAIN.replace(data=str(tmp_path / "half.npz"))))
+
+
+@pytest.mark.parametrize("oracle", ["random", "gp", "tpe", "evolution", "grid"])
+def test_no_trial_is_over_the_limits_and_none_is_made_twice(search, oracle):
+    small = [SMALL.active({"blocks": 1, "order": order}) for order in ("original", "full_preactivation")]
+    limits = Limits(parameters=max(cost(SMALL.point(one, TRAIN, search.data)[0]).trainable for one in small))
+    found = run(replace(search, oracle=oracle, limits=limits, budget=Budget(4)))
+    store = Store(search.root)
+    assert len(found) == len({json.dumps(factors) for factors, _ in found}) == 4
+    assert all(record.network["parameters"] <= limits.parameters for record in store.records())
+    assert {factors["blocks"] for factors, _ in found} == {1}
+
+
+def test_a_space_that_is_exhausted_ends_the_search(search):
+    space = SMALL.with_fixed(["rate=0.1", "order=original"])
+    assert len(run(replace(search, space=space, budget=Budget(50)))) == 4
+
+
+def test_limits_that_no_network_meets_name_the_smallest(search):
+    with pytest.raises(UserError) as error:
+        run(replace(search, limits=Limits(parameters=100)))
+    least = cost(SMALL.point(SMALL.active({"blocks": 1}), TRAIN, search.data)[0]).trainable
+    assert "parameters <= 100" in str(error.value)
+    assert f"{least:,} parameters" in str(error.value)
+    assert not search.root.exists()
+
+
+def unstable(hp, train):
+    """One rate of which no network survives."""
+    net, _ = depth_and_rate(hp, train)
+    return net.replace(norm="none"), train.replace(learning_rate=hp.Choice("lr", [0.01, 1e9]), momentum=0.9)
+
+
+def test_what_diverges_is_scored_and_the_search_goes_on(search):
+    space = Space("unstable", "", unstable).with_fixed(["rate=0.1", "blocks=2", "order=original", "skip=none"])
+    run(replace(search, space=space, oracle="grid", budget=Budget(9)))
+    records = list(Store(search.root).records())
+    assert {(record.run.train.learning_rate, record.outcome.status) for record in records} == {
+        (0.01, "completed"),
+        (1e9, "diverged"),
+    }
+    scores = json.loads((search.root / "oracle.json").read_text())["trials"]
+    assert sorted(trial["score"] for trial in scores)[0] == 0.0
+    assert {trial["status"] for trial in scores} == {"COMPLETED"}
+
+
+def test_where_all_trials_diverge_the_user_is_told(search):
+    space = Space("unstable", "", unstable).with_fixed(["rate=0.1", "blocks=2", "order=original", "lr=1e9"])
+    with pytest.raises(UserError, match="must have a completed trial, but of 2 none was"):
+        run(replace(search, space=space, budget=Budget(9)))
+
+
+@pytest.mark.parametrize("oracle", ["asha", "hyperband"])
+def test_a_promoted_trial_goes_on_from_the_state_and_comes_to_what_it_would_alone(search, oracle, monkeypatch):
+    from resnet_core.runs import engine
+
+    updates = []
+    update = engine.Engine.update
+    monkeypatch.setattr(engine.Engine, "update", lambda self, *args: updates.append(1) or update(self, *args))
+    search = replace(search, space=RATES, oracle=oracle, budget=Budget(12), train=TRAIN.replace(epochs=3))
+    run(search)
+    records = list(Store(search.root).records())
+    assert {record.run.train.epochs for record in records} >= {1, 3}
+    promoted = [record for record in records if record.run.train.epochs == 3]
+    state = json.loads((search.root / "oracle.json").read_text())
+    parents = sum("tuner/trial_id" in trial["values"] for trial in state["trials"])
+    assert parents
+    per_epoch = 100 // 32
+    all_epochs = sum(record.run.train.epochs for record in records)
+    assert len(updates) == per_epoch * (all_epochs - parents)  # of each parent's one epoch, none is made again
+    for record in promoted:
+        alone = execute(record.run, job.dataset(record.run.train))
+        assert (alone.results, alone.epochs) == (record.results, record.epochs)
+
+
+def test_a_budget_in_epochs_or_seconds_ends_a_search(search, tmp_path):
+    search = replace(search, space=RATES, train=TRAIN.replace(epochs=2))
+    assert len(run(replace(search, budget=Budget(50, epochs=5)))) == 3
+    with pytest.raises(UserError, match="the budget lets none begin"):
+        run(replace(search, budget=Budget(50, seconds=0.0), root=tmp_path / "none"))
+
+
+def test_several_objectives_are_recorded_and_ranked_by_fronts(search):
+    search = replace(
+        search, oracle="gp", objectives=objectives("val_accuracy,macs,latency_seconds"), budget=Budget(6),
+        probe=search.probe.replace(latency=3),
+    )  # fmt: skip
+    run(search)
+    records = list(Store(search.root).records())
+    assert all(record.usage["latency_seconds"] > 0 for record in records)
+    best = best_first(records, search.objectives)[0]
+    vectors = [[sign * one.of(r) for sign, one in zip((1, -1, -1), search.objectives)] for r in (best, *records)]
+    assert not any(np.all(np.greater_equal(v, vectors[0])) and v != vectors[0] for v in vectors)
+
+
+def test_the_best_are_confirmed_beside_their_twins_and_exported(search, capsys, tmp_path):
+    search = replace(search, train=TRAIN.replace(epochs=4))
+    run(search, best=2, seeds=2)
+    said = capsys.readouterr().out
+    confirm = Store(search.root / "confirm")
+    records = list(confirm.records())
+    assert len(records) == 8
+    assert {record.run.seed for record in records} == {FIRST_SEED, FIRST_SEED + 1}
+    assert all("test_accuracy" in record.results for record in records)
+    assert said.count("has a lower test error than") == 2
+
+    best = json.loads((search.root / "best.json").read_text())
+    mine = [r for r in records if r.run.factors == {"trial": best["trial"], "net": "found"}]
+    chosen = max(mine, key=lambda record: record.results["val_accuracy"])
+    net = chosen.run.net
+    toml = tomllib.loads((search.root / "best.toml").read_text())
+    assert NetSpec(**toml["net"]) == NetSpec(**best["net"]) == net
+    assert TrainSpec(**toml["train"]) == chosen.run.train
+    names = {}
+    exec((search.root / "best.py").read_text(), names)
+    assert (names["net"], names["train"]) == (net, chosen.run.train)
+    assert names["model"].count_params() == cost(net).trainable + cost(net).bn_running_stats
+
+    images = job.source("digits", None, 1e12).images
+    logits = keras.models.load_model(search.root / "best.keras").predict(images.x_test.astype("float32"), verbose=0)
+    accuracy = float((logits.argmax(-1) == images.y_test).mean())
+    assert accuracy == pytest.approx(chosen.results["test_accuracy"], abs=1e-6)
+
+
+def test_a_confirmation_with_more_seeds_runs_only_the_new_ones(search):
+    run(search, best=1, seeds=1)
+    first = {record.run.id: record for record in Store(search.root / "confirm").records()}
+    run(search, best=1, seeds=2)
+    second = {record.run.id: record for record in Store(search.root / "confirm").records()}
+    assert len(first), len(second) == (2, 4)
+    assert all(second[name] == record for name, record in first.items())
+
+
+@pytest.mark.parametrize(
+    ("net", "expected"),
+    [
+        (NetSpec(), NetSpec(skip="none")),
+        (NetSpec(skip="none"), NetSpec()),
+        (NetSpec(skip="none", widths=(32, 16, 64)), NetSpec(skip="B", widths=(32, 16, 64))),
+        (NetSpec(branch_scale="skipinit", survival=0.5), NetSpec(skip="none")),
+    ],
+    ids=["residual", "plain", "narrowing", "of a branch that starts at 0"],
+)
+def test_the_twin_has_no_skip_or_one(net, expected):
+    assert twin(net) == expected
+
+
+def test_a_search_starts_from_the_points_nearest_to_published_networks(search):
+    search = replace(search, space=SPACES["cifar-small"])
+    (values,) = starts_of(search, ["resnet20-cifar-B"])
+    assert {name: values[name] for name in ("skip", "block", "width", "blocks1", "blocks2", "blocks3")} == {
+        "skip": "B", "block": "basic", "width": 16, "blocks1": 3, "blocks2": 3, "blocks3": 3,
+    }  # fmt: skip
+    bounded = replace(search, limits=Limits(parameters=100_000))
+    (values,) = starts_of(bounded, ["resnet20-cifar-B"])
+    assert cost(bounded.run_of(values).net).trainable <= 100_000
+
+
+def test_the_best_of_an_earlier_search_are_tried_first(search, tmp_path):
+    run(search)
+    earlier = Store(search.root)
+    best = [record.run.factors for record in best_first(list(earlier.records()), search.objectives)]
+    later = replace(search, root=tmp_path / "later", oracle="evolution", budget=Budget(4))
+    later = replace(later, starts=starts_of(later, [str(search.root)]))
+    assert [factors for factors, _ in run(later)][:3] == best
+
+
+def test_a_start_that_the_space_has_not(search, tmp_path):
+    run(search)
+    other = replace(search, space=SPACES["tiny"], root=tmp_path / "other")
+    with pytest.raises(UserError, match="but none of .* is"):
+        starts_of(other, [str(search.root)])
+
+
+def test_two_launchers_do_not_search_in_one_folder(search):
+    run(search)
+    with (
+        Store(search.root).claim("search").acquire(timeout=0),
+        pytest.raises(UserError, match="must have one launcher"),
+    ):
+        run(replace(search, budget=Budget(5)))
+
+
+def test_damaged_records_are_set_aside_and_the_trials_made_again(search, capsys):
+    search = replace(search, space=RATES)
+    before = run(search)
+    path = sorted((search.root / "runs").glob("*.json"))[0]
+    path.write_text(path.read_text()[:100])
+    assert run(search) == before
+    assert "is no whole record" in capsys.readouterr().err
+
+
+def test_trials_have_numbers_in_the_order_of_proposal(search):
+    run(search)
+    plan = plan_of(search.root)
+    assert list(numbers(plan).values()) == [1, 2, 3]
+    with pytest.raises(UserError, match="must be the folder of a search"):
+        plan_of(search.root / "runs")

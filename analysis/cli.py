@@ -92,7 +92,7 @@ def _report_search(study: "Study", folder: Path, out: Path, style: str) -> None:
     from analysis.figures import STYLES
 
     page, tables = searches.write(searches.search_of(study, folder), out, STYLES[style])
-    _print_table(tables["best"])
+    _print_table(tables["best"].drop(columns=study.factors))  # these are many, and in the report
     print(f"report: {page}")
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from analysis import pareto, tables, trials
 from resnet_core.errors import UserError
@@ -418,6 +418,10 @@ def pareto_front(
         ax.step(front[:, 0], front[:, 1], where="post" if directions[0] == "min" else "pre", **style)
         if values[:, 0].min() > 0 and values[:, 0].max() >= 3 * values[:, 0].min():
             ax.set_xscale("log")
+            wide = values[:, 0].max() >= 100 * values[:, 0].min()
+            ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+            ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+            ax.xaxis.set_minor_formatter(NullFormatter())
     return _finish(ax, x, y, legend)
 
 
@@ -453,7 +457,8 @@ def parallel_coordinates(
             ax.plot([at, at], [i - 0.06, i + 0.06], color="0.4", lw=0.8, zorder=3)
             ax.text(at, i + 0.1, text, ha="center", va="top", fontsize="x-small", zorder=4, bbox=BEHIND)
     segments = [np.column_stack([line, np.arange(len(names))]) for line in places]
-    look = {"cmap": cmap, "lw": 1.0, "alpha": 0.75, "zorder": 2, "rasterized": len(rows) > MOST_POINTS} | kwargs
+    many = len(rows) > MOST_POINTS
+    look = {"cmap": cmap, "lw": 0.5 if many else 1.0, "alpha": 0.75, "zorder": 2, "rasterized": many} | kwargs
     lines = LineCollection(segments, array=rows[hue].to_numpy(float), **look)
     ax.add_collection(lines)
     ax.set_yticks(range(len(names)), [words(name) for name in names])

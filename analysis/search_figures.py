@@ -198,6 +198,6 @@ def _sorted(rows: pd.DataFrame, hue: str | None) -> pd.DataFrame:
     if hue is None:
         return rows
     levels = sorted(rows[hue].dropna().unique(), reverse=hue == KIND)
-    names = [level if hue == KIND else f"{int(level)} epochs" for level in levels]
+    names = [level if hue == KIND else f"epochs={int(level)}" for level in levels]
     words = rows[hue].map(dict(zip(levels, names, strict=True)))
     return rows.assign(**{hue: pd.Categorical(words, names, ordered=True)})

@@ -5,6 +5,7 @@ were proposed, from 1. `trials` is the table of `table`.
 """
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -241,7 +242,9 @@ def between_kinds(trials: pd.DataFrame, of: Objective) -> pd.DataFrame:
         "above": probability_of_improvement(kept, plain),
     }  # fmt: skip
     if differ(kept) or differ(plain):
-        welch = stats.ttest_ind(kept, plain, equal_var=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # that the values of one of them are equal
+            welch = stats.ttest_ind(kept, plain, equal_var=False)
         row["low"], row["high"] = welch.confidence_interval(CONFIDENCE)
         row["p_welch"] = welch.pvalue
     if differ(np.concatenate([kept, plain])):

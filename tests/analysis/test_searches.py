@@ -190,6 +190,11 @@ def test_a_masked_skip_is_none():
     assert trials.kinds(runs).tolist() == ["with a skip", "with a skip", "plain", "plain"]
 
 
+def test_where_the_values_of_one_kind_are_equal_there_is_a_test(made):
+    rows = made.trials.assign(val_accuracy=made.trials["val_accuracy"].where(made.trials["skip"] != "none", 0.1))
+    assert trials.between_kinds(rows, ACCURACY)["p_welch"].iloc[0] < 0.05
+
+
 def test_of_alike_values_there_is_no_test(made):
     rows = made.trials.assign(val_accuracy=0.5)
     row = trials.between_kinds(rows, ACCURACY).iloc[0]

@@ -1,10 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test torture bench reference lint lock clean
+.PHONY: help install demo test torture bench bench-search reference lint lock clean
 
 help:  ## list the verbs
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: .venv/installed  ## install into .venv, at the locked versions
 
@@ -25,6 +25,10 @@ torture: install  ## kill studies at random moments, fill a disk, … (some ten 
 
 bench: install  ## measure speed against plain Keras and PyTorch, and write benchmarks/results.md (some 30 minutes)
 	$(BIN)/python -m benchmarks
+
+bench-search: install  ## measure the oracles on NAS-Bench-201, and write benchmarks/search.md (some two hours; continues)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -m benchmarks.search
 
 NEW := results/local/reference
 CIFAR ?= cifar10

@@ -17,7 +17,7 @@ AUGMENTATION = 0.05  # Knowles's rho
 class GPOracle(Oracle):
     """Expected improvement by a Gaussian process; see `gaussian` for its kernel.
 
-    Scores are replaced by normal quantiles of their ranks, so that neither their scale nor a diverged trial matters.
+    The model is of scores whose scale does not matter, nor how bad a diverged trial is; see `_standard`.
     An open trial counts as ended with the score that the model expects of it (Ginsbourger et al. 2010). Several
     objectives are one by augmented Chebyshev weights that are drawn anew for each trial (ParEGO, Knowles 2006).
     """
@@ -32,7 +32,7 @@ class GPOracle(Oracle):
             ended, costs = [ended[place] for place in kept], costs[kept]
         coding = _Coding(self)
         seen = [trial.hyperparameters.values for trial in ended]
-        points, scores = coding.points(seen), _quantiles(costs)
+        points, scores = coding.points(seen), _standard(costs)
         model = GaussianProcess(points, scores, coding.groups, coding.levels)
         believed = model.predict(points)[0]
         if under_way := [trial.hyperparameters.values for trial in self.open]:
@@ -97,9 +97,20 @@ class _Coding:
         return Points(codes, numbers)
 
 
-def _quantiles(costs: Array) -> Array:
-    """Return the normal quantile of each cost's rank."""
-    return np.asarray(stats.norm.ppf((stats.rankdata(costs) - 0.5) / len(costs)))
+def _standard(costs: Array) -> Array:
+    """Return costs with mean 0 and a variance of about 1: the mean of normal quantiles and of standardised costs.
+
+    The quantiles are of ranks, so no outlier matters much; the standardised costs, of which those worse than the median
+    are compressed by a logarithm, keep how far apart the good ones are.
+    """
+    quantiles = np.asarray(stats.norm.ppf((stats.rankdata(costs) - 0.5) / len(costs)))
+    offset = costs - np.median(costs)
+    spread = np.sqrt(np.mean(offset[offset <= 0] ** 2))
+    if not spread > 0:
+        return quantiles
+    scaled = offset / spread
+    scaled = np.where(scaled > 0, np.log1p(np.maximum(scaled, 0)), scaled)
+    return np.asarray((quantiles + (scaled - scaled.mean()) / scaled.std()) / 2)
 
 
 def _expected_improvement(mean: Array, deviation: Array, best: float) -> npt.NDArray[np.float64]:

@@ -11,7 +11,7 @@ from resnet_core.errors import UserError
 from resnet_core.runs.plan import Plan
 from resnet_core.runs.records import Record
 from resnet_core.runs.store import Store
-from search.live import level, shown
+from search.live import shown, values_of
 from search.objectives import Objective, objectives
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ def best_first(records: Sequence[Record], of: Sequence[Objective]) -> list[Recor
     rivals = [record for record in completed if (record.run.train.epochs or 0) == most]
     if not rivals:
         return []
-    values = np.array([[objective.of(record) for objective in of] for record in rivals], float)
+    vectors = np.array([[objective.of(record) for objective in of] for record in rivals], float)
     if len(of) == 1:
-        order = np.argsort(-values[:, 0] if of[0].direction == "max" else values[:, 0], kind="stable")
+        order = np.argsort(-vectors[:, 0] if of[0].direction == "max" else vectors[:, 0], kind="stable")
     else:
-        ranks = front_ranks(values, [objective.direction for objective in of])
-        order = np.lexsort((-crowding(values, ranks), ranks))
+        ranks = front_ranks(vectors, [objective.direction for objective in of])
+        order = np.lexsort((-crowding(vectors, ranks), ranks))
     return [rivals[i] for i in order]
 
 
@@ -78,16 +78,16 @@ def trials_table(plan: Plan, records: Sequence[Record], most: int | None = None)
     rest = [record for record in ended if record not in best]
     table = Table(box=None, header_style="bold")
     costs = [name for name in ("parameters", "macs") if name not in {one.name for one in of}]
-    for column in ("trial", *(one.name for one in of), *costs, *plan.factors, "epochs", "status"):
-        table.add_column(column, justify="left" if column in plan.factors else "right")
+    for column in ("trial", *(one.name for one in of), *costs, "epochs", "status", "hyperparameters"):
+        table.add_column(column, justify="left" if column == "hyperparameters" else "right", no_wrap=column in costs)
     for record in [*best, *rest][:most]:
         completed = record.outcome.status == "completed"
         table.add_row(
             str(places[record.run.id]),
             *(shown(one.name, one.of(record)) if completed else "–" for one in of),
             *(shown(name, record.network[name]) for name in costs),
-            *(level(record.run.factors[name]) for name in plan.factors),
             str(record.run.train.epochs or "–"),
             record.outcome.status,
+            values_of(record.run),
         )
     return table

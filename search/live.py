@@ -56,14 +56,14 @@ class Live:
         if self._bars and (run.id in self._under_way or len(self._under_way) < MOST_BARS):
             if run.id not in self._under_way:
                 self._under_way[run.id] = self._bars.add_task("steps", total=step.steps, note="")
-            note = f"epoch {step.epoch}  loss {step.loss:.4f}  {values(run)}"
+            note = f"epoch {step.epoch}  loss {step.loss:.4f}  {values_of(run)}"
             self._bars.update(self._under_way[run.id], completed=step.step, note=note)
 
     def end(self, record: Record) -> None:
         """Show how a run ended, and what the best is now."""
         self._ended += 1
         self._keep(record)
-        line = f"[{self._ended}/{self._trials}] {self._told(record)}: {values(record.run)}; {self._outlook()}"
+        line = f"[{self._ended}/{self._trials}] {self._told(record)}: {values_of(record.run)}; {self._outlook()}"
         if self._bars is None:
             say(line)
             return
@@ -101,7 +101,7 @@ def level(value: object) -> str:
     return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def values(run: Run) -> str:
+def values_of(run: Run) -> str:
     """Return the values of a trial's active hyperparameters as text."""
     return " ".join(f"{name}={level(value)}" for name, value in run.factors.items() if value is not None)
 

@@ -75,6 +75,6 @@ def oracle(
     made: Oracle = getattr(import_module(f"search.oracles.{module}"), kind)(
         objective, max_trials, hyperparameters, seed, accepts, starts, **options
     )
-    for start in starts:
+    for start in starts if made.space.hyperparameters else ():  # a tuner may have the space yet to find
         made.space.complete(start)
     return made

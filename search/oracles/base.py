@@ -87,7 +87,7 @@ class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
         self._taken_up = False
         self._written = ""
         self._spaces: list[str] = []
-        self._space_of: dict[str, int] = {}
+        self._states: dict[str, dict[str, Any]] = {}  # of ended trials
         self._space = Space(self.hyperparameters)
 
     # What is searched.
@@ -226,7 +226,6 @@ class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
             if kept.status != TrialStatus.COMPLETED:
                 kept.status = TrialStatus.FAILED
             self._record_values(kept)
-            self._space_of.pop(kept.trial_id, None)
             self.end_order.append(kept.trial_id)
             self._score(kept)
             self.save()
@@ -352,20 +351,24 @@ class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
                 )
 
     def _state_of(self, trial: Trial) -> dict[str, Any]:
-        if trial.trial_id not in self._space_of:
-            space = json.dumps(trial.hyperparameters.get_config()["space"])
-            if space not in self._spaces:
-                self._spaces.append(space)
-            self._space_of[trial.trial_id] = self._spaces.index(space)
+        score = _word(trial.score)
+        if trial.trial_id in self._states and self._states[trial.trial_id]["score"] == score:
+            return self._states[trial.trial_id]
+        space = json.dumps(trial.hyperparameters.get_config()["space"])
+        if space not in self._spaces:
+            self._spaces.append(space)
         metrics = {}
         for name, history in trial.metrics.metrics.items():
             steps = [[step.step, *map(_word, step.value)] for step in history.get_history()]
             metrics[name] = {"direction": history.direction, "steps": steps}
-        return {
-            "id": trial.trial_id, "space": self._space_of[trial.trial_id], "values": trial.hyperparameters.values,
-            "metrics": metrics, "score": _word(trial.score), "best_step": trial.best_step, "status": trial.status,
+        state = {
+            "id": trial.trial_id, "space": self._spaces.index(space), "values": trial.hyperparameters.values,
+            "metrics": metrics, "score": score, "best_step": trial.best_step, "status": trial.status,
             "message": trial.message,
         }  # fmt: skip
+        if trial.status != TrialStatus.RUNNING:
+            self._states[trial.trial_id] = state
+        return state
 
     def _trial_of(self, saved: dict[str, Any]) -> Trial:
         """Return a trial from its state; one that was open has no metrics, as it will begin anew."""

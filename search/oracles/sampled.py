@@ -68,9 +68,14 @@ class SampledOracle(Oracle):
 
     def _suggested(self, trial: optuna.Trial) -> Values:
         def choose(index: int, _: Any) -> Any:
-            if not self.space.free(index):
-                return self.space.value(index, 0.5)
-            return self._from(index, trial._suggest(self._name(index), self._distribution(index)))
+            name, choices = self._name(index), self.space.choices(index)
+            if choices is None:
+                return self.space.value(index, trial.suggest_float(name, 0.0, 1.0))
+            if len(choices) == 1:
+                return choices[0]
+            if self.space.ordered(index):
+                return choices[trial.suggest_int(name, 0, len(choices) - 1)]
+            return trial.suggest_categorical(name, choices)
 
         return self.space.walk(choose)
 
@@ -90,12 +95,6 @@ class SampledOracle(Oracle):
             return self.space.coordinate(index, value)
         return self.space.place(index, value) if self.space.ordered(index) else value
 
-    def _from(self, index: int, value: Any) -> Any:
-        choices = self.space.choices(index)
-        if choices is None:
-            return self.space.value(index, value)
-        return choices[value] if self.space.ordered(index) else value
-
 
 class TPEOracle(SampledOracle):
     """The tree-structured Parzen estimator of Optuna, multivariate (Falkner et al. 2018), grouped by condition."""
@@ -111,4 +110,4 @@ class NSGA2Oracle(SampledOracle):
         return NSGAIISampler(seed=seed, population_size=POPULATION)
 
     def attributes(self, trial: Trial) -> dict[str, Any]:
-        return {NSGAIISampler._get_generation_key(): self.start_order.index(trial.trial_id) // POPULATION}
+        return {NSGAIISampler._get_generation_key(): int(trial.trial_id) // POPULATION}

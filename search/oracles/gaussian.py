@@ -19,7 +19,8 @@ Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
 JITTER = 1e-6
-FARTHEST = 30.0  # of log-kernels, so that none is 0
+STEPS = 40  # of the search for parameters
+LARGEST = 30.0  # logarithm of a parameter
 # Means and standard deviations of the normal priors of: the logarithm of a hyperparameter's weight (of an inverse
 # length scale, squared, for a number), those of the three kernels' variances and of the noise's; a place's spread.
 WEIGHT, VARIANCE, NOISE, SPREAD = (np.log(0.3), 1.0), (np.log(1 / 3), 1.0), (np.log(0.05), 1.5), 0.5
@@ -80,7 +81,7 @@ class GaussianProcess:
         each, spread = np.ones(self._hyperparameters), [np.full(place.size, SPREAD) for place in places]
         self._mean = np.concatenate([WEIGHT[0] * each, VARIANCE[0] * np.ones(3), [NOISE[0]], *places])
         self._deviation = np.concatenate([WEIGHT[1] * each, VARIANCE[1] * np.ones(3), [NOISE[1]], *spread])
-        found = optimize.minimize(self._loss, self._mean, jac=True, method="L-BFGS-B", options={"maxiter": 60})
+        found = optimize.minimize(self._loss, self._mean, jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
         self._parameters = self._unpacked(found.x)
         self._condition()
 
@@ -111,32 +112,31 @@ class GaussianProcess:
         for level in self._levels:
             places.append(vector[start : start + level * level].reshape(level, level))
             start += level * level
-        logs = np.exp(np.clip(vector[: count + 4], -FARTHEST, FARTHEST))
+        logs = np.exp(np.clip(vector[: count + 4], -LARGEST, LARGEST))
         return _Parameters(logs[:count], logs[count : count + 3], float(logs[count + 3]), places)
 
-    def _logs(self, parameters: _Parameters, first: Points, second: Points) -> Array:
-        """Return the logarithms of the kernels of single hyperparameters, (hyperparameters, first, second)."""
-        logs = np.empty((self._hyperparameters, len(first), len(second)))
+    def _singles(self, parameters: _Parameters, first: Points, second: Points) -> Array:
+        """Return the kernels of single hyperparameters, (hyperparameters, first, second)."""
+        kernels = np.empty((self._hyperparameters, len(first), len(second)))
         distances = [_distances(places) for places in parameters.places]
-        categories = len(self._groups)
         for i, group in enumerate(self._groups):
-            table = parameters.weights[i] * distances[group]
-            logs[i] = -table[first.codes[:, i][:, None], second.codes[:, i]]
-        for i, (a, b) in enumerate(zip(first.numbers.T, second.numbers.T), categories):
+            table = np.exp(-parameters.weights[i] * distances[group])
+            kernels[i] = table[first.codes[:, i][:, None], second.codes[:, i]]
+        for i, (a, b) in enumerate(zip(first.numbers.T, second.numbers.T), len(self._groups)):
             r = np.sqrt(5 * parameters.weights[i]) * np.abs(a[:, None] - b)
-            logs[i] = np.log1p(r + r * r / 3) - r
-        return np.maximum(logs, -FARTHEST)
+            kernels[i] = (1 + r + r * r / 3) * np.exp(-r)
+        return kernels
 
     def _kernel(self, first: Points, second: Points) -> Array:
         parameters = self._parameters
-        singles, pairs, product = _terms(np.exp(self._logs(parameters, first, second)))
+        singles, pairs, product = _terms(self._singles(parameters, first, second))
         a, b, c = parameters.variances
         return np.asarray(a * singles + b * pairs + c * product)
 
     def _loss(self, vector: Array) -> tuple[float, Array]:
         """Return the negative logarithm of the posterior, up to a constant, and its gradient."""
         parameters, count = self._unpacked(vector), self._hyperparameters
-        single = np.exp(self._logs(parameters, self._points, self._points))
+        single = self._singles(parameters, self._points, self._points)
         terms = _terms(single)
         a, b, c = parameters.variances
         noise = parameters.noise + JITTER

@@ -10,7 +10,7 @@ from search.oracles.points import Values
 
 INITIAL = 10  # random points before there is a model
 MOST = 200  # trials that a model is fitted to: the best half of these, and the last
-RANDOM, PARENTS, NEIGHBOURS = 1000, 8, 60  # candidates: random, and mutations of each of the best
+RANDOM, PARENTS, NEIGHBOURS = 500, 8, 60  # candidates: random, and mutations of each of the best
 AUGMENTATION = 0.05  # Knowles's rho
 
 

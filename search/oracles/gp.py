@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
+from threadpoolctl import ThreadpoolController
 
 from search.oracles.base import Answer, Array, Oracle, answer
 from search.oracles.gaussian import GaussianProcess, Points
@@ -12,6 +13,7 @@ INITIAL = 10  # random points before there is a model
 MOST = 200  # trials that a model is fitted to: the best half of these, and the last
 RANDOM, PARENTS, NEIGHBOURS = 500, 8, 60  # candidates: random, and mutations of each of the best
 AUGMENTATION = 0.05  # Knowles's rho
+BLAS = ThreadpoolController().select(user_api="blas")
 
 
 class GPOracle(Oracle):
@@ -23,9 +25,14 @@ class GPOracle(Oracle):
     """
 
     def populate_space(self, trial_id: str) -> Answer:
-        ended = self.ended
-        if len(ended) < INITIAL:
+        if len(self.ended) < INITIAL:
             return answer(self._random_values())
+        with BLAS.limit(limits=1):  # quicker for small matrices, and no other bits on another machine's cores
+            return self._modelled()
+
+    def _modelled(self) -> Answer:
+        """Return a proposal by the model."""
+        ended = self.ended
         costs = self._scalar(self.costs(ended))
         if len(ended) > MOST:
             kept = np.union1d(np.argsort(costs, kind="stable")[: MOST // 2], np.arange(len(ended))[-MOST // 2 :])

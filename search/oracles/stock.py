@@ -6,8 +6,11 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import ThreadpoolController
 
 from search.oracles.base import Answer, Array, Oracle, answer
+
+BLAS = ThreadpoolController().select(user_api="blas")
 
 
 class RandomOracle(Oracle, RandomSearchOracle):  # type: ignore[misc]
@@ -25,7 +28,7 @@ class BayesianOracle(Oracle, BayesianOptimizationOracle):  # type: ignore[misc]
         seed = int(self.rng("bayesian").integers(2**32))
         self._random_state = np.random.RandomState(seed)  # what KerasTuner draws from
         self.gpr = self._make_gpr().set_params(random_state=seed)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), BLAS.limit(limits=1):
             warnings.simplefilter("ignore", ConvergenceWarning)
             if self.open and self.ended:
                 self.gpr.fit(*self._vectorized(self.ended))  # by which the scores of open trials are guessed

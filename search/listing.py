@@ -17,6 +17,7 @@ from search.objectives import Objective, objectives
 if TYPE_CHECKING:
     from rich.table import Table
 
+CONFIRMED = ("val_accuracy", "test_accuracy")
 ORACLE = "oracle"
 """In the base of a plan, what tells a search from other studies."""
 
@@ -89,5 +90,33 @@ def trials_table(plan: Plan, records: Sequence[Record], most: int | None = None)
             str(record.run.train.epochs or "–"),
             record.outcome.status,
             values_of(record.run),
+        )
+    return table
+
+
+def confirmed_table(root: Path) -> "Table":
+    """Return a row a network that was trained with fresh seeds: means, with their 95 % intervals of Student's t."""
+    from rich.table import Table
+
+    from analysis.measures import bounds, measured
+    from analysis.statistics import summary
+    from analysis.study import read
+
+    study, rng = read(root), np.random.default_rng(0)
+    table = Table(box=None, header_style="bold")
+    for column in ("trial", "net", "parameters", "n", *CONFIRMED):
+        table.add_column(column, justify="left" if column == "net" else "right")
+    by_measure = [
+        summary(measured(name, study.planned, study.frames), study.factors, rng, bounds(name)) for name in CONFIRMED
+    ]
+    costs = study.planned.groupby(study.factors, observed=True)["parameters"].first().reset_index(drop=True)
+    for i, first in enumerate(by_measure[0].to_dict("records")):
+        rows = [rows.iloc[i] for rows in by_measure]
+        table.add_row(
+            str(first["trial"]),
+            str(first["net"]),
+            shown("parameters", float(costs[i])),
+            f"{first['n']} of {first['N']}",
+            *(f"{row['mean']:.4f} [{row['low']:.4f}, {row['high']:.4f}]" for row in rows),
         )
     return table

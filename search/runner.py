@@ -26,7 +26,7 @@ from resnet_core.runs.train import Progress
 from search import confirm
 from search.export import export
 from search.limits import GIB, training_bytes
-from search.listing import best_first, in_order, numbers, trials_table
+from search.listing import best_first, confirmed_table, in_order, numbers, trials_table
 from search.live import Live
 from search.objectives import for_keras_tuner
 from search.oracles import oracle
@@ -120,6 +120,7 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
         runs = confirm.confirming(search, chosen, seeds)
         root = search.root / confirm.FOLDER
         fill(confirm.plan_of(search, runs), runs, root, replace(execution, keep_states=True), _images(search))
+        console().print(confirmed_table(root))
         print_verdicts(root)
         for path in export(search.root, Store(root)):
             say(f"{path}")

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from analysis.measures import MEASURES
 from resnet_core.errors import UserError, nearest
 from resnet_core.runs.records import Record
 
@@ -29,13 +28,12 @@ class Objective:
         return f"{self.name} ({self.direction})"
 
     def of(self, record: Record) -> float:
-        """Return the measure of a run: the worst there is if it was not completed, NaN if nothing bounds it."""
+        """Return the measure of a run; NaN, which oracles take for worst, if it was not completed."""
+        if record.outcome.status != "completed":
+            return math.nan
         if self.name in COSTS:
             seconds = {"seconds": record.seconds, **record.usage}
             return float(record.network.get(self.name, seconds.get(self.name, math.nan)))
-        if record.outcome.status != "completed":
-            worst = MEASURES[self.name].worst
-            return math.nan if worst is None else worst
         if self.name == "val_error":
             return 1.0 - record.results["val_accuracy"]
         return record.results[self.name]

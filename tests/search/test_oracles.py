@@ -300,6 +300,13 @@ def test_a_search_is_continued_as_it_was_begun(change, message, tmp_path):
         other.create_trial("tuner0")
 
 
+def test_a_save_overwrites_no_search_that_has_not_been_taken_up(tmp_path):
+    search(in_folder(made("random", trials=2), tmp_path))
+    other = in_folder(made("random", trials=2), tmp_path)
+    other.save()
+    assert len(other.trials) == 2
+
+
 def test_more_trials_may_be_asked_for(tmp_path):
     search(in_folder(made("random", trials=9), tmp_path))
     assert points(search(in_folder(made("random", trials=11), tmp_path))) == points(search(made("random", trials=11)))

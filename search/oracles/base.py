@@ -28,10 +28,10 @@ Answer = dict[str, Any]
 
 
 class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
-    """An oracle of KerasTuner without its traps: the base of this project's own, and of KerasTuner's own when it stands
-    before one of them among the bases of a class.
+    """An oracle of KerasTuner without its traps.
 
-    An own one overrides `populate_space`, and proposes from `space`, `ended`, `open` and `rng`.
+    It is the base of this project's own, whose `populate_space` proposes from `space`, `ended`, `open` and `rng`; and
+    it stands before one of KerasTuner's own among the bases of a class, to harden that.
 
     Every proposal is a function of the seed, of the number of the trial, and of what ended and is open, so a search
     that was killed goes on as if it had not been. All state is in one file, which is replaced as a whole. A metric that
@@ -278,6 +278,7 @@ class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
         with self._lock:
             if self._directory is None:
                 return
+            self._take_up()  # before it is overwritten
             text = json.dumps(self.get_state(), allow_nan=False)
             if text == self._written:
                 return
@@ -285,7 +286,7 @@ class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
             aside = path_aside(folder)
             aside.write_text(text)
             aside.replace(folder / "oracle.json")
-            self._written, self._taken_up = text, True
+            self._written = text
 
     def reload(self) -> None:
         with self._lock:

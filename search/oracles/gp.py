@@ -21,7 +21,8 @@ class GPOracle(Oracle):
 
     The model is of scores whose scale does not matter, nor how bad a diverged trial is; see `_standard`.
     An open trial counts as ended with the score that the model expects of it (Ginsbourger et al. 2010). Several
-    objectives are one by augmented Chebyshev weights that are drawn anew for each trial (ParEGO, Knowles 2006).
+    objectives are one by augmented Chebyshev weights that are drawn anew for each trial (ParEGO, Knowles 2006), of the
+    objectives' ranks.
     """
 
     def populate_space(self, trial_id: str) -> Answer:
@@ -57,9 +58,10 @@ class GPOracle(Oracle):
         """Return one cost a trial, (trials,), of costs (trials, objectives)."""
         if costs.shape[1] == 1:
             return costs[:, 0]
-        low, high = costs.min(axis=0), costs.max(axis=0)
-        scaled = (costs - low) / np.where(high > low, high - low, 1.0)
-        weighted = self.rng("weights").dirichlet(np.ones(costs.shape[1])) * scaled
+        places = stats.rankdata(costs, axis=0) / len(
+            costs
+        )  # by ranges, a bad outlier would leave an objective no weight
+        weighted = self.rng("weights").dirichlet(np.ones(costs.shape[1])) * places
         return np.asarray(weighted.max(axis=1) + AUGMENTATION * weighted.sum(axis=1))
 
     def _candidates(self, best: list[Values]) -> list[Values]:

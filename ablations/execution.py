@@ -16,7 +16,9 @@ from resnet_core.runs.spec import Run
 from resnet_core.runs.store import Store
 
 if TYPE_CHECKING:
+    from ablations.display import Display
     from resnet_core.runs.job import Job, Stream
+    from resnet_core.runs.todo import Todo
     from resnet_core.runs.train import Progress
 
 EXECUTORS = ("serial", "processes", "ray")
@@ -175,18 +177,25 @@ def execute(
     if not runs:
         return
     from ablations.display import display
-    from resnet_core.runs.executors import EXECUTORS
     from resnet_core.runs.todo import Todo
 
     name, job = execution.job(len(runs), sum(seconds.values()), threads, store, again=again)
-    todo = Todo(runs, store, recorded)
-    loggers = open_loggers(execution.log, store.root.name, store.root / "logs")
-    with display({run.id: seconds[run.id] for run in runs}) as shown, closing(loggers):
+    with display({run.id: seconds[run.id] for run in runs}) as shown:
+        carry_out(Todo(runs, store, recorded), name, job, shown, execution.log)
 
-        def on_progress(run: Run, progress: "Progress") -> None:
-            shown.step(run, progress)
-            loggers.progress(run, progress)
 
+def carry_out(todo: "Todo", name: str, job: "Job", shown: "Display", log: Sequence[str]) -> None:
+    """Execute what `todo` hands out, by the executor of this name, and show and log how far it is."""
+    from resnet_core.runs.executors import EXECUTORS
+
+    root = job.store.root
+    loggers = open_loggers(log, root.name, root / "logs")
+
+    def on_progress(run: Run, progress: "Progress") -> None:
+        shown.step(run, progress)
+        loggers.progress(run, progress)
+
+    with closing(loggers):
         for record in EXECUTORS[name](todo, job, on_progress):
             todo.finish(record.run)
             shown.end(record)

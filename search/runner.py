@@ -2,14 +2,13 @@
 
 import math
 import sys
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from filelock import Timeout
 
-from ablations.execution import Execution
+from ablations.execution import Execution, carry_out
 from ablations.runner import exit_if_failed, fill, set_aside
 from ablations.verdicts import print_verdicts
 from resnet_core.command_line import console, say
@@ -19,10 +18,7 @@ from resnet_core.nets.cost import cost
 from resnet_core.runs import job
 from resnet_core.runs.data import Source, check_sizes
 from resnet_core.runs.estimate import start_seconds, train_seconds
-from resnet_core.runs.loggers import open_loggers
-from resnet_core.runs.spec import Run
 from resnet_core.runs.store import Store
-from resnet_core.runs.train import Progress
 from search import confirm
 from search.export import export
 from search.limits import GIB, training_bytes
@@ -129,8 +125,6 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
 
 def _propose(search: Search, execution: Execution, store: Store) -> None:
     """Execute trials until the budget is spent or the space is."""
-    from resnet_core.runs.executors import EXECUTORS
-
     store.root.mkdir(parents=True, exist_ok=True)
     set_aside(store, store.survey())
     budget, accepts, space = search.budget, search.accepts, search.space.hyperparameters.copy()
@@ -151,18 +145,8 @@ def _propose(search: Search, execution: Execution, store: Store) -> None:
     seconds = proposals.left * (train_seconds(middle, _images(search), threads) + start_seconds(middle))
     name, how = execution.job(proposals.left, seconds, threads, store, again=False)
     how = replace(how, keep_states=bool(search.options))
-    loggers = open_loggers(execution.log, store.root.name, store.root / "logs")
-    earlier = list(store.records())
-    with Live(budget.trials, search.objectives, earlier) as live, closing(loggers):
-
-        def on_progress(run: Run, progress: Progress) -> None:
-            live.step(run, progress)
-            loggers.progress(run, progress)
-
-        for record in EXECUTORS[name](proposals, how, on_progress):
-            proposals.finish(record.run)
-            live.end(record)
-            loggers.end(record)
+    with Live(budget.trials, search.objectives, list(store.records())) as live:
+        carry_out(proposals, name, how, live, execution.log)
 
 
 def _parameters(search: Search, values: Values) -> float:

@@ -1,6 +1,7 @@
 """Whole searches on the digits, in this process, by the runner that the program calls."""
 
 import json
+import shutil
 import tomllib
 from dataclasses import replace
 
@@ -46,12 +47,32 @@ def depth_and_rate(hp, train):
 SMALL = Space("small", "", depth_and_rate)
 
 
-@pytest.fixture
-def search(tmp_path):
+def three(root):
+    """Return a search of three trials."""
     return Search(
         "found", SMALL, "random", objectives("val_accuracy"), Limits(), Budget(3), TRAIN,
-        ProbeSpec(steps=(), each_epoch=False, batch_size=32), {}, 0, tmp_path / "found", "", "resnet-search run",
+        ProbeSpec(steps=(), each_epoch=False, batch_size=32), {}, 0, root, "", "resnet-search run",
     )  # fmt: skip
+
+
+@pytest.fixture
+def search(tmp_path):
+    return three(tmp_path / "found")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The folder of a search of three trials, which is not to be changed."""
+    root = tmp_path_factory.mktemp("made") / "found"
+    run(three(root))
+    return root
+
+
+@pytest.fixture
+def ended(made, tmp_path):
+    """A search of three trials that have ended."""
+    shutil.copytree(made, tmp_path / "found")
+    return three(tmp_path / "found")
 
 
 def run(search, best=0, seeds=1):
@@ -65,12 +86,12 @@ def trials(search):
     return [(record.run.factors, record.results) for record in in_order(store.plan(), list(store.records()))]
 
 
-def test_a_search_is_recorded_as_a_study_without_a_look_at_the_test_images(search):
-    found = run(search)
+def test_a_search_is_recorded_as_a_study_without_a_look_at_the_test_images(ended):
+    found = trials(ended)
     assert len(found) == 3
     assert all(set(factors) == {"blocks", "skip", "order", "rate"} for factors, _ in found)
     assert all(set(results) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"} for _, results in found)
-    plan = plan_of(search.root)
+    plan = plan_of(ended.root)
     assert {plan.base[name] for name in ("oracle", "objective", "space")} == {"random", "val_accuracy (max)", "small"}
 
 
@@ -142,25 +163,23 @@ def test_a_search_that_is_cut_off_at_any_moment_ends_as_one_that_was_not(search,
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_search_that_has_changed_is_not_resumed(search, change, named):
-    search = replace(search, budget=Budget(1))
-    before = run(search)
+def test_a_search_that_has_changed_is_not_resumed(ended, change, named):
+    before = trials(ended)
     with pytest.raises(UserError) as error:
-        run(replace(search, **change))
-    assert named in str(error.value) or "train.batch" in named
-    assert trials(search) == before
+        run(replace(ended, **change))
+    assert named in str(error.value)
+    assert trials(ended) == before
 
 
-def test_another_data_set_is_not_taken_for_the_first(search, tmp_path):
-    run(search)
+def test_another_data_set_is_not_taken_for_the_first(ended, tmp_path):
     images = job.source("digits", None, 1e12).images
     half = {name: getattr(images, name)[::2] for name in ("x_train", "y_train", "x_test", "y_test")}
     np.savez(tmp_path / "half.npz", **half)
     with pytest.raises(UserError, match=r"train\.data_sha256="):
-        run(replace(search, train=TRAIN.replace(data=str(tmp_path / "half.npz"))))
+        run(replace(ended, train=TRAIN.replace(data=str(tmp_path / "half.npz"))))
 
 
-@pytest.mark.parametrize("oracle", ["random", "gp", "tpe", "evolution", "grid"])
+@pytest.mark.parametrize("oracle", ["random", "gp", "grid"])
 def test_no_trial_is_over_the_limits_and_none_is_made_twice(search, oracle):
     small = [SMALL.active({"blocks": 1, "order": order}) for order in ("original", "full_preactivation")]
     limits = Limits(parameters=max(cost(SMALL.point(one, TRAIN, search.data)[0]).trainable for one in small))
@@ -242,7 +261,7 @@ def test_a_budget_in_epochs_or_seconds_ends_a_search(search, tmp_path):
 
 def test_several_objectives_are_recorded_and_ranked_by_fronts(search):
     search = replace(
-        search, oracle="gp", objectives=objectives("val_accuracy,macs,latency_seconds"), budget=Budget(6),
+        search, space=RATES, oracle="gp", objectives=objectives("val_accuracy,macs,latency_seconds"), budget=Budget(6),
         probe=search.probe.replace(latency=3),
     )  # fmt: skip
     run(search)
@@ -254,7 +273,7 @@ def test_several_objectives_are_recorded_and_ranked_by_fronts(search):
 
 
 def test_the_best_are_confirmed_beside_their_twins_and_exported(search, capsys, tmp_path):
-    search = replace(search, train=TRAIN.replace(epochs=4))
+    search = replace(search, space=RATES, train=TRAIN.replace(epochs=4))
     run(search, best=2, seeds=2)
     said = capsys.readouterr().out
     confirm = Store(search.root / "confirm")
@@ -282,12 +301,13 @@ def test_the_best_are_confirmed_beside_their_twins_and_exported(search, capsys, 
     assert accuracy == pytest.approx(chosen.results["test_accuracy"], abs=1e-6)
 
 
-def test_a_confirmation_with_more_seeds_runs_only_the_new_ones(search):
+def test_a_confirmation_with_more_seeds_runs_only_the_new_ones(ended):
+    search = ended
     run(search, best=1, seeds=1)
     first = {record.run.id: record for record in Store(search.root / "confirm").records()}
     run(search, best=1, seeds=2)
     second = {record.run.id: record for record in Store(search.root / "confirm").records()}
-    assert len(first), len(second) == (2, 4)
+    assert (len(first), len(second)) == (2, 4)
     assert all(second[name] == record for name, record in first.items())
 
 
@@ -316,43 +336,36 @@ def test_a_search_starts_from_the_points_nearest_to_published_networks(search):
     assert cost(bounded.run_of(values).net).trainable <= 100_000
 
 
-def test_the_best_of_an_earlier_search_are_tried_first(search, tmp_path):
-    run(search)
-    earlier = Store(search.root)
-    best = [record.run.factors for record in best_first(list(earlier.records()), search.objectives)]
-    later = replace(search, root=tmp_path / "later", oracle="evolution", budget=Budget(4))
-    later = replace(later, starts=starts_of(later, [str(search.root)]))
-    assert [factors for factors, _ in run(later)][:3] == best
+def test_the_best_of_an_earlier_search_are_tried_first(ended, tmp_path):
+    best = [record.run.factors for record in best_first(list(Store(ended.root).records()), ended.objectives)]
+    later = replace(ended, root=tmp_path / "later", oracle="evolution")
+    later = replace(later, starts=starts_of(later, [str(ended.root)]))
+    assert [factors for factors, _ in run(later)] == best
 
 
-def test_a_start_that_the_space_has_not(search, tmp_path):
-    run(search)
-    other = replace(search, space=SPACES["tiny"], root=tmp_path / "other")
+def test_a_start_that_the_space_has_not(ended, tmp_path):
+    other = replace(ended, space=SPACES["tiny"], root=tmp_path / "other")
     with pytest.raises(UserError, match="but none of .* is"):
-        starts_of(other, [str(search.root)])
+        starts_of(other, [str(ended.root)])
 
 
-def test_two_launchers_do_not_search_in_one_folder(search):
-    run(search)
+def test_two_launchers_do_not_search_in_one_folder(ended):
     with (
-        Store(search.root).claim("search").acquire(timeout=0),
+        Store(ended.root).claim("search").acquire(timeout=0),
         pytest.raises(UserError, match="must have one launcher"),
     ):
-        run(replace(search, budget=Budget(5)))
+        run(replace(ended, budget=Budget(5)))
 
 
-def test_damaged_records_are_set_aside_and_the_trials_made_again(search, capsys):
-    search = replace(search, space=RATES)
-    before = run(search)
-    path = sorted((search.root / "runs").glob("*.json"))[0]
+def test_damaged_records_are_set_aside_and_the_trials_made_again(ended, capsys):
+    before = trials(ended)
+    path = sorted((ended.root / "runs").glob("*.json"))[0]
     path.write_text(path.read_text()[:100])
-    assert run(search) == before
+    assert run(ended) == before
     assert "is no whole record" in capsys.readouterr().err
 
 
-def test_trials_have_numbers_in_the_order_of_proposal(search):
-    run(search)
-    plan = plan_of(search.root)
-    assert list(numbers(plan).values()) == [1, 2, 3]
+def test_trials_have_numbers_in_the_order_of_proposal(ended):
+    assert list(numbers(plan_of(ended.root)).values()) == [1, 2, 3]
     with pytest.raises(UserError, match="must be the folder of a search"):
-        plan_of(search.root / "runs")
+        plan_of(ended.root / "runs")

@@ -34,6 +34,7 @@ OPERATIONS = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 EDGES = 6
 TRIALS = 150
 SHOWN = (50, 100, 150)
+FIRST_SHOWN = 10  # evaluation, in the figure
 DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet16-120"}
 STOCK = {"stock random": "RandomSearchOracle", "stock bayesian": "BayesianOptimizationOracle"}
 STOCK_TRIALS = 100  # of KerasTuner's BayesianOptimizationOracle
@@ -180,10 +181,10 @@ def draw(rows: pd.DataFrame, file: Path) -> None:
 
     sns.set_theme(style="ticks", context="paper")
     shown = [data for data in DATA if data in set(rows["data"])]
-    oracles = list(dict.fromkeys(job.oracle for job in jobs() if job.oracle in set(rows["oracle"])))
+    oracles = [oracle for oracle in dict.fromkeys(job.oracle for job in jobs()) if oracle in set(rows["oracle"])]
     looks = dict(zip(oracles, zip(sns.color_palette("colorblind", len(oracles)), ["-", "--", "-.", ":"] * 3)))
-    figure, axes = plt.subplots(1, len(shown), figsize=(4 * len(shown), 4), layout="constrained", squeeze=False)
-    means = summary(rows)
+    figure, axes = plt.subplots(1, len(shown), figsize=(4 * len(shown), 4.2), layout="constrained", squeeze=False)
+    means = summary(rows[rows["trial"] >= FIRST_SHOWN])
     for ax, data in zip(axes[0], shown):
         for oracle in oracles:
             line = means[(means["data"] == data) & (means["oracle"] == oracle)]
@@ -193,10 +194,11 @@ def draw(rows: pd.DataFrame, file: Path) -> None:
                 ax.plot(line["trial"], line["mean"], color=color, linestyle=style, label=seeds)
                 low = (line["mean"] - line["half"]).clip(lower=0.01)
                 ax.fill_between(line["trial"], low, line["mean"] + line["half"], color=color, alpha=0.15, linewidth=0)
-        ax.set(title=DATA[data], xlabel="evaluations", yscale="log", xlim=(1, TRIALS), ylim=(0.02, None))
+        highest = means.loc[means["data"] == data, "mean"].max()
+        ax.set(title=DATA[data], xlabel="evaluations", yscale="log", xlim=(FIRST_SHOWN, TRIALS), ylim=(0.02, highest))
         ax.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
-        ax.legend(title="oracle (seeds)", frameon=False, fontsize="x-small")
-    axes[0, 0].set_ylabel("regret, percentage points of validation accuracy\n(mean and 95 % interval)")
+        ax.legend(title="oracle (seeds)", fontsize="x-small", ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.15))
+    axes[0, 0].set_ylabel("regret, points of validation accuracy\n(mean and 95 % interval)")
     sns.despine(figure)
     figure.savefig(file, dpi=150)
     plt.close(figure)
@@ -220,14 +222,14 @@ HEAD = f"""# Oracles on NAS-Bench-201
 `make bench-search` measures and writes this. All 15,625 cells of NAS-Bench-201 have been trained two or three times;
 an evaluation draws one of a cell's trainings at random. The table has the regret of the best cell so far, by what was
 measured: how many percentage points of validation accuracy its mean lacks of the best mean there is. Mean over seeds ±
-half the 95 % interval of Student's t, after {SHOWN[0]}, {SHOWN[1]} and {SHOWN[2]} evaluations; seconds of one
-processor core for a proposal. Lower is better.
+half the 95 % interval of Student's t, after {SHOWN[0]}, {SHOWN[1]} and {SHOWN[2]} evaluations; a processor's seconds
+for a proposal, on one thread. Lower is better.
 
 ![Regret against evaluations](search.png)
 """
 
 FOOT = f"""`stock random` and `stock bayesian` are KerasTuner's `RandomSearchOracle` and `BayesianOptimizationOracle` as
-they are, with seeds far apart; `stock bayesian` is slow, so it has 6 seeds of {STOCK_TRIALS} evaluations, and was
+they are, with seeds far apart; `stock bayesian` is slow, so it has few seeds of {STOCK_TRIALS} evaluations, and was
 measured on CIFAR-10 only. It may propose a cell again. `search.csv` has the mean, the median and the interval after
 every evaluation."""
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import plots
+from analysis.drawing import levels_of
 
 LINEAR_ERROR = 1e-3  # below, the axis of an error is linear, and reaches 0
 MOST_ARMS = 8
@@ -88,7 +89,7 @@ class Arms:
     @classmethod
     def of(cls, labels: "pd.Series[Any]") -> "Arms":
         """Return the first of the labels that are there."""
-        levels = [str(level) for level in plots._levels(labels)]
+        levels = [str(level) for level in levels_of(labels)]
         return cls(levels[:MOST_ARMS], len(levels))
 
     def rows(self, data: pd.DataFrame) -> pd.DataFrame:
@@ -179,7 +180,7 @@ def by_depth(data: Mapping[str, pd.DataFrame], said: str, style: Style, sure: st
 
 def by_arm(data: Mapping[str, pd.DataFrame], said: str, style: Style, sure: str) -> Drawn:
     """Draw the error of the training and the test images of each arm; arguments as those of `by_depth`."""
-    arms = _some([str(level) for level in plots._levels(next(iter(data.values()))["label"])], MOST_ROWS)
+    arms = _some([str(level) for level in levels_of(next(iter(data.values()))["label"])], MOST_ROWS)
     figure, axes = panels(1, 2, style, height=1.0 + 0.3 * len(arms), sharey=not style.narrow)
     for ax, part in zip(axes[0], ("train", "test"), strict=True):
         name = f"{part}_error"
@@ -253,7 +254,7 @@ def gradient_over_training(probes: pd.DataFrame, probe: str, style: Style) -> Dr
         style: How it is laid out.
     """
     rows = probes[(probes["value"] > 0) & np.isfinite(probes["value"])]
-    labels = _some([str(level) for level in plots._levels(rows["label"])], MOST_PANELS)
+    labels = _some([str(level) for level in levels_of(rows["label"])], MOST_PANELS)
     depths = _some(sorted(rows["layers"].dropna().unique()), MOST_PANELS)
     cells = {(str(label), depth): part for (label, depth), part in rows.groupby(["label", "layers"], observed=True)}
     logs = np.log10(rows["value"].to_numpy(float))

@@ -196,8 +196,8 @@ def test_parallel_coordinates_go_through_levels_logarithms_and_beside_what_is_in
     lines = next(one for one in ax.collections if len(one.get_segments()) == 4 and one.get_array() is not None)
     assert lines.get_array().tolist() == [0.5, 0.6, 0.7, 0.9]  # the best is on top
     places = np.array([line[:, 0] for line in lines.get_segments()])
-    expected = [[0, 0, 0, 0], [1, 0.5, 0, 0.25], [1, 0.5, 1, 0.5], [0, 1, plots.ASIDE, 1]]
-    assert places == pytest.approx(np.array(expected), abs=1.01 * plots.SPREAD)
+    expected = [[0, 0, 0, 0], [1, 0.5, 0, 0.25], [1, 0.5, 1, 0.5], [0, 1, search_plots.ASIDE, 1]]
+    assert places == pytest.approx(np.array(expected), abs=1.01 * search_plots.SPREAD)
     assert places[:, -1] == pytest.approx([0, 0.25, 0.5, 1])
     assert {text.get_text() for text in ax.texts} >= {"A", "none", "inactive", "4", "8", "0.001", "0.1"}
 

@@ -1,0 +1,136 @@
+"""What the plots have in common: groups of `hue`, points, bands, names of axes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from resnet_core.errors import UserError
+
+MARKERS = "os^Dvp*X"
+LINES: tuple[Any, ...] = ("-", (0, (3, 2)), (0, (1, 1.5)), (0, (5, 1, 1, 1)))
+MOST_POINTS = 200
+"""More points of a group than these are pixels in a file of vectors."""
+LOWER, UPPER = 0.015, 0.985
+"""Where, between the edges of the axes from 0 to 1, what has no value is drawn."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of `hue`: its name, its rows, and how it is drawn."""
+
+    name: str
+    rows: pd.DataFrame
+    color: Any
+    marker: str
+
+    def counted(self, values: "pd.Series[Any]", units: str | None = None) -> str:
+        """Return the name with how many have a value, of how many."""
+        if units is not None and units in self.rows:
+            n, total = self.rows[values.notna()][units].nunique(), self.rows[units].nunique()
+        else:
+            n, total = int(values.notna().sum()), len(values)
+        return f"{self.name} ({n} of {total})" if self.name else f"{n} of {total}"
+
+
+def words(column: str) -> str:
+    """Return the name of a column as an axis has it."""
+    names = {
+        "val_accuracy": "validation accuracy", "layers": "layers with weights", "macs": "multiply-accumulates",
+        "train.epochs": "epochs",
+    }  # fmt: skip
+    return names.get(column, column.replace("_", " "))
+
+
+def given_or_current(ax: Axes | None) -> Axes:
+    """Return the axes, or if there are none the current ones."""
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot as plt
+
+    current: Axes = plt.gca()
+    return current
+
+
+def check_columns(data: pd.DataFrame, *columns: str | None) -> None:
+    """Check that a table has these columns.
+
+    Raises:
+        UserError: It lacks one.
+    """
+    missing = [name for name in columns if name is not None and name not in data]
+    if missing:
+        raise UserError(
+            f"a figure needs the columns that it is of, but `{missing[0]}` is not among {', '.join(map(str, data))}"
+        )
+
+
+def levels_of(column: "pd.Series[Any]") -> list[Any]:
+    """Return the levels that are there, in the order of their category or of their appearance."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        there = set(column.dropna().unique())
+        return [level for level in column.cat.categories if level in there]
+    return list(column.dropna().unique())
+
+
+def groups_of(data: pd.DataFrame, hue: str | None, order: Sequence[Any] | None, palette: Any) -> list[Group]:
+    """Return the groups of `hue`, in this order if there is one."""
+    levels = ([None] if hue is None else levels_of(data[hue])) if order is None else list(order)
+    colors = sns.color_palette(palette, len(levels))
+    return [
+        Group(
+            "" if hue is None else str(level), data if hue is None else data[data[hue] == level],
+            colors[i], MARKERS[i % len(MARKERS)],
+        )
+        for i, level in enumerate(levels)
+    ]  # fmt: skip
+
+
+def draw_band(ax: Axes, x: Any, low: "pd.Series[Any]", high: "pd.Series[Any]", color: Any) -> None:
+    """Fill what is between two lines."""
+    ax.fill_between(x, low.astype(float), high.astype(float), color=color, alpha=0.18, lw=0)
+
+
+def is_completed(rows: pd.DataFrame, value: "pd.Series[Any]") -> "pd.Series[bool]":
+    """Return which runs have a value, and were completed if the table says."""
+    return value.notna() & rows["status"].eq("completed") if "status" in rows else value.notna()
+
+
+def draw_points(
+    ax: Axes, place: "pd.Series[Any]", value: "pd.Series[Any]", group: Group, *, across: bool = False,
+    label: str | None = None, edge: float = LOWER,
+) -> None:  # fmt: skip
+    """Draw a run each: open, a cross if it was not completed, and at the edge of the axes if it has no value."""
+    completed = is_completed(group.rows, value)
+    look: dict[str, Any] = {"color": group.color, "zorder": 3, "rasterized": len(value) > MOST_POINTS}
+    kinds: list[tuple[Any, dict[str, Any]]] = [
+        (completed, {"marker": group.marker, "s": 14, "alpha": 0.7, "facecolors": "none", "label": label}),
+        (~completed & value.notna(), {"marker": "x", "s": 22}),
+    ]
+    for rows, marker in kinds:
+        x, y = (value[rows], place[rows]) if across else (place[rows], value[rows])
+        ax.scatter(x, y, **look, **marker)
+    lost = place[value.isna()]
+    edges = pd.Series(edge, lost.index)
+    transform = ax.get_yaxis_transform() if across else ax.get_xaxis_transform()
+    x, y = (edges, lost) if across else (lost, edges)
+    ax.scatter(x, y, **look, marker="x", s=22, transform=transform)
+
+
+def with_gaps(rows: pd.DataFrame, x: str, y: str, units: str) -> tuple[Any, Any]:
+    """Return the points of all runs, with a gap between two of them, so that they are one line to draw."""
+    starts = np.flatnonzero(rows[units].ne(rows[units].shift()).to_numpy())[1:]
+    return tuple(np.insert(rows[name].to_numpy(float), starts, np.nan) for name in (x, y))  # type: ignore[return-value]
+
+
+def finish(ax: Axes, x: str, y: str, legend: Any) -> Axes:
+    """Name the axes after their columns, add the legend, and return them."""
+    ax.set_xlabel(words(x))
+    ax.set_ylabel(words(y))
+    if legend:
+        ax.legend(frameon=False, fontsize="small")
+    return ax

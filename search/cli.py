@@ -169,7 +169,7 @@ def _search(options: argparse.Namespace) -> "Search":
             f"several objectives need an oracle that trades them, {', '.join(SEVERAL)}, but got --oracle "
             f"{options.oracle}"
         )
-    _check_fidelities(options.oracle, train)
+    _check_epochs(options.oracle, train, numbers["epochs"])
     if not train.validation_fraction:
         raise UserError(
             "a search chooses by validation images, but validation_fraction is 0; set validation_fraction=0.1"
@@ -183,7 +183,8 @@ def _search(options: argparse.Namespace) -> "Search":
         options.name, space_of(options.space).with_fixed(options.fix), options.oracle, sought, Limits(**bounds),
         Budget(**numbers), train, probe, fields["net"], seed, options.out / options.name, code, options.command_line,
     )  # fmt: skip
-    return replace(search, starts=starts_of(search, options.start)) if options.start else search
+    starts = starts_of(search, options.start)
+    return replace(search, starts=starts, start_words=tuple(options.start))
 
 
 def _training(options: argparse.Namespace, given: dict[str, Any]) -> TrainSpec:
@@ -194,22 +195,15 @@ def _training(options: argparse.Namespace, given: dict[str, Any]) -> TrainSpec:
     return training(TRAIN.replace(**data), options.recipe).replace(**given, test=False)
 
 
-def _check_fidelities(oracle: str, train: TrainSpec) -> None:
-    """Check that a trial of fewer epochs is the beginning of one of more, where the oracle has such trials.
+def _check_epochs(oracle: str, train: TrainSpec, total: int | None) -> None:
+    """Check that a training is counted in epochs, where the oracle or the budget is.
 
     Raises:
         UserError: It is not.
     """
-    if oracle not in FIDELITIES:
-        return
-    if train.epochs is None:
-        raise UserError(f"--oracle {oracle} counts in epochs, but the training has steps={train.steps}; set --epochs")
-    if train.schedule != "steps" or train.learning_rate_drops:
-        raise UserError(
-            f"--oracle {oracle} goes on with trials that were shorter, and so needs a learning rate that does not "
-            f"depend on their length, but got schedule={train.schedule!r} with learning_rate_drops="
-            f"{train.learning_rate_drops}; leave them, or take another oracle"
-        )
+    counts = [f"--oracle {oracle}"] * (oracle in FIDELITIES) + ["--total-epochs"] * (total is not None)
+    if counts and train.epochs is None:
+        raise UserError(f"{counts[0]} counts in epochs, but the training has steps={train.steps}; set --epochs")
 
 
 def _given(text: str | None, parse: Any) -> Any:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from analysis.claims import mean
-from resnet_core.command_line import say
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
@@ -39,49 +38,61 @@ def twin(net: NetSpec) -> NetSpec:
 def confirming(search: Search, best: Sequence[tuple[int, Record]], seeds: int) -> list[Run]:
     """Return the runs: each network and its twin, trained alike with each seed; the test images are read now.
 
+    A twin that is one of the networks that were found is not run twice.
+
     Args:
         search: What they are of.
         best: Number of the trial and its record, the best first.
         seeds: How many.
     """
-    probe = ProbeSpec(batch_size=search.probe.batch_size, latency=search.probe.latency)
     runs: dict[str, Run] = {}
-    for number, record in best:
-        for kind, net in ((FOUND, record.run.net), (TWIN, twin(record.run.net))):
-            train = record.run.train.replace(test=True)
-            for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-                factors = {"trial": number, "net": kind}
-                run = Run(net, train, probe, seed, record.run.code, factors)
-                if run.id in runs and seed == FIRST_SEED:
-                    say(f"({run.arm}) is the same network as ({runs[run.id].arm})")
+    for kind in (FOUND, TWIN):
+        for number, record in best:
+            for run in _with_seeds(search, number, record, kind, seeds):
                 runs.setdefault(run.id, run)
     return list(runs.values())
 
 
-def plan_of(search: Search, runs: Sequence[Run]) -> Plan:
+def _with_seeds(search: Search, number: int, record: Record, kind: str, seeds: int) -> list[Run]:
+    probe = ProbeSpec(batch_size=search.probe.batch_size, latency=search.probe.latency)
+    net = record.run.net if kind == FOUND else twin(record.run.net)
+    train = record.run.train.replace(test=True, init_seed=None, data_seed=None)
+    first = FIRST_SEED + search.seed + 1
+    factors = {"trial": number, "net": kind}
+    return [Run(net, train, probe, seed, record.run.code, factors) for seed in range(first, first + seeds)]
+
+
+def plan_of(search: Search, best: Sequence[tuple[int, Record]], runs: Sequence[Run]) -> Plan:
     """Return the plan of these runs, with a claim on each network and its twin."""
-    arms = {(run.factors["trial"], run.factors["net"]): run.net for run in runs}
-    claims = [
-        replace(
-            mean("test_error", trial=trial, net=FOUND) < mean("test_error", trial=trial, net=TWIN),
-            text=f"the network of trial {trial}, {_skip(net)}, has a lower test error than {_skip(arms[trial, TWIN])}",
+    by_id = {run.id: run for run in runs}
+    claims = {}
+    for number, record in best:
+        found, other = (by_id[_with_seeds(search, number, record, kind, 1)[0].id] for kind in (FOUND, TWIN))
+        text = (
+            f"the network of trial {number}, {_skip(found.net)}, has a lower test error than {_differing(found, other)}"
         )
-        for (trial, kind), net in arms.items()
-        if kind == FOUND and (trial, TWIN) in arms
-    ]
+        claims[text] = mean("test_error", **found.factors) < mean("test_error", **other.factors)
     base = {name: value for name, value in search.base().items() if not name.startswith("probe.")}
     return Plan(
         f"{search.name}-confirm",
-        "Do the best networks of the search stay so with fresh seeds, and does their skip matter?",
+        "Do the best networks of the search stay so with fresh seeds, and does their skip matter, in the training that "
+        "was chosen for the network with which it was found?",
         f"Fresh seeds of the search '{search.name}'",
         {f"search.{name}": value for name, value in base.items()},
         ("trial", "net"),
         (search.command,),
         tuple(PlannedRun(run.id, run.seed, run.factors) for run in runs),
         study_threads(list(runs)),
-        tuple(claim.to_dict() for claim in claims),
+        tuple(replace(claim, text=text).to_dict() for text, claim in claims.items()),
     )
 
 
 def _skip(net: NetSpec) -> str:
-    return "without its skip" if net.skip == "none" else f"with skip {net.skip}"
+    return "without a skip" if net.skip == "none" else f"with skip {net.skip}"
+
+
+def _differing(found: Run, other: Run) -> str:
+    """Return what tells the twin from the network: its skip, and what has gone with it."""
+    given = [*found.net.given(), *other.net.given()]
+    names = [name for name in dict.fromkeys(given) if getattr(found.net, name) != getattr(other.net, name)]
+    return " and ".join([_skip(other.net), *(f"{name}={getattr(other.net, name)}" for name in names if name != "skip")])

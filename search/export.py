@@ -1,7 +1,7 @@
 """The network that a search has found, as files: `.keras`, JSON, TOML and Python."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +14,47 @@ from resnet_core.runs.spec import TrainSpec
 from resnet_core.runs.store import Store
 from resnet_core.spec_model import Spec
 from search.confirm import FOUND
+from search.objectives import Objective
 
 
-def export(root: Path, store: Store) -> list[Path]:
-    """Write the network of the best mean validation accuracy over the fresh seeds into `root`, as `best.…`.
+def export(root: Path, store: Store, ids: Collection[str], objective: Objective) -> list[Path]:
+    """Write the network that is the best with fresh seeds, by the mean of an objective, into `root`, as `best.…`.
 
-    `best.keras` has the weights of its best seed by validation, and takes images as they are in the data: it begins
-    with the preprocessing. Without a last state of that seed it is left out.
+    A network of which a seed was not completed is passed over. `best.keras` has the weights of the best seed, and
+    takes images as they are in the data: it begins with the preprocessing. Without the last state of that seed there is
+    none.
+
+    Args:
+        root: Folder of the search.
+        store: The records of the fresh seeds.
+        ids: The runs of the networks, and of their twins, that are compared now.
+        objective: By which the best is chosen; of the validation images.
 
     Returns:
-        What was written; nothing if no run of a network that was found is completed.
+        What was written; nothing if no network was completed with all seeds.
     """
-    found = [
-        record
-        for record in store.records()
-        if record.run.factors["net"] == FOUND and record.outcome.status == "completed"
-    ]
-    if not found:
+    sign = 1.0 if objective.direction == "max" else -1.0
+    found: dict[int, list[Record]] = {}
+    for record in store.records():
+        if record.run.id in ids and record.run.factors["net"] == FOUND:
+            found.setdefault(record.run.factors["trial"], []).append(record)
+    means = {
+        trial: sum(sign * objective.of(record) for record in records) / len(records)
+        for trial, records in found.items()
+        if all(record.outcome.status == "completed" for record in records)
+    }
+    if not means:
         return []
-    accuracies: dict[int, list[float]] = {}
-    for record in found:
-        accuracies.setdefault(record.run.factors["trial"], []).append(record.results["val_accuracy"])
-    best = max(accuracies, key=lambda trial: sum(accuracies[trial]) / len(accuracies[trial]))
-    chosen = max(
-        (record for record in found if record.run.factors["trial"] == best),
-        key=lambda record: record.results["val_accuracy"],
-    )
+    best = max(means, key=lambda trial: means[trial])
+    chosen = max(found[best], key=lambda record: sign * objective.of(record))
     net, train = chosen.run.net, chosen.run.train
-    about = {"trial": best, "seeds": len(accuracies[best]), "network": chosen.network}
+    about = {"trial": best, "seeds": len(found[best]), "network": chosen.network}
     texts = {
         "json": json.dumps({**about, **_fields(net, train)}, indent=1) + "\n",
         "toml": toml(net, train),
         "py": python(net, train),
     }
+    (root / "best.keras").unlink(missing_ok=True)  # it may be of another network
     written = [_put(root / f"best.{suffix}", text) for suffix, text in texts.items()]
     return [*written, *_keras(root / "best.keras", chosen, store)]
 
@@ -104,7 +112,7 @@ def _keras(path: Path, record: Record, store: Store) -> list[Path]:
     shift, scale = np.broadcast_arrays(data.shift, data.scale)
     axes = (1, 2, 3) if shift.ndim == 3 else -1
     scaled = keras.layers.Normalization(axis=axes, mean=shift, variance=1.0 / scale**2)(inputs)
-    aside = path.with_name(f".writing-{path.name}")
+    aside = path.with_name(f"{path_aside(path.parent).name}.keras")
     keras.Model(inputs, net(scaled), name="best").save(aside)
     aside.replace(path)
     return [path]

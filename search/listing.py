@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.pareto import crowding, front_ranks
+from analysis.pareto import crowding, front_ranks, knee
 from resnet_core.errors import UserError
 from resnet_core.runs.plan import Plan
 from resnet_core.runs.records import Record
@@ -42,7 +42,8 @@ def objectives_of(plan: Plan) -> tuple[Objective, ...]:
 def best_first(records: Sequence[Record], of: Sequence[Objective]) -> list[Record]:
     """Return the completed runs of the most epochs, the best first.
 
-    Of several objectives: by the rank of their front and, within one, those that are furthest from others first.
+    Of several objectives: first the knee of the front and what is best in the first of them; then by the rank of the
+    front and, within one, those that are furthest from others first.
     """
     completed = [record for record in records if record.outcome.status == "completed"]
     most = max((record.run.train.epochs or 0 for record in completed), default=0)
@@ -53,8 +54,11 @@ def best_first(records: Sequence[Record], of: Sequence[Objective]) -> list[Recor
     if len(of) == 1:
         order = np.argsort(-vectors[:, 0] if of[0].direction == "max" else vectors[:, 0], kind="stable")
     else:
-        ranks = front_ranks(vectors, [objective.direction for objective in of])
-        order = np.lexsort((-crowding(vectors, ranks), ranks))
+        directions = [objective.direction for objective in of]
+        ranks = front_ranks(vectors, directions)
+        first = np.argsort(-vectors[:, 0] if of[0].direction == "max" else vectors[:, 0], kind="stable")[0]
+        rest = np.lexsort((-crowding(vectors, ranks), ranks))
+        order = np.array(list(dict.fromkeys([max(0, knee(vectors, directions)), int(first), *map(int, rest)])))
     return [rivals[i] for i in order]
 
 
@@ -72,6 +76,7 @@ def numbers(plan: Plan) -> dict[str, int]:
 def trials_table(plan: Plan, records: Sequence[Record], most: int | None = None) -> "Table":
     """Return a row a trial, the best first, and below them those that were not completed."""
     from rich.table import Table
+    from rich.text import Text
 
     of, places = objectives_of(plan), numbers(plan)
     ended = in_order(plan, records)
@@ -89,7 +94,7 @@ def trials_table(plan: Plan, records: Sequence[Record], most: int | None = None)
             *(shown(name, record.network[name]) for name in costs),
             str(record.run.train.epochs or "–"),
             record.outcome.status,
-            values_of(record.run),
+            Text(values_of(record.run)),
         )
     return table
 

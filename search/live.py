@@ -63,6 +63,7 @@ class Live:
         """Show how a run ended, and what the best is now."""
         self._ended += 1
         self._keep(record)
+        self._trials = max(self._trials, self._ended)
         line = f"[{self._ended}/{self._trials}] {self._told(record)}: {values_of(record.run)}; {self._outlook()}"
         if self._bars is None:
             say(line)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 
+from resnet_core.command_line import say
+from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.plan import Plan, PlannedRun
 from resnet_core.runs.records import Record
@@ -77,8 +79,24 @@ class Proposals(Todo):
         self._open: dict[str, Any] = {}
         self._exhausted = False
         self._started = time.monotonic()
-        ended = [run_of(oracle.trials[name].hyperparameters.values) for name in oracle.end_order]
-        self._lost = [run for run in ended if not store.has(run.id)]
+        self._lost = [run for run in self._ended() if not store.has(run.id)]
+
+    def _ended(self) -> list[Run]:
+        """Return the runs of the trials that have ended.
+
+        Raises:
+            UserError: One is not planned: its values have another network, or training, than when it was proposed.
+        """
+        kept = self._store.plan()
+        planned = {run.id for run in kept.runs} if kept else set()
+        runs = [self._run_of(self._oracle.trials[name].hyperparameters.values) for name in self._oracle.end_order]
+        strange = [run for run in runs if run.id not in planned]
+        if strange:
+            raise UserError(
+                f"a search is continued in the space that it began in, but a trial of {self._store.root} "
+                f"({strange[0].arm}) is another network or training now; choose another --out"
+            )
+        return runs
 
     @property
     def left(self) -> int:
@@ -114,6 +132,7 @@ class Proposals(Todo):
             trial = self._oracle.create_trial(self._free_tuner())
             if trial.status == "STOPPED":
                 self._exhausted = True
+                say("no further point of the space is new and within the limits")
             if trial.status != "RUNNING":
                 return None
             values = trial.hyperparameters.values
@@ -121,12 +140,18 @@ class Proposals(Todo):
             run = self._run_of(values)
             self._store.add_plan(replace(self._plan, runs=(PlannedRun(run.id, run.seed, run.factors),)))
             self._open[run.id] = trial
-            if self._store.has(run.id):  # recorded, and the search was killed before its oracle heard of it
-                self.told(next(record for record in self._store.records() if record.run.id == run.id))
+            record = self._recorded_already(run)
+            if record:  # and the search was killed before its oracle heard of it
+                self.told(record)
                 continue
             self._take_up(values.get(PARENT), run)
             return self._taken(run)
         return None
+
+    def _recorded_already(self, run: Run) -> Record | None:
+        if not self._store.has(run.id):
+            return None
+        return next((record for record in self._store.records() if record.run.id == run.id), None)
 
     def _taken(self, run: Run) -> Run:
         claim = self._claims.setdefault(run.id, self._store.claim(run.id))

@@ -16,12 +16,11 @@ from resnet_core.runs.data import DataInfo
 from resnet_core.runs.estimate import study_threads
 from resnet_core.runs.plan import Plan
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.spec_model import digest
 from search.limits import GIB, Limits, training_bytes
 from search.objectives import Objective
 from search.oracles import FIDELITIES
 from search.proposals import EPOCHS, Budget
-from search.space import Space, Values
+from search.space import Space, SpaceError, Values
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ class Search:
         command: The command line that asked.
         data: What the networks must fit.
         starts: Values that are tried first.
+        start_words: What they are of.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Search:
     command: str
     data: DataInfo = field(default_factory=lambda: DataInfo((8, 8, 1), 10, 1437))
     starts: Sequence[Values] = ()
+    start_words: Sequence[str] = ()
 
     def run_of(self, values: Mapping[str, Any]) -> Run:
         """Return the run of a trial.
@@ -76,6 +77,8 @@ class Search:
                 "take --fix for a hyperparameter"
             )
         net = net.replace(**self.fixed)
+        if self.oracle in FIDELITIES:
+            check_constant_rate(self.oracle, train)
         if EPOCHS in values:
             train = train.replace(epochs=int(values[EPOCHS]))
         factors = {name: values.get(name) for name in self.space.names}
@@ -91,15 +94,20 @@ class Search:
         return excess(self.space, values, self.train, self.data, self.limits, self.fixed)
 
     def check(self) -> None:
-        """Check that the space has a point within the limits.
+        """Check that the space has a point within the limits, and that its function bears every value.
 
         Raises:
-            UserError: It has none.
+            UserError: It has none, or the function does not.
         """
-        self.run_of(self.space.active({}))
-        if self.excess(self.space.active({})) <= 1:
+        default = self.space.active({})
+        for values in (default, *self.space.neighbours(default)):
+            if self.excess(values) < math.inf:
+                self.run_of(values)
+        if self.excess(default) <= 1:
             return
         values, excess = self.space.least(self.excess)
+        if math.isinf(excess):
+            self.run_of(default)  # says what contradicts what
         if not excess <= 1:
             run = self.run_of(values)
             of = cost(run.net)
@@ -120,7 +128,7 @@ class Search:
             "search_seed": self.seed,
             "space": self.space.name,
             "code": self.code,
-            "starts": digest(*map(repr, self.starts)) if self.starts else "",
+            "starts": ", ".join(self.start_words),
             **{f"space.{name}": words for name, words in self.space.described().items()},
             **{f"net.{name}": list(value) if isinstance(value, tuple) else value for name, value in net.items()},
             **{f"train.{name}": value for name, value in train.items()},
@@ -166,8 +174,24 @@ def excess(
     try:
         net, train = space.point(values, train, data)
         return limits.excess(net.replace(**fixed), train)
+    except SpaceError:
+        raise
     except UserError:
         return math.inf
+
+
+def check_constant_rate(oracle: str, train: TrainSpec) -> None:
+    """Check that a trial of fewer epochs is the beginning of one of more.
+
+    Raises:
+        SpaceError: It is not.
+    """
+    if train.schedule != "steps" or train.learning_rate_drops:
+        raise SpaceError(
+            f"--oracle {oracle} goes on with trials that were shorter, and so needs a learning rate that does not "
+            f"depend on their length, but got schedule={train.schedule!r} with learning_rate_drops="
+            f"{train.learning_rate_drops}; leave them, or take another oracle"
+        )
 
 
 class _Accepts:

@@ -41,6 +41,7 @@ def dry_run(search: Search, execution: Execution) -> None:
         UserError: See `run`; what shows only in a named data set's content does not show here.
     """
     from rich.table import Table
+    from rich.text import Text
 
     check_writable(search.root)
     search = replace(search, data=_source(search, execution).info)
@@ -50,7 +51,7 @@ def dry_run(search: Search, execution: Execution) -> None:
         table.add_column(column)
     for hp in search.space.hyperparameters.space:
         conditions = (f"{one.name} is {' or '.join(map(str, one.values))}" for one in hp.conditions)
-        table.add_row(hp.name, range_of(hp), ", ".join(conditions))
+        table.add_row(*map(Text, (hp.name, range_of(hp), ", ".join(conditions))))
     console().print(table)
     for word, values in (
         ("smallest", search.space.least(partial(_parameters, search))[0]),
@@ -113,12 +114,14 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
     if best:
         places = numbers(plan)
         chosen = [(places[record.run.id], record) for record in ranked[:best]]
+        if len(chosen) < best:
+            say(f"of the {best} networks to confirm, {len(chosen)} have been trained to the end")
         runs = confirm.confirming(search, chosen, seeds)
         root = search.root / confirm.FOLDER
-        fill(confirm.plan_of(search, runs), runs, root, replace(execution, keep_states=True), _images(search))
+        fill(confirm.plan_of(search, chosen, runs), runs, root, replace(execution, keep_states=True), _images(search))
         console().print(confirmed_table(root))
         print_verdicts(root)
-        for path in export(search.root, Store(root)):
+        for path in export(search.root, Store(root), {run.id for run in runs}, search.objectives[0]):
             say(f"{path}")
         exit_if_failed(Store(root), [run.id for run in runs])
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from resnet_core.errors import UserError, nearest
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.data import DataInfo
+from resnet_core.runs.recipes import DATA
 from resnet_core.runs.spec import TrainSpec
 
 if TYPE_CHECKING:
@@ -18,6 +19,19 @@ Values = dict[str, Any]
 Point = tuple[NetSpec, TrainSpec]
 Declare = Callable[["HyperParameters", TrainSpec], Point]
 MOST_LEVELS = 16  # of a hyperparameter, that are tried where a point is sought by one at a time
+
+
+RESERVED = {
+    "trial", "run", "rank", "seed", "status", "step", "message", "seconds", "parameters",
+    "macs", "layers", "label", "net", "value", "epochs", "objective",
+}  # fmt: skip
+"""Names that columns of the tables have."""
+DECIDED = (*DATA, "data_sha256", "epochs", "steps", "test")
+"""Fields of the training that are the same in all trials, so that these can be compared."""
+
+
+class SpaceError(UserError):
+    """A mistake in a space, which no other values mend."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +64,15 @@ class Space:
         declared = HyperParameters()
         self._declared(declared, TrainSpec(steps=1))
         if not declared.space:
-            raise UserError(f"a space must have a hyperparameter, but '{self.name}' asks for none")
+            raise SpaceError(f"a space must have a hyperparameter, but '{self.name}' asks for none")
         names = {hp.name for hp in declared.space}
+        for name in sorted(names):
+            if name in RESERVED or "." in name or "/" in name:
+                raise SpaceError(
+                    f"a hyperparameter must not have the name of a column, nor a dot or slash, but '{self.name}' asks "
+                    f"for '{name}'; choose another name"
+                    f"for '{name}'; choose another name"
+                )
         for name in self.fixed:
             if name not in names:
                 raise UserError(f"--fix takes a hyperparameter of the space, but got '{name}'{nearest(name, names)}")
@@ -64,12 +85,12 @@ class Space:
     def names(self) -> list[str]:
         """The hyperparameters that vary, in their order."""
         space = self.hyperparameters.space
-        single = {hp.name: levels(hp) for hp in space if len(levels(hp)) == 1}
+        return list(dict.fromkeys(hp.name for hp in space if len(levels(hp)) > 1 and self.reached(hp)))
 
-        def reached(hp: Any) -> bool:
-            return all(set(single.get(c.name, c.values)) & set(c.values) for c in hp.conditions)
-
-        return list(dict.fromkeys(hp.name for hp in space if hp.name not in single and reached(hp)))
+    def reached(self, hp: Any) -> bool:
+        """Return whether a hyperparameter can be active, with what is fixed."""
+        single = {one.name: levels(one) for one in self.hyperparameters.space if len(levels(one)) == 1}
+        return all(set(single.get(c.name, c.values)) & set(c.values) for c in hp.conditions)
 
     def point(self, values: Mapping[str, Any], train: TrainSpec, data: DataInfo) -> Point:
         """Return the network and the training of these values.
@@ -81,24 +102,31 @@ class Space:
 
         Raises:
             UserError: Fields of the network or the training contradict each other.
+            SpaceError: The function does not ask for all hyperparameters, or does not return what it should.
         """
         hp = self.hyperparameters.copy()
         known = {one.name for one in hp.space}
         hp.values = {name: value for name, value in values.items() if name in known}
         count = len(hp.space)
-        net, train = self._declared(hp, train)
+        net, trained = self._declared(hp, train)
         if len(hp.space) > count:
-            raise UserError(
+            raise SpaceError(
                 f"a hyperparameter must be asked for in every call, but '{hp.space[count].name}' of the space "
                 f"'{self.name}' is not; give it parent_name and parent_values in place of an if"
             )
-        return net.replace(input_shape=data.input_shape, classes=data.classes), train
+        for name in DECIDED:
+            if getattr(trained, name) != getattr(train, name):
+                raise SpaceError(
+                    f"all trials must be of the same data and length, but the space '{self.name}' changes `{name}`; "
+                    "take an option, or --set"
+                )
+        return net.replace(input_shape=data.input_shape, classes=data.classes), trained
 
     def _declared(self, hp: "HyperParameters", train: TrainSpec) -> Point:
         made = self.declare(hp, train)
         kinds = [type(one) for one in made] if isinstance(made, tuple) else type(made)
         if kinds != [NetSpec, TrainSpec]:
-            raise UserError(f"a space must return a NetSpec and a TrainSpec, but '{self.name}' returned {kinds}")
+            raise SpaceError(f"a space must return a NetSpec and a TrainSpec, but '{self.name}' returned {kinds}")
         return made
 
     def with_fixed(self, settings: Sequence[str]) -> "Space":
@@ -120,7 +148,13 @@ class Space:
             if name in fixed:
                 raise UserError(f"a hyperparameter must be fixed once, but '{name}' is fixed again by --fix {setting}")
             fixed[name] = _parsed(by_name[name], text)
-        return Space(self.name, self.about, self.declare, fixed)
+        space = Space(self.name, self.about, self.declare, fixed)
+        for name in fixed:
+            if not any(space.reached(hp) for hp in space.hyperparameters.space if hp.name == name):
+                raise UserError(
+                    f"--fix takes a hyperparameter that is active, but '{name}' is not with {_settings(fixed, name)}"
+                )
+        return space
 
     def described(self) -> dict[str, Any]:
         """Return each hyperparameter's range in words: what a search must have kept to be resumed."""
@@ -139,13 +173,13 @@ class Space:
         best = dict(self.hyperparameters.copy().values) if start is None else dict(start)
         least = amount(best)
         while True:
-            tried = [(amount(values), values) for values in self._neighbours(best)]
+            tried = [(amount(values), values) for values in self.neighbours(best)]
             found, values = min(tried, key=lambda one: one[0], default=(math.inf, best))
             if not found < least:
                 return best, least
             best, least = values, found
 
-    def _neighbours(self, values: Values) -> Iterator[Values]:
+    def neighbours(self, values: Values) -> Iterator[Values]:
         """Yield the values that differ in one active hyperparameter, and in those that follow from it."""
         for hp in self.hyperparameters.space:
             if hp.name in values:
@@ -182,6 +216,10 @@ def range_of(hp: Any) -> str:
             return f"{hp.min_value} to {hp.max_value}{step}{scale}"
         case _:
             return ", ".join(map(str, hp.values))
+
+
+def _settings(fixed: Mapping[str, Any], without: str) -> str:
+    return ", ".join(f"{name}={value}" for name, value in fixed.items() if name != without)
 
 
 def _words(condition: Any) -> str:

@@ -7,7 +7,7 @@ from resnet_core.errors import UserError, line_in, nearest
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.runtime import without_notices
 from resnet_core.runs.spec import TrainSpec
-from search.space import Point, Space
+from search.space import Point, Space, SpaceError
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
@@ -116,7 +116,9 @@ def space_of(text: str) -> Space:
         except UserError:
             raise
         except Exception as error:  # whatever a user's function may raise
-            raise UserError(f"a space must be a function, but {file}, line {line_in(file, error)}: {error!r}") from None
+            line = line_in(file, error)
+            where = f"{file}, line {line}" if line else file
+            raise SpaceError(f"a space must be a function of (hp, train), but {where}: {error!r}") from None
         return made
 
     return Space(file.stem, (declare.__doc__ or "").strip().partition("\n")[0], said)

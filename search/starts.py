@@ -9,7 +9,7 @@ from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
 from resnet_core.nets.zoo import network
 from resnet_core.runs.store import Store
-from search.listing import best_first, objectives_of, plan_of
+from search.listing import best_first, in_order, objectives_of, plan_of
 from search.oracles import FIDELITIES
 from search.request import Search
 from search.space import Values
@@ -72,7 +72,7 @@ def _of_search(search: Search, root: Path) -> list[Values]:
         UserError: There is none.
     """
     plan = plan_of(root)
-    best = best_first(list(Store(root).records()), objectives_of(plan))
+    best = best_first(in_order(plan, list(Store(root).records())), objectives_of(plan))
     points = [values for values in (_here(search, record.run.factors) for record in best[:MOST]) if values]
     if not points:
         raise UserError(

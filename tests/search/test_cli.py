@@ -64,6 +64,7 @@ def refused(tmp_path, monkeypatch):
         (["--set", "test=True"], "--set knows no field 'test'"),
         (["--set", "validation_fraction=0"], "a search chooses by validation images, but validation_fraction is 0"),
         (["--oracle", "asha", "--set", "steps=100"], "--oracle asha counts in epochs, but the training has steps=100"),
+        (["--total-epochs", "9", "--set", "steps=100"], "--total-epochs counts in epochs, but the training has steps"),
         (["--oracle", "hyperband", "--set", "schedule=cosine"], "a learning rate that does not depend on their length"),
         (
             ["--oracle", "asha", "--start", "resnet20-cifar-A"],

@@ -171,6 +171,47 @@ def test_a_search_that_has_changed_is_not_resumed(ended, change, named):
     assert trials(ended) == before
 
 
+def test_a_space_whose_networks_have_changed_is_not_resumed(ended):
+    """Its function has been edited, and not the ranges."""
+
+    def edited(hp, train):
+        net, train = depth_and_rate(hp, train)
+        return net.replace(activation="silu"), train
+
+    with pytest.raises(UserError, match="is another network or training now"):
+        run(replace(ended, space=Space("small", "", edited), budget=Budget(4)))
+    assert len(trials(ended)) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"test": True}, "test"),
+        ({"validation_fraction": 0.0}, "validation_fraction"),
+        ({"train_size": 100}, "train_size"),
+        ({"epochs": 2}, "epochs"),
+        ({"steps": 3}, "epochs"),
+    ],
+)
+def test_no_space_changes_what_trials_are_compared_by(search, change, named):
+    def declare(hp, train):
+        net, train = depth_and_rate(hp, train)
+        return net, train.replace(**change)
+
+    with pytest.raises(UserError, match=f"changes `{named}`"):
+        run(replace(search, space=Space("odd", "", declare)))
+    assert not search.root.exists()
+
+
+def test_halving_needs_a_rate_that_does_not_depend_on_the_length(search):
+    def declare(hp, train):
+        net, train = depth_and_rate(hp, train)
+        return net, train.replace(schedule="cosine")
+
+    with pytest.raises(UserError, match="--oracle asha goes on with trials that were shorter"):
+        run(replace(search, space=Space("odd", "", declare), oracle="asha"))
+
+
 def test_another_data_set_is_not_taken_for_the_first(ended, tmp_path):
     images = job.source("digits", None, 1e12).images
     half = {name: getattr(images, name)[::2] for name in ("x_train", "y_train", "x_test", "y_test")}
@@ -279,7 +320,7 @@ def test_the_best_are_confirmed_beside_their_twins_and_exported(search, capsys, 
     confirm = Store(search.root / "confirm")
     records = list(confirm.records())
     assert len(records) == 8
-    assert {record.run.seed for record in records} == {FIRST_SEED, FIRST_SEED + 1}
+    assert {record.run.seed for record in records} == {FIRST_SEED + 1, FIRST_SEED + 2}
     assert all("test_accuracy" in record.results for record in records)
     assert said.count("has a lower test error than") == 2
 
@@ -299,6 +340,26 @@ def test_the_best_are_confirmed_beside_their_twins_and_exported(search, capsys, 
     logits = keras.models.load_model(search.root / "best.keras").predict(images.x_test.astype("float32"), verbose=0)
     accuracy = float((logits.argmax(-1) == images.y_test).mean())
     assert accuracy == pytest.approx(chosen.results["test_accuracy"], abs=1e-6)
+
+
+def with_and_without(hp, train):
+    """A residual network and its plain twin."""
+    return NetSpec(depths=(1, 1), widths=(4, 8), skip=hp.Choice("skip", ["A", "none"])), train
+
+
+def test_networks_that_are_twins_are_compared_with_each_other(search):
+    pinned = TRAIN.replace(init_seed=0, data_seed=0)
+    search = replace(search, space=Space("twins", "", with_and_without), train=pinned)
+    run(search, best=2, seeds=2)
+    confirm = Store(search.root / "confirm")
+    arms = {(record.run.factors["trial"], record.run.factors["net"]) for record in confirm.records()}
+    assert arms == {(1, "found"), (2, "found")}
+    assert len(list(confirm.records())) == 4  # the seeds are fresh, though those of the trials were set
+    texts = {claim["text"] for claim in confirm.plan().claims}
+    assert {text.partition(", ")[2] for text in texts} == {
+        "with skip A, has a lower test error than without a skip",
+        "without a skip, has a lower test error than with skip A",
+    }
 
 
 def test_a_confirmation_with_more_seeds_runs_only_the_new_ones(ended):

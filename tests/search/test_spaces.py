@@ -14,7 +14,7 @@ from resnet_core.seeds import generator
 from search.limits import GIB, Limits, training_bytes
 from search.oracles.points import Space as Points
 from search.request import excess
-from search.space import Space
+from search.space import Space, SpaceError
 from search.spaces import SPACES, space_of
 from search.starts import distance
 
@@ -143,6 +143,44 @@ def test_a_hyperparameter_behind_an_if_is_named():
 
     with pytest.raises(UserError, match="asked for in every call, but 'norm' of the space 'x' is not"):
         Space("x", "", declare).point({"skip": "none"}, TRAIN, DATA)
+
+
+LATE = """
+from resnet_core import NetSpec
+
+def space(hp, train):
+    norm = hp.Choice("norm", ["batch", "none"])
+    if norm == "none":
+        {line}
+    return NetSpec(norm=norm), train
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("train.replace(x=undefined)", "line 7: NameError"),
+        ("hp.Choice('scale', ['one', 'skipinit'])", "asked for in every call, but 'scale'"),
+    ],
+)
+def test_a_mistake_that_shows_with_other_values_is_no_contradiction(line, message, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(LATE.format(line=line))
+    with pytest.raises(SpaceError) as error:
+        excess(space_of(str(file)), {"norm": "none"}, TRAIN, DATA, Limits())
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["status", "run", "parameters", "a.b"])
+def test_a_hyperparameter_has_no_name_of_a_column(name):
+    space = Space("x", "", lambda hp, train: (NetSpec(widths=(hp.Choice(name, [8, 16]), 16, 32)), train))
+    with pytest.raises(SpaceError, match=f"asks for '{name}'; choose another name"):
+        _ = space.hyperparameters
+
+
+def test_what_is_fixed_must_be_active():
+    with pytest.raises(UserError, match="'survival' is not with skip=none"):
+        SPACES["full"].with_fixed(["skip=none", "survival=0.5"])
 
 
 @pytest.mark.parametrize("text", ["tinny", "tiny.toml", "missing.py"])

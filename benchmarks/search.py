@@ -225,13 +225,13 @@ HEAD = f"""# Oracles on NAS-Bench-201
 `make bench-search` measures and writes this. All 15,625 cells of NAS-Bench-201 have been trained two or three times;
 an evaluation draws one of a cell's trainings at random. The table has the regret of the best cell so far, by what was
 measured: how many percentage points of validation accuracy its mean lacks of the best mean there is. Mean over seeds ±
-half the 95 % interval of Student's t, after {SHOWN[0]}, {SHOWN[1]} and {SHOWN[2]} evaluations; a processor's seconds for
-a proposal, on one thread. Lower is better.
+half the 95 % interval of Student's t, after {SHOWN[0]}, {SHOWN[1]} and {SHOWN[2]} evaluations; a processor's seconds
+for a proposal, on one thread. Lower is better.
 
 ![Regret against evaluations](search.png)
 """
 
-FOOT = f"""The kernel of `gp`, and how it scales scores, were chosen with other draws from the table of CIFAR-10, which so
+FOOT = f"""The kernel of `gp` and how it scales scores were chosen with other draws from the table of CIFAR-10, which thus
 flatters it. On ImageNet16-120 it was the first to come near, but nothing tells it from `tpe` and `evolution` after 100.
 
 `stock random` and `stock bayesian` are KerasTuner's `RandomSearchOracle` and `BayesianOptimizationOracle` as

@@ -231,7 +231,7 @@ for a proposal, on one thread. Lower is better.
 ![Regret against evaluations](search.png)
 """
 
-FOOT = f"""The kernel of `gp` and how it scales scores were chosen with other draws from the table of CIFAR-10, which thus
+FOOT = f"""The kernel of `gp` and how it scales scores were chosen with other draws from the table of CIFAR-10, which
 flatters it. On ImageNet16-120 it was the first to come near, but nothing tells it from `tpe` and `evolution` after 100.
 
 `stock random` and `stock bayesian` are KerasTuner's `RandomSearchOracle` and `BayesianOptimizationOracle` as

@@ -23,7 +23,7 @@ def wheel(tmp_path_factory) -> Path:
 
 
 def test_every_module_and_data_file_is_in_it(wheel):
-    packages = ("resnet_core", "ablations", "analysis")
+    packages = ("resnet_core", "ablations", "analysis", "search")
     sources = [
         path
         for top in packages
@@ -56,5 +56,6 @@ def test_it_installs_and_runs_elsewhere(wheel, tmp_path):
 
     assert str(site) in run("-c", "import ablations; print(ablations.__file__)")
     assert "depth" in run("-m", "ablations", "list")
+    assert "cifar-small" in run("-m", "search", "list")
     run("-m", "ablations", "run", "depth", "--depth", "8", "--seeds", "1", "--set", "steps=2")
     assert "report.html" in run("-m", "analysis", "results/local/depth")

@@ -102,8 +102,12 @@ class Store:
 
     def claimed(self) -> set[str]:
         """Return the ids of the runs whose claims have not expired: somebody is executing them, or was a moment ago."""
-        paths = (self.root / "claims").glob("*.lock")
-        return {path.stem for path in paths if time.time() - path.stat().st_mtime < LEASE_SECONDS} - {"study"}
+        found = set()
+        for path in (self.root / "claims").glob("*.lock"):
+            with suppress(FileNotFoundError):  # it has been given back
+                if time.time() - path.stat().st_mtime < LEASE_SECONDS:
+                    found.add(path.stem)
+        return found - {"study", "search"}
 
     def tidy(self, statuses: Mapping[str, str]) -> None:
         """Remove what launchers that are no more have left of recorded runs: claims, and states nobody will take up."""

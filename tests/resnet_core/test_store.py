@@ -40,6 +40,13 @@ def store(tmp_path):
     return Store(tmp_path / "study")
 
 
+def test_a_claim_that_is_given_back_while_claims_are_listed(store):
+    """Its name is in the folder's list, and the file is no more."""
+    with store.claim("b").acquire():
+        (store.root / "claims" / "a.lock").symlink_to("no longer there")
+        assert store.claimed() == {"b"}
+
+
 def test_a_record_round_trips(store):
     written = record()
     store.write(written)

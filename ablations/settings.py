@@ -70,9 +70,10 @@ def fields_of(options: argparse.Namespace, taken: Collection[str] = ()) -> dict[
 
 
 def _settable() -> set[str]:
-    """Return the fields that can be set, with the kind of their spec and without."""
+    """Return the fields that can be set, with the kind of their spec; those of the probe never go without."""
     names = {kind: {*spec.model_fields} - DECIDED for kind, spec in KINDS.items()}
-    return {word for kind, fields in names.items() for field in fields for word in (field, f"{kind}.{field}")}
+    bare = names["net"] | names["train"]
+    return bare | {f"{kind}.{field}" for kind, fields in names.items() for field in fields}
 
 
 def training(start: TrainSpec, name: str | None) -> TrainSpec:

@@ -42,7 +42,7 @@ def crowding(values: npt.ArrayLike, ranks: npt.NDArray[np.int64]) -> Array:
     """Return the crowding distance of each point in its front (Deb et al. 2002): larger is less crowded.
 
     The sum, over objectives, of the distance between its neighbours as a share of the front's range; inf at an end
-    of a front. It is 0 where an objective's range is, and of a point between two equals.
+    of a front, also in an objective in which all are equal. It is 0 of a point between two equals.
 
     Args:
         values: (points, objectives), in any directions.

@@ -313,7 +313,7 @@ def _confirmation(
         by_name[f"{CONFIRM}_found"],
         f"Found: the {_first(search).name} of the run of the search. Confirmed: the mean over n of N runs of the same "
         "network and training with fresh seeds, with its 95 % interval of Student's t. Difference: confirmed minus "
-        "found.",
+        "found. The validation images are those by which it was chosen; the test images are not.",
     )  # fmt: skip
     drawn = [image for name, image in images.items() if name.startswith(f"{CONFIRM}_")]
     words = [search.confirm.plan.question, *report.progress(search.confirm)]

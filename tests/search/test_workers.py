@@ -14,6 +14,7 @@ import pytest
 from resnet_core.runs.store import Store
 
 ROOT = Path(__file__).parents[2]
+ONE = ["--fix", "skip=A", "--fix", "order=original", "--fix", "blocks=1", "--fix", "width=4"]  # a network, traced once
 FAST = ["--set", "train_size=200", "--epochs", "1", "--confirm", "0"]
 SPACE = """
 from resnet_core import NetSpec
@@ -53,7 +54,7 @@ def test_a_trial_whose_process_dies_is_scored_worst_and_the_search_goes_on(progr
 @needs_ray
 @pytest.mark.xdist_group("ray")
 def test_a_search_on_ray_comes_to_the_records_of_one_in_this_process(program, tmp_path):
-    words = ["--space", "tiny", "--oracle", "random", "--trials", "3", *FAST]
+    words = ["--space", "tiny", *ONE, "--oracle", "random", "--trials", "3", *FAST]
     here = program("resnet-search", "run", *words, "--executor", "serial", "--out", "here")
     there = program("resnet-search", "run", *words, "--executor", "ray", "--workers", "1", "--out", "there")
     assert (here.returncode, there.returncode) == (0, 0), there.stderr
@@ -64,7 +65,7 @@ def test_a_search_on_ray_comes_to_the_records_of_one_in_this_process(program, tm
 def test_a_launcher_that_is_killed_loses_the_open_trials_alone(tmp_path):
     command = [
         sys.executable, "-m", "search", "run", "--space", "tiny", "--trials", "5", "--workers", "2", *FAST,
-        "--fix", "blocks=1", "--oracle", "evolution",
+        *ONE, "--oracle", "evolution",
     ]  # fmt: skip
     root = tmp_path / "results" / "local" / "search"
     started = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=-1, stderr=-1)

@@ -32,7 +32,7 @@ ORACLES = {
     "evolution": "regularised evolution (Real et al. 2019)",
     "nsga2": "NSGA-II, of Optuna, for several objectives",
     "random": "at random, of KerasTuner",
-    "grid": "every combination, in an order that spreads them, of KerasTuner",
+    "grid": "every combination, in an order of the seed that spreads them",
     "bayesian": "Gaussian process with upper confidence bound, of KerasTuner",
     "hyperband": "successive halving in brackets, of KerasTuner",
     "asha": "asynchronous successive halving (Li et al. 2020)",

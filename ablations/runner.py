@@ -20,7 +20,7 @@ from resnet_core.runs.data import DataInfo, check_sizes
 from resnet_core.runs.estimate import start_seconds, study_threads, train_seconds
 from resnet_core.runs.plan import Plan
 from resnet_core.runs.records import FAILED
-from resnet_core.runs.spec import Run
+from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.store import Store, Survey
 
 
@@ -34,7 +34,7 @@ def dry_run(request: Request, execution: Execution) -> None:
     from ablations.tuning import trials
 
     check_writable(request.root)
-    source = job.source(*_asked_data(request, execution))
+    source = job.source(*asked_data(request.train, execution))
     data, store = source.info, Store(request.root)
     sha256 = source.sha256()
     runs = request.runs(data, sha256)
@@ -47,13 +47,13 @@ def dry_run(request: Request, execution: Execution) -> None:
         runs,
         [of.trainable for of in costs],
         [of.macs for of in costs],
-        list(_seconds(runs, _images(request, data), study_threads(runs))),
+        list(_seconds(runs, trained_on(request.train, data), study_threads(runs))),
         [_asked(run, sha256) in recorded for run in runs],
     )
     console().print(table)
     if request.learning_rates:
         tried = trials(request, data, sha256)
-        seconds = sum(_seconds(tried, _images(request, data), study_threads(tried)))
+        seconds = sum(_seconds(tried, trained_on(request.train, data), study_threads(tried)))
         say(f"before these, {len(tried)} trials of learning rates: {duration(seconds)}")
     for line in mismatches(request.claims, runs):
         say(f"not of equal cost: {line}")
@@ -73,13 +73,13 @@ def run(request: Request, execution: Execution) -> None:
         raise UserError("--until-width needs a claim on the arms of the study, but there is none")
     set_variables()
     check_writable(request.root)
-    source = job.source(*_asked_data(request, execution))
+    source = job.source(*asked_data(request.train, execution))
     for run in request.runs(source.info):  # a mistake shows before a large data set is read
         check_sizes(run, source.info.train_images)
-    images, sha256 = job.content_of(*_asked_data(request, execution))
+    images, sha256 = job.content_of(*asked_data(request.train, execution))
     for train in dict.fromkeys(job.of_data(run.train) for run in request.runs(source.info, sha256)):
         job.prepared(images, train)
-    count = _images(request, source.info)
+    count = trained_on(request.train, source.info)
     request = tuned(request, source.info, sha256, lambda plan, runs, root: fill(plan, runs, root, execution, count))
     while True:
         runs = request.runs(source.info, sha256)
@@ -195,14 +195,14 @@ def _seconds(runs: Sequence[Run], images: int, threads: int) -> Iterator[float]:
             yield train_seconds(run, images, threads) + (start_seconds(run) if i == 0 else 0.0)
 
 
-def _images(request: Request, data: DataInfo) -> int:
+def trained_on(train: TrainSpec, data: DataInfo) -> int:
     """Return about how many images a run is trained on."""
-    return round((request.train.train_size or data.train_images) * (1 - request.train.validation_fraction))
+    return round((train.train_size or data.train_images) * (1 - train.validation_fraction))
 
 
-def _asked_data(request: Request, execution: Execution) -> tuple[str, int | None, float]:
+def asked_data(train: TrainSpec, execution: Execution) -> tuple[str, int | None, float]:
     """Return the arguments of `open_source`."""
-    return request.train.data, request.train.image_size, job.resident(execution.stream, execution.memory)
+    return train.data, train.image_size, job.resident(execution.stream, execution.memory)
 
 
 def _asked(run: Run, data_sha256: str) -> str:

@@ -68,9 +68,8 @@ def measure_by_depth(
         draw_band(ax, line[x], line["low"], line["high"], group.color)
         style = {"color": group.color, "marker": group.marker, "ms": 5} | kwargs
         ax.plot(line[x], line["mean"], label=group.counted(group.rows[y]), **style)
-        draw_points(
-            ax, group.rows[x] * (1 + 0.02 * (i + 1)), group.rows[y], group
-        )  # beside the line, so that both show
+        beside = group.rows[x] * (1 + 0.02 * (i + 1))  # the line, so that both show
+        draw_points(ax, beside, group.rows[y], group)
     ax.set_xscale("log")
     ticks = sorted(data[x].dropna().unique())
     if len(ticks) <= 12:

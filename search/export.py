@@ -33,20 +33,19 @@ def export(root: Path, store: Store, ids: Collection[str], objective: Objective)
     Returns:
         What was written; nothing if no network was completed with all seeds.
     """
-    sign = 1.0 if objective.direction == "max" else -1.0
     found: dict[int, list[Record]] = {}
     for record in store.records():
         if record.run.id in ids and record.run.factors["net"] == FOUND:
             found.setdefault(record.run.factors["trial"], []).append(record)
     means = {
-        trial: sum(sign * objective.of(record) for record in records) / len(records)
+        trial: sum(objective.gain(record) for record in records) / len(records)
         for trial, records in found.items()
         if all(record.outcome.status == "completed" for record in records)
     }
     if not means:
         return []
     best = max(means, key=lambda trial: means[trial])
-    chosen = max(found[best], key=lambda record: sign * objective.of(record))
+    chosen = max(found[best], key=objective.gain)
     net, train = chosen.run.net, chosen.run.train
     about = {"trial": best, "seeds": len(found[best]), "network": chosen.network}
     texts = {

@@ -50,15 +50,13 @@ def best_first(records: Sequence[Record], of: Sequence[Objective]) -> list[Recor
     rivals = [record for record in completed if (record.run.train.epochs or 0) == most]
     if not rivals:
         return []
-    vectors = np.array([[objective.of(record) for objective in of] for record in rivals], float)
-    if len(of) == 1:
-        order = np.argsort(-vectors[:, 0] if of[0].direction == "max" else vectors[:, 0], kind="stable")
-    else:
-        directions = [objective.direction for objective in of]
-        ranks = front_ranks(vectors, directions)
-        first = np.argsort(-vectors[:, 0] if of[0].direction == "max" else vectors[:, 0], kind="stable")[0]
-        rest = np.lexsort((-crowding(vectors, ranks), ranks))
-        order = np.array(list(dict.fromkeys([max(0, knee(vectors, directions)), int(first), *map(int, rest)])))
+    gains = np.array([[objective.gain(record) for objective in of] for record in rivals], float)
+    order = np.argsort(-gains[:, 0], kind="stable")
+    if len(of) > 1:
+        directions = ["max"] * len(of)
+        ranks = front_ranks(gains, directions)
+        rest = np.lexsort((-crowding(gains, ranks), ranks))
+        order = np.array(list(dict.fromkeys([max(0, knee(gains, directions)), int(order[0]), *map(int, rest)])))
     return [rivals[i] for i in order]
 
 

@@ -75,10 +75,7 @@ class Live:
 
     def _keep(self, record: Record) -> None:
         first = self._objectives[0]
-        sign = 1 if first.direction == "max" else -1
-        if record.outcome.status == "completed" and (
-            self._best is None or sign * first.of(record) > sign * first.of(self._best)
-        ):
+        if record.outcome.status == "completed" and (self._best is None or first.gain(record) > first.gain(self._best)):
             self._best = record
 
     def _told(self, record: Record) -> str:

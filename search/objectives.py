@@ -27,6 +27,10 @@ class Objective:
     def text(self) -> str:
         return f"{self.name} ({self.direction})"
 
+    def gain(self, record: Record) -> float:
+        """Return the measure of a run with the sign by which more is better."""
+        return self.of(record) if self.direction == "max" else -self.of(record)
+
     def of(self, record: Record) -> float:
         """Return the measure of a run; NaN, which oracles take for worst, if it was not completed."""
         if record.outcome.status != "completed":

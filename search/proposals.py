@@ -101,7 +101,7 @@ class Proposals(Todo):
     @property
     def left(self) -> int:
         """Trials that may still be proposed, and those whose records are lost."""
-        left = 0 if self._exhausted or self._spent() else self._budget.trials - self._begun()
+        left = 0 if self._exhausted or self._spent() else max(0, self._budget.trials - self._begun())
         return left + len(self._lost)
 
     def _begun(self) -> int:
@@ -112,7 +112,7 @@ class Proposals(Todo):
         epochs, seconds = self._budget.epochs, self._budget.seconds
         if seconds is not None and time.monotonic() - self._started >= seconds:
             return True
-        return self._begun() >= self._budget.trials or (epochs is not None and self._epochs() >= epochs)
+        return epochs is not None and self._epochs() >= epochs
 
     def _epochs(self) -> int:
         """Return the passes over the images that the trials begun so far have taken, or will have."""
@@ -121,8 +121,7 @@ class Proposals(Todo):
         return sum(self._epochs_of(trials[trial_id].hyperparameters.values) for trial_id in begun)
 
     def _epochs_of(self, values: Mapping[str, Any]) -> int:
-        epochs = self._run_of(values).train.epochs or 0
-        return epochs - int(values.get("tuner/initial_epoch", 0))
+        return int(values.get(EPOCHS, self._plan.base["train.epochs"]) or 0) - int(values.get("tuner/initial_epoch", 0))
 
     def take(self, last: NetSpec | None = None) -> Run | None:
         """Return the run of the next trial, or None if there is none, or none before another has ended."""

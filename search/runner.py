@@ -9,14 +9,14 @@ from typing import Any
 from filelock import Timeout
 
 from ablations.execution import Execution, carry_out
-from ablations.runner import exit_if_failed, fill, set_aside
+from ablations.runner import asked_data, exit_if_failed, fill, set_aside, trained_on
 from ablations.verdicts import print_verdicts
 from resnet_core.command_line import console, say
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 from resnet_core.nets.cost import cost
 from resnet_core.runs import job
-from resnet_core.runs.data import Source, check_sizes
+from resnet_core.runs.data import check_sizes
 from resnet_core.runs.estimate import start_seconds, train_seconds
 from resnet_core.runs.store import Store
 from search import confirm
@@ -44,7 +44,7 @@ def dry_run(search: Search, execution: Execution) -> None:
     from rich.text import Text
 
     check_writable(search.root)
-    search = replace(search, data=_source(search, execution).info)
+    search = replace(search, data=job.source(*asked_data(search.train, execution)).info)
     search.check()
     table = Table(box=None, header_style="bold")
     for column in ("hyperparameter", "range", "if"):
@@ -80,11 +80,11 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
         UserError: Something asked for cannot be; nothing is written then.
     """
     check_writable(search.root)
-    source = _source(search, execution)
+    source = job.source(*asked_data(search.train, execution))
     search = replace(search, data=source.info)
     search.check()
     check_sizes(search.run_of(search.space.active({})), source.info.train_images)
-    images, sha256 = job.content_of(*_asked_data(search, execution))
+    images, sha256 = job.content_of(*asked_data(search.train, execution))
     search = replace(search, train=search.train.replace(data_sha256=sha256))
     job.prepared(images, job.of_data(search.train))
     store = Store(search.root)
@@ -118,7 +118,13 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
             say(f"of the {best} networks to confirm, {len(chosen)} have been trained to the end")
         runs = confirm.confirming(search, chosen, seeds)
         root = search.root / confirm.FOLDER
-        fill(confirm.plan_of(search, chosen, runs), runs, root, replace(execution, keep_states=True), _images(search))
+        fill(
+            confirm.plan_of(search, chosen, runs),
+            runs,
+            root,
+            replace(execution, keep_states=True),
+            trained_on(search.train, search.data),
+        )
         console().print(confirmed_table(root))
         print_verdicts(root)
         for path in export(search.root, Store(root), {run.id for run in runs}, search.objectives[0]):
@@ -145,7 +151,9 @@ def _propose(search: Search, execution: Execution, store: Store) -> None:
     if not proposals.left:
         return
     middle = search.run_of(search.space.active({}))
-    seconds = proposals.left * (train_seconds(middle, _images(search), threads) + start_seconds(middle))
+    seconds = proposals.left * (
+        train_seconds(middle, trained_on(search.train, search.data), threads) + start_seconds(middle)
+    )
     name, how = execution.job(proposals.left, seconds, threads, store, again=False)
     how = replace(how, keep_states=bool(search.options))
     with Live(budget.trials, search.objectives, list(store.records())) as live:
@@ -158,17 +166,3 @@ def _parameters(search: Search, values: Values) -> float:
         return cost(search.run_of(values).net).trainable
     except UserError:
         return math.inf
-
-
-def _source(search: Search, execution: Execution) -> Source:
-    return job.source(*_asked_data(search, execution))
-
-
-def _asked_data(search: Search, execution: Execution) -> tuple[str, int | None, float]:
-    """Return the arguments of `open_source`."""
-    return search.train.data, search.train.image_size, job.resident(execution.stream, execution.memory)
-
-
-def _images(search: Search) -> int:
-    """Return about how many images a trial is trained on."""
-    return round((search.train.train_size or search.data.train_images) * (1 - search.train.validation_fraction))

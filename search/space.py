@@ -19,8 +19,6 @@ Values = dict[str, Any]
 Point = tuple[NetSpec, TrainSpec]
 Declare = Callable[["HyperParameters", TrainSpec], Point]
 MOST_LEVELS = 16  # of a hyperparameter, that are tried where a point is sought by one at a time
-
-
 RESERVED = {
     "trial", "run", "rank", "seed", "status", "step", "message", "seconds", "parameters",
     "macs", "layers", "label", "net", "value", "epochs", "objective",
@@ -70,7 +68,6 @@ class Space:
             if name in RESERVED or "." in name or "/" in name:
                 raise SpaceError(
                     f"a hyperparameter must not have the name of a column, nor a dot or slash, but '{self.name}' asks "
-                    f"for '{name}'; choose another name"
                     f"for '{name}'; choose another name"
                 )
         for name in self.fixed:
@@ -163,14 +160,13 @@ class Space:
             words.setdefault(hp.name, []).append(range_of(hp) + "".join(f" if {_words(c)}" for c in hp.conditions))
         return {name: "; ".join(ranges) for name, ranges in words.items()}
 
-    def least(self, amount: Callable[[Values], float], start: Values | None = None) -> tuple[Values, float]:
-        """Return values whose point has the least of an amount, changing one hyperparameter at a time.
+    def least(self, amount: Callable[[Values], float]) -> tuple[Values, float]:
+        """Return values whose point has the least of an amount: from the defaults, one change at a time.
 
         Args:
             amount: Of a point's values; infinite, where they have no point.
-            start: Values to begin with; the defaults if not given.
         """
-        best = dict(self.hyperparameters.copy().values) if start is None else dict(start)
+        best = self.active({})
         least = amount(best)
         while True:
             tried = [(amount(values), values) for values in self.neighbours(best)]

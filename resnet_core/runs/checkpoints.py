@@ -104,7 +104,7 @@ class Checkpoint:
             return None
         try:
             with _opened(self._path) as (about, file):
-                variables = [file[f"variable{i}"] for i in range(len(file.files) - 1)]
+                variables = _variables(file)
         except UNREADABLE:
             return None
         if about["made_with"] != self._made_with:
@@ -120,7 +120,11 @@ def variables_of(path: Path) -> list[Array]:
         OSError, ValueError, KeyError, EOFError, BadZipFile: There is none that is whole.
     """
     with _opened(path) as (_, file):
-        return [file[f"variable{i}"] for i in range(len(file.files) - 1)]
+        return _variables(file)
+
+
+def _variables(file: Any) -> list[Array]:
+    return [file[f"variable{i}"] for i in range(len(file.files) - 1)]
 
 
 def step_of(path: Path) -> int | None:

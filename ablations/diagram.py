@@ -21,8 +21,10 @@ def block_svg(spec: NetSpec) -> str:
     index = sum(spec.depths[:-1]) + 1
     x = Tensor((rows, columns, before))
     residual_block(net, x, spec.widths[-1], strides, stage=stage, block=block, index=index)
-    main = [layer for layer in net.layers if not layer.name.startswith("skip")]
-    skip = [layer for layer in net.layers if layer.name.startswith("skip")]
+    strided = {f"{layer.name}_subsample" for layer in net.layers if layer.kind == "conv"}  # drawn as one with it
+    layers = [layer for layer in net.layers if layer.name not in strided]
+    main = [layer for layer in layers if not layer.name.startswith("skip")]
+    skip = [layer for layer in layers if layer.name.startswith("skip")]
     return _svg(spec, main, skip, has_skip=spec.has_skip(stage, block))
 
 

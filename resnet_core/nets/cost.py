@@ -125,6 +125,7 @@ class CostNet(Interpreter):
         self, x: Tensor, filters: int, kernel_size: int, strides: int = 1, *, name: str, groups: int = 1,
         bias: bool | None = None, gain: float = 1.0, bias_start: float = 0.0,
     ) -> Tensor:  # fmt: skip
+        x, strides = self.at_stride_one(x, kernel_size, strides, name=name)
         y = Tensor((*_strided(x, strides), filters))
         weights = kernel_size * kernel_size * x.shape[2] // groups * filters
         biases = filters if (self.spec.conv_bias if bias is None else bias) else 0
@@ -185,8 +186,7 @@ class CostNet(Interpreter):
         return self._count(name, "dropout", Tensor(x.shape), [Tensor(mask, itemsize=1)])
 
     def subsample(self, x: Tensor, strides: int, *, name: str) -> Tensor:
-        y = Tensor((*_strided(x, strides), x.shape[2]))
-        return self._count(name, "subsample", y, [x, y])
+        return self._count(name, "subsample", Tensor((*_strided(x, strides), x.shape[2])))
 
     def pool(self, x: Tensor, kind: Pooling, size: int, strides: int, *, name: str) -> Tensor:
         y = Tensor((*_strided(x, strides), x.shape[2]))

@@ -1,9 +1,11 @@
-"""Faster kernels for stock layers on the TensorFlow backend.
+"""Faster and safe kernels for stock layers on the TensorFlow backend.
 
 Keras 3 computes training batch normalisation from primitive operations; TensorFlow has a fused
 kernel that is faster and traces in half the time. A convolution with groups is left to XLA on a CPU, and
-takes some 20 to 70 times as long as one convolution a group. `fuse` and `split_groups` give these to stock
-layers, which stay stock layers: they save and load as such, and compute the same numbers.
+takes some 20 to 70 times as long as one convolution a group. oneDNN's filter gradient of a strided 1x1
+convolution writes out of bounds on processors with AVX2 and without AVX-512. `fuse`, `split_groups` and
+`subsample_first` give stock layers other kernels; they stay stock layers: they save and load as such, and
+compute the same numbers.
 """
 
 from types import MethodType
@@ -27,6 +29,24 @@ def split_groups(layer: keras.layers.Conv2D) -> keras.layers.Conv2D:
         if not tf.config.list_physical_devices("GPU"):
             layer.call = MethodType(_call_groups, layer)
     return layer
+
+
+def subsample_first(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Let every strided 1x1 `Conv2D` in `layer`, a network too, subsample and then convolve at stride 1.
+
+    This is for layers that are not ours: a user's, or those of a saved network. `KerasNet.conv` makes none.
+    """
+    stock = keras.layers.Conv2D.convolution_op
+    for part in layer._flatten_layers():
+        convolves = isinstance(part, keras.layers.Conv2D) and type(part).convolution_op is stock
+        if convolves and part.kernel_size == (1, 1) and part.strides != (1, 1):
+            part.convolution_op = MethodType(_subsampled, part)
+    return layer
+
+
+def _subsampled(self: keras.layers.Conv2D, inputs: Any, kernel: Any) -> Any:
+    pixels = keras.ops.average_pool(inputs, 1, self.strides, data_format=self.data_format)
+    return keras.ops.conv(pixels, kernel, data_format=self.data_format)
 
 
 def _call_groups(self: keras.layers.Conv2D, inputs: Any) -> Any:

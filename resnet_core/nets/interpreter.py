@@ -41,6 +41,17 @@ class Interpreter(ABC):
             x = self.norm(x, name=norm) if word == "norm" else self.activation(x, name=act)
         return x
 
+    def at_stride_one(self, x: Value, kernel_size: int, strides: int, *, name: str) -> tuple[Value, int]:
+        """Return what the convolution `name` reads of `x`, and the stride that is left to it.
+
+        A strided 1x1 convolution reads the pixels of `subsample` alone, so it is a 1x1 convolution of these, of
+        stride 1. It is written so because oneDNN's filter gradient of a strided one writes out of bounds on
+        processors with AVX2 and without AVX-512 (see `benchmarks.convolutions`).
+        """
+        if kernel_size > 1 or strides == 1:
+            return x, strides
+        return self.subsample(x, strides, name=f"{name}_subsample"), 1
+
     @abstractmethod
     def shape(self, x: Value) -> Shape:
         """Return height, width and channels of `x`."""

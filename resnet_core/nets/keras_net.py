@@ -13,7 +13,7 @@ import keras
 
 from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost
-from resnet_core.nets.fused import fuse, split_groups
+from resnet_core.nets.fused import fuse, split_groups, subsample_first
 from resnet_core.nets.interpreter import Interpreter, Pooling, Shape, Value
 from resnet_core.nets.layers import ScalarBias
 from resnet_core.nets.network import network
@@ -56,7 +56,7 @@ def load(path: str | Path) -> keras.Model:
         with zipfile.ZipFile(path) as archive:
             layers = json.loads(archive.read("config.json"))["config"]["layers"]
         with recursion_room(len(layers)):
-            return keras.saving.load_model(path)
+            return subsample_first(keras.saving.load_model(path))
     except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
         raise UserError(f"a network must be a .keras file, but {path} cannot be loaded: {error}") from None
 
@@ -137,10 +137,11 @@ class KerasNet(Interpreter):
         self, x: Value, filters: int, kernel_size: int, strides: int = 1, *, name: str, groups: int = 1,
         bias: bool | None = None, gain: float = 1.0, bias_start: float = 0.0,
     ) -> Value:  # fmt: skip
+        x, strides = self.at_stride_one(x, kernel_size, strides, name=name)
         # At stride 2, Keras' "same" pads an even size on the right and bottom only, which centres
         # the pixels on 1, 3, 5, ... and not, as the papers and option A have it, on 0, 2, 4, ...
         padding = "same"
-        if strides > 1 and kernel_size > 1 and self.spec.padding == "explicit":
+        if strides > 1 and self.spec.padding == "explicit":
             x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{self.prefix}{name}_pad")(x)
             padding = "valid"
         layer = keras.layers.Conv2D(
@@ -207,7 +208,8 @@ class KerasNet(Interpreter):
         return keras.layers.Dropout(rate, shapes[unit], seed=0, name=self.prefix + name)(x)
 
     def subsample(self, x: Value, strides: int, *, name: str) -> Value:
-        return keras.layers.MaxPooling2D(1, strides, name=self.prefix + name)(x)
+        # A mean of one value: exact, also of what is not finite, and its gradient reads no tensor.
+        return keras.layers.AveragePooling2D(1, strides, name=self.prefix + name)(x)
 
     def pool(self, x: Value, kind: Pooling, size: int, strides: int, *, name: str) -> Value:
         if kind == "average":
@@ -234,4 +236,7 @@ class KerasNet(Interpreter):
         return keras.layers.Dense(units, kernel_initializer=initializer, dtype="float32", name=self.prefix + name)(x)
 
     def layer(self, x: Value, make: Callable[..., Any], *, name: str) -> Value:
-        return make(name=self.prefix + name)(x)
+        made = make(name=self.prefix + name)
+        y = made(x)
+        subsample_first(made)  # its parts are there once it is built
+        return y

@@ -18,7 +18,7 @@ TUTORIAL_WIDTH = 64
 
 def conv_block(inputs: Any, filters: int, kernel_size: int = 3, strides: int = 1, padding: str = "same") -> Any:
     """Return relu BN conv of `inputs`, (batch, height, width, channels)."""
-    x = keras.layers.Conv2D(filters, kernel_size, strides, padding, use_bias=False)(inputs)
+    x = _conv(inputs, filters, kernel_size, strides, padding)
     return keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
 
 
@@ -43,9 +43,15 @@ def res_block(inputs: Any, filters: int, kernel_size: int = 3, is_first: bool = 
     x = keras.layers.BatchNormalization()(x)
     shortcut = inputs
     if is_first or inputs.shape[-1] != filters:
-        shortcut = keras.layers.Conv2D(filters, 1, strides, use_bias=False)(inputs)
+        shortcut = _conv(inputs, filters, 1, strides)
         shortcut = keras.layers.BatchNormalization()(shortcut)
     return keras.layers.ReLU()(keras.layers.Add()([shortcut, x]))
+
+
+def _conv(x: Any, filters: int, kernel_size: int, strides: int, padding: str = "valid") -> Any:
+    if kernel_size == 1 and strides > 1:  # see `Interpreter.at_stride_one`
+        x, strides = keras.layers.AveragePooling2D(1, strides)(x), 1
+    return keras.layers.Conv2D(filters, kernel_size, strides, padding, use_bias=False)(x)
 
 
 def resnet(

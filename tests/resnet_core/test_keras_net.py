@@ -42,6 +42,7 @@ def test_the_built_network_is_what_its_spec_says(spec):
     built = {layer.name: tuple(layer.output.shape[1:]) for layer in model.layers}
     assert all(built[layer.name] == layer.output_shape for layer in expected.layers)
     assert counted_macs(model) == expected.macs
+    assert not any(layer.kernel_size == (1, 1) and layer.strides != (1, 1) for layer in convolutions(model))
     images = tf.constant(np.random.default_rng(0).normal(size=(4, *spec.input_shape)).astype("float32"))
     with tf.GradientTape() as tape:
         logits = model(images, training=True)
@@ -119,11 +120,14 @@ def test_an_option_a_net_and_its_plain_twin_have_equal_counts(spec):
     )
 
 
+def convolutions(model):
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+
+
 def counted_macs(model):
     """Count the multiplications of one image from the kernels and outputs of the built layers."""
-    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-    pixels = [int(np.prod(layer.output.shape[1:3])) for layer in convolutions]
-    kernels = [int(np.prod(layer.kernel.shape)) for layer in convolutions]
+    pixels = [int(np.prod(layer.output.shape[1:3])) for layer in convolutions(model)]
+    kernels = [int(np.prod(layer.kernel.shape)) for layer in convolutions(model)]
     dense = sum(int(np.prod(layer.kernel.shape)) for layer in model.layers if isinstance(layer, keras.layers.Dense))
     return int(np.dot(pixels, kernels)) + dense
 

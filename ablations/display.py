@@ -130,9 +130,9 @@ def ending(record: Record) -> str:
     """Return how a run ended, in a few words."""
     accuracy = record.results.get("test_accuracy")
     figure = f"test accuracy {accuracy:.3f}" if accuracy is not None else f"at step {record.outcome.step}"
-    if record.outcome.status == "crashed":
+    if record.status == "crashed":
         figure += f", {record.outcome.message.strip().splitlines()[-1]}"
-    return f"{record.outcome.status}, {figure}, {duration(record.seconds)}"
+    return f"{record.status}, {figure}, {duration(record.seconds)}"
 
 
 class Lines:

@@ -131,7 +131,7 @@ def retry(root: Path, statuses: Sequence[str], execution: Execution, code: str) 
     store = Store(root)
     plan = store.plan()
     assert plan
-    runs = [record.run for record in store.records() if record.outcome.status in statuses]
+    runs = [record.run for record in store.records() if record.status in statuses]
     strange = [run for run in runs if run.code != code]
     if strange:
         need = "the --plugin it was made with" if strange[0].code else "no --plugin"

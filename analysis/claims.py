@@ -1,6 +1,7 @@
-"""A claim is an inequality between means of arms: code that reads as one, and data that `verdicts` judges.
+"""A claim is an inequality between means, or rates, of arms: code that reads as one, and data that `verdicts` judges.
 
 mean("train_error", depth=56, skip="none") > mean("train_error", depth=20, skip="none")
+rate("failed", depth=56, skip="none") > 0.5
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from analysis.measures import MEASURES
+from analysis.measures import FAILED, MEASURES
 from resnet_core.errors import UserError, line_of_caller, nearest
 
 Relation = Literal[">", "<", "within"]
@@ -116,7 +117,8 @@ class Claim:
         return claim
 
     def __str__(self) -> str:
-        sides = [(term.factor, f"{self.measure}({term})") for term in self.terms]
+        name = f"rate of {self.measure}" if self.measure == FAILED else self.measure
+        sides = [(term.factor, f"{name}({term})") for term in self.terms]
         left = " + ".join(f"{'' if factor == 1 else f'{factor:g}·'}{text}" for factor, text in sides if factor > 0)
         right = " + ".join(f"{'' if factor == -1 else f'{-factor:g}·'}{text}" for factor, text in sides if factor < 0)
         if self.relation == "within":
@@ -136,7 +138,26 @@ def mean(measure: str, **levels: Any) -> Contrast:
         UserError: There is no such measure.
     """
     _check_measure(measure)
+    if measure == FAILED:
+        raise UserError(f"a mean must be of a measure of runs, but got '{FAILED}'; write rate(\"{FAILED}\", …)")
     return Contrast(measure, (Term(1.0, levels),))
+
+
+def rate(outcome: str, **levels: Any) -> Contrast:
+    """Return how often training fails in the arms that have `levels`; a factor that is not named is averaged over.
+
+    rate("failed", depth=56, skip="none") > rate("failed", depth=56, skip="A") is judged by exact tests.
+
+    Args:
+        outcome: `failed`: the run diverged, or failed to train (see `resnet_core.runs.outcomes`).
+        levels: The level of each factor.
+
+    Raises:
+        UserError: There is no such outcome.
+    """
+    if outcome != FAILED:
+        raise UserError(f"a rate must be that of '{FAILED}', but got '{outcome}'")
+    return Contrast(FAILED, (Term(1.0, levels),))
 
 
 def _check_measure(name: str) -> None:

@@ -90,7 +90,7 @@ def effects(data: pd.DataFrame, factors: Sequence[str], rng: np.random.Generator
     """Compare arms that differ in one factor, seed by seed.
 
     Args:
-        data: See above; with `at_worst`, the runs that diverged and have the worst value are counted.
+        data: See above; with `failed`, the runs whose training failed are counted.
         factors: Columns of `data`.
         rng: What resamples and sign flips are drawn from.
 
@@ -100,21 +100,23 @@ def effects(data: pd.DataFrame, factors: Sequence[str], rng: np.random.Generator
         (level minus reference) with its 95 % interval of Student's t, `low` to `high`; `bootstrap_low`,
         `bootstrap_high` and `bootstrap`; `d`, the effect in standard deviations of the differences (Cohen's, paired);
         `above`, the probability that a run of the level has the higher value; the p-values of Student's t-test, `p`,
-        and of sign flips, `p_flip`, each also corrected for the number of rows by Holm's method; `at_worst`,
-        how many runs of the two diverged and are in it with the worst value; and `lost`, how many have no value.
+        and of sign flips, `p_flip`, each also corrected for the number of rows by Holm's method; `failed`,
+        in how many runs of the two training failed, so that they have no value; and `lost`, how many have none for
+        another reason.
     """
     names = list(factors)
     arms = data[names].drop_duplicates(ignore_index=True)
     compared = pairs(arms)
     if compared.empty:
         return pd.DataFrame()
-    if "at_worst" not in data:
-        data = data.assign(at_worst=False)
+    if "failed" not in data:
+        data = data.assign(failed=False)
     numbered = data.merge(arms.assign(_arm=range(len(arms))), on=names)
     by_seed = numbered.pivot_table(index="_arm", columns="seed", values="value", aggfunc="mean", dropna=False)
-    planned = numbered.pivot_table(index="_arm", columns="seed", values="at_worst", aggfunc="size").notna()
-    worst = numbered.groupby("_arm")["at_worst"].sum().to_numpy()
-    missing = numbered["value"].isna().groupby(numbered["_arm"]).sum().to_numpy()
+    planned = numbered.pivot_table(index="_arm", columns="seed", values="failed", aggfunc="size").notna()
+    failed = numbered.groupby("_arm")["failed"].sum().to_numpy()
+    lost = numbered["value"].isna() & ~numbered["failed"]
+    missing = lost.groupby(numbered["_arm"]).sum().to_numpy()
     values, there = by_seed.to_numpy(float), planned.reindex(columns=by_seed.columns, fill_value=False).to_numpy()
     first, second = compared["arm"].to_numpy(), compared["reference"].to_numpy()
     differences = values[first] - values[second]
@@ -136,7 +138,7 @@ def effects(data: pd.DataFrame, factors: Sequence[str], rng: np.random.Generator
         "d": d,
         "above": [probability_of_improvement(values[i], values[j]) for i, j in zip(first, second, strict=True)],
         "p": p, "p_corrected": holm(p), "p_flip": flips, "p_flip_corrected": holm(flips),
-        "at_worst": worst[first] + worst[second], "lost": missing[first] + missing[second],
+        "failed": failed[first] + failed[second], "lost": missing[first] + missing[second],
     })  # fmt: skip
 
 

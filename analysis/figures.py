@@ -200,8 +200,8 @@ def by_arm(data: Mapping[str, pd.DataFrame], said: str, style: Style, sure: str)
 
 _MEANS = (
     "Line or large point: mean over the seeds; band or bar: its 95 % interval of Student's t; small open points: the "
-    "seeds. A cross is a run that was not completed: one that diverged has the worst value, in the mean too; one "
-    "that was lost otherwise, or is missing, is at the edge and in no mean."
+    "seeds. A cross at the edge is a run without a value, which is in no mean: its training failed, or it was lost or "
+    "is missing."
 )
 
 
@@ -355,8 +355,8 @@ def distributions(data: Mapping[str, pd.DataFrame], style: Style) -> Drawn:
         figure,
         f"Empirical distribution functions, a panel a measure ({', '.join(map(plots.words, data))}), a line an arm. "
         f"Medians of the {plots.words(next(iter(data)))}: {said}.",
-        "The share of an arm's runs, of all depths, with at most this value. A run that diverged has the worst one; a "
-        "run that was lost otherwise, or is missing, counts as beyond all, so that its line ends below 1." + arms.note,
+        "The share of an arm's runs, of all depths, with at most this value. A run whose training "
+        "failed, that was lost, or is missing, counts as beyond all, so that its line ends below 1." + arms.note,
     )
 
 

@@ -31,7 +31,7 @@ def table(
     Args:
         trials: See `analysis.trials`. Those of the greatest number of epochs that ten have a value at.
         factors: The hyperparameters.
-        of: The objective. A trial that diverged has the worst value, if the objective has one.
+        of: The objective. A trial whose training failed has no value, and is left out.
         rng: What the forests are drawn from.
 
     Returns:

@@ -1,9 +1,15 @@
-"""What claims and reports are about: a number for each run, from the tables of a store."""
+"""What claims and reports are about: a number for each run, from the tables of a store.
+
+A measure of how training ended has no value for a run whose training failed, or which was lost: what its good epochs
+had is no result. How often training fails is a measure of its own, `failed`.
+"""
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from resnet_core.runs.outcomes import COMPLETED, FAILURES, statuses
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -11,6 +17,8 @@ if TYPE_CHECKING:
     from resnet_core.runs.frames import Frames
 
 COST = ("layers", "parameters", "macs")
+FAILED = "failed"
+"""The measure of `analysis.claims.rate`: 1 of a run whose training failed, 0 of one that was completed."""
 WEIGHTS = ("weight_gradient_l2", 1, -2)
 """The probe of the kernels' gradients; of its layers, the second convolution and the last are compared."""
 ACTIVATIONS = ("activation_gradient_l2", 0, -1)
@@ -23,15 +31,26 @@ class Measure:
 
     Attributes:
         about: What it is.
-        of: From the tables to the number, by run; a run that has none is NaN, or not there.
-        best, worst: Its bounds; the worst is what a run that diverged is given. None where it has none. One with a
-            best alone has no upper bound.
+        of: From the tables to the number, by run; a run that has none is NaN, or not there. What a run is worth that
+            was not completed is decided by `measured`, not here.
+        best, worst: The values that it can have at best, and at worst. None where it has no such bound.
+        when: `end`: only a completed run has a value; one that diverged or failed to train is worse than all that have.
+            `start`: it is known before the first update, so every run has it, however it ended. `outcome`: it is how
+            training ended.
+        images: Of which images it is a share, `train`, `val` or `test`; none if it is no share of images.
     """
 
     about: str
     of: "Callable[[Frames], pd.Series[float]]"
     best: float | None = None
     worst: float | None = None
+    when: Literal["start", "end", "outcome"] = "end"
+    images: str = ""
+
+    @property
+    def worse(self) -> int:
+        """Where worse is: 1 upwards, -1 downwards, 0 if no value is worse than another."""
+        return 0 if self.best is None else 1 if self.best == 0 else -1
 
 
 def _result(name: str, *, error: bool = False) -> "Callable[[Frames], pd.Series[float]]":
@@ -46,6 +65,11 @@ def _mean_loss(frames: "Frames") -> "pd.Series[float]":
     return frames.epochs.groupby("run")["loss"].mean() if len(frames.epochs) else _nothing(frames)
 
 
+def _failed(frames: "Frames") -> "pd.Series[float]":
+    status = statuses(frames.runs).set_axis(frames.runs["run"])
+    return status.isin(FAILURES).astype(float).where(status.isin([COMPLETED, *FAILURES]))
+
+
 def _ratio(probe: str, near_input: int, near_output: int, *, last: bool) -> "Callable[[Frames], pd.Series[float]]":
     def of(frames: "Frames") -> "pd.Series[float]":
         import numpy as np
@@ -53,18 +77,13 @@ def _ratio(probe: str, near_input: int, near_output: int, *, last: bool) -> "Cal
         if frames.probes.empty:
             return _nothing(frames)
         rows = frames.probes[(frames.probes["probe"] == probe) & (frames.probes["path"] == "main")]
-        step = rows["run"].map(_last_steps(frames.runs)) if last else 0
+        step = rows["run"].map(frames.runs.set_index("run")["step"]) if last else 0
         rows = rows[rows["step"] == step].sort_values("index", kind="stable")
         inner, outer = (rows.groupby("run").nth(i).set_index("run")["value"] for i in (near_input, near_output))
         ratio = (inner / outer).where(lambda ratio: (ratio > 0) & np.isfinite(ratio))
         return ratio.map(np.log10)
 
     return of
-
-
-def _last_steps(runs: "pd.DataFrame") -> "pd.Series[float]":
-    completed = runs[runs["status"] == "completed"]
-    return completed.set_index("run")["step"]
 
 
 def bounds(name: str) -> tuple[float, float]:
@@ -86,21 +105,25 @@ def measured(name: str, planned: "pd.DataFrame", frames: "Frames") -> "pd.DataFr
         frames: The tables of the study's store.
 
     Returns:
-        `planned` with `status` (`missing` without a record), `layers`, `parameters`, `macs`, `value` and `at_worst`.
-        A run that diverged has the measure's worst value, if it has one, and `at_worst` says so. The value of any
-        other run without a finite one is NaN.
+        `planned` with `status` (`missing` without a record), `layers`, `parameters`, `macs`, `value` and `failed`.
+        `failed` says whether training failed: the run diverged or failed to train (`resnet_core.runs.outcomes`), so
+        that it is worse than every run that has a value, and has none itself; never of a measure of the start. The
+        value of a run that was lost, or is missing, is NaN too, and so is a value that is not finite.
     """
     import numpy as np
 
+    measure = MEASURES[name]
     recorded = frames.runs.reindex(columns=["run", "status", *(name for name in COST if name not in planned)])
+    if len(recorded):
+        recorded["status"] = statuses(frames.runs)
     recorded = recorded.set_index("run")
-    values = MEASURES[name].of(frames) if len(recorded) else recorded["status"]
+    values = measure.of(frames) if len(recorded) else recorded["status"]
     recorded["value"] = values.astype(float).replace([np.inf, -np.inf], np.nan)
     runs = planned.join(recorded, on="run")
     runs["status"] = runs["status"].astype(object).fillna("missing")
-    worst = MEASURES[name].worst
-    runs["at_worst"] = runs["status"].eq("diverged") & runs["value"].isna() & (worst is not None)
-    runs["value"] = runs["value"].mask(runs["at_worst"], worst)
+    runs["failed"] = runs["status"].isin(FAILURES) & (measure.when != "start")
+    if measure.when == "end":
+        runs["value"] = runs["value"].where(runs["status"].eq(COMPLETED))
     return runs
 
 
@@ -108,36 +131,45 @@ def _nothing(frames: "Frames") -> "pd.Series[float]":
     return frames.runs.set_index("run")["step"].astype(float) * float("nan")
 
 
+PARTS = (("train", "training"), ("val", "validation"), ("test", "test"))
 MEASURES: Mapping[str, Measure] = {
     **{
         f"{part}_error": Measure(
-            f"share of the {of} images that are classified wrongly, at the last step",
-            _result(f"{part}_accuracy", error=True), best=0.0, worst=1.0,
+            f"share of the {name} images that are classified wrongly, at the last step, in inference mode",
+            _result(f"{part}_accuracy", error=True), best=0.0, worst=1.0, images=part,
         )
-        for part, of in (("train", "training"), ("val", "validation"), ("test", "test"))
+        for part, name in PARTS
     },
     **{
         f"{part}_accuracy": Measure(
-            f"share of the {of} images that are classified rightly, at the last step",
-            _result(f"{part}_accuracy"), best=1.0, worst=0.0,
+            f"share of the {name} images that are classified rightly, at the last step, in inference mode",
+            _result(f"{part}_accuracy"), best=1.0, worst=0.0, images=part,
         )
-        for part, of in (("train", "training"), ("val", "validation"), ("test", "test"))
+        for part, name in PARTS
     },
     **{
         f"{part}_loss": Measure(
-            f"cross-entropy of the {of} images, at the last step", _result(f"{part}_loss"), best=0.0
+            f"cross-entropy of the {name} images in nats, at the last step, in inference mode",
+            _result(f"{part}_loss"), best=0.0,
         )
-        for part, of in (("train", "training"), ("val", "validation"), ("test", "test"))
+        for part, name in PARTS
     },
-    "mean_loss": Measure("mean over the epochs of the training loss", _mean_loss, best=0.0),
+    "mean_loss": Measure(
+        "mean over the epochs of the loss in training mode: with dropout, augmentation and the statistics of the "
+        "batches, so it tells how fast training is, and not how well the images are fitted", _mean_loss, best=0.0,
+    ),
     "gradient_decades_at_init": Measure(
         "log10 of the L2 gradient of the second convolution over that of the last, at step 0",
-        _ratio(*WEIGHTS, last=False),
+        _ratio(*WEIGHTS, last=False), when="start",
     ),
     "gradient_decades_at_end": Measure("the same at the last step", _ratio(*WEIGHTS, last=True)),
     "activation_gradient_decades_at_init": Measure(
         "log10 of the L2 gradient of the first value between blocks over that of the last, at step 0",
-        _ratio(*ACTIVATIONS, last=False),
+        _ratio(*ACTIVATIONS, last=False), when="start",
     ),
     "activation_gradient_decades_at_end": Measure("the same at the last step", _ratio(*ACTIVATIONS, last=True)),
+    FAILED: Measure(
+        "1 of a run whose training failed, since it diverged or failed to train; 0 of one that was completed",
+        _failed, best=0.0, worst=1.0, when="outcome",
+    ),
 }  # fmt: skip

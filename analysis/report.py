@@ -20,6 +20,7 @@ from analysis.page import MOST_ROWS, Image, Page, Section, Table, numeric_column
 from analysis.statistics import MOST_FLIPPED
 from analysis.study import Study, read
 from analysis.verdicts import verdicts
+from resnet_core.runs.outcomes import RULE
 
 __all__ = ["read", "tables_of", "write"]
 
@@ -242,9 +243,9 @@ def sections_of(study: Study, by_name: Mapping[str, pd.DataFrame], images: Mappi
         ]),
         Section("Results", image("accuracy_by_depth", "error_by_arm"), [
             table("accuracy", "Accuracy and loss of each arm, at the last step.",
-                  "Mean over the runs, with its 95 % interval of Student's t. n of N planned runs were completed. A "
-                  "run that diverged is in the accuracy with 0 (at worst); loss has no worst value, so its mean is "
-                  "over the completed runs alone. Lost: without a result for another reason, or not yet run."),
+                  "Mean over the runs, with its 95 % interval of Student's t. n of N planned runs trained. "
+                  "Failed: diverged, or failed to train, and in no mean. Lost: without a result for another reason, or "
+                  "not yet run."),
             table("trends", "Change as depth doubles.",
                   "Least-squares slope over log2 of the layers, seed by seed: the mean of n seeds, with its 95 % "
                   f"interval of Student's t; {holm}.", folded=True),
@@ -277,7 +278,8 @@ def sections_of(study: Study, by_name: Mapping[str, pd.DataFrame], images: Mappi
         Section("Cost", image("cost")),
         Section("Outcomes", tables=[
             table("outcomes", "How the runs of each arm ended.",
-                  "Diverged rate: of the runs that were completed or diverged, with its 95 % interval by Wilson."),
+                  f"{RULE} Failed rate: how many diverged or failed to train, of these and the completed, with its "
+                  "exact 95 % interval (Clopper and Pearson)."),
             table("failures", "The runs that were not completed."),
             table("runs", "Every run.", folded=True),
         ]),

@@ -16,6 +16,7 @@ from analysis.report import PAGE, SEED, drawn_files, image_files, write_files
 from analysis.study import Study, read
 from analysis.trials import BUDGET, COSTS, KIND, MARGIN, MOST_BEST, Objective
 from resnet_core.errors import UserError
+from resnet_core.runs.outcomes import RULE
 
 CONFIRM = "confirm"
 CONFIRMED = ("verdicts", "accuracy", "effects", "summary")
@@ -228,8 +229,8 @@ def _sections(search: Search, by_name: Mapping[str, pd.DataFrame], images: Mappi
         Section("Parallel coordinates", image("parallel_coordinates")),
         Section("Skip against plain", image("skips"), [
             table("skips", "Trials with a skip in any block, and plain ones.",
-                  f"The {_first(search).name} of n of N recorded trials; at worst: diverged, and counted with the "
-                  f"worst value. Mean with its 95 % interval of Student's t.{equal}"),
+                  f"The {_first(search).name} of n of N recorded trials; failed: diverged, or failed to train, "
+                  f"and in no mean. Mean with its 95 % interval of Student's t.{equal}"),
             table("skip_difference", "With a skip minus plain.",
                   "Unpaired: the trials differ in their other hyperparameters too, and an oracle that learns proposes "
                   "more of what has done well. So this is what the search has seen of each, not the effect of the "
@@ -240,8 +241,7 @@ def _sections(search: Search, by_name: Mapping[str, pd.DataFrame], images: Mappi
         Section("Cost", image("cost")),
         Section("Outcomes", tables=[
             table("outcomes", "How the trials ended.",
-                  "Open: proposed, and without a record. A trial that diverged has the worst value of an objective "
-                  "that has one. No trial that was not completed is among the best."),
+                  f"Open: proposed, and without a record. {RULE} No trial that failed is among the best."),
             table("failures", "The trials that were not completed."),
             table("trials", "Every trial.", "A dash: inactive, or not known.", folded=True),
         ]),
@@ -290,7 +290,7 @@ def _importance_note(table: pd.DataFrame) -> str:
         "likely, that goes with a hyperparameter alone. What is left to 1 goes with several together. Mean over "
         f"{importance.FORESTS} forests of {importance.TREES} trees, and their range.{some} It is not an effect, all "
         "else being equal, and says little of differences among the best trials; of few trials, or where the oracle "
-        "has seldom looked, the forest knows little. A trial that diverged has the worst value. A number that is "
+        "has seldom looked, the forest knows little. A trial whose training failed is not in it. A number that is "
         "inactive has the median of the active ones; of words, inactive is one more."
     )
 

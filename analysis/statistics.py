@@ -12,6 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special, stats
 
+from resnet_core.runs.outcomes import COMPLETED, FAILURES
+
 RESAMPLES = 10_000
 MOST_DRAWS = 10_000_000  # of all resamples together
 MOST_AT_ONCE = 1_000_000
@@ -130,7 +132,9 @@ def _bca_levels(samples: Array, means: Array) -> Array:
     known: a sixth of the skewness over the root of n.
     """
     center = samples.mean(axis=1, keepdims=True)
-    bias = special.ndtri((np.mean(means < center, axis=1) + np.mean(means <= center, axis=1)) / 2)
+    same = ROUNDING * np.abs(samples).max(axis=1, keepdims=True)  # a tie is one whatever the last bit of a value
+    below = np.mean(means < center - same, axis=1) + np.mean(means <= center + same, axis=1)
+    bias = special.ndtri(below / 2)
     bias[np.isinf(bias)] = np.nan
     deviations = samples - center
     deviations /= np.abs(deviations).max(axis=1, keepdims=True)  # their cubes are neither too large nor too small
@@ -153,6 +157,12 @@ def _of_equal_length(matrix: Array) -> list[tuple[npt.NDArray[np.intp], Array]]:
 def differ(samples: Array) -> npt.NDArray[np.bool_]:
     """Return which rows have values that differ by more than the rounding of a few operations."""
     return np.asarray(np.ptp(samples, axis=-1) > 1e-12 * np.abs(samples).max(axis=-1))
+
+
+def tied(values: Array) -> Array:
+    """Return finite values of which those that differ by no more than the rounding of a few operations are equal."""
+    scale = float(np.abs(values).max(initial=0.0))
+    return np.round(values / scale, 11) if scale else values
 
 
 def t_test(values: Array, mean: float) -> float:
@@ -211,7 +221,7 @@ def probability_of_improvement(first: Array, second: Array) -> float:
     first, second = first[~np.isnan(first)], second[~np.isnan(second)]
     if not len(first) or not len(second):
         return np.nan
-    ranks = stats.rankdata(np.concatenate([first, second]))[: len(first)]
+    ranks = stats.rankdata(tied(np.concatenate([first, second])))[: len(first)]
     return float((ranks.sum() - len(first) * (len(first) + 1) / 2) / (len(first) * len(second)))
 
 
@@ -228,29 +238,33 @@ def interquartile_means(matrix: Array) -> Array:
 
 
 def rate_interval(k: int, n: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval (1927) of the probability of what happened in k of n; NaN of none."""
+    """Return the exact 95 % interval of the probability of what happened in k of n; NaN of none.
+
+    By Clopper and Pearson (1934): it holds the probability at least so often, of few runs too. None of 5 is 0 to .52.
+    """
     if n == 0:
         return np.nan, np.nan
-    interval = stats.binomtest(k, n).proportion_ci(CONFIDENCE, method="wilson")
+    interval = stats.binomtest(k, n).proportion_ci(CONFIDENCE, method="exact")
     return float(interval.low), float(interval.high)
 
 
-def divergence(data: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Return how often runs diverged.
+def failure_rates(data: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Return how often training failed.
 
     Args:
         data: A row a planned run: `by` and `status`. A run that was lost for a reason outside its spec, or is
-            missing, says nothing of whether it diverges.
+            missing, says nothing of whether training fails.
         by: What tells arms apart.
 
     Returns:
-        `by`, `diverged` of the `ended` runs that diverged or were completed, the `rate` and its 95 % interval by
-        Wilson, `rate_low` to `rate_high`.
+        `by`; `failed`, how many runs diverged or failed to train, of the `ended`: these and the completed; the `rate`
+        and its exact 95 % interval, `rate_low` to `rate_high`, see `rate_interval`.
     """
-    counted = data.assign(diverged=data["status"].eq("diverged"), ended=data["status"].isin(["diverged", "completed"]))
-    table = counted.groupby(list(by), observed=True, dropna=False)[["diverged", "ended"]].sum().reset_index()
-    intervals = [rate_interval(int(k), int(n)) for k, n in zip(table["diverged"], table["ended"], strict=True)]
-    rate = table["diverged"] / table["ended"].where(table["ended"] > 0)
+    status = data["status"]
+    counted = data.assign(failed=status.isin(FAILURES), ended=status.isin([COMPLETED, *FAILURES]))
+    table = counted.groupby(list(by), observed=True, dropna=False)[["failed", "ended"]].sum().reset_index()
+    intervals = [rate_interval(int(k), int(n)) for k, n in zip(table["failed"], table["ended"], strict=True)]
+    rate = table["failed"] / table["ended"].where(table["ended"] > 0)
     return table.assign(rate=rate, rate_low=[low for low, _ in intervals], rate_high=[high for _, high in intervals])
 
 

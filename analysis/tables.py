@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.measures import COST, MEASURES, bounds, measured
-from analysis.statistics import divergence, summary, t_half_width
+from analysis.measures import COST, FAILED, MEASURES, bounds, measured
+from analysis.statistics import failure_rates, summary, t_half_width
 from resnet_core.runs.frames import Frames
 
 RESULTS = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
-STATUSES = ("completed", "diverged", "crashed")
+STATUSES = ("completed", "failed_to_train", "diverged", "crashed")
 WHEN = ["step 0", "last step"]
 RATIOS = {
     "gradient_decades_at_init": ("weights", WHEN[0]),
@@ -58,8 +58,8 @@ def outcomes(planned: pd.DataFrame, runs: pd.DataFrame, factors: Sequence[str]) 
 
     Returns:
         The factors, `planned`, a column a status, and `missing`: planned and not recorded. A status other
-        than `STATUSES` has a column if a run has it. Then `diverged_rate` and its interval, see
-        `analysis.statistics.divergence`.
+        than `STATUSES` has a column if a run has it. Then `failed_rate` and its interval, see
+        `analysis.statistics.failure_rates`.
     """
     known = planned[["run", *factors]].merge(runs[["run", "status"]], on="run", how="left")
     known["status"] = known["status"].astype(object).fillna("missing")
@@ -67,15 +67,18 @@ def outcomes(planned: pd.DataFrame, runs: pd.DataFrame, factors: Sequence[str]) 
     others = [name for name in counts if name not in (*STATUSES, "missing")]
     counts = counts.reindex(columns=[*STATUSES, *others, "missing"], fill_value=0)
     counts.insert(0, "planned", counts.sum(axis=1))
-    rates = divergence(known, factors).rename(columns=lambda name: name.replace("rate", "diverged_rate"))
+    rates = failure_rates(known, factors).rename(columns=lambda name: name.replace("rate", "failed_rate"))
     counted = counts.rename_axis(columns=None).reset_index()
-    return counted.join(rates[["diverged_rate", "diverged_rate_low", "diverged_rate_high"]])
+    return counted.join(rates[["failed_rate", "failed_rate_low", "failed_rate_high"]])
 
 
 def values(planned: pd.DataFrame, frames: Frames) -> dict[str, pd.DataFrame]:
-    """Return, of each measure of which a planned run has a value, its rows: see `analysis.measures.measured`."""
-    found = {name: measured(name, planned, frames) for name in MEASURES}
-    return {name: rows for name, rows in found.items() if (rows["value"].notna() & ~rows["at_worst"]).any()}
+    """Return, of each measure of which a planned run has a value, its rows: see `analysis.measures.measured`.
+
+    How often training fails is no mean, and in `outcomes`.
+    """
+    found = {name: measured(name, planned, frames) for name in MEASURES if name != FAILED}
+    return {name: rows for name, rows in found.items() if rows["value"].notna().any()}
 
 
 def summaries(data: Mapping[str, pd.DataFrame], factors: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
@@ -88,14 +91,14 @@ def summaries(data: Mapping[str, pd.DataFrame], factors: Sequence[str], rng: np.
 
     Returns:
         A row a measure and arm: `measure`, the factors, and the columns of `analysis.statistics.summary`, of which
-        `n` counts the values, also those of the `at_worst` runs that diverged and have the measure's worst.
+        `n` counts the values; the `failed` runs, whose training failed, have none.
     """
     parts = []
     for name, rows in data.items():
         table = summary(rows, list(factors), rng, bounds(name))
-        worst = rows.groupby(list(factors), observed=True, dropna=False)["at_worst"].sum().to_numpy()
+        failed = rows.groupby(list(factors), observed=True, dropna=False)["failed"].sum().to_numpy()
         table.insert(0, "measure", name)
-        table.insert(list(table).index("N") + 1, "at_worst", worst)
+        table.insert(list(table).index("N") + 1, "failed", failed)
         parts.append(table)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
@@ -109,16 +112,16 @@ def accuracy(runs: pd.DataFrame, factors: Sequence[str], summarised: pd.DataFram
         summarised: What `summaries` returns of `RESULTS`, and maybe more.
 
     Returns:
-        The factors, `layers`, `parameters`, `macs`, `n` (completed) and `N` (planned), `at_worst` (diverged, and in
-        the means of accuracy with 0) and `lost` (without a result, for another reason or not yet run), and of
-        every result the mean as `{result}` and its interval as `{result}_low` and `{result}_high`.
+        The factors, `layers`, `parameters`, `macs`, `n` (completed) and `N` (planned), `failed` (diverged, or
+        failed to train, and in no mean) and `lost` (without a result, for another reason or not yet run), and of every
+        result the mean as `{result}` and its interval as `{result}_low` and `{result}_high`.
     """
     names = list(factors)
     counted = runs.assign(completed=runs["status"].eq("completed"))
     arms = counted.groupby(names, observed=True, dropna=False)
     table = arms[list(COST)].first().astype("Float64").astype("Int64")
-    table["n"], table["N"], table["at_worst"] = arms["completed"].sum(), arms.size(), arms["at_worst"].sum()
-    table["lost"] = table["N"] - table["n"] - table["at_worst"]
+    table["n"], table["N"], table["failed"] = arms["completed"].sum(), arms.size(), arms["failed"].sum()
+    table["lost"] = table["N"] - table["n"] - table["failed"]
     table = table.reset_index()
     for result in RESULTS:
         rows = summarised[summarised["measure"] == result] if len(summarised) else summarised

@@ -17,7 +17,7 @@ from scipy import stats
 
 from analysis import pareto, tables
 from analysis.measures import COST, MEASURES, measured
-from analysis.statistics import CONFIDENCE, differ, probability_of_improvement
+from analysis.statistics import CONFIDENCE, differ, probability_of_improvement, tied
 from analysis.study import Study
 from resnet_core.errors import UserError
 
@@ -64,8 +64,8 @@ def table(study: Study, of: Sequence[Objective]) -> pd.DataFrame:
     Returns:
         A row a planned run: `trial`, `run`, the hyperparameters (missing where they are inactive), `train.epochs`,
         `net.kind` (with a skip or plain), `status` (`open` without a record), `step`, `message`, `parameters`, `macs`,
-        `seconds` (wall time), and a column an objective. A run that diverged has an objective's worst value, if
-        it has one, and `at_worst` says so; a value that is not known is missing.
+        `seconds` (wall time), and a column an objective. `failed` says whether training
+        failed; then, and where it is not known, the value is missing.
     """
     trials = pd.DataFrame({"trial": range(1, len(study.planned) + 1), "run": [one.id for one in study.plan.runs]})
     for name in study.factors:
@@ -76,12 +76,12 @@ def table(study: Study, of: Sequence[Objective]) -> pd.DataFrame:
     recorded[KIND] = kinds(study.runs)
     trials = trials.merge(study.planned[["run", *COSTS]], on="run").merge(recorded, on="run", how="left")
     trials["status"] = trials["status"].astype(object).fillna("open")
-    trials["at_worst"] = False
+    trials["failed"] = False
     for one in of:
         if one.name in MEASURES:
             values = measured(one.name, study.planned, study.frames).set_index("run").loc[trials["run"]]
             trials[one.name] = values["value"].to_numpy(float)
-            trials["at_worst"] |= values["at_worst"].to_numpy(bool)
+            trials["failed"] |= values["failed"].to_numpy(bool)
         trials[one.name] = trials[one.name].astype(float).replace([np.inf, -np.inf], np.nan)
     return trials.astype({**dict.fromkeys((*COSTS, "step", BUDGET), "Int64"), "seconds": "float"})
 
@@ -211,14 +211,14 @@ def by_kind(trials: pd.DataFrame, of: Objective) -> pd.DataFrame:
     """Summarise an objective over the trials with a skip, and over the plain ones, at equal epochs.
 
     Returns:
-        A row a kind: `network`, `n` values of `N` recorded trials, `at_worst` (diverged, and counted with the worst
-        value), `median`, `best`, and `mean` with its 95 % interval of Student's t, `low` to `high`.
+        A row a kind: `network`, `n` values of `N` recorded trials, `failed` (their training failed, and
+        they are in no mean), `median`, `best`, and `mean` with its 95 % interval of Student's t, `low` to `high`.
     """
     rows = at_equal_epochs(trials, of.name)
     found = tables.means(rows, [KIND], of.name).drop(columns="sd").set_index(KIND)
     groups = rows.groupby(KIND)
     values = groups[of.name]
-    found.insert(2, "at_worst", groups["at_worst"].sum())
+    found.insert(2, "failed", groups["failed"].sum())
     found.insert(3, "median", values.median())
     found.insert(4, "best", values.max() if of.rising else values.min())
     return found.rename_axis("network").sort_index(ascending=False).reset_index()
@@ -247,8 +247,9 @@ def between_kinds(trials: pd.DataFrame, of: Objective) -> pd.DataFrame:
             welch = stats.ttest_ind(kept, plain, equal_var=False)
         row["low"], row["high"] = welch.confidence_interval(CONFIDENCE)
         row["p_welch"] = welch.pvalue
-    if differ(np.concatenate([kept, plain])):
-        row["p_mann_whitney"] = stats.mannwhitneyu(kept, plain).pvalue
+    both = np.concatenate([kept, plain])
+    if differ(both):
+        row["p_mann_whitney"] = stats.mannwhitneyu(*np.split(tied(both), [len(kept)])).pvalue
     return pd.DataFrame([row])
 
 

@@ -53,8 +53,10 @@ def contrasts(claim: Claim, planned: pd.DataFrame, frames: Frames) -> Contrasts:
     """
     measure = MEASURES[claim.measure]
     runs = measured(claim.measure, _arms(claim, planned), frames)
+    named = runs[runs["value"].isna()]
+    if measure.worst is not None:
+        runs["value"] = runs["value"].mask(runs["failed"], measure.worst)
     unknown = runs["value"].isna() & runs["status"].ne("missing")
-    named = runs[runs["value"].isna() | runs["at_worst"]]
     lost = tuple(dict.fromkeys(f"{row.label} seed={row.seed}: {row.status}" for row in named.itertuples()))
     return Contrasts(
         _by_seed(runs),

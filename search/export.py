@@ -40,7 +40,7 @@ def export(root: Path, store: Store, ids: Collection[str], objective: Objective)
     means = {
         trial: sum(objective.gain(record) for record in records) / len(records)
         for trial, records in found.items()
-        if all(record.outcome.status == "completed" for record in records)
+        if all(record.status == "completed" for record in records)
     }
     if not means:
         return []

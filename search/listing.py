@@ -45,7 +45,7 @@ def best_first(records: Sequence[Record], of: Sequence[Objective]) -> list[Recor
     Of several objectives: first the knee of the front and what is best in the first of them; then by the rank of the
     front and, within one, those that are furthest from others first.
     """
-    completed = [record for record in records if record.outcome.status == "completed"]
+    completed = [record for record in records if record.status == "completed"]
     most = max((record.run.train.epochs or 0 for record in completed), default=0)
     rivals = [record for record in completed if (record.run.train.epochs or 0) == most]
     if not rivals:
@@ -85,13 +85,13 @@ def trials_table(plan: Plan, records: Sequence[Record], most: int | None = None)
     for column in ("trial", *(one.name for one in of), *costs, "epochs", "status", "hyperparameters"):
         table.add_column(column, justify="left" if column == "hyperparameters" else "right", no_wrap=column in costs)
     for record in [*best, *rest][:most]:
-        completed = record.outcome.status == "completed"
+        completed = record.status == "completed"
         table.add_row(
             str(places[record.run.id]),
             *(shown(one.name, one.of(record)) if completed else "–" for one in of),
             *(shown(name, record.network[name]) for name in costs),
             str(record.run.train.epochs or "–"),
-            record.outcome.status,
+            record.status,
             Text(values_of(record.run)),
         )
     return table

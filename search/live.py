@@ -75,12 +75,12 @@ class Live:
 
     def _keep(self, record: Record) -> None:
         first = self._objectives[0]
-        if record.outcome.status == "completed" and (self._best is None or first.gain(record) > first.gain(self._best)):
+        if record.status == "completed" and (self._best is None or first.gain(record) > first.gain(self._best)):
             self._best = record
 
     def _told(self, record: Record) -> str:
-        if record.outcome.status != "completed":
-            return f"{record.outcome.status} at step {record.outcome.step}"
+        if record.status != "completed":
+            return f"{record.status} at step {record.outcome.step}"
         measures = [f"{one.name} {shown(one.name, one.of(record))}" for one in self._objectives]
         return ", ".join([*measures, f"{magnitude(record.network['parameters'])} parameters"])
 

@@ -33,7 +33,7 @@ class Objective:
 
     def of(self, record: Record) -> float:
         """Return the measure of a run; NaN, which oracles take for worst, if it was not completed."""
-        if record.outcome.status != "completed":
+        if record.status != "completed":
             return math.nan
         if self.name in COSTS:
             seconds = {"seconds": record.seconds, **record.usage}

@@ -30,9 +30,9 @@ class Frames:
     """The records as tidy tables, sorted by run.
 
     Attributes:
-        runs: A row a run: `run`, `seed`, the factors, `status`, `step`, `message`, the results, the
-            cost of the network, `seconds`, what it used, the environment as `environment.…`, and the fields of its
-            specs as `net.…`, `train.…`, `probe.…`.
+        runs: A row a run: `run`, `seed`, the factors, `status` (see `resnet_core.runs.outcomes`), `step`, `message`,
+            the results, the cost of the network, `seconds`, what it used, the environment as `environment.…`, and the
+            fields of its specs as `net.…`, `train.…`, `probe.…`.
         epochs: `run`, and the columns of `Record.epochs`.
         probes: `run`, and the columns of `Record.probes`.
         damaged: What could not be read, and is in none of the tables.
@@ -57,7 +57,7 @@ def run_columns(record: Record) -> Iterator[tuple[str, Any]]:
     """Yield the columns of a run and their values."""
     run = record.run
     yield from {"run": run.id, "seed": run.seed, **run.factors}.items()
-    yield from vars(record.outcome).items()
+    yield from {**vars(record.outcome), "status": record.status}.items()
     yield from record.results.items()
     yield from record.network.items()
     yield "seconds", record.seconds
@@ -139,6 +139,18 @@ def read_parquet(path: "Path", columns: Sequence[str] | None = None) -> "pd.Data
     for name in odd:
         table[name] = _decoded(table[name])
     return table.rename(columns={name: name.removeprefix(JSON) for name in odd})
+
+
+def columns_of(path: "Path", wanted: Sequence[str]) -> list[str]:
+    """Return which of these columns a table of `write_parquet` has.
+
+    Raises:
+        OSError, ValueError: It is not a whole parquet file.
+    """
+    import pyarrow.parquet as pq
+
+    names = {name.removeprefix(JSON): name for name in pq.read_schema(path).names}
+    return [names[name] for name in wanted if name in names]
 
 
 def check_parquet(paths: Iterable["Path"]) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import TypeAdapter
 
+from resnet_core.runs.outcomes import status_of
 from resnet_core.runs.spec import Run
 
 SCHEMA = 2
@@ -63,6 +64,11 @@ class Record:
     environment: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     usage: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def status(self) -> str:
+        """How the run ended: the outcome's, or `failed_to_train`, see `resnet_core.runs.outcomes`."""
+        return status_of(self.outcome.status, self.results, self.run.net.classes, self.run.train)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON-serialisable values; the rows by columns."""

@@ -27,11 +27,13 @@ from resnet_core.runs.frames import (
     Damaged,
     Frames,
     check_parquet,
+    columns_of,
     frames_of,
     joined,
     read_parquet,
     write_parquet,
 )  # fmt: skip
+from resnet_core.runs.outcomes import COLUMNS, statuses
 from resnet_core.runs.plan import Plan
 from resnet_core.runs.records import FAILED, SCHEMA, Record, Stored
 from resnet_core.spec_model import digest
@@ -174,15 +176,15 @@ class Store:
     def survey(self) -> Survey:
         """Return how each recorded run ended."""
         stored, damaged = self._read()
-        statuses: dict[str, str] = {}
+        found: dict[str, str] = {}
         for folder in self._folders():
             try:
                 check_parquet([folder / f"{name}.parquet" for name in NAMES])
-                table = read_parquet(folder / "runs.parquet", ["run", "status"])
-                statuses |= dict(zip(table["run"], table["status"], strict=True))
+                table = read_parquet(folder / "runs.parquet", columns_of(folder / "runs.parquet", COLUMNS))
+                found |= dict(zip(table["run"], statuses(table), strict=True))
             except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of these
                 damaged.append(Damaged(folder / "runs.parquet", str(error)))
-        return Survey(statuses | {one.id: record.outcome.status for one, record in stored}, tuple(damaged))
+        return Survey(found | {one.id: record.status for one, record in stored}, tuple(damaged))
 
     def records(self) -> Iterator[Record]:
         """Yield the records that can be read, in the order of their ids; those of parts without their rows."""
@@ -258,7 +260,7 @@ class Store:
 
         try:
             runs, epochs, probes = (read_parquet(folder / f"{name}.parquet") for name in NAMES)
-            return Frames(runs, epochs, probes)
+            return Frames(runs.assign(status=statuses(runs)), epochs, probes)
         except (OSError, ValueError) as error:
             empty = pd.DataFrame()
             return Frames(empty, empty, empty, (Damaged(folder / "runs.parquet", str(error)),))

@@ -78,7 +78,7 @@ def test_effects_are_paired_by_seed(grid):
     values = grid.pivot_table(index="seed", columns=["depth", "skip"], values="value")
     differences = values[20, "A"] - values[8, "A"]
     test = stats.ttest_rel(values[20, "A"], values[8, "A"])
-    assert row[["level", "reference", "n", "N", "lost", "at_worst"]].tolist() == ["20", "8", 3, 3, 0, 0]
+    assert row[["level", "reference", "n", "N", "lost", "failed"]].tolist() == ["20", "8", 3, 3, 0, 0]
     assert row["effect"] == pytest.approx(differences.mean())
     assert row["d"] == pytest.approx(differences.mean() / differences.std())
     assert row[["low", "high"]].tolist() == pytest.approx(list(test.confidence_interval()))
@@ -89,10 +89,10 @@ def test_effects_are_paired_by_seed(grid):
 
 
 def test_a_lost_run_takes_its_seed_out_and_is_counted(grid):
-    grid.loc[0, "value"] = np.nan
-    table = comparisons.effects(grid.assign(at_worst=grid.index == 3), ["depth", "skip"], rng())
+    grid.loc[[0, 3], "value"] = np.nan
+    table = comparisons.effects(grid.assign(failed=grid.index == 3), ["depth", "skip"], rng())
     row = table[(table["factor"] == "skip") & (table["at"] == "depth=8")].iloc[0]
-    assert row[["n", "N", "lost", "at_worst"]].tolist() == [2, 3, 1, 1]
+    assert row[["n", "N", "lost", "failed"]].tolist() == [2, 3, 1, 1]
 
 
 def test_there_is_no_p_value_at_n_1(grid):

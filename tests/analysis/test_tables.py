@@ -45,22 +45,21 @@ def accuracy(planned, frames):
 
 def test_outcomes_count_every_planned_run(planned, runs):
     counted = tables.outcomes(planned, runs, FACTORS)
-    assert counted.iloc[:, :7].to_dict("split")["data"] == [
-        [20, "none", 3, 2, 1, 0, 0],
-        [20, "A", 3, 2, 0, 1, 0],
-        [56, "none", 2, 1, 0, 0, 1],
+    assert counted.iloc[:, :8].to_dict("split")["data"] == [
+        [20, "none", 3, 2, 0, 1, 0, 0],
+        [20, "A", 3, 2, 0, 0, 1, 0],
+        [56, "none", 2, 1, 0, 0, 0, 1],
     ]
-    names = ["planned", "completed", "diverged", "crashed", "missing"]
-    assert list(counted) == [*FACTORS, *names, "diverged_rate", "diverged_rate_low", "diverged_rate_high"]
-    assert counted.iloc[0, 7:].tolist() == pytest.approx([1 / 3, *rate_interval(1, 3)])
+    names = ["planned", "completed", "failed_to_train", "diverged", "crashed", "missing"]
+    assert list(counted) == [*FACTORS, *names, "failed_rate", "failed_rate_low", "failed_rate_high"]
+    assert counted.iloc[0, 8:].tolist() == pytest.approx([1 / 3, *rate_interval(1, 3)])
 
 
-def test_a_run_that_diverged_counts_with_the_worst_value_and_others_are_lost(planned, frames):
+def test_a_run_that_failed_has_no_value_and_others_are_lost(planned, frames):
     rows = measured("test_accuracy", planned, frames)
-    assert rows["value"].fillna(-1).tolist() == [0.5, 0.7, 0.0, 0.9, -1, 1.0, 0.1, -1]
-    assert rows["at_worst"].tolist() == [False, False, True, *[False] * 5]
+    assert rows["value"].fillna(-1).tolist() == [0.5, 0.7, -1, 0.9, -1, 1.0, 0.1, -1]
+    assert rows["failed"].tolist() == [False, False, True, *[False] * 5]
     assert rows["status"].tolist()[-2:] == ["completed", "missing"]
-    assert measured("test_error", planned, frames)["value"].tolist()[2] == 1.0
     assert np.isnan(measured("test_loss", planned, frames.__class__(
         frames.runs.assign(test_loss=[0.1, np.inf, np.nan, 0.1, 0.1, 0.1, 0.1]), frames.epochs, frames.probes
     ))["value"].tolist()[1])  # fmt: skip
@@ -68,13 +67,13 @@ def test_a_run_that_diverged_counts_with_the_worst_value_and_others_are_lost(pla
 
 def test_accuracy_is_that_of_plain_pandas_with_n_of_N(planned, frames):
     summary = accuracy(planned, frames)
-    assert summary[[*FACTORS, "n", "N", "at_worst", "lost"]].to_numpy().tolist() == [
+    assert summary[[*FACTORS, "n", "N", "failed", "lost"]].to_numpy().tolist() == [
         [20, "none", 2, 3, 1, 0],
         [20, "A", 2, 3, 0, 1],
         [56, "none", 1, 2, 0, 1],
     ]
-    assert summary["test_accuracy"].tolist() == pytest.approx([0.4, 0.95, 0.1])
-    low, high = t_interval(np.array([0.5, 0.7, 0.0]))
+    assert summary["test_accuracy"].tolist() == pytest.approx([0.6, 0.95, 0.1])
+    low, high = t_interval(np.array([0.5, 0.7]))
     assert low < 0  # an accuracy is not: the interval ends there
     assert summary.loc[0, ["test_accuracy_low", "test_accuracy_high"]].tolist() == pytest.approx([0.0, min(1, high)])
     assert summary.loc[2, ["test_accuracy_low", "test_accuracy_high"]].isna().all()

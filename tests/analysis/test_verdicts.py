@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.claims import Claim, mean
-from analysis.measures import MEASURES
+from analysis.claims import Claim, mean, rate
+from analysis.measures import MEASURES, measured
 from analysis.statistics import detectable, holm, needed
 from analysis.verdicts import contrasts, power, verdicts
 from resnet_core.errors import UserError
@@ -80,6 +80,31 @@ def test_p_values_are_corrected_for_the_number_of_claims():
 
 
 ERRORS = {"A": [0.10, 0.11, 0.10, 0.12, 0.11], "none": [0.30, 0.31, 0.29, 0.33, 0.30]}
+
+
+def test_a_run_that_did_not_end_well_counts_with_none_of_its_good_epochs():
+    """Of four: diverged, killed, at chance, completed; all with epochs, and probes at step 0."""
+    runs = pd.DataFrame({
+        "run": list("abcd"), "seed": range(4), "step": 9, "status": ["diverged", "killed", "completed", "completed"],
+        "train_loss": [np.nan, np.nan, 2.303, 0.2], "train_accuracy": [np.nan, np.nan, 0.1, 0.95], "net.classes": 10,
+    })  # fmt: skip
+    epochs = pd.DataFrame({"run": list("aabbccdd"), "epoch": [1, 2] * 4, "loss": [0.1, 0.3] * 4})
+    probes = pd.DataFrame([
+        {"run": run, "step": step, "probe": "weight_gradient_l2", "path": "main", "index": i, "value": 10.0 ** (step - i)}
+        for run in "abcd" for step in (0, 9) for i in range(4)
+    ])  # fmt: skip
+    frames = Frames(runs, epochs, probes)
+    planned = runs[["run", "seed"]]
+    rows = {name: measured(name, planned, frames) for name in MEASURES}
+    assert rows["mean_loss"]["status"].tolist() == ["diverged", "killed", "failed_to_train", "completed"]
+    for name, table in rows.items():
+        if MEASURES[name].when == "end":
+            assert table["value"].isna().tolist()[:3] == [True] * 3, name
+            assert table["failed"].tolist() == [True, False, True, False], name
+    assert rows["mean_loss"]["value"].iloc[3] == pytest.approx(0.2)
+    assert rows["gradient_decades_at_end"]["value"].iloc[3] == pytest.approx(1.0)
+    assert rows["gradient_decades_at_init"]["value"].tolist() == pytest.approx([1.0] * 4)
+    assert rows["failed"]["value"].tolist() == pytest.approx([1.0, np.nan, 1.0, 0.0], nan_ok=True)
 
 
 class TestLostRuns:
@@ -175,6 +200,7 @@ def test_a_contrast_of_contrasts_is_an_interaction():
     [
         (LOWER, "test_error(skip=A) < test_error(skip=none)"),
         (mean("test_error", **PLAIN) > 0.6, "test_error(skip=none) > 0.6"),
+        (rate("failed", **PLAIN) > 0.5, "rate of failed(skip=none) > 0.5"),
         (GAP.within(0.02), "|test_error(skip=A) − (test_error(skip=none))| < 0.02"),
         (GAP < 0.02, "test_error(skip=A) < test_error(skip=none) + 0.02"),
     ],
@@ -190,6 +216,8 @@ def test_a_claim_reads_as_its_inequality_and_survives_json(claim, text):
         (lambda: mean("test_eror"), "must be of a measure, but got 'test_eror'; did you mean 'test_error'"),
         (lambda: mean("test_error") - mean("test_loss"), "of one measure, but got 'test_error' and 'test_loss'"),
         (lambda: 0.1 < mean("test_error") < 0.2, "must be one inequality"),
+        (lambda: mean("failed"), "a mean must be of a measure of runs, but got 'failed'"),
+        (lambda: rate("test_error"), "a rate must be that of 'failed', but got 'test_error'"),
         (lambda: mean("test_error").within(0), "a margin must be above 0, but got 0"),
         (lambda: Claim.from_dict({"text": "?"}), "a claim must be one of this program's"),
     ],

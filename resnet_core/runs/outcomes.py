@@ -1,0 +1,84 @@
+"""Whether a run that reached its last step has trained at all.
+
+A record says `completed` of every run that made its last update with finite results. Such a run **failed to train** if
+its network knows nothing of the training images at the end, in inference mode:
+
+- its loss is above `LOSS` times ln(classes). A network that gives all classes the same probability has a loss of
+  ln(classes); twice that is the loss of one that is sure of wrong answers. Overconfident networks that do classify, as
+  those whose moving statistics lag behind in a short run, have up to 1.3 times.
+- or its accuracy is not better than chance: an exact one-sided binomial test of `IMAGES` images, or of the training
+  images if there are fewer, has a p-value of `LEVEL` or more. With 10 classes this is an accuracy of 13 % or less, with
+  100 classes of 2.1 %. The level is low since the share of the most frequent class, which a constant answer has for
+  its accuracy, is a little above 1 / classes. More images than `IMAGES` are not counted: .105 on 50,000 images is
+  above chance beyond doubt, and no training either.
+
+The rule is applied where records are read, so it holds for records of any age, and a later rule for those of today.
+"""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOSS = 2.0
+IMAGES = 1000
+LEVEL = 0.001
+COMPLETED, DIVERGED, FAILED_TO_TRAIN = "completed", "diverged", "failed_to_train"
+FAILURES = (DIVERGED, FAILED_TO_TRAIN)
+"""How training fails: a result, that the spec leads to, and not an accident."""
+MOST_CLASSES = 1000
+"""Of a table that does not say how many classes there are, a loss counts as that of so many."""
+COLUMNS = ("run", "status", "train_loss", "train_accuracy", "net.classes", "train.train_size",
+           "train.validation_fraction")  # fmt: skip
+"""Of the table of runs, what the rule reads."""
+RULE = (
+    "A completed run failed to train if at its end, in inference mode, its training loss is above "
+    f"{LOSS:g} ln(classes), or its training accuracy not above chance (exact binomial test of {IMAGES:,} images, "
+    f"or of all if there are fewer, at {LEVEL:g})."
+)
+
+
+def failed_to_train(loss: Any, accuracy: Any, classes: Any, images: Any) -> Any:
+    """Return whether training failed, by the rule above; arrays broadcast.
+
+    Args:
+        loss: Mean cross-entropy of the training images at the last step, in inference mode, in nats; NaN if unknown.
+        accuracy: Share of the training images that are classified rightly, in [0, 1]; NaN if unknown.
+        classes: How many there are; NaN if unknown.
+        images: How many training images there are; NaN if unknown.
+    """
+    from scipy import stats
+
+    loss, accuracy, classes, images = (np.asarray(values, dtype=float) for values in (loss, accuracy, classes, images))
+    known = np.isfinite(classes)
+    high = loss > LOSS * np.log(np.where(known, classes, MOST_CLASSES))
+    n = np.fmin(images, IMAGES)
+    right = np.where(np.isfinite(accuracy), np.round(accuracy * n), n)
+    by_chance = stats.binom.sf(right - 1, n, 1 / np.where(known, classes, 1.0)) >= LEVEL
+    return high | (known & by_chance & np.isfinite(accuracy))
+
+
+def statuses(runs: "pd.DataFrame") -> "pd.Series[Any]":
+    """Return how each run ended, `failed_to_train` among the ways.
+
+    Args:
+        runs: A row a run: `status`, and of `COLUMNS` those that there are.
+    """
+    known = runs.reindex(columns=list(COLUMNS))
+    numbers = known[list(COLUMNS[2:])].astype(float)
+    images = numbers["train.train_size"] * (1 - numbers["train.validation_fraction"].fillna(0.0))
+    failed = failed_to_train(numbers["train_loss"], numbers["train_accuracy"], numbers["net.classes"], images)
+    status = known["status"].astype(object)
+    return status.mask(status.eq(COMPLETED) & failed, FAILED_TO_TRAIN)
+
+
+def status_of(status: str, results: dict[str, float], classes: int, train: Any) -> str:
+    """Return the same of one record: its outcome's status, its results, and the fields of its specs."""
+    if status != COMPLETED or "train_loss" not in results:
+        return status
+    images = math.nan if train.train_size is None else train.train_size * (1 - train.validation_fraction)
+    failed = failed_to_train(results["train_loss"], results["train_accuracy"], classes, images)
+    return FAILED_TO_TRAIN if failed else status

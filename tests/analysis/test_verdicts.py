@@ -90,7 +90,8 @@ def test_a_run_that_did_not_end_well_counts_with_none_of_its_good_epochs():
     })  # fmt: skip
     epochs = pd.DataFrame({"run": list("aabbccdd"), "epoch": [1, 2] * 4, "loss": [0.1, 0.3] * 4})
     probes = pd.DataFrame([
-        {"run": run, "step": step, "probe": "weight_gradient_l2", "path": "main", "index": i, "value": 10.0 ** (step - i)}
+        {"run": run, "step": step, "probe": "weight_gradient_l2", "path": "main", "index": i,
+         "value": 10.0 ** (step - i)}
         for run in "abcd" for step in (0, 9) for i in range(4)
     ])  # fmt: skip
     frames = Frames(runs, epochs, probes)

@@ -1,13 +1,13 @@
-import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from resnet_core.runs.data import Images, open_source
 from resnet_core.runs.runtime import configure
+from tests.programs import Programs
 
 configure(threads=1)
 settings.register_profile("same", derandomize=True, deadline=None)  # the same examples in every run
@@ -19,27 +19,28 @@ def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=2, help="how often tests/torture kills a study")
 
 
-PROGRAMS = {"resnet-ablate": "ablations", "resnet-report": "analysis", "resnet-search": "search"}
-
-
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory) -> Path:
     """The cache folder of the programs that the tests run."""
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="session")
+def programs():
+    """What starts programs, in a tenth of a second each."""
+    running = Programs()
+    yield running
+    running.close()
+
+
 @pytest.fixture
-def program(tmp_path, cache):
-    """Run one of the programs as a user does, in an empty folder; return the finished process."""
+def program(tmp_path, cache, programs, monkeypatch):
+    """Run one of the programs as a user does, in an empty folder; return the finished process.
 
-    def run(name: str, *arguments: str | Path, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", PROGRAMS[name], *map(str, arguments)],
-            cwd=cwd, capture_output=True, text=True, check=False,
-            env={**os.environ, "XDG_CACHE_HOME": str(cache)},
-        )  # fmt: skip
-
-    return run
+    With `fresh` it starts from nothing and loads its libraries itself, in the environment that there is.
+    """
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    return partial(programs.run, cwd=tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +49,19 @@ def digits() -> Images:
 
 
 @pytest.fixture(scope="session")
-def tiny_study(tmp_path_factory) -> Path:
-    """The folder of a real study: depths 8 and 14, plain and residual, two seeds, a few steps."""
-    out = tmp_path_factory.mktemp("study")
-    arguments = ["run", "depth", "--depth", "8", "14", "--seeds", "2", "--set", "steps=30", "--out"]
-    subprocess.run([sys.executable, "-m", "ablations", *arguments, out], check=True, capture_output=True)
-    return out / "depth"
+def shared(tmp_path_factory, worker_id) -> Path:
+    """A folder that all workers of a session have in common."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_study(shared, programs) -> Path:
+    """The folder of a real study, not to be changed: depths 8 and 14, plain and residual, two seeds, a few steps."""
+    arguments = ["run", "depth", "--depth", "8", "14", "--seeds", "2", "--set", "steps=30", "--out", shared]
+    with FileLock(shared / "depth.lock"):
+        if not (shared / "depth").exists():
+            assert programs.run("resnet-ablate", *arguments, cwd=shared).returncode == 0
+    return shared / "depth"

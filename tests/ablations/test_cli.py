@@ -1,8 +1,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -11,7 +9,8 @@ from PIL import Image
 
 from ablations.suites import suites
 
-TINY = ["run", "depth", "--depth", "8", "--seeds", "1", "--set", "steps=3"]
+ONE = ["run", "depth", "--depth", "8", "--skip", "A"]  # a network, traced once
+TINY = [*ONE, "--seeds", "2", "--set", "steps=3"]
 
 
 def snapshot(folder):
@@ -19,7 +18,7 @@ def snapshot(folder):
 
 
 def test_list_has_a_line_a_study(program):
-    done = program("resnet-ablate", "list")
+    done = program("resnet-ablate", "list", fresh=True)
     assert done.returncode == 0
     lines = [line.split()[0] for line in done.stdout.splitlines() if not line.startswith(" ")]  # less wrapped words
     assert lines == ["study", *suites()]
@@ -44,13 +43,13 @@ def test_a_dry_run_knows_what_is_recorded(program, tiny_study):
 
 
 def test_a_second_call_repeats_nothing_and_widening_runs_the_rest(program, tmp_path):
-    assert program("resnet-ablate", *TINY).returncode == 0
+    assert program("resnet-ablate", *TINY, fresh=True).returncode == 0
     study = tmp_path / "results" / "local" / "depth"
     first = snapshot(study)
     again = program("resnet-ablate", *TINY)
     assert "2 of 2 runs recorded (2 completed)" in again.stdout
     assert snapshot(study) == first
-    words = [word.replace("1", "2") if word == "1" else word for word in TINY]
+    words = [word.replace("2", "4") if word == "2" else word for word in TINY]
     wider = program("resnet-ablate", *words)
     assert "4 of 4 runs recorded (4 completed)" in wider.stdout
     runs = {path: kept for path, kept in first.items() if path.name != "study.json"}
@@ -60,18 +59,15 @@ def test_a_second_call_repeats_nothing_and_widening_runs_the_rest(program, tmp_p
     assert len(plan["commands"]) == 2
 
 
-def test_after_an_interrupt_the_same_command_runs_the_rest(program, tmp_path):
-    words = ["run", "depth", "--depth", "8", "--seeds", "3", "--set", "steps=60"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "ablations", *words],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        line = running.stdout.readline()
+def test_after_an_interrupt_the_same_command_runs_the_rest(program, started, tmp_path):
+    words = [*ONE, "--seeds", "6", "--set", "steps=60"]
+    running, stdout, stderr = started("resnet-ablate", *words)
+    with stdout:
+        line = stdout.readline()
         running.send_signal(signal.SIGINT)
-        _, stderr = running.communicate()
+        stdout.read()
+    running.wait()
+    stderr = stderr.read_text()
     assert line.startswith("[1/6]")
     assert running.returncode == 130
     assert "interrupted; " in stderr
@@ -90,14 +86,12 @@ def test_after_an_interrupt_the_same_command_runs_the_rest(program, tmp_path):
     assert not list(study.glob("**/.*"))
 
 
-def test_a_reader_who_leaves_does_not_end_the_study(tmp_path):
-    words = ["run", "depth", "--depth", "8", "--seeds", "2", "--set", "steps=3"]
-    command = [sys.executable, "-m", "ablations", *words]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        running.stdout.readline()
-        running.stdout.close()
-        assert running.stderr.read() == b""
-    assert running.returncode == 0
+def test_a_reader_who_leaves_does_not_end_the_study(started, tmp_path):
+    running, stdout, stderr = started("resnet-ablate", *ONE, "--seeds", "4", "--set", "steps=3")
+    with stdout:
+        stdout.readline()
+    assert running.wait() == 0
+    assert stderr.read_text() == ""
     assert len(list(tmp_path.glob("results/local/depth/runs/*.json"))) == 4
 
 
@@ -116,7 +110,7 @@ def test_a_recipe_replaces_the_training_and_not_the_data(program, tmp_path):
 
 
 def test_the_number_of_threads_of_a_study_does_not_depend_on_what_is_missing(program, tmp_path):
-    wide = ["run", "depth", "--skip", "A", "--seeds", "1", "--set", "steps=2", "--depth", "8"]
+    wide = [*ONE, "--seeds", "1", "--set", "steps=2", "--train-size", "200"]
     assert program("resnet-ablate", *wide, "--width", "8").returncode == 0
     assert program("resnet-ablate", *wide, "--width", "8", "64").returncode == 0
     records = [json.loads(path.read_text()) for path in tmp_path.glob("results/local/depth/runs/*.json")]
@@ -139,12 +133,12 @@ def test_a_study_is_followed_in_tensorboard(program, tmp_path):
     study = tmp_path / "results" / "local" / "depth"
     events = EventMultiplexer().AddRunsFromDirectory(str(study / "logs" / "tensorboard"))
     events.Reload()
-    assert set(events.Runs()) == {f"depth=8,skip={skip},width=8,seed=0" for skip in ("none", "A")}
+    assert set(events.Runs()) == {f"depth=8,skip=A,width=8,seed={seed}" for seed in (0, 1)}
     records = [json.loads(path.read_text()) for path in study.glob("runs/*.json")]
     assert len(records) == 2
     for record in records:
         epochs = pd.DataFrame(record["epochs"])
-        name = f"depth=8,skip={record['run']['factors']['skip']},width=8,seed=0"
+        name = f"depth=8,skip=A,width=8,seed={record['run']['seed']}"
         assert [at.step for at in events.Tensors(name, "val_loss")] == epochs["step"].tolist()
         (accuracy,) = events.Tensors(name, "results/test_accuracy")
         assert accuracy.tensor_proto.float_val[0] == np.float32(record["results"]["test_accuracy"])
@@ -160,6 +154,20 @@ def test_a_logger_that_fails_does_not_end_the_study(program, tmp_path):
     assert done.stderr.startswith("warning: tensorboard failed, and the study goes on without it: NotADirectoryError: ")
     assert done.stderr.count("\n") == 1
     assert "2 of 2 runs recorded (2 completed)" in done.stdout
+
+
+@pytest.fixture
+def started(programs, tmp_path):
+    """Start a program; return it with its standard output, a pipe, and the file of its standard error."""
+
+    def start(*words):
+        output, errors = tmp_path / "output", tmp_path / "errors"
+        os.mkfifo(output)
+        errors.touch()
+        running = programs.start(*words, cwd=tmp_path, stdout=output, stderr=errors)
+        return running, output.open(), errors
+
+    return start
 
 
 @pytest.fixture
@@ -261,27 +269,27 @@ def test_another_base_in_the_same_folder_is_refused(program, tiny_study):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a pseudo-terminal is POSIX")
-def test_a_terminal_shows_bars_with_epoch_loss_and_eta(tmp_path):
+def test_a_terminal_shows_bars_with_epoch_loss_and_eta(programs, tmp_path, monkeypatch):
     import pty
 
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
     parent, child = pty.openpty()
-    words = ["run", "depth", "--depth", "8", "--seeds", "2", "--set", "steps=60"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "ablations", *words], cwd=tmp_path, stdout=child, stderr=child,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
-    ) as running:  # fmt: skip
-        os.close(child)
-        shown = b""
-        while True:
-            try:
-                part = os.read(parent, 65536)
-            except OSError:  # the child has closed its end
-                break
-            if not part:
-                break
-            shown += part
+    terminal = os.ttyname(child)
+    words = [*ONE, "--seeds", "4", "--set", "steps=60"]
+    running = programs.start("resnet-ablate", *words, cwd=tmp_path, stdout=terminal, stderr=terminal)
+    shown = os.read(parent, 65536)
+    os.close(child)
+    while True:
+        try:
+            part = os.read(parent, 65536)
+        except OSError:  # the child has closed its end
+            break
+        if not part:
+            break
+        shown += part
     text = shown.decode()
-    assert running.returncode == 0
+    assert running.wait() == 0
     assert "0/4" in text
     assert "4/4" in text
     assert "epoch 1" in text

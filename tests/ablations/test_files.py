@@ -117,13 +117,13 @@ def test_an_arm_that_changes_nothing_is_named(program, write):
 
 
 def test_every_arm_takes_its_best_learning_rate_and_seeds_are_added_until_the_interval_is_narrow(program, write):
-    write(STUDY)
+    write(STUDY.replace("(8, 14)", "(8,)").replace(GAIN, "gain(8) > 0"))
     words = ["run", "my_study.py", "--set", "steps=20", "--seeds", "1", "--learning-rates", "1e9", "0.05"]
-    done = program("resnet-ablate", *words, "--until-width", "1e-6", "--most-seeds", "2", "--workers", "1")
+    done = program("resnet-ablate", *words, "--until-width", "1e-6", "--most-seeds", "2", "--executor", "serial")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("learning rate 0.05, validation accuracy") == 4
+    assert done.stdout.count("learning rate 0.05, validation accuracy") == 2
     assert "the widest interval of a claim is inf; seed 1 is added" in done.stdout
-    assert "8 of 8 runs recorded (8 completed)" in done.stdout
+    assert "4 of 4 runs recorded (4 completed)" in done.stdout
 
 
 def test_a_file_with_a_block_of_its_own_is_a_plugin_too(program, write, tmp_path):

@@ -62,18 +62,7 @@ class TestPlugins:
         code = re.search(r"```python\n(# my_block\.py\n.*?)```", README, re.DOTALL)[1]
         (tmp_path / "my_block.py").write_text(code)
         name = re.search(r'register_block\("(\w+)"', code)[1]
-        words = [
-            "--plugin",
-            "my_block.py",
-            "--set",
-            f"block={name}",
-            "--depth",
-            "8",
-            "--seeds",
-            "1",
-            "--set",
-            "steps=3",
-        ]
+        words = f"--plugin my_block.py --set block={name} --depth 8 --skip A --seeds 2 --set steps=3".split()
         done = program("resnet-ablate", "run", "depth", *words)
         assert "2 of 2 runs recorded (2 completed)" in done.stdout
         assert program("resnet-report", "results/local/depth").returncode == 0
@@ -91,19 +80,9 @@ class TestPlugins:
             "    make = lambda name: keras.layers.DepthwiseConv2D(3, strides, 'same', use_bias=False, name=name)\n"
             "    return at.conv(at.layer(x, make, name='conv1'), width, 1, name='conv2')\n"
         )
-        words = [
-            "run",
-            "depth",
-            "--plugin",
-            "depthwise.py",
-            "--set",
-            "block=depthwise",
-            "--depth",
-            "8",
-            "--set",
-            "steps=3",
-        ]
-        assert "10 of 10 runs recorded (10 completed)" in program("resnet-ablate", *words).stdout
+        words = ["run", "depth", "--plugin", "depthwise.py", "--set", "block=depthwise", "--depth", "8", "--skip", "A"]
+        words += ["--seeds", "2", "--set", "steps=3"]
+        assert "2 of 2 runs recorded (2 completed)" in program("resnet-ablate", *words).stdout
         first = {
             path.name: json.loads(path.read_text())["results"]
             for path in tmp_path.glob("results/local/depth/runs/*.json")

@@ -11,7 +11,7 @@ from ablations.designs import Design
 from ablations.execution import Execution, add_execution_options, number
 from ablations.files import is_file, study_in
 from ablations.folders import DEFAULT_OUT, add_commands
-from ablations.plugins import add_plugin_option, load_plugins, plugin_setup
+from ablations.plugins import add_plugin_option
 from ablations.request import Request
 from ablations.settings import add_setting_options, fields_of, training
 from ablations.show import add_show_command
@@ -20,6 +20,7 @@ from ablations.suites import suites
 from ablations.verdicts import add_verdict_commands
 from resnet_core.command_line import Parser, console, run_program, say
 from resnet_core.errors import UserError, nearest
+from resnet_core.runs.plugins import Plugins, load_plugins
 from resnet_core.runs.spec import TrainSpec
 
 
@@ -130,9 +131,9 @@ def run_study(options: argparse.Namespace) -> None:
     if options.scale not in study.scales:
         raise UserError(f"unknown scale '{options.scale}'{nearest(options.scale, study.scales)}")
     scale = study.scales[options.scale]
-    plugins = [*options.plugin, *([study.plugin] if study.plugin else [])]
-    execution = Execution.of(options, plugin_setup(plugins))
-    code = load_plugins(plugins)
+    load_plugins(options.plugin)
+    own = [study.file] if study.file and study.registers else []
+    execution = Execution.of(options, Plugins((*options.plugin, *own)))
     arms = _design(study, options).arms()
     fields = fields_of(options, study.factors)
     rates = tuple(TrainSpec.parse_field("learning_rate", word) for word in options.learning_rates or ())
@@ -152,7 +153,6 @@ def run_study(options: argparse.Namespace) -> None:
         probe=study.probe.replace(**fields["probe"]),
         seeds=scale.seeds if options.seeds is None else _count("--seeds", options.seeds),
         root=options.out / study.name,
-        code=code,
         command=options.command_line,
         until_width=None if options.until_width is None else number("--until-width", options.until_width),
         most_seeds=_count("--most-seeds", options.most_seeds),

@@ -1,14 +1,14 @@
 """Studies by name, or from a user's own file."""
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from ablations.study import Study
 from ablations.suites import suites
-from resnet_core.errors import UserError, line_in
-from resnet_core.nets.blocks import BLOCKS
+from resnet_core.errors import UserError
+from resnet_core.runs.plugins import registrations
+from resnet_core.users_code import guarded, load
 
 
 def is_file(word: str) -> bool:
@@ -24,22 +24,12 @@ def study_in(file: Path) -> Study:
     """
     if not file.is_file():
         raise UserError(f"a study must be {', '.join(suites())} or a Python file of yours, but there is no {file}")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    known = {**BLOCKS}
-    try:
-        spec.loader.exec_module(module)
-        study = _study(module, file)
+    before = registrations()
+    study = _study(load(file, "study"), file)
+    study = replace(study, file=file, registers=registrations() != before)
+    with guarded("a study must load", file):
         study.check()
-    except UserError as error:
-        line = error.line or line_in(file, error)
-        raise UserError(f"{file}, line {line}: {error}" if line else f"{file}: {error}") from None
-    except Exception as error:  # whatever a user's file may raise
-        line = error.lineno if isinstance(error, SyntaxError) else line_in(file, error)
-        raise UserError(f"a study must load, but {file}, line {line}, raises {error!r}") from None
-    return study if known == BLOCKS else replace(study, plugin=file)
+    return study
 
 
 def _study(module: ModuleType, file: Path) -> Study:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ablations.execution import Execution, add_execution_options
-from ablations.plugins import add_plugin_option, load_plugins, plugin_setup
+from ablations.plugins import add_plugin_option
 from ablations.suites import suites
 from resnet_core.command_line import Parser, console, say
 from resnet_core.errors import UserError, nearest
 from resnet_core.folders import check_writable
+from resnet_core.runs.plugins import load_plugins
 from resnet_core.runs.store import Store
 
 DEFAULT_OUT = Path("results/local")
@@ -22,8 +23,9 @@ def add_commands(commands: Any) -> None:
     status.add_argument("--messages", action="store_true", help="print the whole message of each run that failed")
     retry = add_folder_command(commands, "retry", "execute runs that failed once more", retry_runs)
     retry.add_argument(
-        "--failed", action="store_true", required=True,
-        help="those that crashed, timed out, were killed or had no memory; divergence is a result, and stays",
+        "--failed", action="store_true",
+        help="those that crashed, timed out, were killed or had no memory, which is the default; divergence is a "
+        "result, and stays",
     )  # fmt: skip
     add_plugin_option(retry)
     add_execution_options(retry)
@@ -111,8 +113,7 @@ def retry_runs(options: argparse.Namespace) -> None:
     root = study_folder(options.study)
     check_writable(root)
     set_variables()
-    code = load_plugins(options.plugin)
-    runner.retry(root, FAILED, Execution.of(options, plugin_setup(options.plugin)), code)
+    runner.retry(root, FAILED, Execution.of(options, load_plugins(options.plugin)))
 
 
 def export_csv(options: argparse.Namespace) -> None:

@@ -33,7 +33,6 @@ class Request:
         given: Fields of `TrainSpec` that the user gave.
         until_width: Seeds are added until the interval of every claim is this narrow, or there are `most_seeds`.
         root: Folder of the records.
-        code: Hash of the user's own code, if any is loaded.
         command: The command line that asked.
     """
 
@@ -50,7 +49,6 @@ class Request:
     probe: ProbeSpec
     seeds: int
     root: Path
-    code: str
     command: str
     until_width: float | None = None
     most_seeds: int = 20
@@ -64,7 +62,7 @@ class Request:
         """
         train = self.train.replace(data_sha256=data_sha256)
         seeds = range(self.seeds)
-        runs = list(self.study.runs(self.arms, train, self.probe, data, seeds, self.fixed, self.code))
+        runs = list(self.study.runs(self.arms, train, self.probe, data, seeds, self.fixed))
         for net in dict.fromkeys(run.net for run in runs):
             _check_block(net)
         by_id: dict[str, Run] = {}
@@ -103,7 +101,7 @@ class Request:
         """Return what all runs have in common, as JSON-serialisable values."""
         train = self.train.replace(data_sha256=data_sha256).model_dump(mode="json", exclude={"data"})
         net = {name: value for name, value in self.fixed.items() if value != NetSpec.model_fields[name].default}
-        base: dict[str, Any] = {"scale": self.scale, "code": self.code}
+        base: dict[str, Any] = {"scale": self.scale, "code": ""}  # once of a plugin; a run has the code of its block
         base |= {"match": self.match} if self.match else {}
         if self.learning_rates:
             train["learning_rate"] = list(self.learning_rates)
@@ -114,7 +112,7 @@ class Request:
     def plan(self, runs: list[Run], data_sha256: str) -> Plan:
         """Return the plan of `runs` for the store."""
         study, factors = self.study, tuple(runs[0].factors)
-        planned = tuple(PlannedRun(run.id, run.seed, run.factors) for run in runs)
+        planned = tuple(map(PlannedRun.of, runs))
         base = self.base(data_sha256)
         return Plan(
             study.name, study.question, study.source, base, factors, (self.command,), planned, study_threads(runs),
@@ -132,5 +130,5 @@ def _check_block(net: NetSpec) -> None:
         cost(net)
     except UserError:
         raise
-    except Exception as error:  # whatever a user's block may raise
+    except (Exception, SystemExit) as error:  # whatever a user's block may raise
         raise UserError(f"a block must return a map of its channels, but '{net.block}' raised {error!r}") from None

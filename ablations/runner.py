@@ -14,11 +14,12 @@ from ablations.request import Request
 from resnet_core.command_line import console, say
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
+from resnet_core.nets.blocks import BLOCKS
 from resnet_core.nets.cost import cost
 from resnet_core.runs import job
 from resnet_core.runs.data import DataInfo, check_sizes
 from resnet_core.runs.estimate import start_seconds, study_threads, train_seconds
-from resnet_core.runs.plan import Plan
+from resnet_core.runs.plan import Plan, PlannedRun
 from resnet_core.runs.records import FAILED
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.store import Store, Survey
@@ -122,20 +123,29 @@ def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, imag
         execute(missing, estimates, execution, store, threads, store.has)
 
 
-def retry(root: Path, statuses: Sequence[str], execution: Execution, code: str) -> None:
-    """Execute the runs of a study that ended in one of these ways once more.
+def retry(root: Path, statuses: Sequence[str], execution: Execution) -> None:
+    """Execute the runs of a study that ended in one of these ways once more, with the code that their blocks have now.
+
+    A run whose block has changed takes the place of the one that failed.
 
     Raises:
-        UserError: A run needs code of the user's that is not loaded.
+        UserError: A block is not registered.
     """
     store = Store(root)
     plan = store.plan()
     assert plan
-    runs = [record.run for record in store.records() if record.status in statuses]
-    strange = [run for run in runs if run.code != code]
-    if strange:
-        need = "the --plugin it was made with" if strange[0].code else "no --plugin"
-        raise UserError(f"a run must have the code it was made with, but ({strange[0].label}) needs {need}")
+    store.check_base(plan.base)
+    planned = {run.id for run in plan.runs}
+    failed = [record.run for record in store.records() if record.status in statuses and record.run.id in planned]
+    for run in failed:
+        if run.net.block not in BLOCKS:
+            raise UserError(
+                f"a run needs the code of its block, but ({run.label}) has block={run.net.block}, which is not known; "
+                "name its file by --plugin"
+            )
+    runs = [replace(run, code=None) for run in failed]
+    if runs and {run.id for run in runs} - planned:
+        store.add_plan(replace(plan, runs=tuple(map(PlannedRun.of, runs)), commands=()), mixed=True)
     if not runs:
         say(f"no run of {root} is {' or '.join(statuses)}")
         return

@@ -16,6 +16,7 @@ from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
 from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.users_code import guarded
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class Study:
         source: Where it was asked first.
         train: From the scale's `TrainSpec` and factors, again keyword arguments, to an arm's own.
         probe: What is measured.
-        plugin: A file of the user's that registers blocks which the networks have.
+        file: A file of the user's that it is from.
+        registers: Whether that file registers blocks or data sets, which every process that executes runs must know.
     """
 
     name: str
@@ -82,7 +84,8 @@ class Study:
     source: str = ""
     train: Callable[..., TrainSpec] = lambda base: base
     probe: ProbeSpec = field(default_factory=ProbeSpec)
-    plugin: Path | None = None
+    file: Path | None = None
+    registers: bool = False
 
     @cached_property
     def factors(self) -> dict[str, Any]:
@@ -133,7 +136,6 @@ class Study:
         data: DataInfo,
         seeds: Sequence[int],
         fixed: Mapping[str, Any],
-        code: str = "",
     ) -> Iterator[Run]:
         """Yield every arm with every seed, the seeds of one network in a row.
 
@@ -144,7 +146,6 @@ class Study:
             data: What the networks must fit.
             seeds: The seeds.
             fixed: Fields of `NetSpec` that are set in every arm.
-            code: Hash of the user's own code.
 
         Raises:
             UserError: An arm has no network, or what is fixed is decided by the factors.
@@ -160,12 +161,23 @@ class Study:
                     f"{', '.join(self._read_by(self.net, arm))} in the study '{self.name}'"
                 )
             net = net.replace(**shape, **fixed)
-            trained = self.train(train, **self._read_by(self.train, arm))
+            trained = self._train(train, arm)
             for seed in seeds:
-                yield Run(net, trained, probe, seed, code, {name: arm.get(name) for name in names})
+                yield Run(net, trained, probe, seed, factors={name: arm.get(name) for name in names})
 
     def _net(self, arm: Arm) -> NetSpec:
-        return self.net(**self._read_by(self.net, arm))
+        with guarded(f"the function `net` of '{self.name}' must return a NetSpec", self.file):
+            net = self.net(**self._read_by(self.net, arm))
+        if not isinstance(net, NetSpec):
+            raise UserError(f"the function `net` of '{self.name}' must return a NetSpec, but got {net!r}")
+        return net
+
+    def _train(self, base: TrainSpec, arm: Arm) -> TrainSpec:
+        with guarded(f"the function `train` of '{self.name}' must return a TrainSpec", self.file):
+            train = self.train(base, **self._read_by(self.train, arm))
+        if not isinstance(train, TrainSpec):
+            raise UserError(f"the function `train` of '{self.name}' must return a TrainSpec, but got {train!r}")
+        return train
 
     def _read_by(self, function: Callable[..., Any], arm: Arm) -> Arm:
         """Return the levels that `function` takes.

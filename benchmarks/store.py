@@ -80,7 +80,7 @@ def made(folder, runs):
     """Write so many records, and return the seconds in which they are compacted."""
     store = Store(Path(folder))
     each = [run(seed, *arm) for seed in range(runs // len(ARMS)) for arm in ARMS]
-    planned = tuple(PlannedRun(one.id, one.seed, one.factors) for one in each)
+    planned = tuple(map(PlannedRun.of, each))
     store.add_plan(Plan("bench", "?", "", {}, ("depth", "skip"), ("",), planned, 1))
     for one in each:
         store.write(recorded(one))

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ablations.execution import Execution, add_execution_options, number
 from ablations.folders import DEFAULT_OUT
-from ablations.plugins import add_plugin_option, load_plugins, plugin_setup
+from ablations.plugins import add_plugin_option
 from ablations.settings import add_setting_options, fields_of, training
 from resnet_core.command_line import Parser, console, run_program
 from resnet_core.errors import UserError, nearest
 from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.plugins import Plugins, load_plugins
 from resnet_core.runs.recipes import DATA
 from resnet_core.runs.runtime import set_variables, without_notices
 from resnet_core.runs.spec import TrainSpec
@@ -124,11 +125,13 @@ def list_trials(options: argparse.Namespace) -> None:
 
 def run_search(options: argparse.Namespace) -> None:
     """Search as `options` say, or print what would be searched."""
-    execution = Execution.of(options, plugin_setup(options.plugin))
+    execution = Execution.of(options, Plugins(tuple(options.plugin)))
     best = int(number("--confirm", options.confirm, whole=True, least=0))
     seeds = int(number("--confirm-seeds", options.confirm_seeds, whole=True))
     set_variables()
     search = _search(options)
+    if search.space.registers:
+        execution = replace(execution, setup=Plugins((*options.plugin, Path(options.space))))
     from search import runner
 
     if options.dry_run:
@@ -176,12 +179,12 @@ def _search(options: argparse.Namespace) -> "Search":
         )
     timed = any(one.name == "latency_seconds" for one in sought)
     probe = PROBE.replace(**({"latency": PASSES} if timed else {}), **fields["probe"])
-    code = load_plugins(options.plugin)
+    load_plugins(options.plugin)
     with without_notices():
         import keras_tuner  # noqa: F401 - it says much of itself when it is loaded
     search = Search(
         options.name, space_of(options.space).with_fixed(options.fix), options.oracle, sought, Limits(**bounds),
-        Budget(**numbers), train, probe, fields["net"], seed, options.out / options.name, code, options.command_line,
+        Budget(**numbers), train, probe, fields["net"], seed, options.out / options.name, options.command_line,
     )  # fmt: skip
     starts = starts_of(search, options.start)
     return replace(search, starts=starts, start_words=tuple(options.start))

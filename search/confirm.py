@@ -81,7 +81,7 @@ def plan_of(search: Search, best: Sequence[tuple[int, Record]], runs: Sequence[R
         {f"search.{name}": value for name, value in base.items()},
         ("trial", "net"),
         (search.command,),
-        tuple(PlannedRun(run.id, run.seed, run.factors) for run in runs),
+        tuple(map(PlannedRun.of, runs)),
         study_threads(list(runs)),
         tuple(replace(claim, text=text).to_dict() for text, claim in claims.items()),
     )

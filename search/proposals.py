@@ -137,7 +137,7 @@ class Proposals(Todo):
             values = trial.hyperparameters.values
             self._proposed(values)
             run = self._run_of(values)
-            self._store.add_plan(replace(self._plan, runs=(PlannedRun(run.id, run.seed, run.factors),)))
+            self._store.add_plan(replace(self._plan, runs=(PlannedRun.of(run),)))
             self._open[run.id] = trial
             record = self._recorded_already(run)
             if record:  # and the search was killed before its oracle heard of it

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from resnet_core.errors import UserError
+from resnet_core.nets.blocks import code_of
 from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
@@ -39,7 +41,6 @@ class Search:
         fixed: Fields of `NetSpec` that are set in every network.
         seed: Of the oracle, and of every trial.
         root: Folder of the records.
-        code: Hash of the user's own code, if any is loaded.
         command: The command line that asked.
         data: What the networks must fit.
         starts: Values that are tried first.
@@ -57,7 +58,6 @@ class Search:
     fixed: Mapping[str, Any]
     seed: int
     root: Path
-    code: str
     command: str
     data: DataInfo = field(default_factory=lambda: DataInfo((8, 8, 1), 10, 1437))
     starts: Sequence[Values] = ()
@@ -82,7 +82,17 @@ class Search:
         if EPOCHS in values:
             train = train.replace(epochs=int(values[EPOCHS]))
         factors = {name: values.get(name) for name in self.space.names}
-        return Run(net, train, self.probe, self.seed, self.code, factors)
+        return Run(net, train, self.probe, self.seed, factors=factors)
+
+    @cached_property
+    def codes(self) -> dict[str, str]:
+        """The code of each block of a user's that networks of the space have, by its name."""
+        default = self.space.active({})
+        blocks = set()
+        for values in (default, *self.space.neighbours(default)):
+            with suppress(UserError):
+                blocks.add(self.run_of(values).net.block)
+        return {block: code_of(block) for block in sorted(blocks) if code_of(block)}
 
     @cached_property
     def accepts(self) -> "_Accepts":
@@ -127,7 +137,8 @@ class Search:
             "limits": self.limits.text,
             "search_seed": self.seed,
             "space": self.space.name,
-            "code": self.code,
+            "code": "",  # once of a plugin
+            **{f"code.{block}": code for block, code in self.codes.items()},
             "starts": ", ".join(self.start_words),
             **{f"space.{name}": words for name, words in self.space.described().items()},
             **{f"net.{name}": list(value) if isinstance(value, tuple) else value for name, value in net.items()},

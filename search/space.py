@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -43,12 +43,14 @@ class Space:
             `hp` for every hyperparameter in every call; one that is only there with certain values of another says so
             by `parent_name` and `parent_values`, and is None without.
         fixed: Values of hyperparameters that do not vary.
+        registers: Whether it is of a file that registers blocks or data sets, which every process must know.
     """
 
     name: str
     about: str
     declare: Declare
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    registers: bool = False
 
     @cached_property
     def hyperparameters(self) -> "HyperParameters":
@@ -145,7 +147,7 @@ class Space:
             if name in fixed:
                 raise UserError(f"a hyperparameter must be fixed once, but '{name}' is fixed again by --fix {setting}")
             fixed[name] = _parsed(by_name[name], text)
-        space = Space(self.name, self.about, self.declare, fixed)
+        space = replace(self, fixed=fixed)
         for name in fixed:
             if not any(space.reached(hp) for hp in space.hyperparameters.space if hp.name == name):
                 raise UserError(

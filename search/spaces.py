@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_core.errors import UserError, line_in, nearest
 from resnet_core.nets.spec import NetSpec
+from resnet_core.runs.plugins import registrations
 from resnet_core.runs.runtime import without_notices
 from resnet_core.runs.spec import TrainSpec
+from resnet_core.users_code import load
 from search.space import Point, Space, SpaceError
 
 if TYPE_CHECKING:
@@ -93,32 +95,23 @@ def space_of(text: str) -> Space:
     file = Path(text)
     if file.suffix != ".py":
         raise UserError(f"--space must be a known space or a Python file, but got '{text}'{nearest(text, SPACES)}")
-    names: dict[str, Any] = {"__name__": file.stem, "__file__": str(file)}
-    try:
-        source = file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--space must be a readable Python file, but {file} is not: {error}") from None
-    try:
-        with without_notices():
-            exec(compile(source, str(file), "exec"), names)
-    except UserError as error:
-        raise UserError(f"{file}: {error}") from None
-    except Exception as error:  # whatever a user's file may raise
-        line = error.lineno if isinstance(error, SyntaxError) else line_in(file, error)
-        raise UserError(f"a space must load, but {file}, line {line}, raises {error!r}") from None
-    declare = names.get("space")
+    before = registrations()
+    with without_notices():
+        module = load(file, "space")
+    declare = getattr(module, "space", None)
     if not callable(declare):
         raise UserError(f"a space's file must define a function `space(hp, train)`, but {file} defines none")
 
-    def said(hp: "HyperParameters", train: TrainSpec) -> Point:
+    def declared(hp: "HyperParameters", train: TrainSpec) -> Point:
         try:
-            made: Point = declare(hp, train)
+            point: Point = declare(hp, train)
         except UserError:
             raise
-        except Exception as error:  # whatever a user's function may raise
+        except (Exception, SystemExit) as error:  # whatever a user's function may raise
             line = line_in(file, error)
             where = f"{file}, line {line}" if line else file
             raise SpaceError(f"a space must be a function of (hp, train), but {where}: {error!r}") from None
-        return made
+        return point
 
-    return Space(file.stem, (declare.__doc__ or "").strip().partition("\n")[0], said)
+    about = (declare.__doc__ or "").strip().partition("\n")[0]
+    return Space(file.stem, about, declared, registers=registrations() != before)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnet_core.errors import UserError, nearest
+from resnet_core.fingerprint import fingerprint, is_ours
 from resnet_core.nets.interpreter import Interpreter, Value
+from resnet_core.users_code import guarded
 
 Branch = Callable[[Interpreter, Value, int, int], Value]
 
@@ -48,9 +50,9 @@ ORDERS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Block:
-    """A registered branch F.
+    """A registered branch F. Two blocks are equal if they are one registration.
 
     Attributes:
         branch: F, a function of an interpreter, a value, the stage's width and the stride, that returns a
@@ -75,18 +77,39 @@ def register_block(name: str, *, kernels: tuple[int, ...] = (3, 3), expansion: i
         kernels: See `Block`; their number counts as depth.
         expansion: See `Block`.
 
+    A function or class of the same name may be registered again, as when a cell of a notebook is run again: it takes
+    the place of the one before.
+
     Raises:
         UserError: There is another block of this name.
     """
 
     def register(branch: Any) -> Any:
         known = BLOCKS.get(name)
-        if known and getattr(known.branch, "__qualname__", name) != getattr(branch, "__qualname__", name):
+        if known and (is_ours(known.branch) or _name(known.branch) != _name(branch)):
             raise UserError(f"a block's name must be new, but there is a block '{name}' already; choose another")
         BLOCKS[name] = Block(branch() if isinstance(branch, type) else branch, kernels, expansion)
         return branch
 
     return register
+
+
+def _name(branch: Any) -> str:
+    """Return the name of a branch in its module."""
+    return str(getattr(branch, "__qualname__", type(branch).__qualname__))
+
+
+def code_of(block: str) -> str:
+    """Return the hash of the code of a user's block, and nothing for a block of this project, or one that is not known.
+
+    Raises:
+        UserError: The block refers to a value that has no content to tell it by.
+    """
+    known = BLOCKS.get(block)
+    if known is None or is_ours(known.branch):
+        return ""
+    with guarded(f"the code of the block '{block}' must be readable"):
+        return fingerprint(known.branch, known.kernels, known.expansion)
 
 
 def registered(name: str) -> Block:

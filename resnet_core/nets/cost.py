@@ -10,6 +10,7 @@ from functools import lru_cache
 from math import prod
 from typing import Any, Literal
 
+from resnet_core.nets.blocks import code_of
 from resnet_core.nets.interpreter import Interpreter, Pooling, Value
 from resnet_core.nets.network import network
 from resnet_core.nets.spec import NetSpec
@@ -57,9 +58,13 @@ class Cost:
     activation_bytes: int
 
 
-@lru_cache(maxsize=1024)
 def cost(spec: NetSpec) -> Cost:
     """Return the cost of the network that `spec` describes, without building it."""
+    return _cost(spec, code_of(spec.block))
+
+
+@lru_cache(maxsize=1024)
+def _cost(spec: NetSpec, code: str) -> Cost:
     net = CostNet(spec)
     network(net, Tensor(spec.input_shape))
     layers = tuple(net.layers)

@@ -55,8 +55,8 @@ class StepSpec:
 
 
 @lru_cache(maxsize=1)
-def engine(net: NetSpec, step: StepSpec) -> "Engine":
-    """Return the engine of an architecture, the last one's if it is the same."""
+def engine(net: NetSpec, step: StepSpec, code: str | None = "") -> "Engine":
+    """Return the engine of an architecture whose block has this code, the last one's if it is the same."""
     keras.backend.clear_session()
     return Engine(net, step)
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
-from resnet_core.runs.spec import TrainSpec
+from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.spec_model import Spec
 
 SCHEMA = 1
@@ -20,11 +20,29 @@ SPECS: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": Pro
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run of a plan: its id, its seed, and the levels of its factors."""
+    """A run of a plan: its id, seed and levels of factors; if its block is a user's, the block's name and code."""
 
     id: str
     seed: int
     factors: dict[str, Any]
+    block: str = ""
+    code: str = ""
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Return what a plan keeps of a run."""
+        return cls(run.id, run.seed, run.factors, *((run.net.block, run.code) if run.code else ()))
+
+    @property
+    def label(self) -> str:
+        """What tells the run from the others of its study, for people."""
+        levels = (f"{name}={level}" for name, level in self.factors.items() if level is not None)
+        return " ".join([*levels, f"seed={self.seed}"])
+
+    @property
+    def place(self) -> str:
+        """What is the same of a run and of that with another code of its block."""
+        return json.dumps([self.seed, self.block, self.factors], sort_keys=True, default=str)
 
 
 @dataclass(frozen=True)
@@ -77,7 +95,11 @@ class Plan:
 
     def text(self) -> str:
         """Return the content of the `study.json`."""
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1) + "\n"
+        values = asdict(self)
+        for run in values["runs"]:
+            if not run["code"]:
+                del run["block"], run["code"]
+        return json.dumps({"schema": SCHEMA, **values}, indent=1) + "\n"
 
     def check_base(self, base: dict[str, Any], place: Path, unknown: frozenset[str] = frozenset()) -> None:
         """Check that runs with this base may be added.
@@ -90,18 +112,48 @@ class Plan:
         Raises:
             UserError: The plan has another base, so that its runs cannot be compared.
         """
+        if self.base.get("code") or self.base.get("search.code"):
+            raise UserError(
+                f"{place} was made by an earlier version, whose runs had the whole text of a plugin in their ids; it "
+                "cannot be added to, but it can be reported; choose another --out for new runs"
+            )
         names = [name for name in {**self.base, **base} if name not in unknown]
         for name in names:
             if self.base.get(name, _default(name)) != base.get(name, _default(name)):
+                if ".code." in f".{name}":
+                    raise UserError(
+                        f"the code of a block must be one in all trials, but that of '{name.rpartition('.')[2]}' has "
+                        f"changed since {place} was begun; choose another --name or --out"
+                    )
                 was, now = self.base.get(name, DEFAULT), base.get(name, DEFAULT)
                 raise UserError(
                     f"the runs of a study must differ in its factors alone, but {place} was made with "
                     f"{name}={was}, not {now}; choose another --out"
                 )
 
+    def check_code(self, by: "Plan", place: Path) -> None:
+        """Check that every block has one code in this plan and another together.
+
+        Raises:
+            UserError: A block has changed since a run was planned that does not get a newer one.
+        """
+        codes = {run.block: run.code for run in by.runs}
+        for run in self.grown(by).runs:
+            if run.code != codes.get(run.block, run.code):
+                raise UserError(
+                    f"a block must have one code in all runs of a study, but '{run.block}' has changed since "
+                    f"({run.label}) was planned in {place}; ask for these levels and seeds too, so that they are run "
+                    "anew, take them out by `resnet-ablate remove`, or choose another --out"
+                )
+
     def grown(self, by: "Plan") -> "Plan":
-        """Return the plan with the runs and commands of another; the threads stay."""
-        runs = {run.id: run for run in (*self.runs, *by.runs)}
+        """Return the plan with the runs and commands of another; the threads stay.
+
+        A run takes the place of one that had an older code of its block.
+        """
+        newer = {run.place: run for run in by.runs if run.code}
+        kept = (newer.get(run.place, run) if run.code else run for run in self.runs)
+        runs = {run.id: run for run in (*kept, *by.runs)}
         commands = dict.fromkeys((*self.commands, *by.commands))
         return replace(by, runs=tuple(runs.values()), commands=tuple(commands), threads=self.threads)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from resnet_core.errors import UserError
+from resnet_core.nets.blocks import code_of
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.schedules import cosine, drops, one_cycle
@@ -152,7 +153,8 @@ class Run:
     Attributes:
         net, train, probe: What is trained, how, and what is measured.
         seed: Seed of everything that has none of its own in `train`.
-        code: Hash of the user's own code that the run depends on; empty if it depends on none.
+        code: Hash of the code of a user's block, see `nets.blocks.code_of`; none takes that of the block as it is now,
+            and it is empty for a block of this project.
         factors: What the study varies, by name: labels for its tables, no part of the identity.
     """
 
@@ -160,8 +162,12 @@ class Run:
     train: TrainSpec
     probe: ProbeSpec = field(default_factory=ProbeSpec)
     seed: int = 0
-    code: str = ""
+    code: str | None = None
     factors: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.code is None:
+            object.__setattr__(self, "code", code_of(self.net.block))
 
     @property
     def id(self) -> str:

@@ -9,7 +9,7 @@ who executes what, `checkpoints` how far it is, and `damaged` holds what could n
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -64,7 +64,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._runs, self._parts = root / "runs", root / "parts"
+        self._runs, self._parts, self._removed = root / "runs", root / "parts", root / "removed"
 
     def plan(self) -> Plan | None:
         """Return what was planned here, or None if nothing was.
@@ -81,8 +81,12 @@ class Store:
         if here:
             here.check_base(base, self.root, unknown)
 
-    def add_plan(self, plan: Plan) -> None:
+    def add_plan(self, plan: Plan, *, mixed: bool = False) -> None:
         """Add `plan` to what was planned here: its runs and its command.
+
+        Args:
+            plan: What is added.
+            mixed: Whether other runs may have an older code of a block.
 
         Raises:
             UserError: See `check_base`.
@@ -94,9 +98,13 @@ class Store:
             here = self.plan()
             if here:
                 here.check_base(plan.base, self.root)
+                if not mixed:
+                    here.check_code(plan, self.root)
                 plan = here.grown(plan)
             if plan != here:
                 self._put(self.root / "study.json", plan.text())
+            self.take_out({run.id for run in here.runs} - {run.id for run in plan.runs} if here else set())
+            self.put_back(run.id for run in plan.runs)
 
     def claim(self, run_id: str) -> SoftFileLease:
         """Return the claim to execute a run, not yet taken; see `SoftFileLease`."""
@@ -228,6 +236,22 @@ class Store:
             for stored, _ in read:
                 (self._runs / f"{stored.id}.json").unlink(missing_ok=True)
         return len(read)
+
+    def take_out(self, ids: Collection[str]) -> None:
+        """Move the records of runs into the folder `removed`, from which `put_back` takes them."""
+        for run_id in ids:
+            for path, place in ((self._runs / f"{run_id}.json", self._removed / f"{run_id}.json"),):
+                if path.exists():
+                    self._removed.mkdir(exist_ok=True)
+                    path.replace(place)
+            self.state_of(run_id).unlink(missing_ok=True)
+
+    def put_back(self, ids: Iterable[str]) -> None:
+        """Take back the records of runs that were taken out, if they have none."""
+        for run_id in {path.stem for path in self._removed.glob("[!.]*.json")} & {*ids}:
+            if not self.has(run_id):
+                self._runs.mkdir(exist_ok=True)
+                (self._removed / f"{run_id}.json").replace(self._runs / f"{run_id}.json")
 
     def set_aside(self, damaged: tuple[Damaged, ...]) -> Path:
         """Move what cannot be read out of the way, whole parts included; return where to."""

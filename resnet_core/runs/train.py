@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from resnet_core.errors import UserError
+from resnet_core.nets.blocks import BLOCKS, code_of
 from resnet_core.nets.cost import cost
 from resnet_core.runs.checkpoints import Checkpoint, State
 from resnet_core.runs.data.arrays import Dataset
@@ -49,7 +51,11 @@ def execute(
 
     A run whose state is in `checkpoint` goes on from there, and its record is the one it would have had.
     Only an interrupt leaves without a record.
+
+    Raises:
+        UserError: The block of the run is not known here, or has another code than when the run was made.
     """
+    check_code(run)
     started, used = time.perf_counter(), usage()
     training = Training(run, data, on_progress, checkpoint)
     state, measured = training.state, {}
@@ -60,7 +66,7 @@ def execute(
     except Diverged as error:
         results, outcome = {}, Outcome("diverged", error.step, str(error))
         state.probes = [row for row in state.probes if row["step"] <= error.step]
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a user's block may call `sys.exit`
         results, outcome = {}, Outcome(_status(error), state.step, traceback.format_exc())
     seconds = round(training.seconds_before + time.perf_counter() - started, 3)
     spent = {**used(), **measured}
@@ -73,7 +79,23 @@ def network_of(run: Run) -> dict[str, int]:
     return {"layers": run.net.depth, "parameters": of.trainable, "macs": of.macs}
 
 
-def _status(error: Exception) -> Status:
+def check_code(run: Run) -> None:
+    """Check that the block of a run is what it was when the run was made.
+
+    Raises:
+        UserError: It is not.
+    """
+    block = run.net.block
+    if run.code and block not in BLOCKS:
+        raise UserError(
+            f"the block '{block}' must be known in every process that executes its runs, but it is not in this one; "
+            "write it into a file of its own and name that by --plugin, or execute its runs in one process"
+        )
+    if code_of(block) != run.code:
+        raise UserError(f"the code of the block '{block}' must be what it was when a run was made, but it has changed")
+
+
+def _status(error: BaseException) -> Status:
     import tensorflow as tf
 
     return "out_of_memory" if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError) else "crashed"
@@ -116,7 +138,7 @@ class Training:
         train, images, state = self._run.train, len(self._data.x_train), self.state
         steps = train.total_steps(images)
         self._device = on_device(self._data)
-        self._engine = engine(self._run.net, StepSpec.of(train, self._run.probe))
+        self._engine = engine(self._run.net, StepSpec.of(train, self._run.probe), self._run.code)
         self._engine.reset(self._run.init_seed)
         self._probed = probed_batch(self._run.data_seed, images, self._run.probe.batch_size)
         kept = self._checkpoint.load()

@@ -77,15 +77,6 @@ def test_run_executes_no_failed_run_again_and_says_so(program, study):
     assert done.stderr == f"1 failed; see resnet-ablate status {study}\n"
 
 
-def test_retry_needs_the_code_of_its_runs(program, study):
-    store = Store(study)
-    record = failed(store)
-    store.write(replace(record, run=replace(record.run, code="ab"), outcome=Outcome("killed", 0)))
-    done = program("resnet-ablate", "retry", study, "--failed")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "must have the code it was made with" in done.stderr
-
-
 @pytest.mark.parametrize("compacted", [False, True])
 def test_export_writes_the_tables_sorted(compacted, program, study, tmp_path):
     store = Store(study)
@@ -106,7 +97,6 @@ def test_export_writes_the_tables_sorted(compacted, program, study, tmp_path):
 WRONG = [
     (["status", "nowhere"], "STUDY must be the folder of a study, with a study.json, but 'nowhere' is none"),
     (["status", "dept"], "did you mean 'depth'"),
-    (["retry", "STUDY"], "--failed"),
     (["retry", "STUDY", "--failed", "--workers", "0"], "--workers must be a whole number above 0, but got '0'"),
     (["retry", "STUDY", "--failed", "--workers", "1.5"], "--workers must be a whole number above 0, but got '1.5'"),
     (["retry", "STUDY", "--failed", "--timeout", "-1"], "--timeout must be a number above 0, but got '-1'"),

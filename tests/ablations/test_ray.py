@@ -1,5 +1,6 @@
 """The executor ray as a user has it, on a Ray that is started for the study."""
 
+import pickle
 import re
 import socket
 import subprocess
@@ -8,9 +9,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from ablations.plugins import plugin_setup
+from resnet_core.nets.blocks import BLOCKS, code_of
+from resnet_core.runs.plugins import load_plugins
 from resnet_core.runs.store import Store
-from resnet_core.spec_model import digest
 
 STUDY = ["run", "depth", "--depth", "8", "--seeds", "1", "--set", "steps=10", "--out", "out"]
 RAY = [*STUDY, "--executor", "ray"]
@@ -49,14 +50,23 @@ def test_a_plugin_is_what_it_was_when_the_study_began(tmp_path, monkeypatch):
     """As it is where the file is not, on another machine."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     file = tmp_path / "block.py"
-    file.write_text(BLOCK.replace("single", "single_of_a_plugin"))
-    setup, content = plugin_setup([file]), digest(file.read_text())
-    assert setup() == content
+    (tmp_path / "kernels.py").write_text("SIZE = 3")
+    block = BLOCK.replace("single", "single_of_a_plugin").replace("3, strides", "kernels.SIZE, strides")
+    file.write_text(f"import kernels\n{block}")
+    setup = pickle.dumps(load_plugins([file]))
+    code = code_of("single_of_a_plugin")
+
+    def known_again():
+        del BLOCKS["single_of_a_plugin"]
+        pickle.loads(setup)()
+        return code_of("single_of_a_plugin")
+
+    assert known_again() == code != ""
     assert not (tmp_path / "cache").exists()
     file.write_text("raise RuntimeError")
-    assert setup() == content
+    assert known_again() == code
     file.unlink()
-    assert setup() == content
+    assert known_again() == code
 
 
 @needs_ray

@@ -66,10 +66,6 @@ class TestPlugins:
         done = program("resnet-ablate", "run", "depth", *words)
         assert "2 of 2 runs recorded (2 completed)" in done.stdout
         assert program("resnet-report", "results/local/depth").returncode == 0
-        (tmp_path / "my_block.py").write_text(code + "\n# another\n")
-        changed = program("resnet-ablate", "run", "depth", *words)
-        assert changed.returncode == 2
-        assert "was made with code=" in changed.stderr
 
     def test_a_block_of_keras_layers_has_its_cost_and_its_seeds(self, program, tmp_path):
         (tmp_path / "depthwise.py").write_text(

@@ -30,7 +30,7 @@ def study(folder, arms, seeds, value=lambda run: 0.1, fate=lambda run: "complete
         for i, arm in enumerate(arms)
         for seed in range(seeds)
     ]
-    planned = tuple(PlannedRun(run.id, run.seed, run.factors) for run in runs)
+    planned = tuple(map(PlannedRun.of, runs))
     store = Store(Path(folder))
     about = {"claims": options.get("claims", ()), "published": options.get("published", ())}
     store.add_plan(Plan("made-up", "What?", "Nobody", {}, names, ("resnet-ablate <b>run</b>",), planned, 1, **about))

@@ -334,7 +334,7 @@ class TestRay:
 
 
 def setup_without(path):
-    from ablations.plugins import load_plugins
+    from resnet_core.runs.plugins import load_plugins
 
     load_plugins([Path(path)])
 

@@ -38,7 +38,7 @@ def refused(tmp_path, monkeypatch):
         (["--objective", "macs,macs"], "--objective must name each once"),
         (["--objective", "val_loss,macs", "--oracle", "asha"], "several objectives need an oracle that trades them"),
         (["--space", "huge"], "--space must be a known space or a Python file, but got 'huge'"),
-        (["--space", "mine.py"], "--space must be a readable Python file"),
+        (["--space", "mine.py"], "a space must be a readable Python file"),
         (["--fix", "skp=none"], "--fix takes a hyperparameter of the space, but got 'skp'; did you mean 'skip'?"),
         (["--fix", "skip=Z"], "`skip` must be of its range, none, A, B, C, but got 'Z'"),
         (["--trials", "0"], "--trials must be a whole number above 0, but got '0'"),

@@ -51,7 +51,7 @@ def three(root):
     """Return a search of three trials."""
     return Search(
         "found", SMALL, "random", objectives("val_accuracy"), Limits(), Budget(3), TRAIN,
-        ProbeSpec(steps=(), each_epoch=False, batch_size=32), {}, 0, root, "", "resnet-search run",
+        ProbeSpec(steps=(), each_epoch=False, batch_size=32), {}, 0, root, "resnet-search run",
     )  # fmt: skip
 
 

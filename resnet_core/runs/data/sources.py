@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from resnet_core.errors import UserError, nearest
 from resnet_core.runs.data.arrays import Images, check_images
@@ -51,6 +51,11 @@ def register_source(name: str, info: DataInfo) -> Callable[[Loader], Loader]:
         return load
 
     return register
+
+
+def registered_sources() -> dict[str, Any]:
+    """Return what is registered, by name."""
+    return {**_NAMED}
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,218 @@
+"""A user's own Python files: plugins, studies and spaces, loaded so that each sees the modules of its own folder.
+
+The modules of a folder are loaded into a package of their own, so `import blocks` in a user's file finds `blocks.py`
+beside it, at any time and in any process, and two folders with equally named modules are not mixed. `sys.path` stays
+as it is: a user's `random.py` or `search.py` is found by the user's files alone.
+"""
+
+import builtins
+import linecache
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import invalidate_caches
+from importlib.abc import MetaPathFinder
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    ModuleSpec,
+    SourceFileLoader,
+)
+from importlib.util import decode_source, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from resnet_core.errors import UserError
+from resnet_core.spec_model import digest
+
+PREFIX = "_users_folder_"
+"""Before the names of the packages that folders are loaded as."""
+_loaded: dict[str, dict[Path, str]] = {}  # by package: the files that were loaded, as they were
+
+
+def load(file: Path, kind: str) -> ModuleType:
+    """Execute a user's file anew, with the modules of its folder that it imports, and return it as a module.
+
+    Args:
+        file: A Python file.
+        kind: What it is, in a word: plugin, study, space.
+
+    Raises:
+        UserError: It cannot be read, or raises an error; the file and line are named.
+    """
+    path = file.absolute()
+    if path.suffix != ".py":
+        raise UserError(f"a {kind} must be a Python file, with a name that ends in .py, but got {file}")
+    try:
+        path.read_bytes()
+    except OSError as error:
+        raise UserError(f"a {kind} must be a readable Python file, but {file} is not: {error.strerror}") from None
+    package = _package(path.parent)
+    for name in [name for name in sys.modules if name.startswith(f"{package}.")]:
+        del sys.modules[name]
+    with guarded(f"a {kind} must load", file):
+        invalidate_caches()
+        name = f"{package}.{path.stem}"
+        spec = spec_from_file_location(name, path, loader=_Loader(name, str(path)))
+        assert spec
+        assert spec.loader
+        module = module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def guarded(rule: str, file: Path | None = None) -> Iterator[None]:
+    """Turn what a user's code raises into a `UserError` with its place; `sys.exit` is an error, too.
+
+    Args:
+        rule: What the code must do.
+        file: Where it is, if that is known.
+    """
+    try:
+        yield
+    except UserError as error:
+        line = error.line or (_place(error, file)[1] if file else None)
+        if file is None or str(file) in str(error):
+            raise
+        raise UserError(f"{file}, line {line}: {error}" if line else f"{file}: {error}") from None
+    except (Exception, SystemExit) as error:  # whatever a user's code may raise
+        place, line = _place(error, file)
+        where = f"{place}, line {line}," if line else str(place or "it")
+        raise UserError(f"{rule}, but {where} raises {error!r}") from None
+
+
+def _place(error: BaseException, file: Path | None) -> tuple[Path | None, int | None]:
+    """Return the user's file and the line in which an error was raised, or from which; the innermost."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return _shown(Path(error.filename), file), error.lineno
+    place, line, trace = file, None, error.__traceback__
+    while trace:
+        name = str(trace.tb_frame.f_globals.get("__name__", ""))
+        if name.startswith(PREFIX):
+            place, line = _shown(Path(trace.tb_frame.f_code.co_filename), file), trace.tb_lineno
+        trace = trace.tb_next
+    return place, line
+
+
+def _shown(place: Path, file: Path | None) -> Path:
+    """Return a place as the user has written it, if it is the file itself, or else relative to its folder."""
+    if file is None:
+        return place
+    whole = file.absolute()
+    if place == whole:
+        return file
+    return file.parent / place.relative_to(whole.parent) if place.is_relative_to(whole.parent) else place
+
+
+def sources(files: list[Path]) -> dict[Path, str]:
+    """Return the texts of loaded files and of the modules of their folders that they import, as they were loaded."""
+    packages = dict.fromkeys(_package(file.absolute().parent) for file in files)
+    return {path: text for package in packages for path, text in _loaded.get(package, {}).items()}
+
+
+def load_as_they_were(files: list[Path], texts: Mapping[Path, str], kind: str) -> None:
+    """Load files as another process has, from their place or, where they are not there or have changed, from copies."""
+    for file in files:
+        folder = file.absolute().parent
+        around = {path: text for path, text in texts.items() if path.is_relative_to(folder)}
+        same = all(_is(path, text) for path, text in around.items())
+        load(file if same else _copied(folder, around) / file.name, kind)
+
+
+def _copied(folder: Path, texts: Mapping[Path, str]) -> Path:
+    """Return a folder of the user's cache with these files, where what TensorFlow compiles finds its source."""
+    names = {str(path.relative_to(folder)): text for path, text in sorted(texts.items())}
+    place = user_cache_path("resnet-ablation") / "plugins" / digest(*(word for pair in names.items() for word in pair))
+    for name, text in names.items():
+        copy = place / name
+        if not _is(copy, text):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            aside = copy.with_name(f".writing-{uuid.uuid4().hex}")
+            aside.write_text(text, encoding="utf-8")
+            aside.replace(copy)
+    return place
+
+
+def _is(file: Path, text: str) -> bool:
+    try:
+        return str(decode_source(file.read_bytes())) == text
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return False
+
+
+def _package(folder: Path) -> str:
+    """Return the name of the package that stands for a folder; it is made if it is not there."""
+    name = PREFIX + digest(str(folder))
+    if name not in sys.modules:
+        package = ModuleType(name)
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package
+    return name
+
+
+class _Finder(MetaPathFinder):
+    """Finds the modules of users' folders."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if not fullname.startswith(PREFIX) or not path:
+            return None
+        kinds = ((_Loader, SOURCE_SUFFIXES), (ExtensionFileLoader, EXTENSION_SUFFIXES))
+        found = (FileFinder(entry, *kinds).find_spec(fullname) for entry in path)
+        return next((spec for spec in found if spec), None)
+
+
+class _Loader(SourceFileLoader):
+    """Executes a module of a user's folder: always from its source, which is kept as it was."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        text = decode_source(self.get_data(self.path))
+        linecache.cache[self.path] = (len(text), None, text.splitlines(keepends=True), self.path)
+        package = fullname.partition(".")[0]
+        _loaded.setdefault(package, {})[Path(self.path)] = text
+        return compile(text, self.path, "exec", dont_inherit=True)
+
+    def exec_module(self, module: ModuleType) -> None:
+        package = module.__name__.partition(".")[0]
+        vars(module)["__builtins__"] = {**vars(builtins), "__import__": _importer(package, Path(self.path))}
+        super().exec_module(module)
+
+
+def _importer(package: str, importing: Path) -> Callable[..., ModuleType]:
+    """Return the `__import__` of a file: the modules of the folder go before those that are installed."""
+    folder = Path(sys.modules[package].__path__[0])
+
+    def import_(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> ModuleType:
+        top = name.partition(".")[0]
+        if level or not is_neighbour(folder, top, importing):
+            return builtins.__import__(name, globals, locals, fromlist, level)
+        module = builtins.__import__(f"{package}.{name}", globals, locals, fromlist or (), 0)
+        return module if fromlist else sys.modules[f"{package}.{top}"]
+
+    return import_
+
+
+def is_neighbour(folder: Path, top: str, importing: Path | None = None) -> bool:
+    """Return whether `import top` in a user's file means a module of its folder, loaded already or to be loaded."""
+    if f"{PREFIX}{digest(str(folder))}.{top}" in sys.modules and not (importing and importing.stem == top):
+        return True
+    module = folder / f"{top}.py"
+    return (module.is_file() and module != importing) or (folder / top / "__init__.py").is_file()
+
+
+def folder_of(names: Mapping[str, Any]) -> Path:
+    """Return the folder in which a module, given by its globals, finds the modules beside it."""
+    package = sys.modules.get(str(names.get("__name__")).partition(".")[0])
+    if package and package.__name__.startswith(PREFIX):
+        return Path(package.__path__[0])
+    return Path(names["__file__"]).parent if names.get("__file__") else Path.cwd()
+
+
+sys.meta_path.insert(0, _Finder())

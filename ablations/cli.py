@@ -15,7 +15,7 @@ from ablations.plugins import add_plugin_option
 from ablations.request import Request
 from ablations.settings import add_setting_options, fields_of, training
 from ablations.show import add_show_command
-from ablations.study import Study, named
+from ablations.study import Scale, Study, named
 from ablations.suites import suites
 from ablations.verdicts import add_verdict_commands
 from resnet_core.command_line import Parser, console, run_program, say
@@ -61,8 +61,10 @@ def _add_run_options(one: Parser, study: Study) -> None:
     one.add_argument("--most-seeds", default="20", help="how many seeds --until-width may come to (default: 20)")
     one.add_argument(
         "--learning-rates", nargs="+", metavar="RATE",
-        help="give each arm the best of these, by one trial each and the validation images, before its seeds are run",
+        help="give each arm the best of these by validation images, before its seeds are run (default: those of the "
+        "scale, if it has any; --set learning_rate=RATE chooses none)",
     )  # fmt: skip
+    one.add_argument("--trial-seeds", metavar="N", help="trials of every arm at each of them (default: the scale's, 2)")
     one.add_argument(
         "--match", choices=("parameters", "macs"),
         help="widen or narrow every network until it costs as much as the first arm's",
@@ -146,7 +148,8 @@ def run_study(options: argparse.Namespace) -> None:
         claims=named(scale.claims, arms),
         published=scale.published,
         match=options.match,
-        learning_rates=rates or scale.learning_rates,
+        learning_rates=rates or _rates_of(scale, options, fields["train"]),
+        trial_seeds=scale.trial_seeds if options.trial_seeds is None else _count("--trial-seeds", options.trial_seeds),
         fixed=fields["net"],
         train=training(scale.train, options.recipe).replace(**fields["train"]),
         given=fields["train"],
@@ -158,6 +161,11 @@ def run_study(options: argparse.Namespace) -> None:
         most_seeds=_count("--most-seeds", options.most_seeds),
     )
     runner.dry_run(request, execution) if options.dry_run else runner.run(request, execution)
+
+
+def _rates_of(scale: Scale, options: argparse.Namespace, given: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the scale's learning rates to choose from; none if the user has set the rate, or another training."""
+    return () if options.recipe or "learning_rate" in given else scale.learning_rates
 
 
 def _folder(text: str) -> Path:

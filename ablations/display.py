@@ -128,8 +128,11 @@ class Remaining:
 
 def ending(record: Record) -> str:
     """Return how a run ended, in a few words."""
-    accuracy = record.results.get("test_accuracy")
-    figure = f"test accuracy {accuracy:.3f}" if accuracy is not None else f"at step {record.outcome.step}"
+    parts = [part for part in ("test", "val") if f"{part}_accuracy" in record.results]
+    names = {"test": "test", "val": "validation"}
+    figure = f"at step {record.outcome.step}"
+    if parts:
+        figure = f"{names[parts[0]]} accuracy {record.results[f'{parts[0]}_accuracy']:.3f}"
     if record.status == "crashed":
         figure += f", {record.outcome.message.strip().splitlines()[-1]}"
     return f"{record.status}, {figure}, {duration(record.seconds)}"

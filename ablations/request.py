@@ -26,8 +26,10 @@ class Request:
     Attributes:
         claims: What is claimed of these arms.
         published: What others have published of these arms at these settings.
-        learning_rates: Of which each arm takes the best; none for that of `train`.
-        rates: Which that is, by arm, once it is known.
+        learning_rates: Learning rates of `train`, of which each arm takes the best; none for that of `train`.
+        trial_seeds: How many trials each of them has.
+        rates: The rate that each arm takes, once it is chosen, by the arm's name.
+        tuning: What the trials came to, see `Plan`.
         match: Of what the first arm's network and all others, by their widths, have equally much.
         fixed: Fields of `NetSpec` that are set in every arm.
         given: Fields of `TrainSpec` that the user gave.
@@ -43,6 +45,7 @@ class Request:
     published: Sequence[Published]
     match: Budget | None
     learning_rates: tuple[float, ...]
+    trial_seeds: int
     fixed: Mapping[str, Any]
     train: TrainSpec
     given: Mapping[str, Any]
@@ -53,6 +56,7 @@ class Request:
     until_width: float | None = None
     most_seeds: int = 20
     rates: Mapping[str, float] = field(default_factory=dict)
+    tuning: Sequence[Mapping[str, Any]] = ()
 
     def runs(self, data: DataInfo, data_sha256: str = "") -> list[Run]:
         """Return the runs on data of this shape and content.
@@ -75,7 +79,7 @@ class Request:
                     f"every run must differ from the others, but {what} changes nothing: "
                     f"({twin.label}) and ({run.label}) are one run"
                 )
-        runs = [self._at_its_rate(run) for run in self._matched(runs)]
+        runs = [self.at_rate(run, self.rates[run.arm]) if run.arm in self.rates else run for run in self._matched(runs)]
         for name, value in self.given.items():
             if all(getattr(run.train, name) != value for run in runs):
                 raise UserError(
@@ -92,10 +96,11 @@ class Request:
         nets = {net: with_budget(net, self.match, budget) for net in dict.fromkeys(run.net for run in runs)}
         return [replace(run, net=nets[run.net]) for run in runs]
 
-    def _at_its_rate(self, run: Run) -> Run:
-        if run.arm not in self.rates:
-            return run
-        return replace(run, train=run.train.replace(learning_rate=self.rates[run.arm]))
+    def at_rate(self, run: Run, rate: float) -> Run:
+        """Return the run with this learning rate in place of that of `train`, from which the arm may derive its own."""
+        base = self.train.replace(learning_rate=rate, data_sha256=run.train.data_sha256)
+        arm = {name: level for name, level in run.factors.items() if level is not None}
+        return replace(run, train=self.study.training(base, arm))
 
     def base(self, data_sha256: str) -> dict[str, Any]:
         """Return what all runs have in common, as JSON-serialisable values."""
@@ -105,6 +110,7 @@ class Request:
         base |= {"match": self.match} if self.match else {}
         if self.learning_rates:
             train["learning_rate"] = list(self.learning_rates)
+            base["trial_seeds"] = self.trial_seeds
         base |= {f"net.{name}": list(value) if isinstance(value, tuple) else value for name, value in net.items()}
         base |= {f"train.{name}": value for name, value in train.items()}
         return base | {f"probe.{name}": value for name, value in self.probe.model_dump(mode="json").items()}
@@ -117,6 +123,7 @@ class Request:
         return Plan(
             study.name, study.question, study.source, base, factors, (self.command,), planned, study_threads(runs),
             tuple(claim.to_dict() for claim in self.claims), tuple(asdict(figure) for figure in self.published),
+            tuple(dict(row) for row in self.tuning),
         )  # fmt: skip
 
 

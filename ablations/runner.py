@@ -32,7 +32,7 @@ def dry_run(request: Request, execution: Execution) -> None:
         UserError: See `run`; what shows only in a named data set's content does not show here.
     """
     from ablations.display import duration, runs_table
-    from ablations.tuning import trials
+    from ablations.tuning import arms_of, trials
 
     check_writable(request.root)
     source = job.source(*asked_data(request.train, execution))
@@ -52,10 +52,15 @@ def dry_run(request: Request, execution: Execution) -> None:
         [_asked(run, sha256) in recorded for run in runs],
     )
     console().print(table)
-    if request.learning_rates:
-        tried = trials(request, data, sha256)
+    arms = arms_of(request, data, sha256)
+    if arms:
+        tried = trials(request, [(arm, request.learning_rates) for arm in arms])
         seconds = sum(_seconds(tried, trained_on(request.train, data), study_threads(tried)))
-        say(f"before these, {len(tried)} trials of learning rates: {duration(seconds)}")
+        more = len(arms) * request.trial_seeds
+        say(
+            f"before these, {len(tried)} trials of learning rates: {duration(seconds)}; "
+            f"{more} more at most, where the best rate is at the edge of the grid"
+        )
     for line in mismatches(request.claims, runs):
         say(f"not of equal cost: {line}")
 

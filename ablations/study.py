@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,13 +27,22 @@ class Published:
         source: Where.
         measure: Of `analysis.measures.MEASURES`.
         arm: Levels of the factors.
-        value: The figure, in the unit of the measure.
+        value: The figure, in the unit of the measure. If it `failed`, what the source calls failed is above this; none
+            if that is not known.
+        statistic: What the figure is of several runs; empty if that is not known.
+        runs: Of how many; none if that is not known.
+        spread: Their standard deviation; none if that is not known.
+        failed: Whether the source has no figure but says that training failed.
     """
 
     source: str
     measure: str
     arm: Mapping[str, Any]
-    value: float
+    value: float | None
+    statistic: Literal["", "mean", "median", "best"] = ""
+    runs: int | None = None
+    spread: float | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,10 @@ class Scale:
         seeds: How many seeds, 0, 1, ...; every arm is run with each, so that arms are compared seed by seed.
         cost: What it took, and where.
         claims: What is claimed of these arms: in words, and as an inequality.
-        learning_rates: Of which each arm takes the best before its seeds are run, by validation; none takes that
-            of `train` for all arms.
+        learning_rates: Learning rates of `train`, of which each arm takes the best before its seeds are run; see
+            `ablations.tuning`. If there are none, every arm is trained as `train` says, and `untuned` says why.
+        trial_seeds: How many trials each of them has.
+        untuned: Why no learning rate is chosen.
         published: Figures that others have published of these arms, at these settings.
     """
 
@@ -57,6 +68,8 @@ class Scale:
     cost: str = "not measured"
     claims: Mapping[str, Claim] = field(default_factory=dict)
     learning_rates: tuple[float, ...] = ()
+    trial_seeds: int = 2
+    untuned: str = ""
     published: tuple[Published, ...] = ()
 
 
@@ -161,7 +174,7 @@ class Study:
                     f"{', '.join(self._read_by(self.net, arm))} in the study '{self.name}'"
                 )
             net = net.replace(**shape, **fixed)
-            trained = self._train(train, arm)
+            trained = self.training(train, arm)
             for seed in seeds:
                 yield Run(net, trained, probe, seed, factors={name: arm.get(name) for name in names})
 
@@ -172,7 +185,12 @@ class Study:
             raise UserError(f"the function `net` of '{self.name}' must return a NetSpec, but got {net!r}")
         return net
 
-    def _train(self, base: TrainSpec, arm: Arm) -> TrainSpec:
+    def training(self, base: TrainSpec, arm: Arm) -> TrainSpec:
+        """Return how an arm is trained.
+
+        Raises:
+            UserError: `train` returns something else.
+        """
         with guarded(f"the function `train` of '{self.name}' must return a TrainSpec", self.file):
             train = self.train(base, **self._read_by(self.train, arm))
         if not isinstance(train, TrainSpec):

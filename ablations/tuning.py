@@ -1,50 +1,92 @@
-"""A learning rate for each arm, chosen on validation images before the seeds that are measured."""
+"""A learning rate for each arm, chosen by validation images before the seeds that are measured.
 
-from collections.abc import Callable, Sequence
+Every arm has the same rates, the same number of trials at each, and the same rule; see `analysis.tuning.best`. A trial
+is as long as a run, since the best rate depends on the length, but measures no gradients and never sees a test image:
+its record has no test result. Where the best rate of an arm is the lowest or the highest of the grid, one more is
+tried, a step beyond it; if that is the best, a warning says so.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ablations.request import Request
+from analysis.tuning import Tried, best, beyond
 from resnet_core.command_line import say
 from resnet_core.errors import UserError
+from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
 from resnet_core.runs.plan import Plan
+from resnet_core.runs.records import Record
 from resnet_core.runs.spec import Run
 from resnet_core.runs.store import Store
 
 FOLDER = "learning_rates"
 SEED = 1_000_000  # far from those that are measured
+FACTOR = "learning_rate"
 Fill = Callable[[Plan, Sequence[Run], Path], None]
 
 
-def trials(request: Request, data: DataInfo, data_sha256: str) -> list[Run]:
-    """Return a run for each arm at each learning rate, all with one seed.
+def arms_of(request: Request, data: DataInfo, data_sha256: str) -> list[Run]:
+    """Return a run for each arm whose learning rate is to be chosen, as it is before that.
 
     Raises:
-        UserError: There are no validation images to choose by.
+        UserError: There is nothing to choose from, or no validation images to choose by.
     """
-    if request.learning_rates and not request.train.validation_fraction:
+    rates = request.learning_rates
+    if not rates or request.train.steps == 0:
+        return []
+    if len(set(rates)) < 2:
+        raise UserError(
+            f"a choice needs two learning rates or more, but got {rates[0]:g} alone; --set learning_rate={rates[0]:g} "
+            "sets it"
+        )
+    if not request.train.validation_fraction:
         raise UserError(
             "a learning rate is chosen by validation images, but validation_fraction is 0; set validation_fraction=0.1"
         )
-    return [
+    return replace(request, seeds=1).runs(data, data_sha256)
+
+
+def trials(request: Request, rates: Iterable[tuple[Run, Sequence[float]]]) -> list[Run]:
+    """Return the trials of arms at the rates beside them, those of one arm in a row.
+
+    The training and validation images of each trial are split anew, so that a choice depends on more images than one
+    split keeps aside.
+
+    Raises:
+        UserError: An arm is trained alike at two rates.
+    """
+    probe = ProbeSpec(steps=(), each_epoch=False)
+    runs = [
         replace(
-            run,
-            seed=SEED,
-            train=run.train.replace(learning_rate=rate),
-            factors={**run.factors, "learning_rate": rate},
+            at_rate,
+            seed=seed,
+            probe=probe,
+            train=at_rate.train.replace(test=False, split_seed=seed),
+            factors={**arm.factors, FACTOR: rate},
         )
-        for run in request.runs(data, data_sha256)
-        if run.seed == 0
-        for rate in request.learning_rates
+        for arm, own in rates
+        for rate in dict.fromkeys(own)
+        for at_rate in [request.at_rate(arm, rate)]
+        for seed in range(SEED, SEED + request.trial_seeds)
     ]
+    by_id: dict[str, Run] = {}
+    for run in runs:
+        twin = by_id.setdefault(run.id, run)
+        if twin is not run:
+            raise UserError(
+                f"a learning rate can be chosen where `train` reads it, but ({twin.label}) and ({run.label}) are "
+                f"trained alike; --set learning_rate={request.train.learning_rate:g} chooses none"
+            )
+    return runs
 
 
 def tuned(request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> Request:
-    """Return the request with the best learning rate of each arm, by validation accuracy; ties go to the first.
+    """Return the request with the best learning rate of each arm.
 
-    The trials are a study of their own, in the folder `learning_rates` of the study. A run that was not completed
-    counts as an accuracy of 0.
+    The trials are a study of their own, in the folder `learning_rates` of the study.
 
     Args:
         request: What was asked for.
@@ -52,19 +94,88 @@ def tuned(request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> Req
         data_sha256: Hash of the data.
         fill: Executes the runs of a plan in a folder.
     """
-    runs = trials(request, data, data_sha256)
-    if not runs:
+    arms = arms_of(request, data, data_sha256)
+    if not arms:
         return request
-    root = request.root / FOLDER
-    asked = replace(request, claims=(), published=())
-    fill(asked.plan(runs, data_sha256), runs, root)
-    accuracies = {record.run.id: record.results.get("val_accuracy", 0.0) for record in Store(root).records()}
-    best: dict[str, tuple[float, float]] = {}
-    for run in runs:
-        arm = replace(run, factors={name: of for name, of in run.factors.items() if name != "learning_rate"}).arm
-        accuracy = accuracies.get(run.id, 0.0)
-        if arm not in best or accuracy > best[arm][0]:
-            best[arm] = (accuracy, run.train.learning_rate)
-    for arm, (accuracy, rate) in best.items():
-        say(f"{arm}: learning rate {rate:g}, validation accuracy {accuracy:.3f}")
-    return replace(request, rates={arm: rate for arm, (_, rate) in best.items()})
+    table = Trials(request, data_sha256, fill)
+    table.run([(arm, request.learning_rates) for arm in arms])
+    images = round(request.train.validation_fraction * (request.train.train_size or data.train_images))
+    images *= request.trial_seeds
+    further = [(arm, beyond(table.of(arm), best(table.of(arm), images))) for arm in arms]
+    table.run([(arm, [rate]) for arm, rate in further if rate is not None])
+    rates, rows = {}, []
+    for arm in arms:
+        tried = table.of(arm)
+        chosen = best(tried, images)
+        rates[arm.arm] = request.train.learning_rate if chosen is None else chosen.rate
+        _say(arm.arm or "every run", tried, chosen, request, images)
+        rows += [
+            {"arm": arm.factors, "learning_rate": row.rate, "val_accuracy": row.accuracies, "val_loss": row.losses,
+             "chosen": row is chosen}
+            for row in tried
+        ]  # fmt: skip
+    return replace(request, rates=rates, tuning=rows)
+
+
+class Trials:
+    """The trials of a request, in a folder of their own.
+
+    Args:
+        request: What was asked for.
+        data_sha256: Hash of the data.
+        fill: Executes the runs of a plan in a folder.
+    """
+
+    def __init__(self, request: Request, data_sha256: str, fill: Fill) -> None:
+        self._request = request
+        self._asked = replace(request, train=request.train.replace(test=False), claims=(), published=())
+        self._sha256 = data_sha256
+        self._fill = fill
+        self._root = request.root / FOLDER
+        self._runs: list[Run] = []
+        self._records: dict[str, Record] = {}
+
+    def run(self, rates: Sequence[tuple[Run, Sequence[float]]]) -> None:
+        """Execute the trials of arms at the rates beside them that are not recorded yet."""
+        runs = trials(self._request, rates)
+        if not runs:
+            return
+        plan = self._asked.plan(runs, self._sha256)
+        self._fill(replace(plan, base={**plan.base, "train.split_seed": "the trial's seed"}), runs, self._root)
+        self._runs += runs
+        self._records = {record.run.id: record for record in Store(self._root).records()}
+
+    def of(self, arm: Run) -> list[Tried]:
+        """Return what the trials of an arm came to, a row a rate, in ascending order."""
+        mine = [run for run in self._runs if {**run.factors, FACTOR: None} == {**arm.factors, FACTOR: None}]
+        rows = []
+        for rate in sorted({run.factors[FACTOR] for run in mine}):
+            records = [self._records.get(run.id) for run in mine if run.factors[FACTOR] == rate]
+            accuracies, losses = ([_result(record, name) for record in records] for name in ("accuracy", "loss"))
+            rows.append(Tried(rate, tuple(accuracies), tuple(losses)))
+        return rows
+
+
+def _result(record: Record | None, name: str) -> float | None:
+    """Return a validation result of a trial; None if it failed."""
+    return record.results.get(f"val_{name}") if record and record.status == "completed" else None
+
+
+def _say(arm: str, tried: Sequence[Tried], chosen: Tried | None, request: Request, images: int) -> None:
+    """Say which rate was chosen, and warn if the choice is doubtful."""
+    grid = ", ".join(f"{row.rate:.3g}" for row in tried)
+    if chosen is None:
+        rate = request.train.learning_rate
+        print(f"warning: {arm}: every trial failed, at {grid}; learning rate {rate:g} is kept", file=sys.stderr)
+        return
+    count = len(chosen.accuracies)
+    figures = f"validation accuracy {chosen.accuracy:.3f}, loss {chosen.loss:.3g}"
+    say(f"{arm}: learning rate {chosen.rate:.3g} of {grid}; {figures} ({count} trials, {images} images)")
+    if chosen.failed:
+        print(f"warning: {arm}: at no rate did all trials train; {chosen.failed} of {count} failed", file=sys.stderr)
+    if chosen.rate in (tried[0].rate, tried[-1].rate):
+        print(
+            f"warning: {arm}: the best learning rate, {chosen.rate:.3g}, is at the edge of those tried; "
+            "--learning-rates with others may find a better one",
+            file=sys.stderr,
+        )

@@ -19,6 +19,7 @@ from analysis.measures import MEASURES, measured
 from analysis.page import MOST_ROWS, Image, Page, Section, Table, numeric_columns
 from analysis.statistics import MOST_FLIPPED
 from analysis.study import Study, read
+from analysis.tuning import expected_table, rates_table
 from analysis.verdicts import verdicts
 from resnet_core.runs.outcomes import RULE
 
@@ -43,7 +44,9 @@ def tables_of(study: Study) -> dict[str, pd.DataFrame]:
     results = [name for name in tables.RESULTS if name in runs]
     listed = ["run", *factors, "seed", "status", "step", *results, "seconds", "message"]
     everywhere = measured("train_accuracy", planned, frames)
-    return {
+    tuning = study.plan.tuning
+    tuned = {"tuning": rates_table(tuning), "tuning_by_trials": expected_table(tuning)} if tuning else {}
+    return tuned | {
         "verdicts": verdicts(study.claims, planned, frames),
         "published": tables.published(planned, frames, study.plan.published),
         "accuracy": tables.accuracy(everywhere, factors, summarised),
@@ -239,7 +242,9 @@ def sections_of(study: Study, by_name: Mapping[str, pd.DataFrame], images: Mappi
                   f"interval, corrected for the number of claims by Holm's method, is wholly on one side. {sure}",
                   frame=_claims(by_name["verdicts"])),
             table("published", "Published figures beside ours.",
-                  "Ours: mean over n of N runs, with its 95 % interval of Student's t."),
+                  "Ours: the statistic that theirs is, over our n runs, or the mean if that is not known; beside it "
+                  "the mean of n of N runs, with its 95 % interval of Student's t. Failed: the share of "
+                  "our runs above what the source calls failed."),
         ]),
         Section("Results", image("accuracy_by_depth", "error_by_arm"), [
             table("accuracy", "Accuracy and loss of each arm, at the last step.",
@@ -283,6 +288,15 @@ def sections_of(study: Study, by_name: Mapping[str, pd.DataFrame], images: Mappi
             table("failures", "The runs that were not completed."),
             table("runs", "Every run.", folded=True),
         ]),
+        Section("Learning rates", tables=[
+            table("tuning", "What each arm's learning rate was chosen from.",
+                  "Means over the trials that did not fail, by validation images; the test images are not looked at. "
+                  "Of the rates of which the fewest trials failed, and whose accuracy is at most one standard error "
+                  "below the highest, the one with the lowest loss is chosen.", folded=len(by_name["tuning"]) > LONG),
+            table("tuning_by_trials", "Expected validation accuracy of the best of so many trials.",
+                  "Of trials drawn at random from those of the arm (Dodge et al. 2019); one that failed has 0.",
+                  folded=True),
+        ] if "tuning" in by_name else []),
         Section("How it was made", lines=study.plan.commands, tables=[
             table("environment", "What the runs were made with."),
             table("settings", "What all runs have in common.", folded=True),

@@ -57,7 +57,10 @@ class Plan:
         runs: The planned runs.
         threads: Number of threads that the runs are trained with: another may give other bits.
         claims: What is claimed of the arms; `analysis.claims` reads them.
-        published: What others have published of the arms: `source`, `measure`, `arm`, `value`.
+        published: What others have published of the arms, see `ablations.study.Published`.
+        tuning: What the trials of learning rates came to, if there were any: a row for each arm and rate, with `arm`,
+            `learning_rate`, `val_accuracy` and `val_loss` (of each trial; null if it failed), and whether it was
+            `chosen`.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Plan:
     threads: int
     claims: tuple[dict[str, Any], ...] = ()
     published: tuple[dict[str, Any], ...] = ()
+    tuning: tuple[dict[str, Any], ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Self:

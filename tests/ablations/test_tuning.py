@@ -1,0 +1,157 @@
+"""Learning rates are chosen by trials; these are recorded without being trained, so that what they come to is known."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ablations.designs import grid
+from ablations.request import Request
+from ablations.study import Scale, Study
+from ablations.tuning import FOLDER, SEED, arms_of, tuned
+from resnet_core.errors import UserError
+from resnet_core.nets.spec import cifar
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.data import DataInfo
+from resnet_core.runs.records import Outcome, Record
+from resnet_core.runs.spec import TrainSpec
+from resnet_core.runs.store import Store
+
+DATA = DataInfo((8, 8, 1), 10, 1437)
+GRID = (0.01, 0.03, 0.1)
+
+
+def net(depth: int, batch_size: int = 64):
+    return cifar(depth, width=8)
+
+
+def train(base, batch_size: int = 64):
+    times = batch_size / base.batch_size
+    return base.replace(batch_size=batch_size, learning_rate=base.learning_rate * times)
+
+
+def request_of(root: Path, rates=GRID, study_train=train, batch_sizes=(64,), **changes) -> Request:
+    design = grid(depth=(8, 14), batch_size=batch_sizes)
+    base = TrainSpec(data="digits", steps=5, batch_size=64, learning_rate=0.05)
+    study = Study("mine", "Does it?", net, {"smoke": Scale(design, base, 2)}, train=study_train)
+    return Request(
+        study=study, scale="smoke", arms=design.arms(), claims=(), published=(), match=None, learning_rates=rates,
+        trial_seeds=2, fixed={}, train=base.replace(**changes), given={}, probe=ProbeSpec(), seeds=2, root=root,
+        code="", command="resnet-ablate run mine",
+    )  # fmt: skip
+
+
+class Executor:
+    """Records every run that it is given with results that `outcome_of` says."""
+
+    def __init__(self, outcome_of):
+        self._outcome_of = outcome_of
+        self.runs = []
+
+    def __call__(self, plan, runs, root):
+        store = Store(root)
+        store.add_plan(plan)
+        for run in runs:
+            accuracy = self._outcome_of(run)
+            status = "diverged" if accuracy is None else "completed"
+            results = {} if accuracy is None else {"val_accuracy": accuracy, "val_loss": 1 - accuracy}
+            store.write(Record(run, Outcome(status, 5), results, network={"layers": 8, "parameters": 9, "macs": 9}))
+        self.runs += runs
+
+
+def choose(root, outcome_of, **options):
+    executor = Executor(outcome_of)
+    request = tuned(request_of(root, **options), DATA, "", executor)
+    return request, executor.runs
+
+
+def peak(rate):
+    """Return an accuracy by rate, highest at `rate`."""
+    return lambda run: 0.9 if run.factors["learning_rate"] == rate else 0.5
+
+
+def test_every_arm_takes_its_best_rate_and_every_run_of_it_has_it(tmp_path, capsys):
+    by_depth = {8: 0.03, 14: 0.01}
+    request, runs = choose(tmp_path, lambda run: peak(by_depth[run.factors["depth"]])(run))
+    assert request.rates == {"depth=8 batch_size=64": 0.03, "depth=14 batch_size=64": 0.01}
+    measured = request.runs(DATA)
+    assert {(run.factors["depth"], run.train.learning_rate) for run in measured} == {(8, 0.03), (14, 0.01)}
+    assert all(run.train.test and run.seed < SEED for run in measured)
+    said = capsys.readouterr()
+    assert "depth=8 batch_size=64: learning rate 0.03 of 0.01, 0.03, 0.1; validation accuracy 0.900" in said.out
+    assert "test" not in said.out + said.err
+    assert len(runs) == 2 * 3 * 2 + 2  # and a rate below 0.01 for one arm
+
+
+def test_a_trial_sees_no_test_image_measures_no_gradient_and_has_a_split_of_its_own(tmp_path):
+    _, runs = choose(tmp_path, peak(0.03))
+    assert {run.train.test for run in runs} == {False}
+    assert {(run.probe.steps, run.probe.each_epoch) for run in runs} == {((), False)}
+    assert {(run.seed, run.train.split_seed) for run in runs} == {(SEED, SEED), (SEED + 1, SEED + 1)}
+    plan = Store(tmp_path / FOLDER).plan()
+    assert plan.base["train.test"] is False
+    assert not any(name.startswith("test") for record in Store(tmp_path / FOLDER).records() for name in record.results)
+
+
+@pytest.mark.parametrize(
+    ("edge", "warned", "rates"),
+    [(0.1, False, {0.333}), (0.01, False, {0.00333}), (0.333, True, {0.333})],
+    ids=["inside once it is continued", "downwards", "still at the edge"],
+)
+def test_a_grid_is_continued_by_one_step_and_a_best_rate_at_its_edge_is_warned_of(
+    edge, warned, rates, tmp_path, capsys
+):
+    order = [0.00333, 0.01, 0.03, 0.1, 0.333]
+    peak = order.index(edge)
+    request, runs = choose(tmp_path, lambda run: 0.9 - abs(order.index(run.factors["learning_rate"]) - peak) / 9)
+    assert {run.factors["learning_rate"] for run in runs} - set(GRID) == rates
+    assert set(request.rates.values()) == {edge}
+    assert ("is at the edge of those tried" in capsys.readouterr().err) is warned
+
+
+def test_failed_trials_rank_below_all_and_an_arm_that_never_trains_keeps_the_rate_of_the_study(tmp_path, capsys):
+    def outcome_of(run):
+        failed = run.factors["depth"] == 14 or (run.factors["learning_rate"] == 0.1 and run.seed == SEED)
+        return None if failed else run.factors["learning_rate"]
+
+    request, _ = choose(tmp_path, outcome_of)
+    assert request.rates == {"depth=8 batch_size=64": 0.03, "depth=14 batch_size=64": 0.05}
+    warning = "depth=14 batch_size=64: every trial failed, at 0.00333, 0.01, 0.03, 0.1; learning rate 0.05 is kept"
+    assert warning in capsys.readouterr().err
+    rows = [row for row in request.tuning if row["arm"]["depth"] == 14]
+    assert [row["chosen"] for row in rows] == [False] * 4
+    assert rows[0]["val_accuracy"] == (None, None)
+
+
+def test_the_rate_that_is_chosen_is_that_from_which_an_arm_derives_its_own(tmp_path):
+    request, runs = choose(tmp_path, peak(0.03), batch_sizes=(64, 512))
+    assert {run.factors["batch_size"]: run.train.learning_rate for run in request.runs(DATA)} == {64: 0.03, 512: 0.24}
+    assert {run.train.learning_rate for run in runs if run.factors["batch_size"] == 512} == {0.08, 0.24, 0.8}
+
+
+def test_what_came_of_the_trials_is_in_the_plan_and_a_second_call_chooses_the_same(tmp_path):
+    request, _ = choose(tmp_path, peak(0.03))
+    plan = request.plan(request.runs(DATA), "")
+    chosen = {row["learning_rate"]: row["chosen"] for row in plan.tuning}
+    assert chosen == {0.01: False, 0.03: True, 0.1: False}
+    assert plan.base["train.learning_rate"] == list(GRID)
+    again, _ = choose(tmp_path, peak(0.1))  # what is recorded is not executed again: a store keeps the first record
+    assert again.rates == request.rates
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rates": (0.1,)}, "a choice needs two learning rates or more, but got 0.1 alone; --set learning_rate=0.1"),
+        ({"validation_fraction": 0.0}, "but validation_fraction is 0; set validation_fraction=0.1"),
+        ({"study_train": lambda base: base.replace(learning_rate=1.0)}, "can be chosen where `train` reads it"),
+    ],
+)
+def test_a_choice_that_cannot_be_made_is_refused(options, message, tmp_path):
+    with pytest.raises(UserError, match=re.escape(message)):
+        choose(tmp_path, peak(0.1), **options)
+    assert not any(tmp_path.iterdir())
+
+
+def test_networks_that_are_not_trained_need_no_rate(tmp_path):
+    assert arms_of(request_of(tmp_path, steps=0), DATA, "") == []

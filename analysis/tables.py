@@ -4,7 +4,7 @@
 the study varies. An arm is one combination of levels; its runs differ in their seeds.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -158,26 +158,52 @@ def published(planned: pd.DataFrame, frames: Frames, figures: Iterable[Mapping[s
     Args:
         planned: See above.
         frames: See above.
-        figures: Each with `source`, `measure`, `arm` (levels of factors) and `value`.
+        figures: See `ablations.study.Published`; each a dictionary.
 
     Returns:
-        A row a figure: `measure`, `arm`, `published`, `ours` (the mean over the runs) with its 95 % interval of
-        Student's t, `ours_low` to `ours_high`, `n` of `N` runs, `difference` (ours minus theirs), `source`.
+        A row a figure: `measure`, `arm`; `published`, or NaN if training failed there; `statistic`, in words, what that
+        is of how many runs; `ours`, the same statistic over our runs (the mean, if that is not known); the
+        `difference`, ours minus theirs; the `mean` of our `n` of `N` runs and its 95 % interval of Student's t, `low`
+        to `high`; `failed`, the share of our runs above what the source calls failed; `source`.
     """
     rows = []
     for figure in figures:
         arm = planned[matches(planned, figure["arm"])]
-        data = measured(figure["measure"], arm, frames)
-        values = data["value"].dropna().to_numpy(float)
-        ours = values.mean() if len(values) else np.nan
+        values = measured(figure["measure"], arm, frames)["value"].dropna().to_numpy(float)
+        mean = values.mean() if len(values) else np.nan
         half = float(t_half_width(len(values), np.std(values, ddof=1))) if len(values) > 1 else np.nan
-        low, high = np.clip([ours - half, ours + half], *bounds(figure["measure"]))
+        low, high = np.clip([mean - half, mean + half], *bounds(figure["measure"]))
+        statistic, failed = figure.get("statistic", ""), figure.get("failed", False)
+        value = np.nan if figure["value"] is None else float(figure["value"])
+        ours = _statistic(statistic, figure["measure"])(values) if len(values) else np.nan
+        theirs = np.nan if failed else value
         rows.append({
             "measure": figure["measure"], "arm": " ".join(f"{name}={level}" for name, level in figure["arm"].items()),
-            "published": float(figure["value"]), "ours": ours, "ours_low": low, "ours_high": high,
-            "n": len(values), "N": len(arm), "difference": ours - figure["value"], "source": figure["source"],
+            "published": theirs, "statistic": _statistic_words(figure), "ours": ours, "difference": ours - theirs,
+            "mean": mean, "low": low, "high": high, "n": len(values), "N": len(arm),
+            "failed": (values > value).mean() if failed and len(values) and np.isfinite(value) else np.nan,
+            "source": figure["source"],
         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _statistic(name: str, measure: str) -> Callable[[Any], Any]:
+    """Return the function from values to a published figure's statistic."""
+    if name == "best":
+        less_is_better = MEASURES[measure].best == 0
+        return np.min if less_is_better else np.max
+    return np.median if name == "median" else np.mean
+
+
+def _statistic_words(figure: Mapping[str, Any]) -> str:
+    """Return a published figure's statistic as `median of 5`, `mean of 5 ± 0.0016`, `failed: above 0.2`."""
+    statistic, runs, spread = figure.get("statistic", ""), figure.get("runs"), figure.get("spread")
+    words = f"{statistic or 'not known'} of {runs}" if runs else statistic or "not known"
+    words += f" ± {spread:g}" if spread else ""
+    if not figure.get("failed", False):
+        return words
+    threshold = f": above {figure['value']:g}" if figure["value"] is not None else ""
+    return f"failed{threshold}" + (f", {words}" if statistic or runs else "")
 
 
 def matches(planned: pd.DataFrame, levels: Mapping[str, Any]) -> "pd.Series[bool]":

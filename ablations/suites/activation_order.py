@@ -3,10 +3,6 @@
 Question  Which order of normalisation, activation and addition trains best?
 Source    He et al. 2016, "Identity Mappings in Deep Residual Networks", section 4, tables 2 and 4
 Command   resnet-ablate run activation-order --scale smoke
-Cost      25 runs, 3 minutes on two cores at smoke scale
-Finding   At smoke scale, of 56 layers, the mean training loss is 0.10 lower with full pre-activation than with the
-          original order, 1.0 higher with the normalisation after the addition, 2.1 higher with the activation before
-          it
 """
 
 from typing import get_args
@@ -14,7 +10,7 @@ from typing import get_args
 from ablations.designs import grid
 from ablations.scales import CIFAR_16, DIGITS, HE_2015
 from ablations.study import Published, Scale, Study
-from analysis.claims import mean
+from analysis.claims import Claim, Contrast, mean
 from resnet_core.nets.spec import NetSpec, Order
 from resnet_core.nets.zoo import preactivation
 
@@ -26,17 +22,30 @@ def net(depth: int, order: Order, width: int = 16) -> NetSpec:
 
 ORDERS: tuple[Order, ...] = get_args(Order)
 
-small = {
-    "the mean training loss is lower with full pre-activation than with the original order": (
-        mean("mean_loss", order="full_preactivation") < mean("mean_loss", order="original")
-    ),
-    "it is higher with the normalisation after the addition than with the original order": (
-        mean("mean_loss", order="bn_after_addition") > mean("mean_loss", order="original")
-    ),
-    "it is higher with the activation before the addition than with the original order": (
-        mean("mean_loss", order="relu_before_addition") > mean("mean_loss", order="original")
-    ),
-}
+
+def claims_of(depth: int) -> dict[str, Claim]:
+    """Return what section 4 says of networks of this depth."""
+
+    def of(measure: str, order: Order) -> Contrast:
+        return mean(measure, depth=depth, order=order)
+
+    words = f"Of {depth} layers, the"
+    return {
+        f"{words} test error is lower with full pre-activation than with the original order.": (
+            of("test_error", "full_preactivation") < of("test_error", "original")
+        ),
+        f"{words} final training loss is higher with full pre-activation than with the original order.": (
+            of("train_loss", "full_preactivation") > of("train_loss", "original")
+        ),
+        f"{words} test error is higher with the normalisation after the addition than with the original order.": (
+            of("test_error", "bn_after_addition") > of("test_error", "original")
+        ),
+        f"{words} test error is higher with the activation before the addition than with the original order.": (
+            of("test_error", "relu_before_addition") > of("test_error", "original")
+        ),
+    }
+
+
 ERRORS: dict[Order, tuple[float, float]] = {  # of 110 and of 164 layers
     "original": (0.0661, 0.0593),
     "bn_after_addition": (0.0817, 0.0650),
@@ -44,6 +53,7 @@ ERRORS: dict[Order, tuple[float, float]] = {  # of 110 and of 164 layers
     "relu_only_preactivation": (0.0671, 0.0591),
     "full_preactivation": (0.0637, 0.0546),
 }
+TABLE_2 = "He et al. 2016, table 2"
 DEEPEST: dict[Order, float] = {"original": 0.0761, "full_preactivation": 0.0492}
 
 study = Study(
@@ -57,42 +67,39 @@ study = Study(
             train=DIGITS,
             seeds=5,
             cost="25 runs, 3 minutes on two cores",
-            claims=small,
+            claims=claims_of(56),
         ),
-        "laptop": Scale(design=grid(depth=(20, 56), order=ORDERS, width=(8,)), train=CIFAR_16, seeds=3, claims=small),
+        "laptop": Scale(
+            design=grid(depth=(20, 56), order=ORDERS, width=(8,)), train=CIFAR_16, seeds=3, claims=claims_of(56)
+        ),
         "paper": Scale(
             design=grid(depth=(110, 164), order=ORDERS) + grid(depth=(1001,), order=tuple(DEEPEST)),
             train=HE_2015,
             seeds=5,
             claims={
-                "of 164 layers, the test error is lower with full pre-activation than with the original order": (
-                    mean("test_error", depth=164, order="full_preactivation")
-                    < mean("test_error", depth=164, order="original")
-                ),
-                "by more so with 1001 layers": (
+                **claims_of(110),
+                **claims_of(164),
+                "Full pre-activation lowers the test error by more with 1001 layers than with 164.": (
                     mean("test_error", depth=1001, order="original")
                     - mean("test_error", depth=1001, order="full_preactivation")
                     > mean("test_error", depth=164, order="original")
                     - mean("test_error", depth=164, order="full_preactivation")
                 ),
-                "of 110 layers, it is higher with the normalisation after the addition": (
-                    mean("test_error", depth=110, order="bn_after_addition")
-                    > mean("test_error", depth=110, order="original")
-                ),
-                "of 110 layers, activation alone before the branch differs from the original by less than 0.005": (
+                "Of 110 layers, the test errors with the original order and with activation alone before the branch "
+                "differ by less than 0.005.": (
                     mean("test_error", depth=110, order="relu_only_preactivation")
                     - mean("test_error", depth=110, order="original")
                 ).within(0.005),
             },
             published=(
                 *(
-                    Published("He et al. 2016, table 2, median of 5", "test_error", {"depth": depth, "order": order}, e)
+                    Published(TABLE_2, "test_error", {"depth": depth, "order": order}, error, "median", 5)
                     for order, errors in ERRORS.items()
-                    for depth, e in zip((110, 164), errors, strict=True)
+                    for depth, error in zip((110, 164), errors, strict=True)
                 ),
                 *(
-                    Published("He et al. 2016, table 4", "test_error", {"depth": 1001, "order": order}, e)
-                    for order, e in DEEPEST.items()
+                    Published("He et al. 2016, table 4", "test_error", {"depth": 1001, "order": order}, error)
+                    for order, error in DEEPEST.items()
                 ),
             ),
         ),

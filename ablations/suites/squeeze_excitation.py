@@ -3,8 +3,6 @@
 Question  Does a branch that weighs its channels by the whole image test better?
 Source    Hu et al. 2018, "Squeeze-and-Excitation Networks", CIFAR-10
 Command   resnet-ablate run squeeze-excitation --scale smoke
-Cost      20 runs, 2 minutes on two cores at smoke scale
-Finding   At smoke scale, no difference is shown
 
 Trained as He et al. 2016 have it, to whose errors the paper compares. It adds parameters, which the verdicts show.
 """
@@ -23,8 +21,12 @@ def net(depth: int, reduction: int, width: int = 16) -> NetSpec:
 
 
 small = {
-    "with the excitation, the test error is lower": mean("test_error", reduction=4) < mean("test_error", reduction=0),
-    "and the mean training loss": mean("mean_loss", reduction=4) < mean("mean_loss", reduction=0),
+    "The test error is lower with the excitation than without it.": (
+        mean("test_error", reduction=4) < mean("test_error", reduction=0)
+    ),
+    "The final training loss is lower with the excitation than without it.": (
+        mean("train_loss", reduction=4) < mean("train_loss", reduction=0)
+    ),
 }
 PAPER = "Hu et al. 2018, CIFAR-10"
 
@@ -49,7 +51,7 @@ study = Study(
             train=HE_2015,
             seeds=5,
             claims={
-                f"of {depth} layers, the test error is lower with the excitation": (
+                f"Of {depth} layers, the test error is lower with the excitation than without it.": (
                     mean("test_error", depth=depth, reduction=16) < mean("test_error", depth=depth, reduction=0)
                 )
                 for depth in (110, 164)

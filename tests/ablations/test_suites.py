@@ -4,6 +4,7 @@ Counts are those of timm, torchvision and the authors' code, as in tests/resnet_
 """
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ DIGITS = DataInfo((8, 8, 1), 10, 1437)
 CIFAR = DataInfo((32, 32, 3), 10, 50_000)
 IMAGENET = DataInfo((224, 224, 3), 1000, 1_281_167)
 SUITES = suites()
+SHARES = ("test_error", "train_error")
 
 
 def runs(name, scale, data=CIFAR):
@@ -79,9 +81,65 @@ def test_a_dry_run_of_paper_scale_on_the_users_own_images(program, tmp_path):
 def test_published_figures_are_at_paper_scale_errors_as_fractions_with_their_source(study):
     for figure in study.scales["paper"].published:
         assert figure.source
-        assert figure.measure == "gradient_decades_at_init" or 0 < figure.value < 1
-    figures = [(figure.measure, tuple(figure.arm.items())) for figure in study.scales["paper"].published]
+        assert (figure.failed and figure.value is None) or figure.measure not in SHARES or 0 < figure.value < 1
+        assert figure.spread is None or figure.statistic == "mean"
+    figures = [
+        (figure.measure, tuple(figure.arm.items()), figure.statistic) for figure in study.scales["paper"].published
+    ]
     assert len(set(figures)) == len(figures)
+
+
+def test_every_published_figure_is_of_arms_of_its_scale():
+    for study in SUITES.values():
+        for scale in study.scales.values():
+            for figure in scale.published:
+                assert any(figure.arm.items() <= arm.items() for arm in scale.design.arms()), (study.name, figure)
+
+
+def published(name, scale="paper", **levels):
+    return [
+        (figure.value, figure.statistic, figure.runs, figure.spread, figure.failed)
+        for figure in SUITES[name].scales[scale].published
+        if levels.items() <= figure.arm.items()
+    ]
+
+
+def test_published_figures_say_what_they_are_of_how_many_runs_and_what_failed():
+    """Of He et al. 2015, table 6; 2016, tables 1 and 2; Xie et al. 2017, table 3; He et al. 2019, table 5."""
+    assert published("depth", depth=110, skip="A") == [
+        (0.0643, "best", 5, None, False), (0.0661, "mean", 5, 0.0016, False),
+    ]  # fmt: skip
+    assert published("depth", depth=110, skip="none") == [(0.6, "", None, None, True)]
+    failed = (0.2, "median", 5, None, True)
+    assert published("skip-transforms", transform="dropout") == [failed]
+    assert published("skip-transforms", transform="halved_skip") == [failed]
+    assert published("skip-transforms", transform="exclusive_gate", gate_bias=0.0) == [failed]
+    assert published("skip-transforms", transform="conv") == [(0.1222, "median", 5, None, False)]
+    assert published("activation-order", depth=164, order="original") == [(0.0593, "median", 5, None, False)]
+    assert [published("cardinality", depth=50, cardinality=groups)[0][0] for groups in (1, 2, 4, 8, 32)] == [
+        0.239, 0.230, 0.226, 0.223, 0.222,
+    ]  # fmt: skip
+    top1 = [1 - figure.value for figure in SUITES["resnet-d"].scales["paper"].published]
+    assert top1 == pytest.approx([0.7621, 0.7687, 0.7716])
+    assert [figure[-1] for figure in published("normalisation-free", depth=1000)] == [True, True]
+
+
+@pytest.mark.parametrize("study", SUITES.values(), ids=SUITES)
+def test_every_claim_is_a_whole_sentence_of_its_own(study):
+    for scale in study.scales.values():
+        for text in scale.claims:
+            assert re.fullmatch(r"[A-Z0-9].*\.", text)
+            assert not text.startswith(("And ", "It ", "Its ", "They ", "By ", "Nor "))
+
+
+@pytest.mark.parametrize("study", SUITES.values(), ids=SUITES)
+def test_claims_are_of_how_training_ends_or_starts_and_test_error_goes_first(study):
+    """No claim is of the training-mode loss, which measures the noise of dropout and augmentation too."""
+    for scale in study.scales.values():
+        measures = [claim.measure for claim in scale.claims.values()]
+        assert "mean_loss" not in measures
+        if "test_error" in measures:
+            assert measures[0] in ("test_error", "failed")
 
 
 def test_shortcuts():

@@ -92,8 +92,43 @@ def test_ours_stand_beside_published_figures(planned, frames):
     assert row[["measure", "arm", "published", "n", "N", "source"]].tolist() == [
         "test_error", "depth=20 skip=A", 0.0875, 2, 3, "X, table 1",
     ]  # fmt: skip
-    assert row[["ours", "difference"]].tolist() == pytest.approx([0.05, 0.05 - 0.0875])
-    assert row[["ours_low", "ours_high"]].tolist() == pytest.approx(np.clip(t_interval(np.array([0.1, 0.0])), 0, 1))
+    assert row["statistic"] == "not known"
+    assert row[["ours", "difference", "mean"]].tolist() == pytest.approx([0.05, 0.05 - 0.0875, 0.05])
+    assert row[["low", "high"]].tolist() == pytest.approx(np.clip(t_interval(np.array([0.1, 0.0])), 0, 1))
+
+
+ERRORS = [0.3, 0.1, 0.2, 0.0, 0.05]
+
+
+@pytest.mark.parametrize(
+    ("changes", "published", "statistic", "ours", "failed"),
+    [
+        ({"statistic": "best", "runs": 5}, 0.0643, "best of 5", 0.0, None),
+        ({"statistic": "mean", "runs": 5, "spread": 0.0016}, 0.0643, "mean of 5 ± 0.0016", 0.13, None),
+        ({"statistic": "median", "runs": 5}, 0.0643, "median of 5", 0.1, None),
+        ({"runs": 3}, 0.0643, "not known of 3", 0.13, None),
+        ({"measure": "test_accuracy", "statistic": "best"}, 0.0643, "best", 1.0, None),
+        (
+            {"value": 0.2, "failed": True, "statistic": "median", "runs": 5},
+            None,
+            "failed: above 0.2, median of 5",
+            0.1,
+            0.2,
+        ),
+        ({"value": None, "failed": True}, None, "failed", 0.13, None),
+    ],
+)
+def test_ours_is_the_statistic_that_theirs_is(changes, published, statistic, ours, failed):
+    planned = pd.DataFrame({"run": list("abcde"), "seed": range(5), "depth": 110})
+    runs = planned[["run"]].assign(
+        status="completed", test_accuracy=1 - np.array(ERRORS), layers=9, parameters=9, macs=9
+    )
+    figure = {"source": "X", "measure": "test_error", "arm": {"depth": 110}, "value": 0.0643} | changes
+    row = tables.published(planned, Frames(runs, pd.DataFrame(), pd.DataFrame()), [figure]).iloc[0]
+    assert (row["statistic"], row["ours"]) == (statistic, pytest.approx(ours))
+    for name, value in (("published", published), ("failed", failed)):
+        assert np.isnan(row[name]) if value is None else row[name] == value
+    assert np.isnan(row["difference"]) == (published is None)
 
 
 def test_labels_name_what_varies_beside_depth(runs):

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,13 @@ SEEDS = (3, 5, 10, 20)
 def add_verdict_commands(commands: Any) -> None:
     """Add the commands to the subparsers of `resnet-ablate`."""
     add_folder_command(commands, "verdicts", "say which claims of a study its records support, or refute", say_verdicts)
+    found = commands.add_parser(
+        "findings",
+        help="say what the records of studies say of their claims",
+        description="Print the verdict on every claim of the studies in a folder, and how many there are, as Markdown.",
+    )
+    found.add_argument("folder", metavar="FOLDER", type=Path, help="a study's folder, or one with studies below it")
+    found.set_defaults(command=say_findings)
     add_folder_command(commands, "power", "say which differences how many seeds can show", say_power)
 
 
@@ -25,6 +33,13 @@ def say_verdicts(options: argparse.Namespace) -> None:
     """Print the verdicts."""
     root = _with_claims(options)
     print_verdicts(root)
+
+
+def say_findings(options: argparse.Namespace) -> None:
+    """Print the findings of the studies of a folder."""
+    from analysis.findings import findings
+
+    sys.stdout.write(findings(options.folder))
 
 
 def say_power(options: argparse.Namespace) -> None:

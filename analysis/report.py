@@ -244,7 +244,8 @@ def sections_of(study: Study, by_name: Mapping[str, pd.DataFrame], images: Mappi
             table("published", "Published figures beside ours.",
                   "Ours: the statistic that theirs is, over our n runs, or the mean if that is not known; beside it "
                   "the mean of n of N runs, with its 95 % interval of Student's t. Failed: the share of "
-                  "our runs above what the source calls failed."),
+                  "our runs whose training failed or, beside one that failed there, which are above what the source "
+                  "calls so."),
         ]),
         Section("Results", image("accuracy_by_depth", "error_by_arm"), [
             table("accuracy", "Accuracy and loss of each arm, at the last step.",

@@ -164,12 +164,14 @@ def published(planned: pd.DataFrame, frames: Frames, figures: Iterable[Mapping[s
         A row a figure: `measure`, `arm`; `published`, or NaN if training failed there; `statistic`, in words, what that
         is of how many runs; `ours`, the same statistic over our runs (the mean, if that is not known); the
         `difference`, ours minus theirs; the `mean` of our `n` of `N` runs and its 95 % interval of Student's t, `low`
-        to `high`; `failed`, the share of our runs above what the source calls failed; `source`.
+        to `high`; `failed`, the share of our runs whose training failed, or, beside a figure of the source that
+        failed, which are above what the source calls so; `source`.
     """
     rows = []
     for figure in figures:
         arm = planned[matches(planned, figure["arm"])]
-        values = measured(figure["measure"], arm, frames)["value"].dropna().to_numpy(float)
+        data = measured(figure["measure"], arm, frames)
+        values = data["value"].dropna().to_numpy(float)
         mean = values.mean() if len(values) else np.nan
         half = float(t_half_width(len(values), np.std(values, ddof=1))) if len(values) > 1 else np.nan
         low, high = np.clip([mean - half, mean + half], *bounds(figure["measure"]))
@@ -181,10 +183,16 @@ def published(planned: pd.DataFrame, frames: Frames, figures: Iterable[Mapping[s
             "measure": figure["measure"], "arm": " ".join(f"{name}={level}" for name, level in figure["arm"].items()),
             "published": theirs, "statistic": _statistic_words(figure), "ours": ours, "difference": ours - theirs,
             "mean": mean, "low": low, "high": high, "n": len(values), "N": len(arm),
-            "failed": (values > value).mean() if failed and len(values) and np.isfinite(value) else np.nan,
+            "failed": _failed_share(data, value if failed else np.inf),
             "source": figure["source"],
         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _failed_share(data: pd.DataFrame, threshold: float) -> float:
+    """Return the share of the runs that ended, whose training failed or whose value is above a threshold."""
+    ended = data[data["failed"] | data["value"].notna()]
+    return float((ended["failed"] | (ended["value"] > threshold)).mean()) if len(ended) else np.nan
 
 
 def _statistic(name: str, measure: str) -> Callable[[Any], Any]:

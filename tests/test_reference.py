@@ -1,20 +1,30 @@
 """The committed results are what their specs say, and their tables what their records say."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from analysis import formats, report
+from analysis import findings, formats, report
 from resnet_core.runs.store import Store
 
 REFERENCE = Path(__file__).parents[1] / "results" / "reference"
 STUDIES = sorted(path.parent for path in REFERENCE.rglob("study.json") if "learning_rates" not in path.parts)
+FINDINGS = (REFERENCE / "FINDINGS.md").read_text()
 LARGEST = 20e6  # bytes
 
 
 def test_there_are_some_and_they_are_not_large():
     assert {"depth", "gradient-at-init"} <= {folder.name for folder in STUDIES}
     assert sum(path.stat().st_size for path in REFERENCE.rglob("*") if path.is_file()) < LARGEST
+
+
+def test_the_findings_count_the_verdicts_that_they_list():
+    """Each study's own are compared with its records below."""
+    counts = re.search(r"Claims: (\d+), (\d+) supported, (\d+) refuted, (\d+) inconclusive;", FINDINGS)
+    listed = [len(re.findall(rf"^\| {verdict} \|", FINDINGS, re.MULTILINE)) for verdict in findings.VERDICTS]
+    assert [int(count) for count in counts.groups()] == [sum(listed), *listed]
+    assert FINDINGS.count("\n## ") == len(STUDIES)
 
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: str(folder.relative_to(REFERENCE)))
@@ -24,7 +34,9 @@ class TestReference:
         runs = {record.run.id for record in store.records()}
         assert runs == set(store.frames().runs["run"]) == {run.id for run in store.plan().runs}
 
-    def test_every_table_is_that_of_the_records(self, folder):
-        tables = report.tables_of(report.read(folder))
+    def test_every_table_and_finding_is_that_of_the_records(self, folder):
+        study = report.read(folder)
+        tables = report.tables_of(study)
+        assert "\n".join(findings.section(folder, study, findings.table(study))) in FINDINGS
         for name, table in tables.items():
             assert (folder / "report" / "tables" / f"{name}.csv").read_text() == formats.csv(table), name

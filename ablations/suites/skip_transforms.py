@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ablations.designs import Design, grid
 from ablations.scales import CIFAR_16, DIGITS, HE_2015
 from ablations.study import Published, Scale, Study
-from analysis.claims import Contrast, mean
+from analysis.claims import Contrast, mean, rate
 from resnet_core.nets.spec import NetSpec, cifar
 
 Transform = Literal["identity", "halved_skip", "halved", "exclusive_gate", "shortcut_gate", "conv", "dropout"]
@@ -56,6 +56,9 @@ claims = {
     ),
     "With the skip alone halved, the test error is above 0.2.": of("halved_skip") > 0.2,
     "With a dropout on the skip, the test error is above 0.2.": of("dropout") > 0.2,
+    "Training fails more often with a dropout on the skip than with the identity.": (
+        rate("failed", transform="dropout") > rate("failed", transform="identity")
+    ),
 }
 PAPER = "He et al. 2016, table 1"
 

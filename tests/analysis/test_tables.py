@@ -103,31 +103,26 @@ ERRORS = [0.3, 0.1, 0.2, 0.0, 0.05]
 @pytest.mark.parametrize(
     ("changes", "published", "statistic", "ours", "failed"),
     [
-        ({"statistic": "best", "runs": 5}, 0.0643, "best of 5", 0.0, None),
-        ({"statistic": "mean", "runs": 5, "spread": 0.0016}, 0.0643, "mean of 5 ± 0.0016", 0.13, None),
-        ({"statistic": "median", "runs": 5}, 0.0643, "median of 5", 0.1, None),
-        ({"runs": 3}, 0.0643, "not known of 3", 0.13, None),
-        ({"measure": "test_accuracy", "statistic": "best"}, 0.0643, "best", 1.0, None),
-        (
-            {"value": 0.2, "failed": True, "statistic": "median", "runs": 5},
-            None,
-            "failed: above 0.2, median of 5",
-            0.1,
-            0.2,
-        ),
-        ({"value": None, "failed": True}, None, "failed", 0.13, None),
+        ({"statistic": "best", "runs": 5}, 0.0643, "best of 5", 0.0, 1 / 6),
+        ({"statistic": "mean", "runs": 5, "spread": 0.0016}, 0.0643, "mean of 5 ± 0.0016", 0.13, 1 / 6),
+        ({"statistic": "median", "runs": 5}, 0.0643, "median of 5", 0.1, 1 / 6),
+        ({"runs": 3}, 0.0643, "not known of 3", 0.13, 1 / 6),
+        ({"measure": "test_accuracy", "statistic": "best"}, 0.0643, "best", 1.0, 1 / 6),
+        ({"value": 0.2, "failed": True, "runs": 5}, None, "failed: above 0.2, not known of 5", 0.13, 2 / 6),
+        ({"value": None, "failed": True}, None, "failed", 0.13, 1 / 6),
     ],
 )
 def test_ours_is_the_statistic_that_theirs_is(changes, published, statistic, ours, failed):
-    planned = pd.DataFrame({"run": list("abcde"), "seed": range(5), "depth": 110})
+    """Of five runs that trained, one of them above 0.2, and one that diverged."""
+    planned = pd.DataFrame({"run": list("abcdef"), "seed": range(6), "depth": 110})
     runs = planned[["run"]].assign(
-        status="completed", test_accuracy=1 - np.array(ERRORS), layers=9, parameters=9, macs=9
-    )
+        status=[*["completed"] * 5, "diverged"], test_accuracy=1 - np.array([*ERRORS, np.nan]), layers=9, parameters=9,
+        macs=9,
+    )  # fmt: skip
     figure = {"source": "X", "measure": "test_error", "arm": {"depth": 110}, "value": 0.0643} | changes
     row = tables.published(planned, Frames(runs, pd.DataFrame(), pd.DataFrame()), [figure]).iloc[0]
-    assert (row["statistic"], row["ours"]) == (statistic, pytest.approx(ours))
-    for name, value in (("published", published), ("failed", failed)):
-        assert np.isnan(row[name]) if value is None else row[name] == value
+    assert (row["statistic"], row["ours"], row["failed"]) == (statistic, pytest.approx(ours), pytest.approx(failed))
+    assert np.isnan(row["published"]) if published is None else row["published"] == published
     assert np.isnan(row["difference"]) == (published is None)
 
 

@@ -1,0 +1,57 @@
+"""What records say of claims, in words and numbers, of a study whose records are made up."""
+
+import numpy as np
+import pytest
+
+from analysis import findings
+from analysis.claims import mean
+from analysis.study import read
+from resnet_core.errors import UserError
+from tests.analysis.synthetic import study
+
+ARMS = [{"depth": depth, "skip": skip} for depth in (8, 20) for skip in ("none", "A")]
+
+
+def error(run):
+    """A test error that rises with depth, in all seeds but one without a skip and in none with it."""
+    if run.factors["skip"] == "A":
+        return 0.5 - run.factors["depth"] / 100 * (1 + run.seed / 50)
+    return 0.3 + run.factors["depth"] / 100 * (-1 if run.seed == 4 else 1)
+
+
+def rises(skip):
+    return mean("test_error", depth=20, skip=skip) > mean("test_error", depth=8, skip=skip)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    claims = {"It rises without a skip.": rises("none"), "It rises | with one.": rises("A")}
+    named = tuple(claim.to_dict() | {"text": text} for text, claim in claims.items())
+    return study(tmp_path_factory.mktemp("studies") / "mine", ARMS, 5, value=error, claims=named)
+
+
+def test_a_claim_is_listed_with_its_verdict_and_the_seeds_in_which_it_holds(folder):
+    rows = findings.table(read(folder)).set_index("claim")
+    assert rows[["holds", "opposite"]].to_numpy().tolist() == [[4, 1], [0, 5]]
+    assert rows["verdict"].tolist() == ["inconclusive", "refuted"]
+    text = findings.findings(folder.parent)
+    assert (
+        "Studies: 1. Claims: 2, 0 supported, 1 refuted, 1 inconclusive; of the inconclusive ones, 0 are opposite"
+        in text
+    )
+    assert "| inconclusive | It rises without a skip. | 0.0720 [" in text
+    assert "| refuted | It rises \\| with one. |" in text
+    assert "| holds in 4, opposite in 1 of 5 |" in text
+
+
+@pytest.mark.parametrize(
+    ("relation", "expected"),
+    [(lambda c: c > 1, [-1, 0, 1]), (lambda c: c < 1, [1, 0, -1]), (lambda c: c.within(1.5), [1, 1, -1])],
+)
+def test_a_claim_holds_on_its_side_of_the_bound_and_on_neither_at_the_bound(relation, expected):
+    assert findings.sides(relation(mean("test_error")), np.array([0.0, 1.0, 2.0])).tolist() == expected
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path):
+    with pytest.raises(UserError, match="has no study.json in it"):
+        findings.findings(tmp_path)

@@ -37,7 +37,7 @@ def request_of(root: Path, rates=GRID, study_train=train, batch_sizes=(64,), **c
     return Request(
         study=study, scale="smoke", arms=design.arms(), claims=(), published=(), match=None, learning_rates=rates,
         trial_seeds=2, fixed={}, train=base.replace(**changes), given={}, probe=ProbeSpec(), seeds=2, root=root,
-        code="", command="resnet-ablate run mine",
+        command="resnet-ablate run mine",
     )  # fmt: skip
 
 

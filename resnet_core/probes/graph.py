@@ -1,0 +1,144 @@
+"""The graph of a functional Keras model: its calls, and what dominates what."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from resnet_core.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of an operation in a graph.
+
+    Attributes:
+        operation: The layer, or another operation of Keras.
+        inputs: The calls whose outputs it takes, in the order of its arguments.
+        tensor: Its output; the first, if there are several.
+        order: Its place in an order in which every call follows its inputs.
+    """
+
+    operation: Any
+    inputs: tuple["Call", ...]
+    tensor: Any
+    order: int
+
+    @property
+    def name(self) -> str:
+        """Name of the operation."""
+        return str(self.operation.name)
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether the operation is a layer with a kernel."""
+        return getattr(self.operation, "kernel", None) is not None
+
+
+def functional(model: Any) -> keras.Model:
+    """Return a functional model of one input and one output; a `Sequential` as such.
+
+    Raises:
+        UserError: It is something else.
+    """
+    if isinstance(model, keras.Sequential) and model.built:
+        model = keras.Model(model.inputs[0], model.outputs[0])
+    if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):
+        raise UserError(
+            f"a network to look into must be a functional keras.Model, but got {type(model).__name__}; "
+            "build it by keras.Model(inputs, outputs)"
+        )
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise UserError(
+            f"a network to look into must have one input and one output, but '{model.name}' has "
+            f"{len(model.inputs)} and {len(model.outputs)}"
+        )
+    return model
+
+
+def calls(model: keras.Model) -> list[Call]:
+    """Return the calls of a functional model, each after those whose outputs it takes."""
+    known: dict[Any, Call] = {}
+    pending = [model.outputs[0]]
+    while pending:
+        node = _node(pending[-1])
+        if node in known:
+            pending.pop()
+            continue
+        missing = [tensor for tensor in node.input_tensors if _node(tensor) not in known]
+        if missing:
+            pending += reversed(missing)
+            continue
+        inputs = tuple(known[_node(tensor)] for tensor in node.input_tensors)
+        known[node] = Call(node.operation, inputs, node.outputs[0], len(known))
+        pending.pop()
+    return list(known.values())
+
+
+def _node(tensor: Any) -> Any:
+    """Return the node of Keras' graph that has made a tensor."""
+    history = tensor._keras_history
+    return history.operation._inbound_nodes[history.node_index]
+
+
+def dominators(graph: list[Call]) -> dict[Call, Call]:
+    """Return the nearest call through which everything on the way to a call passes (Cooper et al. 2001)."""
+    nearest: dict[Call, Call] = {graph[0]: graph[0]}
+    for call in graph[1:]:
+        ways = iter(call.inputs or (call,))
+        common = next(ways)
+        for other in ways:
+            while common is not other:
+                if common.order > other.order:
+                    common = nearest[common]
+                else:
+                    other = nearest[other]
+        nearest[call] = common
+    return nearest
+
+
+def trunk_to(end: Call, nearest: dict[Call, Call]) -> list[Call]:
+    """Return the calls through which everything passes, from the input to the output."""
+    trunk = [end]
+    while nearest[trunk[-1]] is not trunk[-1]:
+        trunk.append(nearest[trunk[-1]])
+    return trunk[::-1]
+
+
+def between(end: Call, start: Call) -> list[Call]:
+    """Return the calls on the ways from `start` to `end`, without the former."""
+    seen: dict[Call, None] = {}
+    pending = [end]
+    while pending:
+        call = pending.pop()
+        if call is start or call in seen:
+            continue
+        seen[call] = None
+        pending += call.inputs
+    return list(seen)
+
+
+def activates(call: Call) -> bool:
+    """Return whether a call is an activation, or the identity."""
+    operation = call.operation
+    if isinstance(operation, keras.layers.Layer):
+        kinds = (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.PReLU,
+                 keras.layers.ELU, keras.layers.Identity)  # fmt: skip
+        return isinstance(operation, kinds)
+    return type(operation).__module__.startswith("keras.src.ops.nn")
+
+
+def normalises(call: Call) -> bool:
+    """Return whether a call is a normalisation."""
+    kinds = (keras.layers.BatchNormalization, keras.layers.GroupNormalization, keras.layers.LayerNormalization)
+    return isinstance(call.operation, kinds)
+
+
+def common_name(names: Iterable[str]) -> str:
+    """Return what all names begin with, up to a whole word of them."""
+    known = sorted(names)  # what the first and the last have in common, all have
+    same = (a == b for a, b in zip(known[0], known[-1]))
+    prefix = known[0][: next((i for i, equal in enumerate(same) if not equal), min(len(known[0]), len(known[-1])))]
+    return re.sub(r"[^_./-]*$", "", prefix).rstrip("_./-")

@@ -1,0 +1,228 @@
+"""The registry of probes: what each measures, what it needs, when it makes sense and what it costs.
+
+A probe is a function from a network and its data to rows:
+
+    @register_probe("dead", passes=lambda net: Passes(forward=1))
+    def dead(net, images):
+        "Share of units that are 0 for every image, at each place between blocks."
+        for place, values in zip(net.places, net.values_at_places(images)):
+            yield row(place, value=float((values == 0).all(axis=0).mean()))
+
+This module loads neither TensorFlow nor pandas, so that a command can list the probes at once.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from resnet_core.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = dict[str, Any]
+When = Literal["any", "after"]
+COLUMNS = ("probe", "layer", "block", "index", "path", "value")
+"""What every row has; a probe may add coordinates of its own."""
+
+NEEDS: Mapping[str, str] = {
+    "images": "a batch of images",
+    "labels": "their labels",
+    "initial": "the same network at its initial weights",
+    "other": "a second network",
+    "train_images": "training images",
+    "train_labels": "their labels",
+}
+"""What a probe may ask for: the names of its arguments beside the network."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The cost of a probe, in passes of its images through the whole network.
+
+    Attributes:
+        forward: Forward passes.
+        backward: Backward passes.
+    """
+
+    forward: float = 0.0
+    backward: float = 0.0
+
+    def __add__(self, other: "Passes") -> "Passes":
+        return Passes(self.forward + other.forward, self.backward + other.backward)
+
+
+class Sized(Protocol):
+    """What the cost of a probe depends on."""
+
+    @property
+    def block_count(self) -> int:
+        """Number of blocks."""
+
+    @property
+    def layer_count(self) -> int:
+        """Number of layers with a kernel."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A registered probe. Call it with a model and its data to get a table.
+
+    Attributes:
+        name: Its name.
+        measure: From a `Subject` and what the probe needs to rows.
+        passes: Its cost, a function of the number of blocks and layers.
+        when: `any` time, in training too, or `after` training alone.
+        exact_in_half: Whether its values are exact under mixed precision, up to the rounding of the network itself.
+    """
+
+    name: str
+    measure: Callable[..., Iterable[Row]]
+    passes: Callable[[Sized], Passes]
+    when: When = "after"
+    exact_in_half: bool = True
+
+    @property
+    def about(self) -> str:
+        """The first line of the probe's docstring."""
+        return (inspect.getdoc(self.measure) or "").split("\n", 1)[0]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the probe needs beside the network, by names of `NEEDS`."""
+        parameters = list(inspect.signature(self.measure).parameters)[1:]
+        return tuple(name for name in parameters if name in NEEDS)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The probe's own options with their defaults."""
+        parameters = inspect.signature(self.measure).parameters
+        return {name: p.default for name, p in list(parameters.items())[1:] if name not in NEEDS}
+
+    def rows(self, model: Any, *args: Any, **named: Any) -> Iterator[Row]:
+        """Yield the rows of a model, `layer`, `block`, `index`, `path`, `value` and the probe's own coordinates.
+
+        Args:
+            model: A functional `keras.Model` with one input and one output, or a `Subject`.
+            *args: What the probe needs, in the order of `needs`: images as (n, height, width, channels) that the model
+                takes as they are, labels as integers (n,).
+            **named: The same by name, and the probe's own options.
+
+        Raises:
+            UserError: Something that the probe needs is missing, an option is unknown, or the model is not functional.
+        """
+        from resnet_core.probes.subject import subject_of
+
+        given = self._bound(args, named)
+        for values in self.measure(subject_of(model), **given):
+            yield {"probe": self.name, **values}
+
+    def __call__(self, model: Any, *args: Any, **named: Any) -> "pd.DataFrame":
+        """Return the rows of a model as a table; for the arguments see `rows`."""
+        import pandas as pd
+
+        table = pd.DataFrame(list(self.rows(model, *args, **named)))
+        first = [name for name in COLUMNS if name in table]
+        return table[[*first, *(name for name in table if name not in first)]]
+
+    def _bound(self, args: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+        needs = self.needs
+        if len(args) > len(needs):
+            raise UserError(
+                f"the probe '{self.name}' takes {len(needs)} arguments beside the model ({', '.join(needs)}), "
+                f"but got {len(args)}"
+            )
+        given = dict(zip(needs, args)) | named
+        for name in given:
+            if name not in needs and name not in self.options:
+                raise UserError(
+                    f"an option of the probe '{self.name}' must be one of {', '.join(self.options) or 'none'}, "
+                    f"but got '{name}'{nearest(name, self.options)}"
+                )
+        parameters = inspect.signature(self.measure).parameters
+        for name in needs:
+            if name not in given and parameters[name].default is inspect.Parameter.empty:
+                raise UserError(f"the probe '{self.name}' needs `{name}`, {NEEDS[name]}; give it")
+        return given
+
+
+PROBES: dict[str, Probe] = {}
+MODULES = (
+    "lesion", "reset", "paths", "signal", "similarity", "linear_probe", "landscape", "curvature", "shattering",
+    "iterative", "stitching",
+)  # fmt: skip
+"""The modules of this package that register a probe or several."""
+
+
+def register_probe(
+    name: str,
+    *,
+    passes: Callable[[Sized], Passes],
+    when: When = "after",
+    exact_in_half: bool = True,
+) -> Callable[[Callable[..., Iterable[Row]]], Probe]:
+    """Register the decorated function as the probe `name`, and return the `Probe`.
+
+    The function's first argument is the network, a `resnet_core.probes.subject.Subject`. Arguments with a name of
+    `NEEDS` are what it needs; all others are options and must have defaults. It yields rows, best made by `row`.
+    It must leave the weights, the moving statistics and the random state as they are.
+
+    Args:
+        name: A new name.
+        passes: The cost, from a `Sized` to `Passes`.
+        when: See `Probe`.
+        exact_in_half: See `Probe`.
+
+    Raises:
+        UserError: There is another probe of this name, or an argument is neither a need nor has a default.
+    """
+
+    def register(measure: Callable[..., Iterable[Row]]) -> Probe:
+        known = PROBES.get(name)
+        if known and (known.measure.__module__, known.measure.__qualname__) != (
+            measure.__module__,
+            measure.__qualname__,
+        ):
+            raise UserError(f"a probe's name must be new, but there is a probe '{name}' already; choose another")
+        for argument, parameter in list(inspect.signature(measure).parameters.items())[1:]:
+            if argument not in NEEDS and parameter.default is inspect.Parameter.empty:
+                raise UserError(
+                    f"an argument of a probe must be one of {', '.join(NEEDS)} or have a default, but `{argument}` of "
+                    f"'{name}' is neither"
+                )
+        PROBES[name] = Probe(name, measure, passes, when, exact_in_half)
+        return PROBES[name]
+
+    return register
+
+
+def probes() -> dict[str, Probe]:
+    """Return all registered probes by name, those of this package first."""
+    for module in MODULES:
+        import_module(f"resnet_core.probes.{module}")
+    return PROBES
+
+
+def probe(name: str) -> Probe:
+    """Return the probe of this name.
+
+    Raises:
+        UserError: None is registered.
+    """
+    if name not in probes():
+        raise UserError(f"a probe must be a registered one, but got '{name}'{nearest(name, PROBES)}")
+    return PROBES[name]
+
+
+def row(place: Any, *, value: float, **coordinates: Any) -> Row:
+    """Return a row of a place in the network.
+
+    Args:
+        place: What has the fields `layer`, `block`, `index` and `path`: a `Layer`, a `Join` or a `Place` of an anatomy.
+        value: The value.
+        **coordinates: The probe's own columns.
+    """
+    named = {name: getattr(place, name) for name in ("layer", "block", "index", "path")}
+    return {**named, "value": value, **coordinates}

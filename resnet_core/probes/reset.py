@@ -1,0 +1,100 @@
+"""What a trained network loses when layers forget what they learned (Zhang, Bengio, Singer 2022)."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+
+from resnet_core.errors import UserError
+from resnet_core.nets.keras_net import initialise
+from resnet_core.probes.anatomy import Block, Layer
+from resnet_core.probes.registry import Passes, Row, Sized, register_probe, row
+from resnet_core.probes.subject import Score, Subject, Weights
+
+
+def _passes(net: Sized) -> Passes:
+    return Passes(forward=1 + (net.layer_count + net.block_count) / 2)
+
+
+@register_probe("reset", passes=_passes)
+def reset(net: Subject, images: Any, labels: Any, initial: Any) -> Iterator[Row]:
+    """Error with one layer, or one block, back at its initial weights (Zhang et al. 2022, section 3).
+
+    A layer is set back with its kernel and bias, a block with all that it trains. Moving statistics stay those of the
+    trained network, and the network is in inference mode.
+
+    Args:
+        net: The network.
+        images: (n, height, width, channels).
+        labels: (n,), integers.
+        initial: The network at its initial weights, a model of the same layers, or its weights as `get_weights` has
+            them.
+
+    Yields:
+        A row a layer with a kernel and a row a block: `value`, the error, a share; `intact`, that of the trained
+        network; `loss`, `intact_loss`; `unit`, `layer` or `block`.
+    """
+    yield from _replaced(net, images, labels, values_of(net, initial))
+
+
+@register_probe("randomise", passes=_passes)
+def randomise(net: Subject, images: Any, labels: Any, seed: int = 0) -> Iterator[Row]:
+    """Error with one layer, or one block, at weights drawn anew from its initialisers (Zhang et al. 2022, section 3).
+
+    Args:
+        net: The network.
+        images: (n, height, width, channels).
+        labels: (n,), integers.
+        seed: Of the draw.
+
+    Yields:
+        As `reset`.
+    """
+    fresh = keras.models.clone_model(net.model)
+    initialise(fresh, seed)
+    yield from _replaced(net, images, labels, values_of(net, fresh))
+
+
+def values_of(net: Subject, source: Any) -> Weights:
+    """Return the weights of a model of the same layers, or a list of arrays, by the paths of the network's variables.
+
+    Raises:
+        UserError: Their number or shapes differ.
+    """
+    values = source.get_weights() if isinstance(source, keras.Model) else list(source)
+    variables = net.model.weights
+    shapes = [tuple(value.shape) for value in values]
+    if shapes != [tuple(variable.shape) for variable in variables]:
+        raise UserError(
+            f"initial weights must have the shapes of the network's {len(variables)} weights, "
+            f"but {len(values)} weights were given, some of other shapes"
+        )
+    return {variable.path: value for variable, value in zip(variables, values, strict=True)}
+
+
+def _replaced(net: Subject, images: Any, labels: Any, values: Weights) -> Iterator[Row]:
+    units: list[tuple[str, Layer | Block, int, Weights]] = []
+    for index, part in enumerate(net.parts):
+        inside = {layer.name: layer for layer in part.model.layers}
+        units += [
+            ("layer", layer, index, _some(values, [inside[layer.layer]]))
+            for layer in net.layers
+            if layer.layer in inside
+        ]
+    units += [("block", block, block.index + 1, _some(values, net.part_of(block).model.layers)) for block in net.blocks]
+    intact, scores = Score(), [Score() for _ in units]
+    for x, y in net.batches(images, labels):
+        before = [x, *net.at_places(x)]
+        intact.add(net.score(net.onward(before[-1], len(before) - 2), y))
+        for score, (_, _, index, weights) in zip(scores, units, strict=True):
+            changed = net.parts[index](before[index], weights)
+            score.add(net.score(net.onward(changed, index), y))
+    for score, (unit, place, _, _) in zip(scores, units, strict=True):
+        yield row(
+            place, value=score.error, intact=intact.error, loss=score.loss, intact_loss=intact.loss, unit=unit
+        )  # fmt: skip
+
+
+def _some(values: Weights, layers: Sequence[Any]) -> Weights:
+    """Return what some layers train."""
+    return {variable.path: values[variable.path] for layer in layers for variable in layer.trainable_variables}

@@ -1,0 +1,169 @@
+"""Surgery: a plain `keras.Model` with one change, that shares the weights of the model it was made of.
+
+What is cut is the graph, not the weights: a change leaves the first model as it is, and training one trains both.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import keras
+
+from resnet_core.errors import UserError, nearest
+from resnet_core.probes.anatomy import Anatomy, Block, Join, anatomy
+from resnet_core.probes.graph import functional
+
+
+def without_branch(model: keras.Model, block: str) -> keras.Model:
+    """Return the model with y = S(x) in one block: its branch is taken out (Veit et al. 2016, section 4.1).
+
+    Args:
+        model: A functional model with one input and one output.
+        block: Name of a block, or of what adds in it.
+
+    Raises:
+        UserError: There is no residual join of this name.
+    """
+    return with_join(functional(model), join_of(anatomy(model), block), _skip_alone)
+
+
+def without_skip(model: keras.Model, block: str) -> keras.Model:
+    """Return the model with y = F(x) in one block: its skip is taken out. For the arguments see `without_branch`."""
+    return with_join(functional(model), join_of(anatomy(model), block), _branch_alone)
+
+
+def in_order(model: keras.Model, blocks: Sequence[str]) -> keras.Model:
+    """Return the model with its blocks in another order, repeated or left out; stem and head stay.
+
+    Args:
+        model: A functional model with one input and one output.
+        blocks: Names of blocks, from the input on; the shapes of values must fit.
+
+    Raises:
+        UserError: There is no block of a name, or the output of a block does not fit the next.
+    """
+    parts = anatomy(model)
+    known = {block.block: block for block in parts.blocks}
+    for name in blocks:
+        if name not in known:
+            raise UserError(f"a block must be one of the network's, but got '{name}'{nearest(name, known)}")
+    stem, *middle, head = segments(model, parts)
+    inputs = keras.Input(batch_shape=stem.inputs[0].shape, dtype=stem.inputs[0].dtype, name=stem.inputs[0].name)
+    x = _applied(stem, inputs)
+    for name in blocks:
+        segment = middle[known[name].index]
+        if tuple(segment.inputs[0].shape) != tuple(x.shape):
+            raise UserError(
+                f"the blocks of a network must fit each other, but '{name}' takes values of shape "
+                f"{tuple(segment.inputs[0].shape[1:])} and gets {tuple(x.shape[1:])}"
+            )
+        x = _applied(segment, x)
+    if tuple(head.inputs[0].shape) != tuple(x.shape):
+        raise UserError(
+            f"the last block must fit the head, which takes values of shape {tuple(head.inputs[0].shape[1:])}, "
+            f"but '{blocks[-1] if blocks else 'the stem'}' gives {tuple(x.shape[1:])}"
+        )
+    return keras.Model(inputs, _applied(head, x), name=model.name)
+
+
+def stitched(bottom: keras.Model, bottom_place: int, top: keras.Model, top_place: int) -> keras.Model:
+    """Return the bottom of one network with the top of another, through a new 1x1 convolution, "stitch".
+
+    The convolution has a normalisation before and after it, as in Bansal et al. 2021, section 3.
+
+    Args:
+        bottom: Gives all up to and with its place `bottom_place`.
+        bottom_place: Index of a place of `anatomy(bottom).places`.
+        top: Gives all that follows its place `top_place`.
+        top_place: Index of a place of `anatomy(top).places`.
+
+    Raises:
+        UserError: The values at the two places differ in height or width.
+    """
+    below, above = anatomy(bottom).places[bottom_place].call.tensor, anatomy(top).places[top_place].call.tensor
+    if tuple(below.shape[1:-1]) != tuple(above.shape[1:-1]):
+        raise UserError(
+            f"two places can be stitched where their maps are of one size, but got {tuple(below.shape[1:-1])} "
+            f"and {tuple(above.shape[1:-1])}"
+        )
+    start = keras.Model(functional(bottom).inputs[0], below)
+    inputs = keras.Input(batch_shape=start.inputs[0].shape, dtype=start.inputs[0].dtype, name="images")
+    x = keras.layers.BatchNormalization(name="stitch_bn1")(_applied(start, inputs))
+    x = keras.layers.Conv2D(above.shape[-1], 1, name="stitch")(x)
+    x = keras.layers.BatchNormalization(name="stitch_bn2")(x)
+    return keras.Model(inputs, _applied(keras.Model(above, functional(top).outputs[0]), x), name="stitched")
+
+
+def join_of(parts: Anatomy, block: str) -> Join:
+    """Return the residual join of a block, by the name of the block or of what adds.
+
+    Raises:
+        UserError: There is none.
+    """
+    for join in parts.joins:
+        if block in (join.block, join.layer):
+            return join
+    if not parts.joins:
+        raise UserError("a branch or a skip can be taken out of a residual network, but this one has no residual join")
+    names = {join.block for join in parts.joins}
+    raise UserError(f"a block must be one with a residual join, but got '{block}'{nearest(block, names)}")
+
+
+def segments(model: keras.Model, parts: Anatomy) -> list[keras.Model]:
+    """Return the stem up to the first place, each block, and the head after the last place, with shared weights."""
+    cuts = [functional(model).inputs[0], *(place.call.tensor for place in parts.places), functional(model).outputs[0]]
+    return [keras.Model(start, end) for start, end in pairwise(cuts)]
+
+
+def cut_block(segment: keras.Model, block: Block, keep: str) -> keras.Model:
+    """Return a block's segment with the `skip` or the `branch` of its join alone."""
+    if block.join is None:
+        raise UserError(f"a branch or a skip can be taken out of a residual block, but '{block.block}' has no join")
+    return with_join(segment, block.join, _skip_alone if keep == "skip" else _branch_alone)
+
+
+def branch_of(segment: keras.Model, join: Join) -> keras.Model:
+    """Return the model from a block's input to the end of its branch."""
+    ends: list[Any] = []
+
+    def keep(join: Join, operation: Any, values: list[Any]) -> Any:
+        ends.append(_branch_alone(join, operation, values))
+        return ends[-1]
+
+    cut = with_join(segment, join, keep)
+    return keras.Model(cut.inputs[0], ends[0])
+
+
+def with_join(model: keras.Model, join: Join, change: Callable[[Join, Any, list[Any]], Any]) -> keras.Model:
+    """Return the model with another value in place of a join's sum.
+
+    Args:
+        model: What has the join.
+        join: The join.
+        change: From the join, what adds, and the values that it adds, to the value in place of the sum.
+    """
+
+    def call(operation: Any, *args: Any, **named: Any) -> Any:
+        if operation is not join.call.operation:
+            return operation(*args, **named)
+        return change(join, operation, list(args[0]) if isinstance(args[0], list | tuple) else list(args))
+
+    return keras.models.clone_model(model, clone_function=_same, call_function=call)
+
+
+def _skip_alone(join: Join, operation: Any, values: list[Any]) -> Any:
+    return values[join.skip_input]
+
+
+def _branch_alone(join: Join, operation: Any, values: list[Any]) -> Any:
+    branches = [value for i, value in enumerate(values) if i != join.skip_input]
+    return branches[0] if len(branches) == 1 else keras.ops.sum(keras.ops.stack(branches), axis=0)
+
+
+def _applied(segment: keras.Model, x: Any) -> Any:
+    """Apply a model to a value, as its single layers and not as a model within the model."""
+    return segment.call(x)
+
+
+def _same(layer: Any) -> Any:
+    return layer

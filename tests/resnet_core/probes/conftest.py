@@ -1,0 +1,87 @@
+"""Networks of every kind that a probe must take, built once, with data that fit them."""
+
+import keras
+import numpy as np
+import pytest
+
+from resnet_core.nets.keras_net import build
+from resnet_core.nets.spec import cifar
+
+SMALL = {"width": 4, "input_shape": (8, 8, 3)}
+
+
+def our_residual():
+    return build(cifar(20, skip="A", **SMALL))
+
+
+def our_plain():
+    return build(cifar(20, skip="none", **SMALL))
+
+
+def our_bottleneck():
+    return build(cifar(29, skip="B", order="full_preactivation", block="bottleneck", **SMALL))
+
+
+def applications_resnet50():
+    return keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), classes=10)
+
+
+def applications_resnet50v2():
+    return keras.applications.ResNet50V2(weights=None, input_shape=(32, 32, 3), classes=10)
+
+
+def two_joins():
+    """A functional model of somebody else: an operator and a layer that add, names of its own, a softmax at its end."""
+    keras.utils.set_random_seed(0)
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", name="begin")(images)
+    y = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="lefty")(x)
+    x = x + keras.layers.Conv2D(4, 3, padding="same", name="righty")(y)
+    y = keras.layers.Dense(4, name="mix")(x)
+    x = keras.layers.Add(name="plus")([y, x])
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, keras.layers.Dense(10, activation="softmax", name="answer")(x))
+
+
+def sequential():
+    keras.utils.set_random_seed(0)
+    body = [
+        layer
+        for _ in range(3)
+        for layer in (
+            keras.layers.Conv2D(4, 3, padding="same"),
+            keras.layers.BatchNormalization(),
+            keras.layers.ReLU(),
+        )
+    ]
+    return keras.Sequential([keras.Input((8, 8, 3)), *body, keras.layers.Flatten(), keras.layers.Dense(10)])
+
+
+NETWORKS = {
+    make.__name__: make
+    for make in (
+        our_residual, our_plain, our_bottleneck, applications_resnet50, applications_resnet50v2, two_joins, sequential,
+    )
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def networks():
+    """Return a network by its name in `NETWORKS`; its moving statistics are not those of initialisation."""
+    known = {}
+
+    def network(name):
+        if name not in known:
+            known[name] = NETWORKS[name]()
+            known[name](images_for(known[name], 8), training=True)
+        return known[name]
+
+    return network
+
+
+def images_for(model, count, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, *model.input_shape[1:])).astype("float32")
+
+
+def labels_for(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 10, count)

@@ -15,6 +15,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from resnet_core.errors import UserError, nearest
@@ -149,11 +150,6 @@ class Probe:
 
 
 PROBES: dict[str, Probe] = {}
-MODULES = (
-    "lesion", "reset", "paths", "signal", "similarity", "linear_probe", "landscape", "curvature", "shattering",
-    "iterative", "stitching",
-)  # fmt: skip
-"""The modules of this package that register a probe or several."""
 
 
 def register_probe(
@@ -200,8 +196,9 @@ def register_probe(
 
 def probes() -> dict[str, Probe]:
     """Return all registered probes by name, those of this package first."""
-    for module in MODULES:
-        import_module(f"resnet_core.probes.{module}")
+    kinds = import_module("resnet_core.probes.kinds")
+    for module in iter_modules(kinds.__path__):
+        import_module(f"{kinds.__name__}.{module.name}")
     return PROBES
 
 
@@ -226,3 +223,8 @@ def row(place: Any, *, value: float, **coordinates: Any) -> Row:
     """
     named = {name: getattr(place, name) for name in ("layer", "block", "index", "path")}
     return {**named, "value": value, **coordinates}
+
+
+def whole(*, value: float, **coordinates: Any) -> Row:
+    """Return a row of the network as a whole."""
+    return {"layer": "", "block": "", "index": 0, "path": "main", "value": value, **coordinates}

@@ -6,7 +6,7 @@ and no others, and weights are handed to the compiled parts as arguments, so tha
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import keras
@@ -15,41 +15,17 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from resnet_core.errors import UserError
-from resnet_core.nets.keras_net import recursion_room
-from resnet_core.probes.anatomy import Anatomy, Block, anatomy
+from resnet_core.nets.keras_net import initialise, recursion_room
+from resnet_core.probes.anatomy import Anatomy, Block, Join, anatomy
 from resnet_core.probes.graph import functional
-from resnet_core.probes.surgery import branch_of, cut_block, segments
+from resnet_core.probes.score import Score
+from resnet_core.probes.surgery import back_through, branch_of, cut_block, segments
 
 Array = npt.NDArray[Any]
 Weights = Mapping[str, Any]
 """Values in place of those of variables, by the variable's path."""
 BYTES_AT_PLACES = 256 * 2**20
 """Values between blocks are kept for as many images at once as fit into this."""
-
-
-@dataclass
-class Score:
-    """Sums over images of the cross-entropy and of wrong answers."""
-
-    images: int = 0
-    total_loss: float = 0.0
-    wrong: float = 0.0
-
-    def add(self, other: "Score") -> None:
-        """Add the sums of other images."""
-        self.images += other.images
-        self.total_loss += other.total_loss
-        self.wrong += other.wrong
-
-    @property
-    def loss(self) -> float:
-        """Mean cross-entropy."""
-        return self.total_loss / self.images
-
-    @property
-    def error(self) -> float:
-        """Share of wrong answers."""
-        return self.wrong / self.images
 
 
 @dataclass
@@ -62,6 +38,7 @@ class Part:
 
     model: keras.Model
     _compiled: dict[bool, Callable[..., Any]] = field(default_factory=dict)
+    _gradients: dict[bool, Callable[..., Any]] = field(default_factory=dict)
 
     def __call__(self, x: Any, weights: Weights | None = None, *, training: bool = False) -> Any:
         """Return the part's output for a batch; in training mode batch statistics are used and not kept.
@@ -77,6 +54,27 @@ class Part:
         # As tensors, so that a value in place of a variable's is no other kind of argument and traces nothing anew.
         values = [changed.get(variable.path, tf.convert_to_tensor(variable.value)) for variable in self.model.variables]
         return self._compiled[training](x, values)
+
+    def vjp(self, x: Any, upstream: Any, *, training: bool = False) -> Any:
+        """Return the gradient of the sum of `upstream` times the part's output by its input, for a batch.
+
+        Args:
+            x: The batch.
+            upstream: Of the shape of the output.
+            training: See `__call__`.
+        """
+        if training not in self._gradients:
+            self._gradients[training] = tf.function(self._backward(training), autograph=False, reduce_retracing=True)
+        return self._gradients[training](x, upstream, [tf.convert_to_tensor(v.value) for v in self.model.variables])
+
+    def _backward(self, training: bool) -> Callable[[Any, Any, list[Any]], Any]:
+        def backward(x: Any, upstream: Any, values: list[Any]) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = stateless(self.model, x, values, training=training)
+            return tape.gradient(y, x, output_gradients=upstream, unconnected_gradients="zero")
+
+        return backward
 
     def _forward(self, training: bool) -> Callable[[Any, list[Any]], Any]:
         def forward(x: Any, values: list[Any]) -> Any:
@@ -153,10 +151,23 @@ class Subject:
 
     def branch(self, block: Block) -> Part:
         """Return what computes the end of a residual block's branch, before the addition, from the block's input."""
-        key = (block.index, "branch alone")
+        return self._part(block, "end of the branch", branch_of)
+
+    def back_through(self, block: Block, side: str) -> Part:
+        """Return a residual block whose values are as they are and whose gradient flows through one side alone.
+
+        Args:
+            block: The block.
+            side: `skip` or `branch`.
+        """
+        return self._part(block, f"back through the {side}", partial(back_through, side=side))
+
+    def _part(self, block: Block, name: str, change: Callable[[keras.Model, Join], keras.Model]) -> Part:
+        if block.join is None:
+            raise UserError(f"a block must have a residual join, but '{block.block}' has none")
+        key = (block.index, name)
         if key not in self._changed:
-            assert block.join is not None
-            self._changed[key] = Part(branch_of(self.part_of(block).model, block.join))
+            self._changed[key] = Part(change(self.part_of(block).model, block.join))
         return self._changed[key]
 
     def can_lose(self, block: Block) -> bool:
@@ -165,6 +176,7 @@ class Subject:
 
     def at_places(self, images: Any, *, training: bool = False) -> list[Any]:
         """Return the values at every place for one batch."""
+        self._check(images)
         values, x = [], images
         for part in self.parts[:-1]:
             x = part(x, training=training)
@@ -180,6 +192,72 @@ class Subject:
     def outputs(self, images: Any, weights: Weights | None = None, *, training: bool = False) -> Any:
         """Return the outputs for one batch."""
         return self.whole(images, weights, training=training)
+
+    def gradients(self, images: Any, labels: Any, *, training: bool = False) -> tuple[list[Any], list[Any]]:
+        """Return the values at every place, and the gradients of the mean cross-entropy by them, for one batch."""
+        values = self.at_places(images, training=training)
+        upstream = self.loss_gradient(self.parts[-1](values[-1], training=training), labels)
+        gradients = []
+        for part, value in zip(reversed(self.parts), reversed(values)):
+            upstream = part.vjp(value, upstream, training=training)
+            gradients.append(upstream)
+        return values, gradients[::-1]
+
+    def loss_gradient(self, outputs: Any, labels: Any) -> Any:
+        """Return the gradient of the mean cross-entropy by the outputs."""
+        with tf.GradientTape() as tape:
+            tape.watch(outputs)
+            loss = tf.reduce_mean(self.losses(outputs, labels))
+        return tape.gradient(loss, outputs)
+
+    def weights_of(self, source: Any) -> Weights:
+        """Return the weights of a model of the same layers, or a list of arrays, by the paths of the variables.
+
+        Raises:
+            UserError: Their number or shapes differ.
+        """
+        values = source.get_weights() if isinstance(source, keras.Model) else list(source)
+        variables = self.model.weights
+        if [np.shape(value) for value in values] != [tuple(variable.shape) for variable in variables]:
+            raise UserError(
+                f"weights given to a probe must have the shapes of the network's {len(variables)} weights, but "
+                f"{len(values)} weights were given, or some of other shapes"
+            )
+        return {variable.path: value for variable, value in zip(variables, values, strict=True)}
+
+    def with_weights(self, weights: Weights) -> "Subject":
+        """Return a copy of the network with other weights."""
+        copy = keras.models.clone_model(self.model)
+        copy.set_weights([weights[variable.path] for variable in self.model.weights])
+        return Subject(copy)
+
+    def redrawn(self, seed: int) -> Weights:
+        """Return weights drawn anew from the initialisers of the layers."""
+        fresh = keras.models.clone_model(self.model)
+        initialise(fresh, seed)
+        return self.weights_of(fresh)
+
+    def batch_statistics(self, images: Any, weights: Weights | None = None) -> Weights:
+        """Return moving statistics computed anew: the mean over batches of the statistics of each batch.
+
+        Args:
+            images: The images.
+            weights: Values in place of those of some variables.
+        """
+        layers = [x for x in self.model.layers if isinstance(x, keras.layers.BatchNormalization)]
+        kept = [(s, layer.momentum) for layer in layers for s in (layer.moving_mean, layer.moving_variance)]
+        if not kept:
+            return {}
+        from_zero = {**(weights or {}), **{statistic.path: tf.zeros(statistic.shape) for statistic, _ in kept}}
+        values = [from_zero.get(v.path, tf.convert_to_tensor(v.value)) for v in self.model.variables]
+        sums, count = [0.0] * len(kept), 0
+        for (x,) in self.batches(images):
+            count += 1
+            with keras.StatelessScope(state_mapping=zip(self.model.variables, values, strict=True)) as scope:
+                self.model(x, training=True)
+            for i, (statistic, momentum) in enumerate(kept):
+                sums[i] = sums[i] + scope.get_current_value(statistic) / (1.0 - momentum)
+        return {statistic.path: total / count for (statistic, _), total in zip(kept, sums, strict=True)}
 
     def score(self, outputs: Any, labels: Any) -> Score:
         """Return the sums of cross-entropy and of wrong answers for the outputs of a batch."""
@@ -209,6 +287,11 @@ class Subject:
             total.add(self.score(self.outputs(x, weights), y))
         return total
 
+    def _check(self, images: Any) -> None:
+        expected, given = tuple(self.model.inputs[0].shape[1:]), tuple(np.shape(images)[1:])
+        if len(expected) != len(given) or any(a not in (None, b) for a, b in zip(expected, given)):
+            raise UserError(f"images must have the shape that the network takes, {expected}, but got {given}")
+
     @cached_property
     def batch_size(self) -> int:
         """How many images are taken at once: as many as fit into `BYTES_AT_PLACES`, at most 512."""
@@ -224,6 +307,7 @@ class Subject:
         lengths = {len(array) for array in arrays}
         if len(lengths) != 1 or lengths == {0}:
             raise UserError(f"images and labels must be equally many and some, but got {[len(a) for a in arrays]}")
+        self._check(arrays[0])
         for start in range(0, lengths.pop(), self.batch_size):
             yield tuple(tf.convert_to_tensor(array[start : start + self.batch_size]) for array in arrays)
 

@@ -134,6 +134,22 @@ def branch_of(segment: keras.Model, join: Join) -> keras.Model:
     return keras.Model(cut.inputs[0], ends[0])
 
 
+def back_through(segment: keras.Model, join: Join, side: str) -> keras.Model:
+    """Return a block with its values as they are, whose gradient flows through the `skip` or the `branch` alone."""
+
+    def change(join: Join, operation: Any, values: list[Any]) -> Any:
+        open_side = [(i == join.skip_input) == (side == "skip") for i in range(len(values))]
+        total, *others = (
+            value if is_open else keras.ops.stop_gradient(value)
+            for value, is_open in zip(values, open_side, strict=True)
+        )
+        for value in others:
+            total = keras.ops.add(total, value)
+        return total
+
+    return with_join(segment, join, change)
+
+
 def with_join(model: keras.Model, join: Join, change: Callable[[Join, Any, list[Any]], Any]) -> keras.Model:
     """Return the model with another value in place of a join's sum.
 

@@ -6,6 +6,7 @@ import pytest
 
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
+from resnet_core.probes.subject import Subject
 
 SMALL = {"width": 4, "input_shape": (8, 8, 3)}
 
@@ -63,6 +64,19 @@ NETWORKS = {
         our_residual, our_plain, our_bottleneck, applications_resnet50, applications_resnet50v2, two_joins, sequential,
     )
 }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def subjects(networks):
+    """Return the `Subject` of a network by its name, whose parts are compiled once for all tests."""
+    known = {}
+
+    def subject(name):
+        if name not in known:
+            known[name] = Subject(networks(name))
+        return known[name]
+
+    return subject
 
 
 @pytest.fixture(scope="session")

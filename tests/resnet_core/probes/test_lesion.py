@@ -4,7 +4,7 @@ import pytest
 from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
-from resnet_core.probes.lesion import lesion, lesions, shuffle
+from resnet_core.probes.kinds.lesion import lesion, lesions, shuffle
 from resnet_core.probes.subject import Subject
 from resnet_core.probes.surgery import in_order, without_branch
 

@@ -5,7 +5,7 @@ import pytest
 from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
-from resnet_core.probes.reset import randomise, reset
+from resnet_core.probes.kinds.reset import randomise, reset
 
 from .conftest import SMALL, images_for, labels_for
 
@@ -52,5 +52,5 @@ def test_weights_drawn_anew_are_those_of_the_seed():
 def test_weights_of_another_network_are_refused(networks):
     model = networks("two_joins")
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    with pytest.raises(UserError, match="the shapes of the network's 10 weights, but 2 weights were given"):
+    with pytest.raises(UserError, match="the network's 10 weights, but 2 weights were given"):
         reset(model, images_for(model, 4), labels_for(4), other)

@@ -4,7 +4,7 @@ import pytest
 
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
-from resnet_core.probes.signal import effective_rank, signal
+from resnet_core.probes.kinds.signal import effective_rank, signal
 
 from .conftest import images_for
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from resnet_core.errors import UserError
-from resnet_core.probes.similarity import Alignment, cka, similarity
+from resnet_core.probes.kinds.similarity import Alignment, cka, similarity
 
 from .conftest import images_for
 

@@ -1,15 +1,14 @@
 """What a trained network loses when layers forget what they learned (Zhang, Bengio, Singer 2022)."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
-
-from resnet_core.errors import UserError
-from resnet_core.nets.keras_net import initialise
-from resnet_core.probes.anatomy import Block, Layer
 from resnet_core.probes.registry import Passes, Row, Sized, register_probe, row
-from resnet_core.probes.subject import Score, Subject, Weights
+from resnet_core.probes.score import Score
+
+if TYPE_CHECKING:
+    from resnet_core.probes.anatomy import Block, Layer
+    from resnet_core.probes.subject import Subject, Weights
 
 
 def _passes(net: Sized) -> Passes:
@@ -17,7 +16,7 @@ def _passes(net: Sized) -> Passes:
 
 
 @register_probe("reset", passes=_passes)
-def reset(net: Subject, images: Any, labels: Any, initial: Any) -> Iterator[Row]:
+def reset(net: "Subject", images: Any, labels: Any, initial: Any) -> Iterator[Row]:
     """Error with one layer, or one block, back at its initial weights (Zhang et al. 2022, section 3).
 
     A layer is set back with its kernel and bias, a block with all that it trains. Moving statistics stay those of the
@@ -34,11 +33,11 @@ def reset(net: Subject, images: Any, labels: Any, initial: Any) -> Iterator[Row]
         A row a layer with a kernel and a row a block: `value`, the error, a share; `intact`, that of the trained
         network; `loss`, `intact_loss`; `unit`, `layer` or `block`.
     """
-    yield from _replaced(net, images, labels, values_of(net, initial))
+    yield from _replaced(net, images, labels, net.weights_of(initial))
 
 
 @register_probe("randomise", passes=_passes)
-def randomise(net: Subject, images: Any, labels: Any, seed: int = 0) -> Iterator[Row]:
+def randomise(net: "Subject", images: Any, labels: Any, seed: int = 0) -> Iterator[Row]:
     """Error with one layer, or one block, at weights drawn anew from its initialisers (Zhang et al. 2022, section 3).
 
     Args:
@@ -50,29 +49,10 @@ def randomise(net: Subject, images: Any, labels: Any, seed: int = 0) -> Iterator
     Yields:
         As `reset`.
     """
-    fresh = keras.models.clone_model(net.model)
-    initialise(fresh, seed)
-    yield from _replaced(net, images, labels, values_of(net, fresh))
+    yield from _replaced(net, images, labels, net.redrawn(seed))
 
 
-def values_of(net: Subject, source: Any) -> Weights:
-    """Return the weights of a model of the same layers, or a list of arrays, by the paths of the network's variables.
-
-    Raises:
-        UserError: Their number or shapes differ.
-    """
-    values = source.get_weights() if isinstance(source, keras.Model) else list(source)
-    variables = net.model.weights
-    shapes = [tuple(value.shape) for value in values]
-    if shapes != [tuple(variable.shape) for variable in variables]:
-        raise UserError(
-            f"initial weights must have the shapes of the network's {len(variables)} weights, "
-            f"but {len(values)} weights were given, some of other shapes"
-        )
-    return {variable.path: value for variable, value in zip(variables, values, strict=True)}
-
-
-def _replaced(net: Subject, images: Any, labels: Any, values: Weights) -> Iterator[Row]:
+def _replaced(net: "Subject", images: Any, labels: Any, values: "Weights") -> Iterator[Row]:
     units: list[tuple[str, Layer | Block, int, Weights]] = []
     for index, part in enumerate(net.parts):
         inside = {layer.name: layer for layer in part.model.layers}
@@ -95,6 +75,6 @@ def _replaced(net: Subject, images: Any, labels: Any, values: Weights) -> Iterat
         )  # fmt: skip
 
 
-def _some(values: Weights, layers: Sequence[Any]) -> Weights:
+def _some(values: "Weights", layers: Sequence[Any]) -> "Weights":
     """Return what some layers train."""
     return {variable.path: values[variable.path] for layer in layers for variable in layer.trainable_variables}

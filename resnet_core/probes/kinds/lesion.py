@@ -3,19 +3,22 @@
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from math import comb
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from resnet_core.errors import UserError
-from resnet_core.probes.anatomy import Block
-from resnet_core.probes.registry import Passes, Row, register_probe, row
-from resnet_core.probes.subject import Part, Score, Subject
+from resnet_core.probes.registry import Passes, Row, register_probe, row, whole
+from resnet_core.probes.score import Score
 from resnet_core.seeds import generator
+
+if TYPE_CHECKING:
+    from resnet_core.probes.anatomy import Block
+    from resnet_core.probes.subject import Part, Subject
 
 
 @register_probe("lesion", passes=lambda net: Passes(forward=1 + net.block_count / 2))
-def lesion(net: Subject, images: Any, labels: Any, taken_out: Literal["branch", "skip"] = "branch") -> Iterator[Row]:
+def lesion(net: "Subject", images: Any, labels: Any, taken_out: Literal["branch", "skip"] = "branch") -> Iterator[Row]:
     """Error with one block's branch taken out: y = S(x) in place of y = S(x) + F(x) (Veit et al. 2016, figure 3).
 
     A block of a plain network is taken out as a whole, if it keeps the shape. The network is in inference mode.
@@ -47,7 +50,7 @@ def lesion(net: Subject, images: Any, labels: Any, taken_out: Literal["branch", 
 
 @register_probe("lesions", passes=lambda net: Passes(forward=20 * min(net.block_count, 10)))
 def lesions(
-    net: Subject, images: Any, labels: Any, counts: Sequence[int] = (), draws: int = 20, seed: int = 0
+    net: "Subject", images: Any, labels: Any, counts: Sequence[int] = (), draws: int = 20, seed: int = 0
 ) -> Iterator[Row]:
     """Error with k blocks' branches taken out at once, the blocks drawn (Veit et al. 2016, figure 5a).
 
@@ -75,7 +78,7 @@ def lesions(
 
 
 @register_probe("shuffle", passes=lambda net: Passes(forward=50))
-def shuffle(net: Subject, images: Any, labels: Any, swaps: Sequence[int] = (1, 2, 4, 8, 16), draws: int = 10,
+def shuffle(net: "Subject", images: Any, labels: Any, swaps: Sequence[int] = (1, 2, 4, 8, 16), draws: int = 10,
             seed: int = 0) -> Iterator[Row]:  # fmt: skip
     """Error with blocks exchanged, against how far the order is from the trained one (Veit et al. 2016, figure 5b).
 
@@ -109,7 +112,7 @@ def shuffle(net: Subject, images: Any, labels: Any, swaps: Sequence[int] = (1, 2
             yield whole(value=score.error, tau=tau, swaps=count, draw=draw)
 
 
-def removable(net: Subject) -> list[Block]:
+def removable(net: "Subject") -> list["Block"]:
     """Return the blocks that can be taken out.
 
     Raises:
@@ -124,17 +127,12 @@ def removable(net: Subject) -> list[Block]:
     return blocks
 
 
-def whole(*, value: float, **coordinates: Any) -> Row:
-    """Return a row of the network as a whole."""
-    return {"layer": "", "block": "", "index": 0, "path": "main", "value": value, **coordinates}
-
-
-def _alike(a: Block, b: Block) -> bool:
+def _alike(a: "Block", b: "Block") -> bool:
     shapes = [tuple(place.call.tensor.shape) for block in (a, b) for place in (block.start, block.end)]
     return len(set(shapes)) == 1
 
 
-def _sets(blocks: list[Block], count: int, draws: int, seed: int) -> list[tuple[Block, ...]]:
+def _sets(blocks: list["Block"], count: int, draws: int, seed: int) -> list[tuple["Block", ...]]:
     """Return sets of `count` blocks: all if there are no more than `draws`, else different ones that are drawn."""
     if comb(len(blocks), count) <= draws:
         return list(combinations(blocks, count))
@@ -144,7 +142,7 @@ def _sets(blocks: list[Block], count: int, draws: int, seed: int) -> list[tuple[
     return [tuple(blocks[i] for i in chosen) for chosen in drawn]
 
 
-def _scored(net: Subject, images: Any, labels: Any, chain: Sequence[Block | None]) -> Score:
+def _scored(net: "Subject", images: Any, labels: Any, chain: "Sequence[Block | None]") -> Score:
     """Return the score of a network with these blocks in this order; none where a block's branch is taken out."""
     score = Score()
     parts: list[Part] = [

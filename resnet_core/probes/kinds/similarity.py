@@ -1,15 +1,18 @@
 """How alike two representations are: centred kernel alignment, debiased, over minibatches."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from resnet_core.errors import UserError
 from resnet_core.probes.registry import Passes, Row, register_probe, row
-from resnet_core.probes.subject import Subject, subject_of
 from resnet_core.seeds import generator
+
+if TYPE_CHECKING:
+    from resnet_core.probes.subject import Subject
+
 
 Array = npt.NDArray[Any]
 LEAST_BATCH = 4
@@ -17,7 +20,7 @@ LEAST_BATCH = 4
 
 @register_probe("similarity", passes=lambda net: Passes(forward=1))
 def similarity(
-    net: Subject, images: Any, other: Any = None, batch: int = 64, permutations: int = 20, seed: int = 0
+    net: "Subject", images: Any, other: Any = None, batch: int = 64, permutations: int = 20, seed: int = 0
 ) -> Iterator[Row]:
     """CKA of every place of a network with every place of it, or another's (Kornblith 2019; Nguyen 2021).
 
@@ -37,6 +40,8 @@ def similarity(
         A row a pair of places: `value`, the CKA; `other_layer` and `other_index`; `null_low` and `null_high`, between
         which 95 % of the permuted values lie.
     """
+    from resnet_core.probes.subject import subject_of
+
     second = net if other is None else subject_of(other)
     if len(images) < LEAST_BATCH or batch < LEAST_BATCH:
         raise UserError(f"CKA without bias needs minibatches of at least {LEAST_BATCH} images, but got {len(images)}")

@@ -1,20 +1,23 @@
 """How large values are on their way through a network, and how many units carry them."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from resnet_core.probes.registry import Passes, Row, register_probe, row
-from resnet_core.probes.subject import Subject
+
+if TYPE_CHECKING:
+    from resnet_core.probes.subject import Subject
+
 
 Array = npt.NDArray[np.float64]
 RANK_SHARE = 0.99
 
 
 @register_probe("signal", passes=lambda net: Passes(forward=1), when="any")
-def signal(net: Subject, images: Any, training: bool = True) -> Iterator[Row]:
+def signal(net: "Subject", images: Any, training: bool = True) -> Iterator[Row]:
     """Mean and variance of the channels, dead units and effective rank at every place, branch variance by block.
 
     The quantities (Brock et al. 2021, "Characterizing signal propagation", section 3, the first three):

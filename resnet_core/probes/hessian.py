@@ -1,0 +1,56 @@
+"""The Hessian of the loss of a network times a vector."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from resnet_core.probes.subject import Subject, stateless
+
+Array = npt.NDArray[np.float64]
+
+
+class HessianProduct:
+    """The Hessian of the mean cross-entropy of some images, by some variables, times a vector.
+
+    Attributes:
+        size: Number of parameters.
+    """
+
+    def __init__(self, net: Subject, variables: list[Any], images: Any, labels: Any, *, training: bool) -> None:
+        self._net, self._training = net, training
+        self._shapes = [tuple(variable.shape) for variable in variables]
+        self._sizes = [int(np.prod(shape)) for shape in self._shapes]
+        self.size = sum(self._sizes)
+        paths = {variable.path: i for i, variable in enumerate(variables)}
+        self._places = [paths.get(variable.path) for variable in net.model.variables]
+        self._batches = list(net.batches(images, labels))
+        self._count = len(images)
+        self._product = tf.function(self._of_batch, autograph=False, reduce_retracing=True)
+        self._values = [tf.convert_to_tensor(variable.value) for variable in variables]
+        self._all = [tf.convert_to_tensor(variable.value) for variable in net.model.variables]
+
+    def __call__(self, vector: Array) -> Array:
+        ends = np.cumsum(self._sizes)[:-1]
+        parts = [
+            part.reshape(shape).astype(np.float32)
+            for part, shape in zip(np.split(vector, ends), self._shapes, strict=True)
+        ]
+        total = np.zeros(self.size)
+        for x, y in self._batches:
+            products = self._product(x, y, self._values, self._all, parts)
+            total += np.concatenate([np.asarray(product, np.float64).ravel() for product in products])
+        return total / self._count
+
+    def _of_batch(self, x: Any, y: Any, values: Any, all_values: Any, vector: Any) -> Any:
+        with tf.GradientTape() as outer:
+            outer.watch(values)
+            with tf.GradientTape() as inner:
+                inner.watch(values)
+                placed = [all_values[i] if place is None else values[place] for i, place in enumerate(self._places)]
+                outputs = stateless(self._net.model, x, placed, training=self._training)
+                loss = tf.reduce_sum(self._net.losses(outputs, y))
+            gradients = inner.gradient(loss, values, unconnected_gradients="zero")
+            product = tf.add_n([tf.reduce_sum(g * v) for g, v in zip(gradients, vector, strict=True)])
+        return outer.gradient(product, values, unconnected_gradients="zero")

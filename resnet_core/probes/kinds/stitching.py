@@ -1,0 +1,148 @@
+"""Whether one network can go on from another's values (Bansal, Nakkiran, Barak 2021)."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from resnet_core.errors import UserError
+from resnet_core.probes.registry import Passes, Row, register_probe, row
+from resnet_core.probes.score import Score
+from resnet_core.seeds import generator
+
+if TYPE_CHECKING:
+    from resnet_core.probes.subject import Subject
+
+
+Array = npt.NDArray[np.float64]
+
+
+@register_probe("stitching", passes=lambda net: Passes(forward=4 * net.block_count, backward=2 * net.block_count))
+def stitching(
+    net: "Subject",
+    images: Any,
+    labels: Any,
+    other: Any,
+    train_images: Any,
+    train_labels: Any,
+    places: Sequence[int] = (),
+    epochs: int = 2,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+) -> Iterator[Row]:
+    """Error of the bottom of another network with the top of this one, through a 1x1 convolution that is trained.
+
+    The convolution, with a bias, starts at the least squares fit of this network's values by the other's on the
+    training images (Csiszárik et al. 2021), so that a network stitched to itself starts with no loss, and is trained by
+    Adam on the cross-entropy, all else fixed and in inference mode (Bansal et al. 2021, section 3). The control is
+    the same with the bottom at weights drawn anew: the top alone may do well, above all after the first blocks.
+
+    Args:
+        net: The network whose top is used.
+        images: (n, height, width, channels), on which errors are taken.
+        labels: (n,), integers.
+        other: The network whose bottom is used.
+        train_images: Images on which the convolution is trained.
+        train_labels: Their labels.
+        places: Indices of the places, the same in both networks; by default all.
+        epochs: Passes over the training images.
+        learning_rate: Of Adam.
+        seed: Of the order of the images and of the control.
+
+    Yields:
+        A row a place: `value`, the error; `penalty`, the error less that of this network; `control`, the error with the
+        bottom at random weights; `control_penalty`.
+    """
+    from resnet_core.probes.subject import subject_of
+
+    below = subject_of(other)
+    random_below = below.with_weights(below.redrawn(seed))
+    own = net.scored(images, labels).error
+    for index in places or range(min(len(net.places), len(below.places))):
+        errors = []
+        for bottom in (below, random_below):
+            stitch = Stitch(bottom, net, index)
+            stitch.fit(train_images, train_labels, epochs, learning_rate, generator(seed, "stitching", index))
+            errors.append(stitch.scored(images, labels).error)
+        error, control = errors
+        yield row(
+            net.places[index], value=error, penalty=error - own, control=control, control_penalty=control - own
+        )  # fmt: skip
+
+
+class Stitch:
+    """The bottom of one network, an affine map of the channels, and the top of another.
+
+    Args:
+        bottom: Gives what is before its place.
+        top: Gives what follows its place.
+        place: Index of the place in both.
+
+    Raises:
+        UserError: The maps at the two places differ in height or width.
+    """
+
+    def __init__(self, bottom: "Subject", top: "Subject", place: int) -> None:
+        import tensorflow as tf
+
+        below, above = (tuple(net.places[place].call.tensor.shape[1:]) for net in (bottom, top))
+        if below[:-1] != above[:-1]:
+            raise UserError(f"two places can be stitched where their maps are of one size, but got {below} and {above}")
+        self._bottom, self._top, self._place = bottom, top, place
+        self._kernel = tf.Variable(tf.zeros((below[-1], above[-1])))
+        self._bias = tf.Variable(tf.zeros(above[-1:]))
+        self._step = tf.function(self._gradients, autograph=False, reduce_retracing=True)
+
+    def fit(self, images: Any, labels: Any, epochs: int, learning_rate: float, random: np.random.Generator) -> None:
+        """Start from the least squares fit, then train by Adam on the cross-entropy."""
+        import keras
+
+        values = np.concatenate([np.asarray(self._below(x)) for (x,) in self._bottom.batches(images)])
+        targets = np.concatenate(
+            [np.asarray(self._top.at_places(x)[self._place]) for (x,) in self._top.batches(images)]
+        )
+        kernel, bias = least_squares(_flat(values), _flat(targets))
+        self._kernel.assign(kernel)
+        self._bias.assign(bias)
+        optimizer = keras.optimizers.Adam(learning_rate)
+        optimizer.build([self._kernel, self._bias])
+        size = min(128, len(values))
+        for _ in range(epochs):
+            order = random.permutation(len(values))
+            for start in range(0, len(order) - size + 1, size):
+                chosen = order[start : start + size]
+                optimizer.apply(self._step(values[chosen], np.asarray(labels)[chosen]))
+
+    def scored(self, images: Any, labels: Any) -> Score:
+        """Return the score of all images."""
+        total = Score()
+        for x, y in self._bottom.batches(images, labels):
+            total.add(self._top.score(self._above(self._below(x)), y))
+        return total
+
+    def _below(self, x: Any) -> Any:
+        for part in self._bottom.parts[: self._place + 1]:
+            x = part(x)
+        return x
+
+    def _above(self, value: Any) -> Any:
+        return self._top.onward(value @ self._kernel + self._bias, self._place)
+
+    def _gradients(self, values: Any, labels: Any) -> Any:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(self._top.losses(self._above(values), labels))
+        return tape.gradient(loss, [self._kernel, self._bias])
+
+
+def least_squares(x: Array, y: Array) -> tuple[Array, Array]:
+    """Return the kernel and the bias of the affine map from x, (n, p), to y, (n, q), by least squares."""
+    mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
+    kernel = np.linalg.lstsq(x - mean_x, y - mean_y, rcond=None)[0]
+    return kernel, mean_y - mean_x @ kernel
+
+
+def _flat(values: Array) -> Array:
+    return values.reshape(-1, values.shape[-1]).astype(np.float64)

@@ -1,0 +1,100 @@
+"""The contract of every probe."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from resnet_core import probes
+from resnet_core.errors import UserError
+from resnet_core.probes.registry import COLUMNS, Passes, register_probe
+from resnet_core.probes.registry import probes as registered
+from resnet_core.probes.subject import Subject
+
+from .conftest import images_for, labels_for
+
+QUICK = {
+    "curvature": {"steps": 3, "draws": 2, "largest": 1},
+    "landscape": {"points": 3},
+    "lesions": {"draws": 2, "counts": (1,)},
+    "paths": {"draws": 1},
+    "shattering": {"points": 6, "lags": (1,)},
+    "shuffle": {"draws": 1, "swaps": (1,)},
+    "similarity": {"batch": 8, "permutations": 2},
+    "stitching": {"places": (0,), "epochs": 1},
+}
+NEEDS_A_JOIN = {"iterative", "paths"}
+
+
+def needed(model, probe):
+    known = {
+        "images": images_for(model, 10), "labels": labels_for(10), "initial": model.get_weights(), "other": model,
+        "train_images": images_for(model, 20), "train_labels": labels_for(20),
+    }  # fmt: skip
+    return {name: known[name] for name in probe.needs}
+
+
+@pytest.mark.parametrize("network", ["our_residual", "our_plain", "our_bottleneck", "two_joins", "sequential"])
+@pytest.mark.parametrize("name", registered())
+def test_rows_are_tidy_and_nothing_is_left_behind(name, network, subjects):
+    probe, net = registered()[name], subjects(network)
+    model = net.model
+    if network in ("our_plain", "sequential") and name in NEEDS_A_JOIN:
+        with pytest.raises(UserError):
+            probe(net, **needed(model, probe), **QUICK.get(name, {}))
+        return
+    before = [weight.numpy().tobytes() for weight in model.variables]
+    table = probe(net, **needed(model, probe), **QUICK.get(name, {}))
+    assert [weight.numpy().tobytes() for weight in model.variables] == before
+    assert list(table.columns[: len(COLUMNS)]) == list(COLUMNS)
+    assert set(table["probe"]) == {name}
+    assert table["value"].dtype == np.float64
+    blocks = {block.block for block in net.blocks}
+    assert set(table["block"]) <= {"", *blocks}
+
+
+@pytest.mark.parametrize("name", registered())
+def test_a_probe_says_what_it_measures_needs_and_costs(name, networks):
+    probe = registered()[name]
+    assert probe.about.endswith(".")
+    assert "images" in probe.needs
+    assert probe.passes(Subject(networks("our_residual"))).forward > 0
+    assert getattr(probes, name) is probe
+
+
+def test_listing_the_probes_loads_no_tensorflow():
+    code = "import sys; from resnet_core.probes.registry import probes; probes(); print('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "named", "message"),
+    [
+        ((), {}, "the probe 'lesion' needs `images`, a batch of images; give it"),
+        ((1, 2, 3), {}, r"takes 2 arguments beside the model \(images, labels\), but got 3"),
+        ((1, 2), {"taken": "skip"}, "an option of the probe 'lesion' must be one of taken_out, but got 'taken'"),
+    ],
+)
+def test_what_is_missing_or_unknown(given, named, message, networks):
+    with pytest.raises(UserError, match=message):
+        probes.lesion(networks("two_joins"), *given, **named)
+
+
+def test_a_probe_of_ones_own(networks):
+    @register_probe("own", passes=lambda net: Passes(forward=1))
+    def own(net, images, scale=1.0):
+        """Mean of the last place."""
+        yield {"layer": "", "block": "", "index": 0, "path": "main",
+               "value": scale * float(np.mean(net.at_places(images)[-1]))}  # fmt: skip
+
+    try:
+        model = networks("two_joins")
+        table = probes.own(model, images_for(model, 3), scale=2.0)
+        assert (table["probe"][0], len(table)) == ("own", 1)
+        with pytest.raises(UserError, match="there is a probe 'own' already"):
+            register_probe("own", passes=lambda net: Passes())(lambda net, images: iter(()))
+        with pytest.raises(UserError, match="`strength` of 'other' is neither"):
+            register_probe("other", passes=lambda net: Passes())(lambda net, images, strength: iter(()))
+    finally:
+        registered().pop("own")

@@ -73,7 +73,7 @@ def run(request: Request, execution: Execution) -> None:
     """
     from ablations.tuning import tuned
     from ablations.verdicts import print_verdicts, widest
-    from resnet_core.runs.runtime import set_variables
+    from resnet_core.surroundings import set_variables
 
     if request.until_width is not None and not request.claims:
         raise UserError("--until-width needs a claim on the arms of the study, but there is none")

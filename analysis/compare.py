@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib import rc_context
+from matplotlib import style as styles
 
 from analysis import comparisons, figures, formats, plots, tables
 from analysis.figures import STYLES, Drawn, Style
@@ -181,7 +181,7 @@ def write(
         The path of the page, and the tables by name.
     """
     by_name = tables_of(names, studies)
-    with rc_context(dict(style.settings)):
+    with styles.context(["default", dict(style.settings)]):  # whatever the user's own settings are
         drawn = _drawn(by_name["differences"], style)
         made = [(drawn, image_files(drawn, style))] if drawn else []
     images = [Image(one, files["svg"], style.suffixes) for one, files in made]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
+from matplotlib import style as styles
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -143,7 +143,7 @@ def write(study: Study, out: Path, style: Style = STYLES["screen"]) -> tuple[Pat
         The path of the page, and the tables by name.
     """
     by_name = tables_of(study)
-    with rc_context(dict(style.settings)):
+    with styles.context(["default", dict(style.settings)]):  # whatever the user's own settings are
         drawn = [(one, image_files(one, style)) for one in figures_of(study, by_name, style)]
     images = {one.name: Image(one, files["svg"], style.suffixes) for one, files in drawn}
     page = Page(study.plan.name, study.plan.question, progress(study), sections_of(study, by_name, images))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
+from matplotlib import style as styles
 
 from analysis import importance, report, search_figures, tables, trials
 from analysis.figures import STYLES, Drawn, Style
@@ -179,7 +179,7 @@ def write(search: Search, out: Path, style: Style = STYLES["screen"]) -> tuple[P
         The path of the page, and the tables by name.
     """
     by_name = tables_of(search)
-    with rc_context(dict(style.settings)):
+    with styles.context(["default", dict(style.settings)]):  # whatever the user's own settings are
         drawn = [(one, image_files(one, style)) for one in figures_of(search, by_name, style)]
     images = {one.name: Image(one, files["svg"], style.suffixes) for one, files in drawn}
     plan = search.study.plan

@@ -5,10 +5,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from multiprocessing import current_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from resnet_core.errors import UserError, nearest
+from resnet_core.surroundings import set_for_program
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,7 +56,9 @@ class Parser(argparse.ArgumentParser):
 
 def run_program(main: Callable[[Sequence[str] | None], None], arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `main` and exit with its code: 0, 2 for a user's mistake, 130 after Ctrl-C."""
+    end_if_imported_by_a_worker()
     _repair_streams()
+    set_for_program()
     try:
         main(arguments)
     except UserError as error:
@@ -68,6 +72,12 @@ def run_program(main: Callable[[Sequence[str] | None], None], arguments: Sequenc
         print(f"error: {error.strerror or error}: {error.filename or 'the output'}", file=sys.stderr)
         sys.exit(USER_ERROR)
     sys.exit(0)
+
+
+def end_if_imported_by_a_worker() -> None:
+    """End this process if it is a worker that is starting, and imports the script of its launcher."""
+    if getattr(current_process(), "_inheriting", False):
+        os._exit(1)
 
 
 def _repair_streams() -> None:
@@ -97,4 +107,6 @@ def console() -> "Console":
     """Return the console of standard output; wide where that is not a terminal."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(width=PLAIN_WIDTH, highlight=False, force_terminal=False, color_system=None)

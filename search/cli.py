@@ -18,8 +18,9 @@ from resnet_core.errors import UserError, nearest
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.plugins import Plugins, load_plugins
 from resnet_core.runs.recipes import DATA
-from resnet_core.runs.runtime import set_variables, without_notices
+from resnet_core.runs.runtime import without_notices
 from resnet_core.runs.spec import TrainSpec
+from resnet_core.surroundings import set_variables
 from search.oracles import DEFAULT, FIDELITIES, NAMES, SEVERAL
 from search.spaces import DEFAULT as DEFAULT_SPACE
 from search.spaces import SPACES

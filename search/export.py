@@ -13,6 +13,7 @@ from resnet_core.runs.records import Record
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.runs.store import Store
 from resnet_core.spec_model import Spec
+from resnet_core.surroundings import settings_of_a_run
 from search.confirm import FOUND
 from search.objectives import Objective
 
@@ -94,15 +95,20 @@ def _put(path: Path, text: str) -> Path:
 
 def _keras(path: Path, record: Record, store: Store) -> list[Path]:
     """Write the trained network, with its preprocessing in front; return what was written."""
+    try:
+        values = variables_of(store.state_of(record.run.id))
+    except UNREADABLE:
+        return []
+    with settings_of_a_run():
+        return _saved(path, record, values)
+
+
+def _saved(path: Path, record: Record, values: list[Any]) -> list[Path]:
     import keras
     import numpy as np
 
     from resnet_core.nets.keras_net import build
 
-    try:
-        values = variables_of(store.state_of(record.run.id))
-    except UNREADABLE:
-        return []
     net = build(record.run.net, seed=0)
     for variable, value in zip(net.variables, values, strict=False):  # the optimiser's come after
         variable.assign(value)

@@ -14,6 +14,7 @@ from resnet_core.nets.blocks import code_of
 from resnet_core.nets.interpreter import Interpreter, Pooling, Value
 from resnet_core.nets.network import network
 from resnet_core.nets.spec import NetSpec
+from resnet_core.surroundings import settings_of_a_run
 
 FLOAT = 4  # bytes of a number; those of a mask are single
 
@@ -209,8 +210,9 @@ class CostNet(Interpreter):
         return self._count(name, "dense", Tensor((units,)), [x], trainable=weights + units, macs=weights)
 
     def layer(self, x: Tensor, make: Callable[..., Any], *, name: str) -> Tensor:
-        made = make(name=name)
-        made.build((None, *x.shape))
+        with settings_of_a_run():
+            made = make(name=name)
+            made.build((None, *x.shape))
         trainable = sum(prod(weight.shape) for weight in made.trainable_weights)
         others = sum(prod(weight.shape) for weight in made.non_trainable_weights)
         y = Tensor(tuple(made.compute_output_shape((None, *x.shape))[1:]))

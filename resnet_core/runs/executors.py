@@ -12,9 +12,11 @@ from pathlib import Path
 from signal import SIGABRT, SIGINT, SIGTERM, Signals
 from typing import Any, Protocol
 
+from resnet_core.command_line import end_if_imported_by_a_worker
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.job import Job, devices, stop, stopped_by
+from resnet_core.runs.main_script import importable
 from resnet_core.runs.records import Record, Status
 from resnet_core.runs.spec import Run
 from resnet_core.runs.todo import Todo
@@ -42,6 +44,7 @@ class Executor(Protocol):
 
 def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
     """Execute one run after another in this process, which bears no `timeout`, `retries` or `memory`."""
+    end_if_imported_by_a_worker()
     job.begin()
     last: NetSpec | None = None
     while todo.left:
@@ -58,6 +61,11 @@ def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
 
 def processes(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
     """Execute runs in `job.workers` processes that load TensorFlow once; one that dies takes one run with it."""
+    with importable():
+        yield from _in_processes(todo, job, on_progress)
+
+
+def _in_processes(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
     waker, wake = get_context("spawn").Pipe(duplex=False)
     visible = devices()
     slots = [_Slot(job, wake, visible[i % len(visible)] if visible else None) for i in range(job.workers)]

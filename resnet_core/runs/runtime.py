@@ -14,15 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from resnet_core.surroundings import set_variables
+
 SMALL_STEP_MACS = 1e9
 NOTICES = ("I0000 ", "WARNING: All log messages before absl::InitializeLog()")
-
-
-def set_variables() -> None:
-    """Set the environment variables that TensorFlow and Keras read when they load."""
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def configure(threads: int) -> None:

@@ -17,6 +17,7 @@ from resnet_core.runs.order import batches, probed_batch
 from resnet_core.runs.records import Outcome, Record, Status
 from resnet_core.runs.runtime import environment, usage
 from resnet_core.runs.spec import Run
+from resnet_core.surroundings import settings_of_a_run
 
 REPORT_EVERY = 10
 NOWHERE = Checkpoint(None, math.inf)
@@ -56,6 +57,11 @@ def execute(
         UserError: The block of the run is not known here, or has another code than when the run was made.
     """
     check_code(run)
+    with settings_of_a_run():
+        return _executed(run, data, on_progress, checkpoint)
+
+
+def _executed(run: Run, data: Dataset, on_progress: Callable[[Progress], None], checkpoint: Checkpoint) -> Record:
     started, used = time.perf_counter(), usage()
     training = Training(run, data, on_progress, checkpoint)
     state, measured = training.state, {}

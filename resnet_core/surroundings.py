@@ -1,0 +1,134 @@
+"""What a user's environment and settings would change of a run, and must not: it is set by us, or refused."""
+
+import json
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from resnet_core.errors import UserError
+
+NUMERIC = ("TF_", "XLA_", "ONEDNN_", "DNNL_", "NVIDIA_TF32_", "CUBLAS_", "CUDNN_", "KERAS_MAX_", "KERAS_NNX_")
+"""What the names of variables begin with that change what TensorFlow and Keras compute."""
+KEPT = {
+    "TF_CPP_MIN_LOG_LEVEL", "TF_CPP_VMODULE", "TF_CPP_MAX_VLOG_LEVEL", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR",
+    "TF_GPU_THREAD_MODE", "TF_GPU_THREAD_COUNT", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_VERBOSE",
+}  # fmt: skip
+"""Variables of these names that concern logs, memory, or which processor it is."""
+SET = {"TF_ENABLE_ONEDNN_OPTS": "1"}
+DEFAULTS = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+KERAS = {"floatx": "float32", "image_data_format": "channels_last", "epsilon": 1e-7}
+"""Keras' settings in a run."""
+LEGAL: dict[str, tuple[Any, ...]] = {
+    "floatx": ("float16", "float32", "float64"),
+    "image_data_format": ("channels_last", "channels_first"),
+}
+
+
+def set_variables() -> None:
+    """Set the environment variables that TensorFlow and Keras read when they load, and remove those we do not set.
+
+    Raises:
+        UserError: Keras' `keras.json` has a value with which Keras does not load.
+    """
+    for name in [name for name in os.environ if name.startswith(NUMERIC) and name not in KEPT]:
+        del os.environ[name]
+    os.environ.update(SET)
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    if "keras" not in sys.modules:
+        _check_keras_json()
+
+
+def _check_keras_json() -> None:
+    home = os.environ.get("KERAS_HOME")
+    path = Path(home or "~/.keras").expanduser() / "keras.json"
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # there is none, or Keras passes over it
+        return
+    if not isinstance(settings, dict):
+        raise UserError(f"Keras' settings must be a JSON object, but {path} holds {settings!r}; mend or remove it")
+    for name, legal in LEGAL.items():
+        if settings.get(name, legal[0]) not in legal:
+            raise UserError(
+                f"Keras' setting `{name}` must be {' or '.join(legal)}, but {path} has {settings[name]!r}; mend or "
+                "remove it"
+            )
+    if not isinstance(settings.get("epsilon", 1e-7), float):
+        raise UserError(
+            f"Keras' setting `epsilon` must be a number with a point, but {path} has {settings['epsilon']!r}; mend or "
+            "remove it"
+        )
+
+
+def set_for_program() -> None:
+    """Set what a program decides for itself: how it draws, and that a warning is none of its errors."""
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's kernel hands down its own, which other environments do not have
+    if os.environ.pop("PYTHONWARNINGS", None) or sys.warnoptions:
+        sys.warnoptions.clear()
+        warnings.resetwarnings()
+        for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+            warnings.simplefilter("ignore", kind)
+
+
+@contextmanager
+def settings_of_a_run() -> Iterator[None]:
+    """Compute with the settings of a run, whatever the session has, and put the session's back."""
+    import keras
+    import numpy as np
+
+    of_keras = keras.config
+    before = {name: getattr(of_keras, name)() for name in KERAS}
+    policy = of_keras.dtype_policy()
+    with ExitStack() as stack:
+        if keras.backend.backend() == "tensorflow":
+            stack.enter_context(_tensorflow())
+        stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
+        try:
+            _set_keras(KERAS)
+            of_keras.set_dtype_policy("float32")
+            yield
+        finally:
+            _set_keras(before)
+            of_keras.set_dtype_policy(policy)
+
+
+def _set_keras(settings: dict[str, Any]) -> None:
+    import keras
+
+    for name, value in settings.items():
+        getattr(keras.config, f"set_{name}")(value)
+
+
+@contextmanager
+def _tensorflow() -> Iterator[None]:
+    """Compute in compiled functions, without the further compiler of a session, with TensorFlow's kind of float32."""
+    import tensorflow as tf
+
+    config = tf.config
+    before = (
+        config.functions_run_eagerly(),
+        config.optimizer.get_jit(),
+        config.experimental.tensor_float_32_execution_enabled(),
+    )
+    try:
+        _set_tensorflow(False, "", True)
+        yield
+    finally:
+        _set_tensorflow(*before)
+
+
+def _set_tensorflow(eagerly: bool, jit: str, tensor_float_32: bool) -> None:
+    """Set what differs: to set TensorFlow's compiler anew makes it forget what it has compiled."""
+    import tensorflow as tf
+
+    if tf.config.functions_run_eagerly() != eagerly:
+        tf.config.run_functions_eagerly(eagerly)
+    if tf.config.optimizer.get_jit() != jit:
+        tf.config.optimizer.set_jit(jit or False)
+    if tf.config.experimental.tensor_float_32_execution_enabled() != tensor_float_32:
+        tf.config.experimental.enable_tensor_float_32_execution(tensor_float_32)

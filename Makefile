@@ -33,16 +33,17 @@ bench-search: install  ## measure the oracles on NAS-Bench-201, and write benchm
 NEW := results/local/reference
 CIFAR ?= cifar10
 
-reference: install  ## make the committed reference results anew (some two hours; CIFAR=FOLDER if it is there as images)
-	rm -rf $(NEW)
+reference: install  ## make the committed reference results anew, or go on (some two hours; CIFAR=FOLDER of its images)
 	$(BIN)/resnet-ablate run --all --scale smoke --out $(NEW)
 	$(BIN)/resnet-ablate run depth --scale laptop --data $(CIFAR) --out $(NEW)/laptop
 	$(BIN)/resnet-ablate run gradient-at-init --scale laptop --data $(CIFAR) --out $(NEW)/laptop
-	for study in $$(find $(NEW) -name study.json); do \
-	  $(BIN)/resnet-ablate compact $$(dirname $$study) && $(BIN)/resnet-report $$(dirname $$study) || exit 1; \
+	for study in $$(find $(NEW) -name study.json); do $(BIN)/resnet-ablate compact $$(dirname $$study) || exit 1; done
+	for study in $$(find $(NEW) -name study.json -not -path '*/learning_rates/*'); do \
+	  $(BIN)/resnet-report $$(dirname $$study) || exit 1; \
 	done
 	find $(NEW) -name claims -o -name checkpoints | xargs rm -rf
 	find $(NEW) -path '*/report/*' \( -name figures -o -name '*.html' \) | grep -v -e laptop -e reference/depth | xargs rm -rf
+	$(BIN)/resnet-ablate findings $(NEW) > $(NEW)/FINDINGS.md
 	rm -rf results/reference
 	mv $(NEW) results/reference
 

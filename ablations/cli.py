@@ -21,6 +21,7 @@ from ablations.verdicts import add_verdict_commands
 from resnet_core.command_line import Parser, console, run_program, say
 from resnet_core.errors import UserError, nearest
 from resnet_core.runs.plugins import Plugins, load_plugins
+from resnet_core.runs.recipes import DATA
 from resnet_core.runs.spec import TrainSpec
 
 
@@ -62,7 +63,7 @@ def _add_run_options(one: Parser, study: Study) -> None:
     one.add_argument(
         "--learning-rates", nargs="+", metavar="RATE",
         help="give each arm the best of these by validation images, before its seeds are run (default: those of the "
-        "scale, if it has any; --set learning_rate=RATE chooses none)",
+        "scale, if it has any and its training is not changed)",
     )  # fmt: skip
     one.add_argument("--trial-seeds", metavar="N", help="trials of every arm at each of them (default: the scale's, 2)")
     one.add_argument(
@@ -141,6 +142,7 @@ def run_study(options: argparse.Namespace) -> None:
     rates = tuple(TrainSpec.parse_field("learning_rate", word) for word in options.learning_rates or ())
     if rates and "learning_rate" in fields["train"]:
         raise UserError("a learning rate is either set or chosen, but got --learning-rates and --set learning_rate")
+    reason = untuned(scale, options.recipe, fields["train"])
     request = Request(
         study=study,
         scale=options.scale,
@@ -148,7 +150,8 @@ def run_study(options: argparse.Namespace) -> None:
         claims=named(scale.claims, arms),
         published=scale.published,
         match=options.match,
-        learning_rates=rates or _rates_of(scale, options, fields["train"]),
+        learning_rates=rates or (() if reason else scale.learning_rates),
+        untuned="" if rates else reason,
         trial_seeds=scale.trial_seeds if options.trial_seeds is None else _count("--trial-seeds", options.trial_seeds),
         fixed=fields["net"],
         train=training(scale.train, options.recipe).replace(**fields["train"]),
@@ -163,9 +166,17 @@ def run_study(options: argparse.Namespace) -> None:
     runner.dry_run(request, execution) if options.dry_run else runner.run(request, execution)
 
 
-def _rates_of(scale: Scale, options: argparse.Namespace, given: Mapping[str, Any]) -> tuple[float, ...]:
-    """Return the scale's learning rates to choose from; none if the user has set the rate, or another training."""
-    return () if options.recipe or "learning_rate" in given else scale.learning_rates
+def untuned(scale: Scale, recipe: str | None, given: Mapping[str, Any]) -> str:
+    """Return why no learning rate is chosen, if none is: the scale's rates are for its own training, on any data."""
+    changed = ["--recipe", *given] if recipe else [name for name in given if name not in DATA]
+    if not scale.learning_rates or not changed:
+        return scale.untuned
+    if "learning_rate" in given:
+        return "it is set"
+    rates = " ".join(f"{rate:g}" for rate in scale.learning_rates)
+    return (
+        f"the scale's are for its own training, and {changed[0]} changes that; --learning-rates {rates} tunes every arm"
+    )
 
 
 def _folder(text: str) -> Path:

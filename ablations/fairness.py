@@ -20,7 +20,7 @@ def mismatches(claims: Sequence[Claim], runs: Sequence[Run]) -> Iterator[str]:
         ratios = {name: _mean(above, field) / _mean(below, field) for name, field in COSTS.items()}
         unequal = [f"{name} ×{ratio:.3g}" for name, ratio in ratios.items() if abs(ratio - 1) > TOLERANCE]
         if unequal:
-            yield f"{claim.text or claim}: {', '.join(unequal)}"
+            yield f"{(claim.text or str(claim)).removesuffix('.')}: {', '.join(unequal)}"
 
 
 def _sides(claim: Claim, runs: Sequence[Run], sign: int) -> list[tuple[Cost, float]]:

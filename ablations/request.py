@@ -28,6 +28,7 @@ class Request:
         published: What others have published of these arms at these settings.
         learning_rates: Learning rates of `train`, of which each arm takes the best; none for that of `train`.
         trial_seeds: How many trials each of them has.
+        untuned: Why no learning rate is chosen, if the study says so or the user has changed its training.
         rates: The rate that each arm takes, once it is chosen, by the arm's name.
         tuning: What the trials came to, see `Plan`.
         match: Of what the first arm's network and all others, by their widths, have equally much.
@@ -57,6 +58,7 @@ class Request:
     most_seeds: int = 20
     rates: Mapping[str, float] = field(default_factory=dict)
     tuning: Sequence[Mapping[str, Any]] = ()
+    untuned: str = ""
 
     def runs(self, data: DataInfo, data_sha256: str = "") -> list[Run]:
         """Return the runs on data of this shape and content.

@@ -44,7 +44,8 @@ def arms_of(request: Request, data: DataInfo, data_sha256: str) -> list[Run]:
         )
     if not request.train.validation_fraction:
         raise UserError(
-            "a learning rate is chosen by validation images, but validation_fraction is 0; set validation_fraction=0.1"
+            "a learning rate is chosen by validation images, but validation_fraction is 0; set "
+            f"validation_fraction=0.1, or learning_rate={request.train.learning_rate:g} for all arms"
         )
     return replace(request, seeds=1).runs(data, data_sha256)
 

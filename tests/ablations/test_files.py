@@ -145,6 +145,7 @@ def branch(at, x, width, strides):
 def test_a_dry_run_says_which_claims_compare_unequal_networks_and_what_the_trials_cost(program, write):
     write(STUDY.replace("gain(14) > gain(8)", 'mean("test_error", depth=14) < mean("test_error", depth=8)'))
     done = program("resnet-ablate", "run", "my_study.py", "--dry-run", "--learning-rates", "0.1", "0.01")
+    assert "no learning rate is chosen" not in done.stdout
     assert re.search("before these, 16 trials of learning rates: .*; 8 more at most", done.stdout)
     unequal = "not of equal cost: the skip lowers the error more at 14 layers than at 8: parameters ×2.28, MACs ×2.17"
     assert unequal in done.stdout

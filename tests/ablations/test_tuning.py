@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ablations.cli import untuned
 from ablations.designs import grid
 from ablations.request import Request
 from ablations.study import Scale, Study
@@ -155,3 +156,24 @@ def test_a_choice_that_cannot_be_made_is_refused(options, message, tmp_path):
 
 def test_networks_that_are_not_trained_need_no_rate(tmp_path):
     assert arms_of(request_of(tmp_path, steps=0), DATA, "") == []
+
+
+RATES = {"learning_rates": GRID}
+
+
+@pytest.mark.parametrize(
+    ("scale", "recipe", "given", "reason"),
+    [
+        (RATES, None, {}, ""),
+        (RATES, None, {"data": "cifar10", "train_size": 100}, ""),  # on any data
+        (RATES, None, {"learning_rate": 0.1}, "it is set"),
+        (RATES, None, {"steps": 3}, "steps changes that; --learning-rates 0.01 0.03 0.1 tunes every arm"),
+        (RATES, "wrn", {}, "--recipe changes that"),
+        ({"untuned": "nothing is trained"}, None, {"steps": 3}, "nothing is trained"),
+        ({}, None, {}, ""),
+    ],
+)
+def test_a_scale_chooses_a_learning_rate_for_its_own_training_alone(scale, recipe, given, reason):
+    said = untuned(Scale(grid(depth=(8,)), TrainSpec(steps=5), 2, **scale), recipe, given)
+    assert reason in said
+    assert bool(said) == bool(reason)

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analysis import findings, formats, report
@@ -25,6 +26,20 @@ def test_the_findings_count_the_verdicts_that_they_list():
     listed = [len(re.findall(rf"^\| {verdict} \|", FINDINGS, re.MULTILINE)) for verdict in findings.VERDICTS]
     assert [int(count) for count in counts.groups()] == [sum(listed), *listed]
     assert FINDINGS.count("\n## ") == len(STUDIES)
+
+
+def test_the_readme_says_what_the_records_of_depth_say():
+    table = pd.read_csv(REFERENCE / "depth" / "report" / "tables" / "accuracy.csv").set_index(["depth", "skip"])
+    plain, residual = table.loc[(56, "none")], table.loc[(56, "A")]
+    means = [table.loc[(8, skip), "test_accuracy"] for skip in ("none", "A")]
+    sentence = (
+        "the plain networks of 56 layers that train at all ({n:.0f} of {N:.0f} seeds) reach {test_accuracy:.2f} test "
+        "accuracy (95 % interval {test_accuracy_low:.2f} to {test_accuracy_high:.2f})".format(**plain)
+        + " and the residual ones ({n:.0f} of {N:.0f}), which have the same parameters, {test_accuracy:.2f} "
+        "({test_accuracy_low:.2f} to {test_accuracy_high:.2f}).".format(**residual)
+        + " At 8 layers they reach {:.2f} and {:.2f}.".format(*means)
+    )
+    assert sentence in " ".join((REFERENCE.parents[1] / "README.md").read_text().split())
 
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: str(folder.relative_to(REFERENCE)))

@@ -13,7 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from resnet_core.probes.callbacks import GradientsByDepth
     from resnet_core.probes.kinds.curvature import curvature
+    from resnet_core.probes.kinds.gradients import gradients
     from resnet_core.probes.kinds.iterative import iterative
     from resnet_core.probes.kinds.landscape import landscape
     from resnet_core.probes.kinds.lesion import lesion, lesions, shuffle
@@ -26,16 +28,37 @@ if TYPE_CHECKING:
     from resnet_core.probes.kinds.stitching import stitching
     from resnet_core.probes.surgery import in_order, stitched, without_branch, without_skip
 
-SURGERY = ("in_order", "stitched", "without_branch", "without_skip")
+ELSEWHERE = {
+    "GradientsByDepth": "callbacks", "in_order": "surgery", "stitched": "surgery", "without_branch": "surgery",
+    "without_skip": "surgery",
+}  # fmt: skip
 __all__ = [
-    "curvature", "in_order", "iterative", "landscape", "lesion", "lesions", "linear_probe", "paths", "randomise",
-    "reset", "shattering", "shuffle", "signal", "similarity", "stitched", "stitching", "without_branch", "without_skip",
+    "GradientsByDepth",
+    "curvature",
+    "gradients",
+    "in_order",
+    "iterative",
+    "landscape",
+    "lesion",
+    "lesions",
+    "linear_probe",
+    "paths",
+    "randomise",
+    "reset",
+    "shattering",
+    "shuffle",
+    "signal",
+    "similarity",
+    "stitched",
+    "stitching",
+    "without_branch",
+    "without_skip",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in SURGERY:
-        return getattr(import_module("resnet_core.probes.surgery"), name)
+    if name in ELSEWHERE:
+        return getattr(import_module(f"resnet_core.probes.{ELSEWHERE[name]}"), name)
     if not name.startswith("_"):
         known = import_module("resnet_core.probes.registry").probes()
         if name in known:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from resnet_core.nets.keras_net import build, initialise
 from resnet_core.nets.spec import NetSpec
-from resnet_core.probes.gradients import GradientProbe, Row, step_rows, weight_sites
+from resnet_core.probes.gradient_norms import GradientProbe, Row, step_rows, weight_sites
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.augmentation import crop_and_flip, cut_out, mix_up
 from resnet_core.runs.data.arrays import Dataset

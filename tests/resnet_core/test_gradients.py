@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
-from resnet_core.probes.gradients import GradientProbe
+from resnet_core.probes.gradient_norms import GradientProbe
 from resnet_core.probes.spec import ProbeSpec
 
 ORDERS = ["original", "full_preactivation"]

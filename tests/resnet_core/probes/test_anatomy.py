@@ -5,7 +5,7 @@ from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.anatomy import anatomy
-from resnet_core.probes.gradients import activation_sites, weight_sites
+from resnet_core.probes.gradient_norms import activation_sites, weight_sites
 
 from .conftest import SMALL
 

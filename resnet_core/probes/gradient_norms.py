@@ -6,7 +6,7 @@ stateless, so weights and moving statistics stay as they are, bit for bit.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,12 +66,27 @@ class GradientProbe:
     L is the mean cross-entropy of the batch.
     """
 
-    def __init__(self, model: keras.Model) -> None:
-        self._weights = weight_sites(model)
-        self._activations = activation_sites(model)
+    def __init__(
+        self,
+        model: keras.Model,
+        layers: Sequence[Any] | None = None,
+        places: Sequence[Any] | None = None,
+        losses: Callable[[Any, Any], Any] | None = None,
+    ) -> None:
+        """Trace nothing yet.
+
+        Args:
+            model: A network of this project, or any other with what follows.
+            layers: Layers with a kernel, with `layer`, `index` and `path`; by default those of `weight_sites`.
+            places: Layers whose outputs stand between blocks; by default those of `activation_sites`.
+            losses: From outputs and labels to the loss of each image; by default the cross-entropy of logits.
+        """
+        self._weights = weight_sites(model) if layers is None else layers
+        self._activations = activation_sites(model) if places is None else places
+        self._losses = losses or _cross_entropies
         self._kernels = [model.get_layer(site.layer).kernel for site in self._weights]
         self._model = model
-        outputs = [model.get_layer(site.layer).output for site in self._activations]
+        outputs = [_tensor(model, site) for site in self._activations]
         with recursion_room(len(model.layers)):
             self._tapped = keras.Model(model.inputs, [*outputs, *model.outputs])
         self._scaled = any(layer.compute_dtype == "float16" for layer in model.layers)
@@ -80,7 +95,7 @@ class GradientProbe:
     def _norms(self, images: tf.Tensor, labels: tf.Tensor, scale: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape, keras.StatelessScope():
             *boundaries, logits = self._tapped(images, training=True)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+            loss = tf.reduce_mean(self._losses(logits, labels))
             loss = loss if scale is None else loss * scale
         kernels = [kernel.value for kernel in self._kernels]
         gradients = tape.gradient(loss, [*kernels, *boundaries], unconnected_gradients="zero")
@@ -103,16 +118,30 @@ class GradientProbe:
         weights, activations = (norms.numpy().tolist() for norms in self._measured(images, labels))
         for site, kernel, norm in zip(self._weights, self._kernels, weights, strict=True):
             count = float(tf.size(kernel.value))
-            yield {"probe": "weight_gradient_l2", **vars(site), "value": norm}
-            yield {"probe": "weight_gradient_rms", **vars(site), "value": norm / count**0.5}
+            yield {"probe": "weight_gradient_l2", **_named(site), "value": norm}
+            yield {"probe": "weight_gradient_rms", **_named(site), "value": norm / count**0.5}
         for site, norm in zip(self._activations, activations, strict=True):
-            yield {"probe": "activation_gradient_l2", **vars(site), "value": norm}
+            yield {"probe": "activation_gradient_l2", **_named(site), "value": norm}
 
 
-def step_rows(sites: list[Site], norms: list[float]) -> Iterator[Row]:
+def _cross_entropies(logits: Any, labels: Any) -> Any:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def _tensor(model: keras.Model, site: Any) -> Any:
+    """Return the value at a place: the output of a call, or of the layer of a name."""
+    return site.call.tensor if hasattr(site, "call") else model.get_layer(site.layer).output
+
+
+def _named(site: Any) -> Row:
+    """Return what a row says of a place in the network."""
+    return {name: getattr(site, name) for name in ("layer", "block", "index", "path") if hasattr(site, name)}
+
+
+def step_rows(sites: Sequence[Any], norms: list[float]) -> Iterator[Row]:
     """Yield the rows of the norms that a training step took of its own gradients, one a site.
 
     `step_weight_gradient_l2`: L2 norm of dL/dW of a kernel, L the training loss of the step's batch.
     """
     for site, norm in zip(sites, norms, strict=True):
-        yield {"probe": "step_weight_gradient_l2", **vars(site), "value": norm}
+        yield {"probe": "step_weight_gradient_l2", **_named(site), "value": norm}

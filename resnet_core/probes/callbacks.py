@@ -1,0 +1,93 @@
+"""Probes inside `keras.Model.fit`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from resnet_core.errors import UserError
+from resnet_core.probes.anatomy import anatomy
+from resnet_core.probes.gradient_norms import Row, step_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class GradientsByDepth(keras.callbacks.Callback):  # type: ignore[misc]
+    """Measures the gradients of the training steps themselves, in the step, by layer.
+
+        gradients = GradientsByDepth(every=50)
+        model.fit(x, y, callbacks=[gradients])
+        gradients.table()
+
+    A row is the L2 norm of the gradient of the step's loss by a kernel, before the update, as `fit` has it: of its
+    batch, with its regularisers and sample weights. Nothing is computed twice.
+
+    Args:
+        every: Every how many steps the norms are kept, from step 0 on.
+        log_dir: Folder for TensorBoard's event files, a curve a layer; none writes none.
+
+    Raises:
+        UserError: `every` is below 1, or, as `fit` begins, the model is not functional or has several steps in one
+            execution.
+    """
+
+    def __init__(self, every: int = 1, log_dir: str | Path | None = None) -> None:
+        super().__init__()
+        if every < 1:
+            raise UserError(f"`every` must be at least 1, but got {every}")
+        self.every = every
+        self._writer = None if log_dir is None else tf.summary.create_file_writer(str(log_dir))
+        self._rows: list[Row] = []
+        self._step = 0
+
+    def table(self) -> "pd.DataFrame":
+        """Return the rows: `step`, `probe`, `layer`, `block`, `index`, `path`, `value`."""
+        import pandas as pd
+
+        return pd.DataFrame(self._rows)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Let the optimiser keep the norms of what it is given."""
+        if self.model.steps_per_execution > 1:
+            raise UserError(
+                f"gradients are measured where a step is an execution, but steps_per_execution is "
+                f"{self.model.steps_per_execution}; compile the model with 1"
+            )
+        self._layers = anatomy(self.model).layers
+        kernels = {self.model.get_layer(layer.layer).kernel.path: i for i, layer in enumerate(self._layers)}
+        self._norms = tf.Variable(tf.zeros(len(kernels)), trainable=False)
+        optimizer = self.model.optimizer
+        apply = type(optimizer).apply
+
+        def measured(gradients: Any, trainable_variables: Any = None) -> Any:
+            variables = self.model.trainable_variables if trainable_variables is None else trainable_variables
+            norms = [tf.zeros(())] * len(kernels)
+            for gradient, variable in zip(gradients, variables, strict=True):
+                if variable.path in kernels and gradient is not None:
+                    norms[kernels[variable.path]] = tf.sqrt(2.0 * tf.nn.l2_loss(tf.cast(gradient, tf.float32)))
+            scale = getattr(optimizer, "dynamic_scale", None)  # of a loss that is scaled
+            stacked = tf.stack(norms)
+            self._norms.assign(stacked if scale is None else stacked / tf.convert_to_tensor(scale))
+            return apply(optimizer, gradients, trainable_variables)
+
+        optimizer.apply = measured
+        self.model.make_train_function(force=True)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Keep the norms of the step, if it is one of those that are kept."""
+        if self._step % self.every == 0:
+            for row in step_rows(self._layers, self._norms.numpy().tolist()):
+                self._rows.append({"step": self._step, **row})
+                if self._writer is not None:
+                    with self._writer.as_default():
+                        tf.summary.scalar(f"gradient_l2/{row['layer']}", row["value"], self._step)
+        self._step += 1
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Leave the optimiser as it was."""
+        del self.model.optimizer.apply
+        self.model.make_train_function(force=True)
+        if self._writer is not None:
+            self._writer.flush()

@@ -137,7 +137,11 @@ class Trials:
         self._records: dict[str, Record] = {}
 
     def run(self, rates: Sequence[tuple[Run, Sequence[float]]]) -> None:
-        """Execute the trials of arms at the rates beside them that are not recorded yet."""
+        """Execute the trials of arms at the rates beside them that are not recorded yet.
+
+        Raises:
+            UserError: A trial has no record that can be read, so nothing can be chosen by it.
+        """
         runs = trials(self._request, rates)
         if not runs:
             return
@@ -145,21 +149,27 @@ class Trials:
         self._fill(replace(plan, base={**plan.base, "train.split_seed": "the trial's seed"}), runs, self._root)
         self._runs += runs
         self._records = {record.run.id: record for record in Store(self._root).records()}
+        lost = [run.label for run in runs if run.id not in self._records]
+        if lost:
+            raise UserError(
+                f"every trial must be recorded before a learning rate is chosen, but in {self._root} there is no "
+                f"record of ({lost[0]}){f' and {len(lost) - 1} more' if len(lost) > 1 else ''}; run the study again"
+            )
 
     def of(self, arm: Run) -> list[Tried]:
         """Return what the trials of an arm came to, a row a rate, in ascending order."""
         mine = [run for run in self._runs if {**run.factors, FACTOR: None} == {**arm.factors, FACTOR: None}]
         rows = []
         for rate in sorted({run.factors[FACTOR] for run in mine}):
-            records = [self._records.get(run.id) for run in mine if run.factors[FACTOR] == rate]
+            records = [self._records[run.id] for run in mine if run.factors[FACTOR] == rate]
             accuracies, losses = ([_result(record, name) for record in records] for name in ("accuracy", "loss"))
             rows.append(Tried(rate, tuple(accuracies), tuple(losses)))
         return rows
 
 
-def _result(record: Record | None, name: str) -> float | None:
-    """Return a validation result of a trial; None if it failed."""
-    return record.results.get(f"val_{name}") if record and record.status == "completed" else None
+def _result(record: Record, name: str) -> float | None:
+    """Return a validation result of a trial; None if it failed, in whatever way."""
+    return record.results.get(f"val_{name}") if record.status == "completed" else None
 
 
 def _say(arm: str, tried: Sequence[Tried], chosen: Tried | None, request: Request, images: int) -> None:

@@ -43,7 +43,10 @@ def request_of(root: Path, rates=GRID, study_train=train, batch_sizes=(64,), **c
 
 
 class Executor:
-    """Records every run that it is given with results that `outcome_of` says."""
+    """Records every run that it is given with the accuracy that `outcome_of` says.
+
+    None is of a run that diverged, and a negative one of a run that was completed, but failed to train.
+    """
 
     def __init__(self, outcome_of):
         self._outcome_of = outcome_of
@@ -55,7 +58,9 @@ class Executor:
         for run in runs:
             accuracy = self._outcome_of(run)
             status = "diverged" if accuracy is None else "completed"
-            results = {} if accuracy is None else {"val_accuracy": accuracy, "val_loss": 1 - accuracy}
+            results = {} if accuracy is None else {"val_accuracy": abs(accuracy), "val_loss": 1 - abs(accuracy)}
+            if accuracy is not None and accuracy < 0:
+                results |= {"train_loss": 1e6, "train_accuracy": 0.1}
             store.write(Record(run, Outcome(status, 5), results, network={"layers": 8, "parameters": 9, "macs": 9}))
         self.runs += runs
 
@@ -112,8 +117,9 @@ def test_a_grid_is_continued_by_one_step_and_a_best_rate_at_its_edge_is_warned_o
 
 def test_failed_trials_rank_below_all_and_an_arm_that_never_trains_keeps_the_rate_of_the_study(tmp_path, capsys):
     def outcome_of(run):
-        failed = run.factors["depth"] == 14 or (run.factors["learning_rate"] == 0.1 and run.seed == SEED)
-        return None if failed else run.factors["learning_rate"]
+        if run.factors["depth"] == 14:
+            return None
+        return -0.9 if run.factors["learning_rate"] == 0.1 and run.seed == SEED else run.factors["learning_rate"]
 
     request, _ = choose(tmp_path, outcome_of)
     assert request.rates == {"depth=8 batch_size=64": 0.03, "depth=14 batch_size=64": 0.05}
@@ -152,6 +158,15 @@ def test_a_choice_that_cannot_be_made_is_refused(options, message, tmp_path):
     with pytest.raises(UserError, match=re.escape(message)):
         choose(tmp_path, peak(0.1), **options)
     assert not any(tmp_path.iterdir())
+
+
+def test_nothing_is_chosen_before_every_trial_is_recorded(tmp_path):
+    class Cut(Executor):
+        def __call__(self, plan, runs, root):
+            super().__call__(plan, runs[:-2], root)
+
+    with pytest.raises(UserError, match=r"there is no record of \(.*\) and 1 more; run the study again"):
+        tuned(request_of(tmp_path), DATA, "", Cut(peak(0.03)))
 
 
 def test_networks_that_are_not_trained_need_no_rate(tmp_path):

@@ -89,7 +89,9 @@ class Execution:
             )
         return execution
 
-    def job(self, runs: int, seconds: float, threads: int, store: Store, *, again: bool) -> tuple[str, "Job"]:
+    def job(
+        self, runs: int, seconds: float, threads: int, store: Store, attempts: Mapping[str, int]
+    ) -> tuple[str, "Job"]:
         """Return the name of the executor, and the job, for so many runs of so many estimated seconds."""
         from resnet_core.runs.job import Job, devices
 
@@ -100,7 +102,7 @@ class Execution:
             workers = min(self.workers or 0, runs)
         name = self.executor or ("processes" if asked or (workers > 1 and seconds > WORTH_PROCESSES) else "serial")
         job = Job(
-            Store(store.root.absolute()), again=again, threads=threads, workers=workers, timeout=self.timeout,
+            Store(store.root.absolute()), attempts=attempts, threads=threads, workers=workers, timeout=self.timeout,
             retries=self.retries, memory=self.memory, checkpoint_seconds=self.checkpoint_seconds, stream=self.stream,
             address=self.address, keep_states=self.keep_states,
         )  # fmt: skip
@@ -159,9 +161,7 @@ def execute(
     execution: Execution,
     store: Store,
     threads: int,
-    recorded: Callable[[str], bool],
-    *,
-    again: bool = False,
+    attempts: Mapping[str, int],
 ) -> None:
     """Execute runs and record each, showing how far they are.
 
@@ -171,17 +171,16 @@ def execute(
         execution: How.
         store: Where they are recorded.
         threads: Of each process.
-        recorded: Tells whether a run was recorded by somebody else meanwhile.
-        again: Whether these runs take the place of records.
+        attempts: Number of the execution of each run, by its id, from 1.
     """
     if not runs:
         return
     from ablations.display import display
     from resnet_core.runs.todo import Todo
 
-    name, job = execution.job(len(runs), sum(seconds.values()), threads, store, again=again)
+    name, job = execution.job(len(runs), sum(seconds.values()), threads, store, attempts)
     with display({run.id: seconds[run.id] for run in runs}) as shown:
-        carry_out(Todo(runs, store, recorded), name, job, shown, execution.log)
+        carry_out(Todo(runs, store, attempts), name, job, shown, execution.log)
 
 
 def carry_out(todo: "Todo", name: str, job: "Job", shown: "Display", log: Sequence[str]) -> None:

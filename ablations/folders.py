@@ -83,13 +83,12 @@ def print_status(options: argparse.Namespace) -> None:
     table = Table(box=None, header_style="bold")
     for column in (*plan.factors, "seed", "run", "state", "step", ""):
         table.add_column(column)
-    messages = {record.run.id: record.outcome for record in store.records() if record.outcome.message}
     for run in plan.runs:
-        outcome = messages.get(run.id)
-        if states[run.id] == "completed" or (states[run.id] == "missing" and not outcome):
+        copy = survey.copies.get(run.id)
+        if states[run.id] in ("completed", "missing"):
             continue
-        step = outcome.step if outcome else steps.get(run.id)
-        said = outcome.message.strip() if outcome else ""
+        step = copy.step if copy else steps.get(run.id)
+        said = copy.message.strip() if copy else ""
         cells = [
             *map(shown, run.factors.values()),
             str(run.seed),

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
@@ -119,17 +119,18 @@ def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, imag
         UserError: The folder is of another study; nothing is written then.
     """
     store = Store(root)
-    survey = store.survey()
+    survey = store.survey(whole=True)
     store.add_plan(plan)
     set_aside(store, survey)
     if not execution.keep_states:
         store.tidy(survey.statuses)
     kept = store.plan()
     threads = kept.threads if kept else 1
-    missing = [run for run in runs if run.id not in survey.statuses]
+    missing = [run for run in runs if run.id not in survey.copies]
+    attempts = {run.id: survey.next_attempt(run.id) for run in missing}
     estimates = dict(zip((run.id for run in missing), _seconds(missing, images, threads), strict=True))
     with summarised(store, [run.id for run in runs]):
-        execute(missing, estimates, execution, store, threads, store.has)
+        execute(missing, estimates, execution, store, threads, attempts)
 
 
 def retry(root: Path, statuses: Sequence[str], execution: Execution) -> None:
@@ -145,6 +146,7 @@ def retry(root: Path, statuses: Sequence[str], execution: Execution) -> None:
     assert plan
     store.check_base(plan.base)
     planned = {run.id for run in plan.runs}
+    survey = store.survey()
     failed = [record.run for record in store.records() if record.status in statuses and record.run.id in planned]
     for run in failed:
         if run.net.block not in BLOCKS:
@@ -160,14 +162,10 @@ def retry(root: Path, statuses: Sequence[str], execution: Execution) -> None:
         return
     images = len(job.dataset(runs[0].train, job.resident(execution.stream, execution.memory)).x_train)
     estimates = dict(zip((run.id for run in runs), _seconds(runs, images, plan.threads), strict=True))
+    attempts = {run.id: survey.next_attempt(run.id) for run in runs}
     with summarised(store, [run.id for run in runs]):
-        execute(runs, estimates, execution, store, plan.threads, _ended_otherwise(store, statuses), again=True)
+        execute(runs, estimates, execution, store, plan.threads, attempts)
     exit_if_failed(store, [run.id for run in runs])
-
-
-def _ended_otherwise(store: Store, statuses: Sequence[str]) -> Callable[[str], bool]:
-    """Return what tells whether somebody else has retried a run."""
-    return lambda run_id: (store.status(run_id) or statuses[0]) not in statuses
 
 
 def set_aside(store: Store, survey: Survey) -> None:

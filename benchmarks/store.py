@@ -55,7 +55,7 @@ def overhead(runs=10_000, workers=2):
     """Return the milliseconds that `processes` takes for a run that does nothing but be recorded."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        todo = Todo([run(seed) for seed in range(runs)], store, store.has)
+        todo = Todo([run(seed) for seed in range(runs)], store)
         records = EXECUTORS["processes"](todo, NoOp(store, workers=workers), lambda run, progress: None)
         todo.finish(next(records).run)  # the processes are there
         started = time.perf_counter()

@@ -55,6 +55,7 @@ class Proposals(Todo):
         objectives: What the oracle is told of a run.
         budget: When to stop.
         proposed: Told of the values of every trial.
+        attempts: See `Todo`.
     """
 
     def __init__(
@@ -66,8 +67,9 @@ class Proposals(Todo):
         objectives: Sequence[Objective],
         budget: Budget,
         proposed: Callable[[Mapping[str, Any]], None] = lambda _: None,
+        attempts: Mapping[str, int] | None = None,
     ) -> None:
-        super().__init__([], store, store.has)
+        super().__init__([], store, attempts)
         self._oracle = oracle
         self._run_of = run_of
         self._plan = plan
@@ -79,7 +81,7 @@ class Proposals(Todo):
         self._open: dict[str, Any] = {}
         self._exhausted = False
         self._started = time.monotonic()
-        self._lost = [run for run in self._ended() if not store.has(run.id)]
+        self._lost = [run for run in self._ended() if not self._recorded(run.id)]
 
     def _ended(self) -> list[Run]:
         """Return the runs of the trials that have ended.
@@ -148,7 +150,7 @@ class Proposals(Todo):
         return None
 
     def _recorded_already(self, run: Run) -> Record | None:
-        if not self._store.has(run.id):
+        if not self._recorded(run.id):
             return None
         return next((record for record in self._store.records() if record.run.id == run.id), None)
 

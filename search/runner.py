@@ -135,7 +135,8 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
 def _propose(search: Search, execution: Execution, store: Store) -> None:
     """Execute trials until the budget is spent or the space is."""
     store.root.mkdir(parents=True, exist_ok=True)
-    set_aside(store, store.survey())
+    survey = store.survey(whole=True)
+    set_aside(store, survey)
     budget, accepts, space = search.budget, search.accepts, search.space.hyperparameters.copy()
     proposes: Any = oracle(
         search.oracle, for_keras_tuner(search.objectives), space, budget.trials, search.seed,
@@ -147,14 +148,14 @@ def _propose(search: Search, execution: Execution, store: Store) -> None:
     plan = search.plan()
     kept = store.plan()
     threads = kept.threads if kept else plan.threads
-    proposals = Proposals(proposes, search.run_of, plan, store, search.objectives, budget, accepts.add)
+    proposals = Proposals(proposes, search.run_of, plan, store, search.objectives, budget, accepts.add, survey.lost)
     if not proposals.left:
         return
     middle = search.run_of(search.space.active({}))
     seconds = proposals.left * (
         train_seconds(middle, trained_on(search.train, search.data), threads) + start_seconds(middle)
     )
-    name, how = execution.job(proposals.left, seconds, threads, store, again=False)
+    name, how = execution.job(proposals.left, seconds, threads, store, survey.lost)
     how = replace(how, keep_states=bool(search.options))
     with Live(budget.trials, search.objectives, list(store.records())) as live:
         carry_out(proposals, name, how, live, execution.log)

@@ -160,7 +160,7 @@ class _Slot:
         error = self._future.exception()
         match error:
             case None:
-                record = self._job.store.read(self.run.id)
+                record = self._job.store.read(self.run.id, self._job.attempt_of(self.run))
             case UserError():
                 raise error
             case TimeoutError():

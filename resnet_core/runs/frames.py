@@ -1,7 +1,7 @@
 """Records as tidy tables, and tables as parquet files."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +31,8 @@ class Frames:
 
     Attributes:
         runs: A row a run: `run`, `seed`, the factors, `status` (see `resnet_core.runs.outcomes`), `step`, `message`,
-            the results, the cost of the network, `seconds`, what it used, the environment as `environment.…`, and the
-            fields of its specs as `net.…`, `train.…`, `probe.…`.
+            the results, the cost of the network, `seconds`, `attempt`, what it used, the environment as
+            `environment.…`, and the fields of its specs as `net.…`, `train.…`, `probe.…`.
         epochs: `run`, and the columns of `Record.epochs`.
         probes: `run`, and the columns of `Record.probes`.
         damaged: What could not be read, and is in none of the tables.
@@ -43,14 +43,21 @@ class Frames:
     probes: "pd.DataFrame"
     damaged: tuple[Damaged, ...] = ()
 
+    def of(self, runs: Collection[str]) -> "Frames":
+        """Return the tables of these runs."""
+        tables = {name: getattr(self, name) for name in NAMES}
+        if len(runs) == len(self.runs):
+            return self
+        return Frames(**{name: t if t.empty else t[t["run"].isin(set(runs))] for name, t in tables.items()})
 
-def frames_of(read: Sequence[tuple[Stored, Record]], damaged: Iterable[Damaged] = ()) -> Frames:
+
+def frames_of(read: Sequence[tuple[Stored, Record]]) -> Frames:
     """Return the tables of records, each with what it was read from."""
     import pandas as pd
 
     runs = pd.DataFrame([dict(run_columns(record)) for _, record in read])
     stored = [one for one, _ in read]
-    return Frames(runs, _rows(stored, "epochs"), _rows(stored, "probes"), tuple(damaged))
+    return Frames(runs, _rows(stored, "epochs"), _rows(stored, "probes"))
 
 
 def run_columns(record: Record) -> Iterator[tuple[str, Any]]:
@@ -60,7 +67,7 @@ def run_columns(record: Record) -> Iterator[tuple[str, Any]]:
     yield from {**vars(record.outcome), "status": record.status}.items()
     yield from record.results.items()
     yield from record.network.items()
-    yield "seconds", record.seconds
+    yield from {"seconds": record.seconds, "attempt": record.attempt}.items()
     yield from record.usage.items()
     yield from ((f"environment.{name}", value) for name, value in record.environment.items())
     for name, spec in (("net", run.net), ("train", run.train), ("probe", run.probe)):
@@ -84,23 +91,12 @@ def _rows(stored: Sequence[Stored], name: str) -> "pd.DataFrame":
     return pd.DataFrame(joined)
 
 
-def joined(parts: Sequence[Frames]) -> Frames:
-    """Return all of `parts` as one. Of a run that is in several, the first counts."""
-    import pandas as pd
-
-    seen: set[str] = set()
-    kept: dict[str, list[pd.DataFrame]] = {name: [] for name in NAMES}
-    for part in parts:
-        if part.runs.empty:
-            continue
-        new = set(part.runs["run"]) - seen
-        seen |= new
-        for name in NAMES:
-            table = getattr(part, name)
-            if not table.empty:
-                kept[name].append(table if len(new) == len(part.runs) else table[table["run"].isin(new)])
-    tables = {name: _concatenated(frames) for name, frames in kept.items()}
-    return Frames(**tables, damaged=tuple(damaged for part in parts for damaged in part.damaged))
+def joined(parts: Sequence[Frames], damaged: Iterable[Damaged] = ()) -> Frames:
+    """Return all of `parts`, which have no run in common, as one."""
+    tables = {
+        name: _concatenated([getattr(part, name) for part in parts if not getattr(part, name).empty]) for name in NAMES
+    }
+    return Frames(**tables, damaged=tuple(damaged))
 
 
 def _concatenated(tables: "Sequence[pd.DataFrame]") -> "pd.DataFrame":
@@ -139,30 +135,6 @@ def read_parquet(path: "Path", columns: Sequence[str] | None = None) -> "pd.Data
     for name in odd:
         table[name] = _decoded(table[name])
     return table.rename(columns={name: name.removeprefix(JSON) for name in odd})
-
-
-def columns_of(path: "Path", wanted: Sequence[str]) -> list[str]:
-    """Return which of these columns a table of `write_parquet` has.
-
-    Raises:
-        OSError, ValueError: It is not a whole parquet file.
-    """
-    import pyarrow.parquet as pq
-
-    names = {name.removeprefix(JSON): name for name in pq.read_schema(path).names}
-    return [names[name] for name in wanted if name in names]
-
-
-def check_parquet(paths: Iterable["Path"]) -> None:
-    """Check that files are parquet files with an end.
-
-    Raises:
-        OSError, ValueError: One is not.
-    """
-    import pyarrow.parquet as pq
-
-    for path in paths:
-        pq.read_metadata(path)
 
 
 def _decoded(column: "pd.Series[Any]") -> "pd.Series[Any]":

@@ -5,9 +5,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType
@@ -37,7 +37,7 @@ class Job:
 
     Attributes:
         store: Where they are recorded, and where their states are.
-        again: Whether a record takes the place of one that is there.
+        attempts: Numbers of the executions of the runs that have been executed before.
         threads: Threads of TensorFlow in each process.
         workers: Processes that execute runs at the same time; 0 for as many as fit, which `ray` alone takes.
         setup: Called first in every process: what makes the user's own code known.
@@ -51,7 +51,7 @@ class Job:
     """
 
     store: Store
-    again: bool = False
+    attempts: Mapping[str, int] = field(default_factory=dict)
     threads: int = 1
     workers: int = 1
     setup: Callable[[], object] = _nothing
@@ -86,11 +86,15 @@ class Job:
         keeps = keep and self.keep_states
         checkpoint = Checkpoint(state, self.checkpoint_seconds, made_with(), _stopping.is_set, keeps_last=keeps)
         data = dataset(run.train, resident(self.stream, self.memory))
-        return execute(run, data, on_progress, checkpoint)
+        return replace(execute(run, data, on_progress, checkpoint), attempt=self.attempt_of(run))
+
+    def attempt_of(self, run: Run) -> int:
+        """Return the number of the execution of a run, from 1."""
+        return self.attempts.get(run.id, 1)
 
     def record(self, record: Record) -> None:
         """Record a run that has ended, and remove its state if it is not to stay."""
-        self.store.write(record, again=self.again)
+        self.store.write(record)
         if not self.keep_states:
             self.store.state_of(record.run.id).unlink(missing_ok=True)
 
@@ -108,9 +112,9 @@ class Job:
         """
         outcome = Outcome(status, max(step, step_of(self.store.state_of(run.id)) or 0), message)
         seconds = round(time.monotonic() - began, 3)
-        record = Record(run, outcome, network=network_of(run), seconds=seconds)
-        self.store.write(record, again=self.again)
-        return record if self.again else self.store.read(run.id)
+        record = Record(run, outcome, network=network_of(run), seconds=seconds, attempt=self.attempt_of(run))
+        self.store.write(record)
+        return self.store.read(run.id, record.attempt)
 
 
 def stop() -> None:

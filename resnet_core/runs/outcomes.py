@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
 
 LOSS = 2.0
@@ -34,6 +36,8 @@ MOST_CLASSES = 1000
 COLUMNS = ("run", "status", "train_loss", "train_accuracy", "net.classes", "train.train_size",
            "train.validation_fraction")  # fmt: skip
 """Of the table of runs, what the rule reads."""
+Measured = tuple[float, float, float, float]
+"""Loss and accuracy of the training images, classes, and training images; NaN where unknown."""
 RULE = (
     "A completed run failed to train if at its end, in inference mode, its training loss is above "
     f"{LOSS:g} ln(classes), or its training accuracy not above chance (exact binomial test of {IMAGES:,} images, "
@@ -67,12 +71,32 @@ def statuses(runs: "pd.DataFrame") -> "pd.Series[Any]":
     Args:
         runs: A row a run: `status`, and of `COLUMNS` those that there are.
     """
-    known = runs.reindex(columns=list(COLUMNS))
-    numbers = known[list(COLUMNS[2:])].astype(float)
-    images = numbers["train.train_size"] * (1 - numbers["train.validation_fraction"].fillna(0.0))
-    failed = failed_to_train(numbers["train_loss"], numbers["train_accuracy"], numbers["net.classes"], images)
-    status = known["status"].astype(object)
+    status = runs["status"].astype(object)
+    failed = failed_to_train(*measured_in(runs).to_numpy().T)
     return status.mask(status.eq(COMPLETED) & failed, FAILED_TO_TRAIN)
+
+
+def measured_in(runs: "pd.DataFrame") -> "pd.DataFrame":
+    """Return what `failed_to_train` takes, a column an argument, of a table with `COLUMNS`, or those that there are."""
+    numbers = runs.reindex(columns=list(COLUMNS[2:])).astype(float)
+    images = numbers.pop("train.train_size") * (1 - numbers.pop("train.validation_fraction").fillna(0.0))
+    return numbers.assign(images=images)
+
+
+def statuses_of(rows: "Sequence[tuple[str, Measured]]") -> list[str]:
+    """Return the same of records of which this alone is known: the outcome's status, and what `measured` returns."""
+    if not any(status == COMPLETED for status, _ in rows):
+        return [status for status, _ in rows]
+    failed = failed_to_train(*np.array([values for _, values in rows], dtype=float).T)
+    return [FAILED_TO_TRAIN if lost and status == COMPLETED else status
+            for (status, _), lost in zip(rows, failed, strict=True)]  # fmt: skip
+
+
+def measured(results: "Mapping[str, float]", net: "Mapping[str, Any]", train: "Mapping[str, Any]") -> Measured:
+    """Return what `failed_to_train` takes, of the results of a run and the fields of its specs."""
+    size, held_out = train.get("train_size"), train.get("validation_fraction", 0.0)
+    images = math.nan if size is None else size * (1 - held_out)
+    return results.get("train_loss", math.nan), results.get("train_accuracy", math.nan), net["classes"], images
 
 
 def status_of(status: str, results: dict[str, float], classes: int, train: Any) -> str:

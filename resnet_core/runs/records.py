@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
-from pydantic import TypeAdapter
+from pydantic import PositiveInt, TypeAdapter
 
 from resnet_core.runs.outcomes import status_of
 from resnet_core.runs.spec import Run
 
-SCHEMA = 2
+SCHEMA = 3
 Status = Literal["completed", "diverged", "out_of_memory", "timed_out", "crashed", "killed"]
 FAILED: tuple[Status, ...] = ("out_of_memory", "timed_out", "crashed", "killed")
 """How a run ends for reasons outside its spec, so that it may end otherwise when it is run again."""
@@ -53,6 +53,7 @@ class Record:
         seconds: Wall time, start to end, of all the processes that had a part in it.
         usage: `cpu_seconds` and `peak_memory_bytes` of the last of them, see `runtime.usage`, and `latency_seconds`
             if it was asked for. May be empty.
+        attempt: Number of the execution of the run that it is of, from 1; the record of the last counts.
     """
 
     run: Run
@@ -64,6 +65,7 @@ class Record:
     environment: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     usage: dict[str, float] = field(default_factory=dict)
+    attempt: int = 1
 
     @property
     def status(self) -> str:
@@ -75,6 +77,7 @@ class Record:
         return {
             "schema": SCHEMA,
             "id": self.run.id,
+            "attempt": self.attempt,
             "run": self.run.to_dict(),
             "outcome": asdict(self.outcome),
             "results": self.results,
@@ -101,6 +104,7 @@ class Stored:
     usage: dict[str, float] = field(default_factory=dict)
     epochs: Columns = field(default_factory=dict)
     probes: Columns = field(default_factory=dict)
+    attempt: PositiveInt = 1
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -119,7 +123,8 @@ class Stored:
         """
         epochs, probes = rows(self.epochs), rows(self.probes)
         about: dict[str, Any] = {"network": self.network, "environment": self.environment, "seconds": self.seconds}
-        return Record(Run.from_dict(self.run), self.outcome, self.results, epochs, probes, **about, usage=self.usage)
+        about |= {"usage": self.usage, "attempt": self.attempt}
+        return Record(Run.from_dict(self.run), self.outcome, self.results, epochs, probes, **about)
 
 
 _STORED = TypeAdapter(Stored)

@@ -2,44 +2,41 @@
 
 `study.json` says what was planned. `runs/<id>.json` is a run, whole; it is written beside its place and
 put into it at once, so that a reader never sees half of one and a process that dies leaves nothing that
-counts. `parts/<name>/` holds many runs as parquet tables; what is in `runs` goes before it. `claims` says
-who executes what, `checkpoints` how far it is, and `damaged` holds what could not be read.
+counts; `runs/<id>-2.json` is of its second attempt. `parts/<name>/` holds many runs as parquet tables. Of several
+records of a run the newest counts, see `copies`. `claims` says who executes what, `checkpoints` how far it is, and
+`damaged` holds what could not be read.
 """
 
-import json
-import time
+import re
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from filelock import SoftFileLease, Timeout
-from pydantic import ValidationError
+from filelock import Timeout
 
-from resnet_core.errors import UserError, first_mistake
-from resnet_core.folders import path_aside, sweep
-from resnet_core.runs.frames import (
-    NAMES,
-    RECORD,
-    Damaged,
-    Frames,
-    check_parquet,
-    columns_of,
-    frames_of,
-    joined,
-    read_parquet,
-    write_parquet,
-)  # fmt: skip
-from resnet_core.runs.outcomes import COLUMNS, statuses
+from resnet_core.errors import UserError
+from resnet_core.folders import sweep, write_file, write_new
+from resnet_core.runs import claims, parts, record_files
+from resnet_core.runs.copies import Copy, newest
+from resnet_core.runs.frames import Damaged, Frames, frames_of, joined
+from resnet_core.runs.outcomes import statuses_of
+from resnet_core.runs.parts import Unreadable
 from resnet_core.runs.plan import Plan
-from resnet_core.runs.records import FAILED, SCHEMA, Record, Stored
-from resnet_core.spec_model import digest
+from resnet_core.runs.record_files import copy_of, reason_of
+from resnet_core.runs.records import FAILED, Record, Stored
+from resnet_core.sealed import UNREADABLE
 
-LEASE_SECONDS = 60.0
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, UserError)
+PLAN = "study.json"
+DAMAGED = "damaged"
+NOT_RUNS = frozenset({"study", "search"})
+"""Claims to what is no run."""
+
+R = TypeVar("R")
+Files = dict[Path, tuple[Stored, R]]
 
 
 @dataclass(frozen=True)
@@ -47,12 +44,25 @@ class Survey:
     """What is in a store, without the rows.
 
     Attributes:
-        statuses: How each recorded run ended, by its id.
+        copies: The record that counts of each run, by the run's id.
         damaged: What could not be read.
+        lost: Number of the last attempt whose record is damaged, by the id of the run.
     """
 
-    statuses: dict[str, str]
-    damaged: tuple[Damaged, ...]
+    copies: Mapping[str, Copy] = field(default_factory=dict)
+    damaged: tuple[Damaged, ...] = ()
+    lost: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def statuses(self) -> dict[str, str]:
+        """How each recorded run ended, by its id, `failed_to_train` among the ways; see `outcomes`."""
+        judged = statuses_of([(copy.status, copy.measured) for copy in self.copies.values()])
+        return dict(zip(self.copies, judged, strict=True))
+
+    def next_attempt(self, run_id: str) -> int:
+        """Return the number of the next execution of a run."""
+        recorded = self.copies[run_id].attempt + 1 if run_id in self.copies else 1
+        return max(recorded, self.lost.get(run_id, 1))
 
 
 class Store:
@@ -72,7 +82,7 @@ class Store:
         Raises:
             UserError: `study.json` is not one of ours.
         """
-        path = self.root / "study.json"
+        path = self.root / PLAN
         return Plan.read(path) if path.exists() else None
 
     def check_base(self, base: dict[str, Any], unknown: frozenset[str] = frozenset()) -> None:
@@ -80,6 +90,15 @@ class Store:
         here = self.plan()
         if here:
             here.check_base(base, self.root, unknown)
+
+    def check_there(self) -> None:
+        """Check that the folder is still there.
+
+        Raises:
+            UserError: It is not.
+        """
+        if not self.root.is_dir():
+            raise claims.gone(self.root)
 
     def add_plan(self, plan: Plan, *, mixed: bool = False) -> None:
         """Add `plan` to what was planned here: its runs and its command.
@@ -94,7 +113,7 @@ class Store:
         self.check_base(plan.base)
         self.root.mkdir(parents=True, exist_ok=True)
         sweep(self.root, "**/")
-        with self._lease("study"):
+        with self.claim("study"):
             here = self.plan()
             if here:
                 here.check_base(plan.base, self.root)
@@ -102,160 +121,143 @@ class Store:
                     here.check_code(plan, self.root)
                 plan = here.grown(plan)
             if plan != here:
-                self._put(self.root / "study.json", plan.text())
+                write_file(self.root / PLAN, plan.text())
             self.take_out({run.id for run in here.runs} - {run.id for run in plan.runs} if here else set())
             self.put_back(run.id for run in plan.runs)
 
-    def claim(self, run_id: str) -> SoftFileLease:
-        """Return the claim to execute a run, not yet taken; see `SoftFileLease`."""
-        return self._lease(run_id)
+    def claim(self, run_id: str) -> claims.Claim:
+        """Return the claim to execute a run, not yet taken.
+
+        Raises:
+            UserError: The folder is not there.
+        """
+        return claims.claim(self.root, run_id)
 
     def claimed(self) -> set[str]:
         """Return the ids of the runs whose claims have not expired: somebody is executing them, or was a moment ago."""
-        found = set()
-        for path in (self.root / "claims").glob("*.lock"):
-            with suppress(FileNotFoundError):  # it has been given back
-                if time.time() - path.stat().st_mtime < LEASE_SECONDS:
-                    found.add(path.stem)
-        return found - {"study", "search"}
+        return claims.claimed(self.root) - NOT_RUNS
 
     def tidy(self, statuses: Mapping[str, str]) -> None:
         """Remove what launchers that are no more have left of recorded runs: claims, and states nobody will take up."""
         for path in (self.root / "claims").glob("*.lock"):
             if path.stem in statuses:
-                with suppress(Timeout), self._lease(path.stem).acquire(timeout=0):
+                with suppress(Timeout), self.claim(path.stem).acquire(timeout=0):
                     pass
         for run_id, status in statuses.items():
             if status not in FAILED:
                 self.state_of(run_id).unlink(missing_ok=True)
 
-    def _lease(self, name: str) -> SoftFileLease:
-        """Return a lock that expires when its owner does not refresh it: it may be on another machine, or no more."""
-        folder = self.root / "claims"
-        folder.mkdir(parents=True, exist_ok=True)
-        return SoftFileLease(folder / f"{name}.lock", lease_duration=LEASE_SECONDS, timeout=2 * LEASE_SECONDS)
-
-    def _put(self, path: Path, text: str) -> None:
-        """Write a file at once, over what is there."""
-        aside = path_aside(path.parent)
-        aside.write_text(text)
-        aside.replace(path)
-
-    def write(self, record: Record, *, again: bool = False) -> None:
-        """Record a run. A run that is recorded already stays as it was, unless it was run `again`.
+    def write(self, record: Record) -> None:
+        """Record a run. An attempt that is recorded already stays as it was.
 
         Raises:
-            UserError: There is no room, or the folder cannot be written.
+            UserError: There is no room, or the folder cannot be written, or is no longer there.
         """
-        path = self._runs / f"{record.run.id}.json"
-        text = json.dumps(record.to_dict(), allow_nan=False, separators=(",", ":"))
+        path = self._file(record.run.id, record.attempt)
         try:
-            self._runs.mkdir(parents=True, exist_ok=True)
-            if again or not path.exists():
-                self._put(path, text + "\n")
+            self._runs.mkdir(exist_ok=True)
+            write_new(path, record_files.text_of(record))
+        except FileNotFoundError:
+            raise claims.gone(self.root) from None
         except OSError as error:
             reason = error.strerror or error
             raise UserError(f"records must have room in a folder that can be written, but {path}: {reason}") from None
 
-    def has(self, run_id: str) -> bool:
-        """Return whether a run is recorded."""
-        alone = (self._runs / f"{run_id}.json").exists()
-        return alone or any(run_id in _part_ids(folder / "runs.parquet") for folder in self._folders())
+    def has(self, run_id: str, attempt: int = 1) -> bool:
+        """Return whether this attempt of a run is recorded, or in a part a later one."""
+        if self._file(run_id, attempt).exists():
+            return True
+        return any(_attempts(folder).get(run_id, 0) >= attempt for folder in parts.folders(self._parts))
 
-    def status(self, run_id: str) -> str | None:
-        """Return how a run that has a file of its own ended, or None if it has none that can be read."""
-        try:
-            return self.read(run_id).outcome.status
-        except UNREADABLE:
-            return None
-
-    def read(self, run_id: str) -> Record:
-        """Return the record of a run that has a file of its own.
+    def read(self, run_id: str, attempt: int = 1) -> Record:
+        """Return the record of an attempt; if it has been moved into a part meanwhile, from there.
 
         Raises:
-            OSError, ValueError, KeyError, TypeError, UserError: It has none, or it is damaged.
+            UserError: There is none that is whole.
         """
-        return _read(self._runs / f"{run_id}.json")[1]
+        path = self._file(run_id, attempt)
+        try:
+            return record_files.read(path)[1]
+        except FileNotFoundError:
+            for folder in parts.folders(self._parts):
+                if _attempts(folder).get(run_id) == attempt:
+                    with suppress(Unreadable):
+                        return parts.record(folder, run_id)
+            self.check_there()
+            raise UserError(f"a record must stay where it was written, but {path} is no longer there") from None
+        except UNREADABLE as error:
+            raise UserError(f"a record must be whole, but {path} is not: {reason_of(error)}") from None
 
     def state_of(self, run_id: str) -> Path:
         """Return the place of the state of a run under way."""
         return self.root / "checkpoints" / f"{run_id}.npz"
 
-    def survey(self) -> Survey:
-        """Return how each recorded run ended."""
-        stored, damaged = self._read()
-        found: dict[str, str] = {}
-        for folder in self._folders():
-            try:
-                check_parquet([folder / f"{name}.parquet" for name in NAMES])
-                table = read_parquet(folder / "runs.parquet", columns_of(folder / "runs.parquet", COLUMNS))
-                found |= dict(zip(table["run"], statuses(table), strict=True))
-            except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of these
-                damaged.append(Damaged(folder / "runs.parquet", str(error)))
-        return Survey(found | {one.id: record.status for one, record in stored}, tuple(damaged))
+    def survey(self, *, whole: bool = False) -> Survey:
+        """Return which record of each run counts, and how it ended.
+
+        Args:
+            whole: Whether the specs and rows of records are looked at, too, whose checksum is right.
+        """
+        return self._look(record_files.read if whole else lambda path: (record_files.head(path), None))[1]
 
     def records(self) -> Iterator[Record]:
-        """Yield the records that can be read, in the order of their ids; those of parts without their rows."""
-        found = {one.id: record for one, record in self._read()[0]}
-        for folder in self._folders():
-            try:
-                texts = read_parquet(folder / "runs.parquet", ["run", RECORD])
-            except (OSError, ValueError):
-                continue
-            for run_id, text in zip(texts["run"], texts[RECORD], strict=True):
-                if run_id not in found:
-                    found[run_id] = Stored.from_dict(json.loads(text)).record()
+        """Yield the records that count, in the order of their ids; those of parts without their rows."""
+        files, survey = self._look(record_files.read)
+        found = {run: files[copy.place][1] for run, copy in survey.copies.items() if copy.place in files}
+        for folder, ids in self._in_parts(survey).items():
+            with suppress(Unreadable):
+                found |= {record.run.id: record for record in parts.records(folder, ids)}
         yield from (found[run_id] for run_id in sorted(found))
 
     def frames(self) -> Frames:
-        """Return all records that can be read as tables, and what cannot be."""
-        read, damaged = self._read()
-        return joined([frames_of(read, damaged), *(self._part(folder) for folder in self._folders())])
+        """Return the records that count as tables, and what cannot be read."""
+        files, survey = self._look(record_files.read)
+        damaged = list(survey.damaged)
+        tables = [frames_of(_counting(files, survey))]
+        for folder, ids in self._in_parts(survey).items():
+            try:
+                tables.append(parts.frames(folder).of(ids))
+            except Unreadable as error:
+                damaged.append(error.damaged)
+        return joined(tables, damaged)
 
     def compact(self) -> int:
         """Move the runs that have files of their own into one part; return their number.
 
-        Readers and writers may go on meanwhile. What is not in the part, whole, keeps its file.
+        Readers and writers may go on meanwhile. Of a run that has several records, the one that counts is moved and the
+        others are removed. What is not in a part, whole, keeps its file.
         """
-        read, _ = self._read()
-        if not read:
-            return 0
-        frames = frames_of(read)
-        texts = [json.dumps(replace(record, epochs=[], probes=[]).to_dict()) for _, record in read]
-        self._parts.mkdir(exist_ok=True)
-        aside = path_aside(self._parts)
-        aside.mkdir()
-        write_parquet(frames.runs.assign(**{RECORD: texts}), aside / "runs.parquet")
-        write_parquet(frames.epochs, aside / "epochs.parquet")
-        write_parquet(frames.probes, aside / "probes.parquet")
-        place = self._parts / digest(*texts)
-        if not place.exists():
-            aside.rename(place)
-        written = self._part(place)
-        if not written.damaged and written.runs["run"].tolist() == frames.runs["run"].tolist():
-            for stored, _ in read:
-                (self._runs / f"{stored.id}.json").unlink(missing_ok=True)
-        return len(read)
+        sweep(self.root, "**/")
+        files, survey = self._look(record_files.read)
+        moved = _counting(files, survey)
+        if moved:
+            place = parts.write(self._parts, moved)
+            written = {copy.run: copy.attempt for copy in parts.copies(place)}
+            if written != {stored.id: stored.attempt for stored, _ in moved}:
+                raise UserError(f"a part must have the records that were moved into it, but {place} has others")
+        for path, (stored, _) in files.items():
+            if stored.id in survey.copies:
+                path.unlink(missing_ok=True)
+        return len(moved)
 
     def take_out(self, ids: Collection[str]) -> None:
         """Move the records of runs into the folder `removed`, from which `put_back` takes them."""
+        for path in _files_of(self._runs, ids):
+            self._removed.mkdir(exist_ok=True)
+            path.replace(self._removed / path.name)
         for run_id in ids:
-            for path, place in ((self._runs / f"{run_id}.json", self._removed / f"{run_id}.json"),):
-                if path.exists():
-                    self._removed.mkdir(exist_ok=True)
-                    path.replace(place)
             self.state_of(run_id).unlink(missing_ok=True)
 
     def put_back(self, ids: Iterable[str]) -> None:
         """Take back the records of runs that were taken out, if they have none."""
-        for run_id in {path.stem for path in self._removed.glob("[!.]*.json")} & {*ids}:
-            if not self.has(run_id):
+        for path in _files_of(self._removed, frozenset(ids)):
+            if not (self._runs / path.name).exists():
                 self._runs.mkdir(exist_ok=True)
-                (self._removed / f"{run_id}.json").replace(self._runs / f"{run_id}.json")
+                path.replace(self._runs / path.name)
 
     def set_aside(self, damaged: tuple[Damaged, ...]) -> Path:
         """Move what cannot be read out of the way, whole parts included; return where to."""
-        place = self.root / "damaged"
+        place = self.root / DAMAGED
         place.mkdir(exist_ok=True)
         for one in damaged:
             what = one.path.parent if one.path.parent.parent == self._parts else one.path
@@ -263,59 +265,81 @@ class Store:
                 what.rename(place / f"{what.name}-{uuid.uuid4().hex[:8]}")
         return place
 
-    def _read(self) -> tuple[list[tuple[Stored, Record]], list[Damaged]]:
-        """Return the runs that have files of their own, in the order of their ids, and those that are damaged."""
-        read: list[tuple[Stored, Record]] = []
+    def _file(self, run_id: str, attempt: int) -> Path:
+        return self._runs / record_files.name_of(run_id, attempt)
+
+    def _look(self, read: Callable[[Path], tuple[Stored, R]]) -> tuple[Files[R], Survey]:
+        """Return what `read` returns of each file of a run, and which record of each run counts.
+
+        The files come before the parts: what is moved meanwhile is found in one of them.
+        """
+        files: Files[R] = {}
+        copies: list[Copy] = []
         damaged: list[Damaged] = []
-        for path in sorted(self._runs.glob("[!.]*.json")):
+        for path in _files(self._runs):
             try:
-                read.append(_read(path))
+                if not path.is_file():
+                    raise ValueError("a record must be a file, but it is something else")
+                stored, whole = read(path)
+                copies.append(copy_of(stored, path))
+                files[path] = stored, whole
             except FileNotFoundError:
                 continue  # it has gone into a part
             except UNREADABLE as error:
-                damaged.append(Damaged(path, _reason(error)))
-        return read, damaged
+                damaged.append(Damaged(path, reason_of(error)))
+        for folder in parts.folders(self._parts):
+            try:
+                copies += parts.copies(folder)
+            except Unreadable as error:
+                damaged.append(error.damaged)
+        lost = self._lost(damaged)
+        return files, Survey(newest(copies, lost), tuple(damaged), lost)
 
-    def _folders(self) -> list[Path]:
-        return sorted(path for path in self._parts.glob("*") if not path.name.startswith("."))
+    def _in_parts(self, survey: Survey) -> dict[Path, set[str]]:
+        """Return the runs whose records that count are in parts, by the part."""
+        found: dict[Path, set[str]] = {}
+        for run, copy in survey.copies.items():
+            if copy.place.parent == self._parts:
+                found.setdefault(copy.place, set()).add(run)
+        return dict(sorted(found.items()))
 
-    def _part(self, folder: Path) -> Frames:
-        import pandas as pd
+    def _lost(self, damaged: list[Damaged]) -> dict[str, int]:
+        """Return the last attempt of each run whose record is damaged, here or where it was set aside."""
+        lost: dict[str, int] = {}
+        aside = sorted((self.root / DAMAGED).glob("*"))
+        for path, name in [
+            *((one.path, one.path.name) for one in damaged),
+            *((path, re.sub(r"-[0-9a-f]{8}$", "", path.name)) for path in aside),
+        ]:
+            folder = path.parent if path.parent.parent == self._parts else path
+            of_file = record_files.run_and_attempt(name)
+            for run, attempt in [of_file] if of_file else parts.attempts(folder).items():
+                lost[run] = max(attempt, lost.get(run, 1))
+        return lost
 
-        try:
-            runs, epochs, probes = (read_parquet(folder / f"{name}.parquet") for name in NAMES)
-            return Frames(runs.assign(status=statuses(runs)), epochs, probes)
-        except (OSError, ValueError) as error:
-            empty = pd.DataFrame()
-            return Frames(empty, empty, empty, (Damaged(folder / "runs.parquet", str(error)),))
+
+def _counting(files: Files[Record], survey: Survey) -> list[tuple[Stored, Record]]:
+    """Return those of the files whose records count, in the order of their runs."""
+    return [files[copy.place] for _, copy in sorted(survey.copies.items()) if copy.place in files]
 
 
-def _reason(error: Exception) -> str:
-    match error:
-        case ValidationError():
-            return first_mistake(error)
-        case KeyError():
-            return f"it lacks {error}"
-        case _:
-            return str(error)
+def _files(folder: Path) -> list[Path]:
+    """Return what is in a folder of records, in the order of the names."""
+    with suppress(FileNotFoundError):
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return []
+
+
+def _files_of(folder: Path, runs: Collection[str]) -> list[Path]:
+    """Return the files of these runs, of all their attempts."""
+    named = ((path, record_files.run_and_attempt(path.name)) for path in _files(folder))
+    return [path for path, of in named if of and of[0] in runs]
 
 
 @lru_cache
-def _part_ids(path: Path) -> frozenset[str]:
-    """Return the runs of a part, which never changes."""
+def _attempts(folder: Path) -> Mapping[str, int]:
+    """Return the attempt of each run of a part, which never changes; none if it is damaged."""
     try:
-        return frozenset(read_parquet(path, ["run"])["run"])
-    except (OSError, ValueError):
-        return frozenset()
-
-
-def _read(path: Path) -> tuple[Stored, Record]:
-    values = json.loads(path.read_bytes())
-    schema = values.get("schema", "none") if isinstance(values, dict) else "none"
-    if schema != SCHEMA:
-        raise ValueError(f"a record must be of schema {SCHEMA}, but it has {schema}")
-    stored = Stored.from_dict(values)
-    record = stored.record()
-    if not path.stem == record.run.id == stored.id:
-        raise ValueError(f"a record must have the name of its run, but it is {record.run.id}")
-    return stored, record
+        return {copy.run: copy.attempt for copy in parts.copies(folder)}
+    except Unreadable:
+        return {}

@@ -1,6 +1,6 @@
 """Which runs of a study are left, shared with everybody who works on it by claims in its folder."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from filelock import SoftFileLease, Timeout
 
@@ -16,14 +16,15 @@ class Todo:
     Args:
         runs: What is to be executed.
         store: Where they are recorded.
-        recorded: Tells whether a run has been recorded meanwhile.
+        attempts: Numbers of the executions of the runs that have been executed before: a run of which this one, or a
+            later one, has been recorded meanwhile is not handed out.
     """
 
-    def __init__(self, runs: Sequence[Run], store: Store, recorded: Callable[[str], bool]) -> None:
+    def __init__(self, runs: Sequence[Run], store: Store, attempts: Mapping[str, int] | None = None) -> None:
         self._left: dict[NetSpec, dict[str, Run]] = {}
         for run in runs:
             self._left.setdefault(run.net, {})[run.id] = run
-        self._recorded = recorded
+        self._attempts = attempts or {}
         self._store = store
         self._claims: dict[str, SoftFileLease] = {}
         self._held: dict[str, NetSpec] = {}
@@ -54,6 +55,9 @@ class Todo:
             self._held[run.id] = run.net
             return run
         return None
+
+    def _recorded(self, run_id: str) -> bool:
+        return self._store.has(run_id, self._attempts.get(run_id, 1))
 
     def _in_order(self, last: NetSpec | None) -> Iterator[Run]:
         held = set(self._held.values())

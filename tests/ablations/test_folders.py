@@ -23,7 +23,8 @@ def study(tiny_study, tmp_path) -> Path:
 def failed(store, status="crashed", which=0):
     """Let one of the runs have failed; return its record as it was."""
     record = list(store.records())[which]
-    store.write(replace(record, outcome=Outcome(status, 3, "Traceback\nOSError: no luck"), results={}), again=True)
+    outcome = Outcome(status, 3, "Traceback\nOSError: no luck")
+    store.write(replace(record, outcome=outcome, results={}, attempt=2))
     return record
 
 
@@ -35,7 +36,7 @@ def test_status_of_a_study_that_is_done(program, study):
 def test_status_shows_what_is_not(program, study):
     store = Store(study)
     failed(store)
-    interrupted, running, missing, damaged = sorted(study.glob("runs/*.json"))[4:]
+    interrupted, running, missing, damaged = sorted(study.glob("runs/*.json"))[-4:]
     for path in (interrupted, running, missing):
         path.unlink()
     damaged.write_text("{")

@@ -52,7 +52,7 @@ JOB = Job(Store(Path("nowhere")), setup=setup)
 
 
 def executed(name, runs, store, job=None, on_progress=lambda run, progress: None):
-    todo = Todo(runs, store, store.has)
+    todo = Todo(runs, store)
     records = {}
     for record in EXECUTORS[name](todo, replace(job or JOB, store=store), on_progress):
         assert store.read(record.run.id).to_dict() == record.to_dict()
@@ -144,7 +144,7 @@ class TestContract:
             store.write(record)
             claim.release()
 
-        todo = Todo([theirs, mine], store, store.has)
+        todo = Todo([theirs, mine], store)
         records = EXECUTORS[name](todo, replace(JOB, store=store), lambda run, progress: None)
         first = next(records)
         assert first.run == mine
@@ -245,7 +245,7 @@ class TestProcesses:
 
     def test_workers_end_with_their_launcher(self, store):
         """What `stop` does when the generator is left."""
-        todo = Todo([run(0), run(1, TRAIN.replace(steps=100_000))], store, store.has)
+        todo = Todo([run(0), run(1, TRAIN.replace(steps=100_000))], store)
         records = EXECUTORS["processes"](todo, replace(JOB, store=store, workers=2), lambda run, progress: None)
         next(records)
         assert len(active_children()) == 2
@@ -312,7 +312,7 @@ class TestRay:
 
     def test_a_run_that_is_stopped_keeps_its_state(self, cluster, store):
         one = run(1, TRAIN.replace(steps=100_000))
-        todo = Todo([one], store, store.has)
+        todo = Todo([one], store)
         reached = []
 
         def stop(run, progress):

@@ -19,15 +19,17 @@ from resnet_core.runs.plan import Plan, PlannedRun
 from resnet_core.runs.records import Outcome, Record
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.store import Store, Survey
+from resnet_core.sealed import seal, unseal
 
 
-def record(seed=0, status="completed"):
+def record(seed=0, status="completed", attempt=1):
     run = Run(cifar(8), TrainSpec(steps=2, data_sha256="ab"), seed=seed, factors={"depth": 8})
     epochs = [{"epoch": 1, "step": 2, "loss": 0.1 + seed, "accuracy": 0.5}]
     probes = [{"step": 0, "epoch": 0, "probe": "p", "layer": "l", "index": 0, "path": "main", "value": 1e-30}]
     results = {"test_accuracy": 0.1 + 0.2} if status == "completed" else {}
     network = {"layers": 8, "parameters": 75_290, "macs": 1}
-    return Record(run, Outcome(status, 2), results, epochs, probes, network, {"threads": 1}, 1.5, {"cpu_seconds": 2.5})
+    usage = {"cpu_seconds": 2.5}
+    return Record(run, Outcome(status, 2), results, epochs, probes, network, {"threads": 1}, 1.5, usage, attempt)
 
 
 def plan(*seeds, command="a", **base):
@@ -37,6 +39,7 @@ def plan(*seeds, command="a", **base):
 
 @pytest.fixture
 def store(tmp_path):
+    (tmp_path / "study").mkdir()
     return Store(tmp_path / "study")
 
 
@@ -76,13 +79,13 @@ def test_frames_have_a_row_a_run_and_a_column_a_field(store):
     assert runs.loc[0, ["seconds", "cpu_seconds", "environment.threads"]].tolist() == [1.5, 2.5, 1]
 
 
-def test_a_run_is_written_once_or_again(store):
+def test_an_attempt_is_written_once_and_the_last_counts(store):
     store.write(record(status="crashed"))
     store.write(replace(record(), seconds=99.0))
-    assert store.status(record().run.id) == "crashed"
-    store.write(replace(record(), seconds=99.0), again=True)
-    assert store.status(record().run.id) == "completed"
-    assert [path.name for path in store.root.glob("*/*")] == [f"{record().run.id}.json"]
+    assert store.survey().statuses == {record().run.id: "crashed"}
+    store.write(replace(record(), seconds=99.0, attempt=2))
+    assert store.survey().statuses == {record().run.id: "completed"}
+    assert [one.seconds for one in store.records()] == store.frames().runs["seconds"].tolist() == [99.0]
 
 
 class TestParts:
@@ -99,7 +102,7 @@ class TestParts:
         for name in ("runs", "epochs", "probes"):
             pd.testing.assert_frame_equal(getattr(frames, name), getattr(again, name))
         assert again.runs["net.depths"][0] == (1, 1, 1)
-        assert store.survey() == survey
+        assert store.survey().statuses == survey.statuses
         assert list(store.records()) == records
         assert store.has(record(1).run.id)
         assert store.compact() == 0
@@ -108,8 +111,7 @@ class TestParts:
         store.write(record(0))
         store.write(record(1, "crashed"))
         store.compact()
-        store.write(record(1))
-        store.write(record(1), again=True)
+        store.write(record(1, attempt=2))
         store.write(record(2))
         assert set(store.survey().statuses.values()) == {"completed"}
         runs = store.frames().runs
@@ -135,7 +137,7 @@ class TestParts:
         assert store.frames().runs["seed"].tolist() == [1]
         survey = store.survey()
         assert survey.statuses == {record(1).run.id: "completed"}
-        assert [one.path.parent for one in survey.damaged] == [path.parent]
+        assert [one.path for one in survey.damaged] == [path]
         store.set_aside(survey.damaged)
         assert store.survey() == replace(survey, damaged=())
         assert len(list(store.root.glob("damaged/*/runs.parquet"))) == 1
@@ -148,7 +150,7 @@ def test_what_a_dead_process_left_does_not_count_and_is_swept(store):
     dead.wait()
     half = store.root / "runs" / f".writing-{platform.node()}-{dead.pid}-0"
     half.write_text("{}")
-    assert store.survey() == Survey({}, ())
+    assert store.survey() == Survey()
     assert list(store.records()) == []
     living = store.root / "runs" / f".writing-{platform.node()}-{os.getpid()}-0"
     elsewhere = store.root / ".writing-elsewhere-1-0"
@@ -191,7 +193,9 @@ def damage(store, text):
     store.write(record())
     store.write(record(1))
     path = store.root / "runs" / f"{record().run.id}.json"
-    path.write_text(text if isinstance(text, str) else json.dumps({**json.loads(path.read_text()), **text}))
+    if isinstance(text, dict):
+        text = seal({**unseal(path.read_bytes()), **text})
+    path.write_text(text)
     return path
 
 
@@ -200,7 +204,8 @@ def test_a_record_from_before_usage_was_kept_is_read(store):
     (path,) = store.root.glob("runs/*")
     values = json.loads(path.read_text())
     assert values.pop("usage") == {"cpu_seconds": 2.5}
-    path.write_text(json.dumps(values))
+    del values["sha256"], values["attempt"]  # as all that came later
+    path.write_text(json.dumps({**values, "schema": 2}))
     (read,) = store.records()
     assert read == replace(record(), usage={})
     assert "cpu_seconds" not in store.frames().runs
@@ -211,8 +216,9 @@ def test_a_record_from_before_usage_was_kept_is_read(store):
     [
         ("", "Expecting value"),
         ("{", "Expecting property name"),
-        ("[]", "must be of schema 2, but it has none"),
-        ({"schema": 99}, "must be of schema 2, but it has 99"),
+        ("[]", "must be a JSON object, but it is list"),
+        ("{}", "must be of schema 3, but it has none"),
+        ({"schema": 99}, "must be of schema 3, but it has 99"),
         ({"results": None}, "results"),
         ({"results": {"a": "b"}}, "results"),
         ({"run": None}, "run"),
@@ -230,7 +236,8 @@ def test_a_damaged_record_is_named_set_aside_and_in_nobodys_way(store, text, rea
     ((damaged),) = frames.damaged
     assert damaged.path == path
     assert re.search(reason, damaged.reason)
-    assert store.survey() == Survey({record(1).run.id: "completed"}, frames.damaged)
+    survey = store.survey(whole=True)
+    assert (survey.statuses, survey.damaged) == ({record(1).run.id: "completed"}, frames.damaged)
     store.set_aside(frames.damaged)
     assert not path.exists()
     assert len(list(store.root.glob("damaged/*"))) == 1
@@ -245,7 +252,6 @@ def test_two_write_one_plan_at_a_time(store):
 
 
 def test_a_folder_without_room_is_one_line(store):
-    store.root.mkdir()
     (store.root / "runs").touch()
     with pytest.raises(UserError, match="records must have room in a folder that can be written, but .*: File exists"):
         store.write(record())
@@ -264,7 +270,6 @@ FOREIGN += [foreign_plan(runs=[]), foreign_plan(runs=[1]), foreign_plan(commands
 
 @pytest.mark.parametrize("content", FOREIGN)
 def test_a_foreign_study_json_is_named(store, content):
-    store.root.mkdir()
     (store.root / "study.json").write_text(content)
     with pytest.raises(UserError, match=r"study\.json"):
         store.plan()

@@ -1,0 +1,83 @@
+"""Who is at what, among all processes and machines that share a folder; a claim that is not refreshed expires."""
+
+import platform
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import AcquireReturnProxy, LeaseSettingsMismatch, SoftFileLease, Timeout
+
+from resnet_core.errors import UserError
+
+LEASE_SECONDS = 60.0
+LOOK_SECONDS = 1.0
+
+
+class Claim(SoftFileLease):
+    """A claim that expires a minute after its owner has refreshed it last, whose machine it may be."""
+
+    def acquire(self, timeout: float | None = None, *arguments: Any, **options: Any) -> AcquireReturnProxy[Any]:
+        """See `SoftFileLease`; a file of another program's lease is somebody else's claim, as is one of ours."""
+        try:
+            return super().acquire(timeout, *arguments, **options)
+        except LeaseSettingsMismatch:
+            raise Timeout(self.lock_file) from None
+
+    def acquire_when_expired(self) -> None:
+        """Take the claim; if somebody else has it, wait until it has expired, or is seen to be refreshed.
+
+        Raises:
+            Timeout: Its owner is alive.
+        """
+        seen = _refreshed(Path(self.lock_file))
+        until = time.monotonic() + LEASE_SECONDS + 5 * LOOK_SECONDS
+        while True:
+            try:
+                self.acquire(timeout=0)
+            except Timeout:
+                owner = self.owner
+                here = owner is not None and owner.hostname == platform.node()  # then it is known to be alive
+                if here or _refreshed(Path(self.lock_file)) != seen or time.monotonic() > until:
+                    raise
+                time.sleep(LOOK_SECONDS)
+            else:
+                return
+
+
+def claim(root: Path, name: str) -> Claim:
+    """Return a claim in the folder of a study, not yet taken.
+
+    Raises:
+        UserError: There is no such folder.
+    """
+    folder = root / "claims"
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileNotFoundError:
+        raise gone(root) from None
+    return Claim(folder / f"{name}.lock", lease_duration=LEASE_SECONDS, timeout=2 * LEASE_SECONDS)
+
+
+def claimed(root: Path) -> set[str]:
+    """Return the names of the claims that have not expired: their owners are at it, or were a moment ago."""
+    found = set()
+    for path in (root / "claims").glob("*.lock"):
+        with suppress(FileNotFoundError):  # it has been given back
+            if time.time() - path.stat().st_mtime < LEASE_SECONDS:
+                found.add(path.stem)
+    return found
+
+
+def gone(root: Path) -> UserError:
+    """Return the error that the folder of a study is no longer where it was."""
+    return UserError(
+        f"the folder of a study must stay where it is while its runs are executed, but {root} is no longer there; "
+        "put it back, and repeat the command"
+    )
+
+
+def _refreshed(path: Path) -> int | None:
+    with suppress(OSError):
+        return path.stat().st_mtime_ns
+    return None

@@ -1,0 +1,75 @@
+"""JSON files with a checksum of their content, so that a changed value is noticed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import from_json
+
+CHECKSUM = "sha256"
+_START = b'{"sha256":"'
+_HEAD = len(_START) + 64 + len('",')
+
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError)
+"""What reading a file may raise whose content is not what it should be."""
+
+
+def seal(values: Mapping[str, Any], *, indent: int | None = None) -> str:
+    """Return an object as JSON text whose first value is the checksum of all others.
+
+    The checksum is the SHA-256 of the compact JSON of the values, so neither indentation nor line ends change it.
+
+    Args:
+        values: JSON-serialisable values, by name; at least one.
+        indent: As that of `json.dumps`.
+    """
+    text = json.dumps(values, allow_nan=False, indent=indent, separators=None if indent else (",", ":"))
+    return f'{{"{CHECKSUM}":"{_checksum(values)}",{text[1:]}\n'
+
+
+def unseal(content: bytes, *, since: int | None = None) -> dict[str, Any]:
+    """Return the values of `seal`, without their checksum.
+
+    Args:
+        content: Of the file.
+        since: The `schema` from which on there must be a checksum; none if there need not be one.
+
+    Raises:
+        ValueError, RecursionError: It is no JSON object, or not the one that was sealed.
+    """
+    values = parsed(content)
+    if not isinstance(values, dict):
+        raise ValueError(f"it must be a JSON object, but it is {type(values).__name__}")
+    checksum = values.pop(CHECKSUM, None)
+    if checksum is None and since is not None and values.get("schema", 0) >= since:
+        raise ValueError("it must have a checksum, but it has none")
+    if checksum is not None and not is_as_written(content) and _checksum(values) != checksum:
+        raise ValueError("its content must be what was written, but its checksum is that of another")
+    return values
+
+
+def is_as_written(content: bytes) -> bool:
+    """Return whether this is what `seal` returned without `indent`, byte for byte; nothing is parsed."""
+    checksum = content[len(_START) : len(_START) + 64].decode("ascii", "replace")
+    return content.startswith(_START) and _sha256(b"{" + content[_HEAD:].rstrip(b"\n")) == checksum
+
+
+def parsed(content: bytes) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        ValueError, RecursionError: It is none.
+    """
+    try:
+        return from_json(content)
+    except ValueError:
+        return json.loads(content)  # which takes lone surrogates, too, and says more clearly what is wrong
+
+
+def _checksum(values: Mapping[str, Any]) -> str:
+    return _sha256(json.dumps(values, separators=(",", ":")).encode())
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -18,7 +18,7 @@ from ablations.show import add_show_command
 from ablations.study import Scale, Study, named
 from ablations.suites import suites
 from ablations.verdicts import add_verdict_commands
-from resnet_core.command_line import Parser, console, run_program, say
+from resnet_core.command_line import Parser, console, folder, run_program, say
 from resnet_core.errors import UserError, nearest
 from resnet_core.runs.plugins import Plugins, load_plugins
 from resnet_core.runs.recipes import DATA
@@ -70,7 +70,7 @@ def _add_run_options(one: Parser, study: Study) -> None:
         "--match", choices=("parameters", "macs"),
         help="widen or narrow every network until it costs as much as the first arm's",
     )  # fmt: skip
-    one.add_argument("--out", type=_folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
+    one.add_argument("--out", type=folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
     add_plugin_option(one)
     one.add_argument("--dry-run", action="store_true", help="print every run with its cost, and run nothing")
     add_execution_options(one)

@@ -8,9 +8,9 @@ from typing import Any
 from ablations.execution import Execution, add_execution_options
 from ablations.plugins import add_plugin_option
 from ablations.suites import suites
-from resnet_core.command_line import Parser, console, say
+from resnet_core.command_line import Parser, console, folder, say
 from resnet_core.errors import UserError, nearest
-from resnet_core.folders import check_writable
+from resnet_core.folders import check_writable, sweep, write_file
 from resnet_core.runs.plugins import load_plugins
 from resnet_core.runs.store import Store
 
@@ -32,7 +32,7 @@ def add_commands(commands: Any) -> None:
     export = add_folder_command(
         commands, "export", "write a study's records as runs.csv, epochs.csv and probes.csv", export_csv
     )
-    export.add_argument("out", metavar="DIR", type=Path, help="folder of the files")
+    export.add_argument("out", metavar="DIR", type=folder, help="folder of the files")
     add_folder_command(commands, "compact", "put a study's records into few files, which are read faster", compact)
 
 
@@ -48,10 +48,10 @@ def study_folder(text: str) -> Path:
     """Return the folder of a study that is given by its path, or by its name.
 
     Raises:
-        UserError: There is no study.
+        UserError: There is no study, or its plan cannot be read.
     """
     for path in (Path(text), DEFAULT_OUT / text):
-        if (path / "study.json").exists():
+        if text and Store(path).plan():
             return path
     raise UserError(
         f"STUDY must be the folder of a study, with a study.json, but '{text}' is none{nearest(text, suites())}"
@@ -119,12 +119,13 @@ def export_csv(options: argparse.Namespace) -> None:
     """Write the tables, sorted, each file at once; wall times are in `runs.csv` alone."""
     root, out = study_folder(options.study), options.out
     check_writable(out)
+    from analysis.formats import whole_csv
+
     frames = Store(root).frames()
     out.mkdir(parents=True, exist_ok=True)
+    sweep(out)
     for name, table in (("runs", frames.runs), ("epochs", frames.epochs), ("probes", frames.probes)):
-        aside = out / f".{name}.csv.writing"
-        table.to_csv(aside, index=False)
-        aside.replace(out / f"{name}.csv")
+        write_file(out / f"{name}.csv", whole_csv(table))
         say(f"{out / name}.csv: {len(table)} rows")
     for one in frames.damaged:
         say(f"damaged, and in none of them: {one.path}: {one.reason}")

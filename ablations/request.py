@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ablations.designs import Arm
 from ablations.study import Published, Study
@@ -15,7 +15,7 @@ from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
 from resnet_core.runs.estimate import study_threads
-from resnet_core.runs.plan import Plan, PlannedRun
+from resnet_core.runs.plan import Figure, Plan, PlannedRun
 from resnet_core.runs.spec import Run, TrainSpec
 
 
@@ -122,10 +122,10 @@ class Request:
         study, factors = self.study, tuple(runs[0].factors)
         planned = tuple(map(PlannedRun.of, runs))
         base = self.base(data_sha256)
+        published = tuple(cast("Figure", asdict(figure)) for figure in self.published)
         return Plan(
             study.name, study.question, study.source, base, factors, (self.command,), planned, study_threads(runs),
-            tuple(claim.to_dict() for claim in self.claims), tuple(asdict(figure) for figure in self.published),
-            tuple(dict(row) for row in self.tuning),
+            tuple(claim.to_dict() for claim in self.claims), published, tuple(dict(row) for row in self.tuning),
         )  # fmt: skip
 
 

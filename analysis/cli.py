@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from resnet_core.command_line import Parser, console, run_program
+from resnet_core.command_line import Parser, console, folder, printable, run_program
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 
@@ -24,8 +24,8 @@ ABOUT = """Write the report of a study: one HTML page, and its figures and table
 def parser() -> Parser:
     """Return the parser."""
     top = Parser(prog="resnet-report", usage="resnet-report [compare] STUDY... [options]", description=ABOUT)
-    top.add_argument("studies", type=Path, nargs="+", metavar="STUDY", help="folder of a study: results/local/depth")
-    top.add_argument("--out", type=Path, help="folder of the report (default: report/ in the study's folder)")
+    top.add_argument("studies", type=folder, nargs="+", metavar="STUDY", help="folder of a study: results/local/depth")
+    top.add_argument("--out", type=folder, help="folder of the report (default: report/ in the study's folder)")
     top.add_argument(
         "--style", choices=("screen", "paper"), default="screen",
         help="paper: figures of a journal's single column, PDF too, with fonts embedded (default: %(default)s)",
@@ -35,14 +35,13 @@ def parser() -> Parser:
 
 def _print_table(frame: "pd.DataFrame") -> None:
     from rich.table import Table
-    from rich.text import Text
 
     from analysis.formats import text_table
 
     texts = text_table(frame)
     table = Table(*texts.columns, box=None, header_style="bold")
     for row in texts.to_numpy():
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*map(str, row))
     console().print(table)
 
 
@@ -61,7 +60,7 @@ def _main(arguments: Sequence[str] | None) -> None:
 
     studies = [read(folder) for folder in folders]
     for one in (one for study in studies for one in study.damaged):
-        print(f"{one.path} is no whole record, and is left out: {one.reason}", file=sys.stderr)
+        print(printable(f"{one.path} is damaged, and is left out: {one.reason}"), file=sys.stderr)
     outs = [options.out or folder / (COMPARE if comparing else "report") for folder in folders]
     for out in outs[:1] if comparing else outs:
         check_writable(out)

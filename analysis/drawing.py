@@ -37,13 +37,18 @@ class Group:
         return f"{self.name} ({n} of {total})" if self.name else f"{n} of {total}"
 
 
+def literal(text: object) -> str:
+    """Return text as Matplotlib draws it character by character: no dollar begins a formula."""
+    return str(text).encode(errors="backslashreplace").decode().replace("$", r"\$")
+
+
 def words(column: str) -> str:
     """Return the name of a column as an axis has it."""
     names = {
         "val_accuracy": "validation accuracy", "layers": "layers with weights", "macs": "multiply-accumulates",
         "train.epochs": "epochs",
     }  # fmt: skip
-    return names.get(column, column.replace("_", " "))
+    return names.get(column, literal(column.replace("_", " ")))
 
 
 def given_or_current(ax: Axes | None) -> Axes:
@@ -83,7 +88,7 @@ def groups_of(data: pd.DataFrame, hue: str | None, order: Sequence[Any] | None, 
     colors = sns.color_palette(palette, len(levels))
     return [
         Group(
-            "" if hue is None else str(level), data if hue is None else data[data[hue] == level],
+            "" if hue is None else literal(level), data if hue is None else data[data[hue] == level],
             colors[i], MARKERS[i % len(MARKERS)],
         )
         for i, level in enumerate(levels)

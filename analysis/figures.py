@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import plots
-from analysis.drawing import levels_of
+from analysis.drawing import levels_of, literal
 
 LINEAR_ERROR = 1e-3  # below, the axis of an error is linear, and reaches 0
 MOST_ARMS = 8
@@ -266,7 +266,7 @@ def gradient_over_training(probes: pd.DataFrame, probe: str, style: Style) -> Dr
                 ax.set_axis_off()
                 continue
             plots.gradient_over_training(cells[label, depth], vmin=low, vmax=high, cbar=False, ax=ax)
-            ax.set_title(f"{label}, {depth:g} layers")
+            ax.set_title(f"{literal(label)}, {depth:g} layers")
             ax.set_ylabel("layer")
             ax.tick_params(axis="x", labelrotation=90 if style.narrow else 45)
     mesh = next(ax.collections[0] for line in axes for ax in line if ax.collections)

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from analysis.tables import varied
 
 NOTHING = "–"
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d*\.?\d+(e[+-]?\d+)?$)")
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "−": "$-$", "×": r"$\times$", "∞": r"$\infty$",
@@ -73,7 +75,23 @@ def _number(value: float) -> str:
 
 def csv(table: pd.DataFrame) -> str:
     """Return a table as CSV: every column, ten digits, since the last of the sixteen are the processor's."""
-    return table.to_csv(index=False, lineterminator="\n", float_format="%.10g")
+    return _inert(table).to_csv(index=False, lineterminator="\n", float_format="%.10g")
+
+
+def whole_csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV with every digit."""
+    return _inert(table).to_csv(index=False, lineterminator="\n")
+
+
+def _inert(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which no text is a formula to a spreadsheet: `'` stands before what begins as one."""
+    texts = [name for name, column in table.items() if not is_numeric_dtype(column)]
+    inert = table.assign(**{str(name): table[name].astype(object).map(_without_formula) for name in texts})
+    return inert.rename(columns=_without_formula)
+
+
+def _without_formula(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def latex(texts: pd.DataFrame, numeric: Sequence[bool], caption: str, label: str) -> str:

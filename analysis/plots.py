@@ -25,6 +25,7 @@ from analysis.drawing import (
     given_or_current,
     groups_of,
     levels_of,
+    literal,
     with_gaps,
     words,
 )
@@ -107,7 +108,7 @@ def measure_by_arm(
         ax.errorbar(arm["mean"], at, xerr=error, label=group.counted(group.rows[x]), **style)
         runs = group.rows[y].astype(object).map(places).astype(float) + 0.18
         draw_points(ax, runs, group.rows[x], group, across=True)
-    ax.set_yticks(list(places.values()), [str(level) for level in places])
+    ax.set_yticks(list(places.values()), [literal(level) for level in places])
     ax.set_ylim(len(places) - 0.5, -0.5)
     finish(ax, x, "", legend and hue)
     return ax
@@ -142,7 +143,7 @@ def forest(
         error = [(rows[x] - rows[low]).fillna(0), (rows[high] - rows[x]).fillna(0)]
         style = {"color": group.color, "fmt": group.marker, "ms": 5, "capsize": 2} | kwargs
         ax.errorbar(rows[x], rows.index, xerr=error, label=group.name, **style)
-    ax.set_yticks(list(data.index), data[y].astype(str).tolist())
+    ax.set_yticks(list(data.index), [literal(name) for name in data[y]])
     ax.set_ylim(len(data) - 0.5, -0.5)
     return finish(ax, x, "", legend and hue)
 
@@ -177,7 +178,7 @@ def gradient_by_depth(
         for i, kind in enumerate(levels_of(group.rows[style]) if style else [""]):
             rows = group.rows[group.rows[style] == kind] if style else group.rows
             line = tables.profile(rows, [x], y)
-            name = ", ".join(str(word) for word in (group.name, kind) if word != "")
+            name = ", ".join(word for word in (group.name, literal(kind)) if word)
             look = {
                 "color": group.color, "ls": LINES[i % len(LINES)], "marker": group.marker, "ms": 4,
                 "markevery": max(1, len(line) // 8), "mfc": "white" if i else group.color, "label": name,
@@ -223,12 +224,12 @@ def gradient_over_training(
     ax.grid(False)
     for axis, levels in ((ax.xaxis, steps), (ax.yaxis, places)):
         every = max(1, -(-len(levels) // 8))
-        axis.set_ticks(np.arange(len(levels))[::every] + 0.5, [str(level) for level in levels[::every]])
+        axis.set_ticks(np.arange(len(levels))[::every] + 0.5, [literal(level) for level in levels[::every]])
     ax.invert_yaxis()
     if cbar and ax.figure is not None:
-        ax.figure.colorbar(mesh, ax=ax, label=f"log10 {value}")
-    ax.set_xlabel(x)
-    ax.set_ylabel("layer, from the input on" if y == "index" else y)
+        ax.figure.colorbar(mesh, ax=ax, label=literal(f"log10 {value}"))
+    ax.set_xlabel(literal(x))
+    ax.set_ylabel("layer, from the input on" if y == "index" else literal(y))
     return ax
 
 
@@ -270,7 +271,7 @@ def learning_curve(
             name = f"{group.name} ({reached.nunique()} of {rows[units].nunique()})"
             look |= {"marker": group.marker, "ms": 4, "markevery": max(1, len(mean) // 6)}
             look |= {"mfc": "white" if i else group.color}
-            ax.plot(mean.index, mean, label=f"{name}, {kind}" if style else name, **look | kwargs)
+            ax.plot(mean.index, mean, label=f"{name}, {literal(kind)}" if style else name, **look | kwargs)
     return finish(ax, x, y, legend and (hue or style))
 
 

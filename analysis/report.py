@@ -1,7 +1,6 @@
 """The report of a study: which tables and figures there are, and where they go."""
 
 import io
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from analysis.statistics import MOST_FLIPPED
 from analysis.study import Study, read
 from analysis.tuning import expected_table, rates_table
 from analysis.verdicts import verdicts
+from resnet_core.folders import sweep, write_file
 from resnet_core.runs.outcomes import RULE
 
 __all__ = ["read", "tables_of", "write"]
@@ -155,16 +155,15 @@ def write_files(
     out: Path, name: str, page: Page, images: Mapping[str, bytes], by_name: Mapping[str, pd.DataFrame]
 ) -> None:
     """Write a page, its figures and its tables, each aside and then into its place."""
-    files = dict(images)
+    files: dict[str, bytes | str] = dict(images)
     for table in (table for section in page.sections for table in section.tables):
         files.update(_table_files(table, by_name[table.name]))
-    files[name] = page.render().encode()
+    files[name] = page.render()
+    sweep(out, "**/")
     for place, content in files.items():
         path = out / place
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        aside.write_bytes(content)
-        aside.replace(path)
+        write_file(path, content, durable=False)
 
 
 def drawn_files(drawn: Sequence[tuple[Drawn, Mapping[str, bytes]]]) -> Iterator[tuple[str, bytes]]:
@@ -194,14 +193,14 @@ def image_files(drawn: Drawn, style: Style) -> dict[str, bytes]:
     return files
 
 
-def _table_files(table: Table, whole: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
+def _table_files(table: Table, whole: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """Yield the files of a table: all of it as CSV; what is shown of it as LaTeX and Markdown, if that is not long."""
-    yield f"tables/{table.name}.csv", formats.csv(whole).encode()
+    yield f"tables/{table.name}.csv", formats.csv(whole)
     if "tex" not in table.suffixes:
         return
     texts, numeric = formats.text_table(table.frame), numeric_columns(table.frame)
-    yield f"tables/{table.name}.tex", formats.latex(texts, numeric, table.caption, table.name).encode()
-    yield f"tables/{table.name}.md", formats.markdown(texts, numeric).encode()
+    yield f"tables/{table.name}.tex", formats.latex(texts, numeric, table.caption, table.name)
+    yield f"tables/{table.name}.md", formats.markdown(texts, numeric)
 
 
 def progress(study: Study) -> list[str]:

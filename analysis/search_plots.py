@@ -22,6 +22,7 @@ from analysis.drawing import (
     groups_of,
     is_completed,
     levels_of,
+    literal,
     words,
 )
 
@@ -166,7 +167,7 @@ def _coordinate(column: "pd.Series[Any]") -> tuple[Any, list[tuple[float, str]]]
     levels = levels_of(column) if scale == "categories" else sorted(column.dropna().unique())
     if scale == "categories" or len(levels) < 2:
         even = np.linspace(0, 1, len(levels)) if len(levels) > 1 else np.array([0.5])
-        ticks = [(float(at), f"{x:g}" if scale != "categories" else str(x)) for at, x in zip(even, levels)]
+        ticks = [(float(at), f"{x:g}" if scale != "categories" else literal(x)) for at, x in zip(even, levels)]
         places = column.map(dict(zip(levels, even))).astype(float)
     else:
         into = np.log10 if scale == "log" else np.asarray

@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims import Claim
-from analysis.measures import COST
+from analysis.measures import COST, MEASURES
 from analysis.tables import arm_labels, in_order
-from resnet_core.errors import UserError
+from resnet_core.errors import UserError, nearest
 from resnet_core.runs.frames import Damaged, Frames
 from resnet_core.runs.plan import Plan
-from resnet_core.runs.store import Store
+from resnet_core.runs.store import PLAN, Store
 
 INACTIVE = "–"
 """Stands for the level of a factor in an arm in which it is not active."""
@@ -62,6 +62,7 @@ def read(folder: Path) -> Study:
         inside = sorted(path.parent.name for path in folder.glob("*/study.json"))
         hint = f"; did you mean {folder / inside[0]}?" if inside else "; resnet-ablate run makes one"
         raise UserError(f"a report needs the folder of a study, with a study.json, but {folder} has none{hint}")
+    _check(plan, store.root / PLAN)
     frames = store.frames()
     if frames.runs.empty:
         raise UserError(f"a report needs a run that has ended, but {folder} has none yet; run the study first")
@@ -80,6 +81,24 @@ def read(folder: Path) -> Study:
     planned[list(COST)] = costs[list(COST)].transform("first").astype(float)
     runs[list(COST)] = planned.set_index("run")[list(COST)].reindex(runs["run"]).to_numpy()
     return Study(plan, planned, runs, frames.epochs, frames.probes, frames.damaged)
+
+
+def _check(plan: Plan, path: Path) -> None:
+    """Check that what a plan claims, and what others have published, is of measures and factors that there are.
+
+    Raises:
+        UserError: It is not.
+    """
+    try:
+        arms = [term.levels for values in plan.claims for term in Claim.from_dict(values).terms]
+        for figure in plan.published:
+            arms.append(figure["arm"])
+            if figure["measure"] not in MEASURES:
+                raise UserError(f"a figure must be of a measure, but got '{figure['measure']}'")
+        for name in (name for arm in arms for name in arm if name not in plan.factors):
+            raise UserError(f"an arm must be of the study's factors, but got '{name}'{nearest(name, plan.factors)}")
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _level(value: Any) -> Any:

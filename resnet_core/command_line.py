@@ -14,10 +14,12 @@ from resnet_core.surroundings import set_for_program
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 USER_ERROR = 2
 INTERRUPTED = 130
 PLAIN_WIDTH = 160
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Parser(argparse.ArgumentParser):
@@ -62,7 +64,7 @@ def run_program(main: Callable[[Sequence[str] | None], None], arguments: Sequenc
     try:
         main(arguments)
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -98,15 +100,36 @@ def _discard_output() -> None:
 def say(line: str) -> None:
     """Print a line of progress. A reader who has left, as `head` does, does not end the program."""
     try:
-        print(line, flush=True)
+        print(printable(line), flush=True)
     except BrokenPipeError:
         _discard_output()
 
 
 def console() -> "Console":
-    """Return the console of standard output; wide where that is not a terminal."""
+    """Return the console of standard output; wide where that is not a terminal.
+
+    All text is shown as it is, in tables too: square brackets and colons mean nothing, and control characters do
+    nothing.
+    """
     from rich.console import Console
 
+    class Plain(Console):
+        def render_str(self, text: str, **options: Any) -> "Text":
+            return super().render_str(printable(text), **options)
+
+    literal: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
     if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(width=PLAIN_WIDTH, highlight=False, force_terminal=False, color_system=None)
+        return Plain(**literal)
+    return Plain(width=PLAIN_WIDTH, force_terminal=False, color_system=None, **literal)
+
+
+def printable(text: str) -> str:
+    """Return text in which characters that control a terminal, and halves of characters, are written as escapes."""
+    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def folder(text: str) -> Path:
+    """Return the folder that an option names; a type of `argparse`."""
+    if not text:
+        raise argparse.ArgumentTypeError("it must name a folder, but got ''")
+    return Path(text)

@@ -6,14 +6,13 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ablations.execution import Execution, add_execution_options, number
 from ablations.folders import DEFAULT_OUT
 from ablations.plugins import add_plugin_option
 from ablations.settings import add_setting_options, fields_of, training
-from resnet_core.command_line import Parser, console, run_program
+from resnet_core.command_line import Parser, console, folder, run_program
 from resnet_core.errors import UserError, nearest
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.plugins import Plugins, load_plugins
@@ -58,7 +57,7 @@ def parser() -> Parser:
     run.set_defaults(command=run_search)
     _add_run_options(run)
     trials = commands.add_parser("trials", help="list the trials of a search, the best first")
-    trials.add_argument("search", type=Path, metavar="SEARCH", help="folder of the search: results/local/search")
+    trials.add_argument("search", type=folder, metavar="SEARCH", help="folder of the search: results/local/search")
     trials.set_defaults(command=list_trials)
     return top
 
@@ -95,7 +94,7 @@ def _add_run_options(run: Parser) -> None:
     run.add_argument("--confirm-seeds", default="3", metavar="N", help="number of fresh seeds (default: %(default)s)")
     run.add_argument("--seed", default="0", help="seed of the oracle and of the trials (default: %(default)s)")
     run.add_argument("--name", default="search", help="of the search's folder (default: %(default)s)")
-    run.add_argument("--out", type=Path, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
+    run.add_argument("--out", type=folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
     run.add_argument("--dry-run", action="store_true", help="print the space and what its networks cost, run nothing")
     add_plugin_option(run)
     add_execution_options(run)

@@ -74,7 +74,6 @@ def numbers(plan: Plan) -> dict[str, int]:
 def trials_table(plan: Plan, records: Sequence[Record], most: int | None = None) -> "Table":
     """Return a row a trial, the best first, and below them those that were not completed."""
     from rich.table import Table
-    from rich.text import Text
 
     of, places = objectives_of(plan), numbers(plan)
     ended = in_order(plan, records)
@@ -92,7 +91,7 @@ def trials_table(plan: Plan, records: Sequence[Record], most: int | None = None)
             *(shown(name, record.network[name]) for name in costs),
             str(record.run.train.epochs or "–"),
             record.status,
-            Text(values_of(record.run)),
+            values_of(record.run),
         )
     return table
 

@@ -41,7 +41,6 @@ def dry_run(search: Search, execution: Execution) -> None:
         UserError: See `run`; what shows only in a named data set's content does not show here.
     """
     from rich.table import Table
-    from rich.text import Text
 
     check_writable(search.root)
     search = replace(search, data=job.source(*asked_data(search.train, execution)).info)
@@ -51,7 +50,7 @@ def dry_run(search: Search, execution: Execution) -> None:
         table.add_column(column)
     for hp in search.space.hyperparameters.space:
         conditions = (f"{one.name} is {' or '.join(map(str, one.values))}" for one in hp.conditions)
-        table.add_row(*map(Text, (hp.name, range_of(hp), ", ".join(conditions))))
+        table.add_row(hp.name, range_of(hp), ", ".join(conditions))
     console().print(table)
     for word, values in (
         ("smallest", search.space.least(partial(_parameters, search))[0]),

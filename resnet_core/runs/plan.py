@@ -3,14 +3,16 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
-from resnet_core.errors import UserError
+from resnet_core.errors import UserError, first_mistake
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.sealed import UNREADABLE, seal, unseal
 from resnet_core.spec_model import Spec
 
 SCHEMA = 1
@@ -18,13 +20,18 @@ DEFAULT = "its default"
 SPECS: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": ProbeSpec}
 
 
+Scalar = bool | int | float | str | None
+TAKEN = frozenset({"run", "seed", "label", "status", "step", "message", "seconds", "attempt"})
+"""Names of columns of every study's tables, which are no factors."""
+
+
 @dataclass(frozen=True)
 class PlannedRun:
     """A run of a plan: its id, seed and levels of factors; if its block is a user's, the block's name and code."""
 
-    id: str
-    seed: int
-    factors: dict[str, Any]
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    seed: NonNegativeInt
+    factors: dict[str, Scalar | list[Scalar]]
     block: str = ""
     code: str = ""
 
@@ -43,6 +50,15 @@ class PlannedRun:
     def place(self) -> str:
         """What is the same of a run and of that with another code of its block."""
         return json.dumps([self.seed, self.block, self.factors], sort_keys=True, default=str)
+
+
+class Figure(TypedDict):
+    """A figure that others have published: of what, of which arm, and its value."""
+
+    source: str
+    measure: str
+    arm: dict[str, Scalar | list[Scalar]]
+    value: float
 
 
 @dataclass(frozen=True)
@@ -70,9 +86,9 @@ class Plan:
     factors: tuple[str, ...]
     commands: tuple[str, ...]
     runs: tuple[PlannedRun, ...]
-    threads: int
+    threads: PositiveInt
     claims: tuple[dict[str, Any], ...] = ()
-    published: tuple[dict[str, Any], ...] = ()
+    published: tuple[Figure, ...] = ()
     tuning: tuple[dict[str, Any], ...] = ()
 
     @classmethod
@@ -80,22 +96,36 @@ class Plan:
         """Read a `study.json`.
 
         Raises:
-            UserError: It is not one of ours.
+            UserError: It is not one of ours, or not as it was written.
         """
-        foreign = f"a study's folder must hold a study.json of this program, but {path} is not one"
         try:
-            values = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise UserError(f"{foreign}: {error}") from None
-        if not isinstance(values, dict) or values.pop("schema", None) != SCHEMA:
-            raise UserError(f"{foreign} of schema {SCHEMA}")
-        try:
+            values = unseal(path.read_bytes())
+            if values.pop("schema", None) != SCHEMA:
+                raise ValueError(f"it must be of schema {SCHEMA}")
             plan: Self = TypeAdapter(cls).validate_python(values)
-        except ValidationError:
-            raise UserError(foreign) from None
-        if any(run.factors.keys() != set(plan.factors) for run in plan.runs) or not plan.runs:
-            raise UserError(f"every run of a study.json must have the study's factors, but in {path} one has not")
+            plan.check()
+        except ValidationError as error:
+            raise _unusable(path, first_mistake(error, ".".join(map(str, error.errors()[0]["loc"])))) from None
+        except UNREADABLE as error:
+            raise _unusable(path, " ".join(str(error).split())) from None
         return plan
+
+    def check(self) -> None:
+        """Check what concerns several fields.
+
+        Raises:
+            ValueError: Two contradict each other.
+        """
+        if not self.runs:
+            raise ValueError("a plan must have a run, but it has none")
+        for name in self.factors:
+            if name in TAKEN or self.factors.count(name) > 1:
+                raise ValueError(f"a factor must have a name of its own, but one is '{name}'")
+        for run in self.runs:
+            if run.factors.keys() != set(self.factors):
+                raise ValueError(f"every run must have the study's factors, but {run.id} has {', '.join(run.factors)}")
+        if len({run.id for run in self.runs}) < len(self.runs):
+            raise ValueError("a run must be planned once, but one is there twice")
 
     def text(self) -> str:
         """Return the content of the `study.json`."""
@@ -103,7 +133,7 @@ class Plan:
         for run in values["runs"]:
             if not run["code"]:
                 del run["block"], run["code"]
-        return json.dumps({"schema": SCHEMA, **values}, indent=1) + "\n"
+        return seal({"schema": SCHEMA, **values}, indent=1)
 
     def check_base(self, base: dict[str, Any], place: Path, unknown: frozenset[str] = frozenset()) -> None:
         """Check that runs with this base may be added.
@@ -168,3 +198,10 @@ def _default(setting: str) -> Any:
     fields = SPECS[kind].model_fields if kind in SPECS else {}
     default = fields[name].default if name in fields else DEFAULT
     return list(default) if isinstance(default, tuple) else default
+
+
+def _unusable(path: Path, reason: str) -> UserError:
+    return UserError(
+        f"a study's folder must hold the study.json that this program wrote, but {path} is not: {reason}; put back a "
+        "copy, or move it away and repeat the study's command, since all records stay"
+    )

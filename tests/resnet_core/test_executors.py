@@ -68,6 +68,7 @@ def bits(record):
 
 @pytest.fixture
 def store(tmp_path):
+    (tmp_path / "study").mkdir()
     return Store(tmp_path / "study")
 
 

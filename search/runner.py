@@ -88,9 +88,12 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
     job.prepared(images, job.of_data(search.train))
     store = Store(search.root)
     store.check_base(search.plan().base)
+    store.root.mkdir(parents=True, exist_ok=True)
     lease = store.claim("search")
     try:
-        lease.acquire(timeout=0)
+        lease.acquire_when_expired(
+            lambda: say(f"{search.root} has a launcher, here or elsewhere; waiting a minute to see whether it is alive")
+        )
     except Timeout:
         raise UserError(f"a search must have one launcher, but another is at {search.root}; wait for it") from None
     try:
@@ -133,7 +136,6 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
 
 def _propose(search: Search, execution: Execution, store: Store) -> None:
     """Execute trials until the budget is spent or the space is."""
-    store.root.mkdir(parents=True, exist_ok=True)
     survey = store.survey(whole=True)
     set_aside(store, survey)
     budget, accepts, space = search.budget, search.accepts, search.space.hyperparameters.copy()

@@ -2,6 +2,7 @@
 
 import platform
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,16 @@ class Claim(SoftFileLease):
         except LeaseSettingsMismatch:
             raise Timeout(self.lock_file) from None
 
-    def acquire_when_expired(self) -> None:
+    def acquire_when_expired(self, waits: Callable[[], None] = lambda: None) -> None:
         """Take the claim; if somebody else has it, wait until it has expired, or is seen to be refreshed.
+
+        Args:
+            waits: Called once if there is something to wait for.
 
         Raises:
             Timeout: Its owner is alive.
         """
-        seen = _refreshed(Path(self.lock_file))
+        seen, waiting = _refreshed(Path(self.lock_file)), False
         until = time.monotonic() + LEASE_SECONDS + 5 * LOOK_SECONDS
         while True:
             try:
@@ -40,6 +44,9 @@ class Claim(SoftFileLease):
                 here = owner is not None and owner.hostname == platform.node()  # then it is known to be alive
                 if here or _refreshed(Path(self.lock_file)) != seen or time.monotonic() > until:
                     raise
+                if not waiting:
+                    waits()
+                waiting = True
                 time.sleep(LOOK_SECONDS)
             else:
                 return

@@ -203,5 +203,6 @@ def _default(setting: str) -> Any:
 def _unusable(path: Path, reason: str) -> UserError:
     return UserError(
         f"a study's folder must hold the study.json that this program wrote, but {path} is not: {reason}; put back a "
-        "copy, or move it away and repeat the study's command, since all records stay"
+        "copy, or move it away and repeat the study's command, since all records stay (if you changed it, take "
+        "its sha256 out)"
     )

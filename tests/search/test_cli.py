@@ -86,8 +86,8 @@ def test_a_bad_command_line_is_one_line_and_nothing_is_written(arguments, said, 
 def test_folders_that_are_none_of_ours(refused, tmp_path):
     (tmp_path / "foreign" / "search").mkdir(parents=True)
     (tmp_path / "foreign" / "search" / "study.json").write_text("{}")
-    assert "a study.json of this program" in refused("run", "--out", "foreign")
-    assert "a study.json of this program" in refused("trials", "foreign/search")
+    assert "the study.json that this program wrote" in refused("run", "--out", "foreign")
+    assert "the study.json that this program wrote" in refused("trials", "foreign/search")
     assert "SEARCH must be the folder of a search" in refused("trials", "foreign")
     (tmp_path / "locked").mkdir(mode=0o555)
     assert "the output folder must be writable, but" in refused("run", "--out", "locked")

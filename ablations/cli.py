@@ -179,12 +179,6 @@ def untuned(scale: Scale, recipe: str | None, given: Mapping[str, Any]) -> str:
     )
 
 
-def _folder(text: str) -> Path:
-    if not text:
-        raise argparse.ArgumentTypeError("it must name a folder, but got ''")
-    return Path(text)
-
-
 def _design(study: Study, options: argparse.Namespace) -> Design:
     """Return the design of the scale, with the levels that were given."""
     design = study.scales[options.scale].design

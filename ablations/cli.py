@@ -13,7 +13,7 @@ from ablations.files import is_file, study_in
 from ablations.folders import DEFAULT_OUT, add_commands
 from ablations.plugins import add_plugin_option
 from ablations.request import Request
-from ablations.settings import add_setting_options, fields_of, training
+from ablations.settings import add_setting_options, fields_of, settings_help, training
 from ablations.show import add_show_command
 from ablations.study import Scale, Study, named
 from ablations.suites import suites
@@ -24,17 +24,20 @@ from resnet_core.runs.plugins import Plugins, load_plugins
 from resnet_core.runs.recipes import DATA
 from resnet_core.runs.spec import TrainSpec
 
+MOST_SEEDS = 20  # that --until-width may come to
+
 
 def parser(known: Mapping[str, Study]) -> Parser:
     """Return the parser; every study has a command of its own, with its factors as options."""
-    top = Parser(prog="resnet-ablate", description="Run ablation studies of residual networks.")
+    top = Parser(prog="resnet-ablate", description="Run ablation studies of residual networks.", version=True)
     commands = top.add_subparsers(metavar="command", required=True, title="commands")
     listing = commands.add_parser("list", help="list the studies", description="List the studies, a line each.")
     listing.set_defaults(command=list_studies)
     add_show_command(commands)
     run = commands.add_parser(
-        "run", help="run a study", description="Run a study; what is recorded already is not run again."
-    )
+        "run", help="run a study", description="Run a study; what is recorded already is not run again.",
+        more=_run_help,
+    )  # fmt: skip
     every = run.add_argument_group("all studies, one after the other", "run --all [--scale SCALE] [--out OUT] [...]")
     every.add_argument("--all", action="store_true", help="run every study that `list` shows")
     studies = run.add_subparsers(metavar="study", dest="study", title="studies, or FILE.py with one of your own")
@@ -47,19 +50,40 @@ def parser(known: Mapping[str, Study]) -> Parser:
     return top
 
 
+def _run_help() -> str:
+    """Return the options that every study has, and the settings."""
+    every = Parser(prog="resnet-ablate run STUDY", add_help=False, usage=argparse.SUPPRESS)
+    _add_common_options(every)
+    head = "These follow the name of a study, whose factors are options too:\n"
+    return "\n".join([head, every.format_help(), settings_help()])
+
+
 def _add_run_options(one: Parser, study: Study) -> None:
     one.set_defaults(command=run_study, of=study)
     costs = "; ".join(f"{scale}, {of.cost}" for scale, of in study.scales.items())
     one.add_argument(
         "--scale", default=next(iter(study.scales), ""), help=f"size of the study (default: %(default)s): {costs}"
     )
+    _add_common_options(one)
+    factors = one.add_argument_group("factors")
+    for factor in study.factors:
+        levels = "; ".join(
+            f"{scale}: {' '.join(map(str, of.design.levels[factor]))}".replace("%", "%%")
+            for scale, of in study.scales.items()
+            if factor in of.design.levels
+        )
+        factors.add_argument(f"--{factor}", nargs="+", action="extend", metavar="LEVEL", help=f"its levels ({levels})")
+
+
+def _add_common_options(one: Parser) -> None:
+    """Add the options that every study has."""
     add_setting_options(one)
-    one.add_argument("--seeds", help="number of seeds of every arm")
+    one.add_argument("--seeds", metavar="N", help="number of seeds of every arm (default: the scale's)")
     one.add_argument(
         "--until-width", metavar="WIDTH",
         help="add seeds until the 95 %% interval of every claim is this narrow, in the unit of its measure",
     )  # fmt: skip
-    one.add_argument("--most-seeds", default="20", help="how many seeds --until-width may come to (default: 20)")
+    one.add_argument("--most-seeds", metavar="N", help="how many seeds --until-width may come to (default: 20)")
     one.add_argument(
         "--learning-rates", nargs="+", metavar="RATE",
         help="give each arm the best of these by validation images, before its seeds are run (default: those of the "
@@ -74,14 +98,6 @@ def _add_run_options(one: Parser, study: Study) -> None:
     add_plugin_option(one)
     one.add_argument("--dry-run", action="store_true", help="print every run with its cost, and run nothing")
     add_execution_options(one)
-    factors = one.add_argument_group("factors")
-    for factor in study.factors:
-        levels = "; ".join(
-            f"{scale}: {' '.join(map(str, of.design.levels[factor]))}".replace("%", "%%")
-            for scale, of in study.scales.items()
-            if factor in of.design.levels
-        )
-        factors.add_argument(f"--{factor}", nargs="+", action="extend", metavar="LEVEL", help=f"its levels ({levels})")
 
 
 def no_study(options: argparse.Namespace) -> None:
@@ -143,6 +159,9 @@ def run_study(options: argparse.Namespace) -> None:
     if rates and "learning_rate" in fields["train"]:
         raise UserError("a learning rate is either set or chosen, but got --learning-rates and --set learning_rate")
     reason = untuned(scale, options.recipe, fields["train"])
+    seeds = scale.seeds if options.seeds is None else _count("--seeds", options.seeds)
+    chosen_from = rates or (() if reason else scale.learning_rates)
+    _check_needed(options, seeds, chosen_from)
     request = Request(
         study=study,
         scale=options.scale,
@@ -150,18 +169,18 @@ def run_study(options: argparse.Namespace) -> None:
         claims=named(scale.claims, arms),
         published=scale.published,
         match=options.match,
-        learning_rates=rates or (() if reason else scale.learning_rates),
+        learning_rates=chosen_from,
         untuned="" if rates else reason,
         trial_seeds=scale.trial_seeds if options.trial_seeds is None else _count("--trial-seeds", options.trial_seeds),
         fixed=fields["net"],
         train=training(scale.train, options.recipe).replace(**fields["train"]),
         given=fields["train"],
         probe=study.probe.replace(**fields["probe"]),
-        seeds=scale.seeds if options.seeds is None else _count("--seeds", options.seeds),
+        seeds=seeds,
         root=options.out / study.name,
         command=options.command_line,
         until_width=None if options.until_width is None else number("--until-width", options.until_width),
-        most_seeds=_count("--most-seeds", options.most_seeds),
+        most_seeds=MOST_SEEDS if options.most_seeds is None else _count("--most-seeds", options.most_seeds),
     )
     runner.dry_run(request, execution) if options.dry_run else runner.run(request, execution)
 
@@ -177,6 +196,23 @@ def untuned(scale: Scale, recipe: str | None, given: Mapping[str, Any]) -> str:
     return (
         f"the scale's are for its own training, and {changed[0]} changes that; --learning-rates {rates} tunes every arm"
     )
+
+
+def _check_needed(options: argparse.Namespace, seeds: int, rates: Sequence[float]) -> None:
+    """Check that what each option is for has been asked for.
+
+    Raises:
+        UserError: It has not.
+    """
+    if options.most_seeds is not None and options.until_width is None:
+        raise UserError(f"--most-seeds needs --until-width, but got --most-seeds {options.most_seeds} alone")
+    if options.most_seeds is not None and _count("--most-seeds", options.most_seeds) < seeds:
+        raise UserError(f"--most-seeds must be at least the number of seeds, {seeds}, but got {options.most_seeds}")
+    if options.trial_seeds is not None and not rates:
+        raise UserError(
+            f"--trial-seeds needs learning rates to choose from, but got --trial-seeds {options.trial_seeds} alone; "
+            "give --learning-rates"
+        )
 
 
 def _design(study: Study, options: argparse.Namespace) -> Design:
@@ -210,6 +246,8 @@ def _main(arguments: Sequence[str] | None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] == ["run"] and "--all" in words:
         return run_all(words[1:])
+    if words[:1] == ["run"] and words[1:2] and words[1].startswith("--") and words[1] != "--help":
+        raise UserError(f"resnet-ablate run: the study comes first, then its options, but got {words[1]}")
     options = parser(_studies(words)).parse(words)
     options.command_line = shlex.join(["resnet-ablate", *words])
     options.command(options)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from resnet_core.runs.train import Progress
 
 EXECUTORS = ("serial", "processes", "ray")
+RETRIES = 2
 STREAM = ("auto", "always", "never")
 ADDRESS = re.compile(r"auto|(ray://)?[\w.\[\]:-]+:\d+")
 WORTH_PROCESSES = 60.0  # estimated seconds of work; each process needs some five to start
@@ -42,7 +43,7 @@ class Execution:
     executor: str | None = None
     workers: int | None = None
     timeout: float | None = None
-    retries: int = 2
+    retries: int = RETRIES
     memory: float | None = None
     checkpoint_seconds: float = 60.0
     log: Sequence[str] = ()
@@ -65,7 +66,7 @@ class Execution:
             name,
             None if options.workers is None else int(number("--workers", options.workers, whole=True)),
             None if options.timeout is None else number("--timeout", options.timeout),
-            int(number("--retries", options.retries, whole=True, least=0)),
+            RETRIES if options.retries is None else int(number("--retries", options.retries, whole=True, least=0)),
             None if options.memory is None else number("--memory", options.memory),
             number("--checkpoint-every", options.checkpoint_every, least=0),
             tuple(options.log),
@@ -74,8 +75,8 @@ class Execution:
             options.stream,
         )
         check_loggers(execution.log)
-        for option in ("workers", "timeout", "memory"):
-            if name == "serial" and getattr(execution, option) is not None:
+        for option in ("workers", "timeout", "memory", "retries"):
+            if name == "serial" and getattr(options, option) is not None:
                 raise UserError(f"--{option} needs processes, but got --executor serial; take --executor processes")
         if options.address and name != "ray":
             raise UserError(
@@ -141,7 +142,7 @@ def add_execution_options(parser: Parser) -> None:
     )  # fmt: skip
     group.add_argument("--timeout", metavar="SECONDS", help="time after which a run is ended, as timed out")
     group.add_argument(
-        "--retries", default="2", help="how often a run whose process was killed is begun again (default: 2)"
+        "--retries", metavar="N", help=f"how often a run whose process was killed is begun again (default: {RETRIES})"
     )
     group.add_argument("--memory", metavar="GIB", help="memory after which a run is ended, as out of it")
     group.add_argument(

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Collection
 from typing import Any
 
+from ablations.fields import NET_GROUPS, fields_described, grouped, table_of
 from resnet_core.command_line import Parser
 from resnet_core.errors import UserError, nearest
 from resnet_core.nets.spec import NetSpec
@@ -30,7 +31,7 @@ def add_setting_options(parser: Parser, data: str | None = None) -> None:
     parser.add_argument(
         SETS, action="append", default=[], metavar="FIELD=VALUE",
         help="set a field of the network (norm=none), of the training (steps=500) or of the probe "
-        "(probe.batch_size=64)",
+        "(probe.batch_size=64); `run --help` lists them",
     )  # fmt: skip
 
 
@@ -58,22 +59,29 @@ def fields_of(options: argparse.Namespace, taken: Collection[str] = ()) -> dict[
         if not dot:
             kind = "net" if name in NetSpec.model_fields else "train"
         if kind not in KINDS or name not in KINDS[kind].model_fields or name in DECIDED:
-            settable = {
-                f"{prefix}.{field}" for prefix, spec in KINDS.items() for field in {*spec.model_fields} - DECIDED
-            }
-            words = settable | {word.partition(".")[2] for word in settable}
-            raise UserError(f"{SETS} knows no field '{path}'{nearest(path, words)}")
+            raise UserError(f"{SETS} knows no field '{path}'{nearest(path, _settable(with_kind=bool(dot)))}")
         if name in fields[kind]:
             raise UserError(f"a field must be set once, but `{name}` is set again by {SETS} {setting}")
         fields[kind][name] = KINDS[kind].parse_field(name, text)
     return fields
 
 
-def _settable() -> set[str]:
-    """Return the fields that can be set, with the kind of their spec; those of the probe never go without."""
-    names = {kind: {*spec.model_fields} - DECIDED for kind, spec in KINDS.items()}
-    bare = names["net"] | names["train"]
-    return bare | {f"{kind}.{field}" for kind, fields in names.items() for field in fields}
+def _settable(*, with_kind: bool) -> set[str]:
+    """Return the fields that can be set, by name or with the kind of their spec; those of the probe always with it."""
+    return {
+        f"{kind}.{name}" if with_kind or kind == "probe" else name
+        for kind, spec in KINDS.items()
+        for name in {*spec.model_fields} - DECIDED
+    }
+
+
+def settings_help() -> str:
+    """Return the fields that `--set` takes, in groups, for the end of a help."""
+    net = grouped(fields_described(NetSpec, DECIDED), NET_GROUPS)
+    tables = [table_of(f"settings of the network, {group}", fields) for group, fields in net.items()]
+    tables.append(table_of("settings of the training", fields_described(TrainSpec, DECIDED)))
+    tables.append(table_of("settings of the probe", fields_described(ProbeSpec), "probe."))
+    return "\n".join([f"{SETS} FIELD=VALUE takes these; help(resnet_core.NetSpec) explains them:\n", *tables])
 
 
 def training(start: TrainSpec, name: str | None) -> TrainSpec:

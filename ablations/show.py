@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ablations.fields import NET_GROUPS, fields_described, grouped
 from ablations.plugins import add_plugin_option
 from resnet_core.command_line import console
 from resnet_core.errors import UserError, nearest
@@ -30,9 +31,13 @@ def add_show_command(commands: Any) -> None:
     add_plugin_option(show)
     show.add_argument("--json", action="store_true", help="print name, spec and counts as JSON")
     show.add_argument("--svg", type=Path, metavar="FILE", help="draw the first block of the last stage")
-    fields = show.add_argument_group("fields", "Every field of a NetSpec is an option too.")
-    for field in NetSpec.model_fields:
-        fields.add_argument(f"--{field.replace('_', '-')}", dest=f"field_{field}", metavar="VALUE")
+    for group, fields in grouped(fields_described(NetSpec), NET_GROUPS).items():
+        options = show.add_argument_group(f"fields of the network, {group}")
+        for field in fields:
+            options.add_argument(
+                f"--{field.name.replace('_', '-')}", dest=f"field_{field.name}", metavar=field.kind,
+                help=f"{field.about} (default: {field.default})".replace("%", "%%").strip(),
+            )  # fmt: skip
 
 
 def show_network(options: argparse.Namespace) -> None:
@@ -42,6 +47,8 @@ def show_network(options: argparse.Namespace) -> None:
         UserError: A name or a field is unknown or illegal.
     """
     load_plugins(options.plugin)
+    if options.json and options.other:
+        raise UserError(f"--json is of one network, but got {options.name} and {options.other}; leave one away")
     changes = _changes(options)
     spec = network(options.name).replace(**changes) if options.name else NetSpec(**changes)
     total = cost(spec)

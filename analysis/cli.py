@@ -23,7 +23,8 @@ ABOUT = """Write the report of a study: one HTML page, and its figures and table
 
 def parser() -> Parser:
     """Return the parser."""
-    top = Parser(prog="resnet-report", usage="resnet-report [compare] STUDY... [options]", description=ABOUT)
+    usage = "resnet-report [compare] STUDY... [options]"
+    top = Parser(prog="resnet-report", usage=usage, description=ABOUT, version=True)
     top.add_argument("studies", type=folder, nargs="+", metavar="STUDY", help="folder of a study: results/local/depth")
     top.add_argument("--out", type=folder, help="folder of the report (default: report/ in the study's folder)")
     top.add_argument(

@@ -23,11 +23,25 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are raised, in one line, with the nearest known word."""
+    """An argument parser whose errors are raised, in one line, with the nearest known word.
 
-    def __init__(self, **options: Any) -> None:
+    Args:
+        more: Returns a text that the help ends with.
+        version: Whether it has the option `--version`.
+        options: Of `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, *, more: Callable[[], str] | None = None, version: bool = False, **options: Any) -> None:
         super().__init__(**options, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
         self.set_defaults(_parser=self)
+        for action in (None, "store"):
+            self.register("action", action, _Once)
+        self._more = more
+        if version:
+            self.add_argument("--version", action=_Version, nargs=0, help="print the version of this program")
+
+    def format_help(self) -> str:
+        return super().format_help() + ("\n" + self._more() if self._more else "")
 
     def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
         """Parse `arguments`.
@@ -52,8 +66,35 @@ class Parser(argparse.ArgumentParser):
         )
         if choice:
             known = [word.strip("'") for word in choice["known"].split(", ")]
+            if choice["name"] == "study" and choice["got"] and not choice["got"].startswith("-"):
+                known = [word for word in known if not word.endswith(".py")]
             raise UserError(f"unknown {choice['name']} '{choice['got']}'{nearest(choice['got'], known)}")
         raise UserError(f"{self.prog}: {message} (see {self.prog} --help)")
+
+
+class _Once(argparse.Action):
+    """Keeps the value of an option, which may be given again only with the same value."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, options: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        given: dict[str, Any] = vars(options).setdefault("_given", {})
+        if option and given.setdefault(self.dest, values) != values:
+            raise UserError(f"an option must be given once, but {option} was given {given[self.dest]} and {values}")
+        setattr(options, self.dest, values)
+
+
+class _Version(argparse.Action):
+    """Prints the version, and ends the program."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "dest": argparse.SUPPRESS, "default": argparse.SUPPRESS})
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"{parser.prog} {version('resnet-ablation')}")
+        parser.exit()
 
 
 def run_program(main: Callable[[Sequence[str] | None], None], arguments: Sequence[str] | None = None) -> NoReturn:

@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 
 from pydantic import ValidationError
+
+MOST_NAMES = 20  # that a message lists
 
 
 class UserError(ValueError):
@@ -41,9 +43,16 @@ def line_in(file: Path, error: BaseException) -> int | None:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the known word nearest to `word`, or all of them if none is near."""
+    """Return ``"; did you mean 'x'?"`` for the known word nearest to `word`, or those that are known if none is near.
+
+    Of many, the three nearest are named.
+    """
     names = sorted(known)
-    return did_you_mean(word, names) or f"; choose one of {', '.join(names)}"
+    if did_you_mean(word, names) or len(names) <= MOST_NAMES:
+        return did_you_mean(word, names) or f"; choose one of {', '.join(names)}"
+    likeness = {name: SequenceMatcher(None, word.lower(), name.lower()).ratio() for name in names}
+    first, second, third = sorted(names, key=lambda name: -likeness[name])[:3]
+    return f"; the nearest of {len(names)} are {first}, {second} and {third}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ablations.execution import Execution, add_execution_options, number
 from ablations.folders import DEFAULT_OUT
 from ablations.plugins import add_plugin_option
-from ablations.settings import add_setting_options, fields_of, training
+from ablations.settings import add_setting_options, fields_of, settings_help, training
 from resnet_core.command_line import Parser, console, folder, run_program
 from resnet_core.errors import UserError, nearest
 from resnet_core.probes.spec import ProbeSpec
@@ -48,13 +48,14 @@ UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 
 def parser() -> Parser:
     """Return the parser."""
-    top = Parser(prog="resnet-search", description="Find the best residual network within bounds.")
+    top = Parser(prog="resnet-search", description="Find the best residual network within bounds.", version=True)
     commands = top.add_subparsers(metavar="command", required=True, title="commands")
     listing = commands.add_parser("list", help="list the spaces and oracles", description="List spaces and oracles.")
     listing.set_defaults(command=list_all)
     run = commands.add_parser(
-        "run", help="search", description="Search; what is recorded already is not run again, and more trials go on."
-    )
+        "run", help="search", description="Search; what is recorded already is not run again, and more trials go on.",
+        more=settings_help,
+    )  # fmt: skip
     run.set_defaults(command=run_search)
     _add_run_options(run)
     trials = commands.add_parser("trials", help="list the trials of a search, the best first")
@@ -92,7 +93,7 @@ def _add_run_options(run: Parser) -> None:
         help="train the K best with fresh seeds, each beside its twin without (or with) the skip; 0 for none "
         "(default: %(default)s)",
     )  # fmt: skip
-    run.add_argument("--confirm-seeds", default="3", metavar="N", help="number of fresh seeds (default: %(default)s)")
+    run.add_argument("--confirm-seeds", metavar="N", help="number of fresh seeds (default: 3)")
     run.add_argument("--seed", default="0", help="seed of the oracle and of the trials (default: %(default)s)")
     run.add_argument("--name", default="search", help="of the search's folder (default: %(default)s)")
     run.add_argument("--out", type=folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
@@ -128,7 +129,9 @@ def run_search(options: argparse.Namespace) -> None:
     """Search as `options` say, or print what would be searched."""
     execution = Execution.of(options, Plugins(tuple(options.plugin)))
     best = int(number("--confirm", options.confirm, whole=True, least=0))
-    seeds = int(number("--confirm-seeds", options.confirm_seeds, whole=True))
+    seeds = 3 if options.confirm_seeds is None else int(number("--confirm-seeds", options.confirm_seeds, whole=True))
+    if not best and options.confirm_seeds is not None:
+        raise UserError(f"--confirm-seeds needs networks to confirm, but got --confirm 0 with {seeds} seeds")
     set_variables()
     search = _search(options)
     if search.space.registers:
@@ -194,6 +197,11 @@ def _search(options: argparse.Namespace) -> "Search":
 def _training(options: argparse.Namespace, given: dict[str, Any]) -> TrainSpec:
     """Return what every training starts from."""
     data = {name: given[name] for name in DATA if name in given}
+    if options.epochs is not None and "epochs" in given:
+        raise UserError(
+            f"a field must be set once, but `epochs` is set by --epochs {options.epochs} and by --set epochs="
+            f"{given['epochs']}"
+        )
     if options.epochs is not None:
         given = {"epochs": TrainSpec.parse_field("epochs", options.epochs), **given}
     return training(TRAIN.replace(**data), options.recipe).replace(**given, test=False)

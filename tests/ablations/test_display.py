@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from ablations.display import MOST_BARS, Bars, Lines, Remaining, duration, magnitude
+from ablations.display import MOST_BARS, Bars, Lines, Remaining, duration, ending, magnitude
 from resnet_core.nets.spec import cifar
 from resnet_core.runs.records import Outcome, Record
 from resnet_core.runs.spec import Run, TrainSpec
@@ -146,6 +146,18 @@ def test_lines_are_a_line_a_run_in_the_order_of_their_ends(capsys):
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("[1/2] level=[1] seed=1: diverged, at step 100, 9 s; ETA ")
     assert said[1] == "[2/2] level=[0] seed=0: completed, test accuracy 0.750, 9 s; ETA 0 s"
+
+
+@pytest.mark.parametrize(
+    ("results", "figure"),
+    [
+        ({"val_accuracy": 0.5, "test_accuracy": 0.75}, "test accuracy 0.750"),
+        ({"train_accuracy": 1.0, "val_accuracy": 0.5}, "validation accuracy 0.500"),  # of a trial
+        ({}, "at step 100"),
+    ],
+)
+def test_a_run_that_looks_at_no_test_image_ends_with_its_validation_accuracy(results, figure):
+    assert ending(Record(RUNS[0], Outcome("completed", 100), results, seconds=9)) == f"completed, {figure}, 9 s"
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,27 @@ def test_verdicts_come_first_with_published_figures_beside_ours(tmp_path):
     assert tables["published"]["difference"].tolist() == pytest.approx([0.11 - 0.0875])
 
 
+def test_what_a_learning_rate_was_chosen_from_is_reported(tmp_path):
+    def row(skip, rate, accuracies, *, chosen):
+        losses = [None if accuracy is None else 1 - accuracy for accuracy in accuracies]
+        arm = {"depth": 8, "skip": skip}
+        return {"arm": arm, "learning_rate": rate, "val_accuracy": accuracies, "val_loss": losses, "chosen": chosen}
+
+    tuning = [
+        row(skip, rate, accuracies, chosen=rate == 0.1)
+        for skip in ("none", "A")
+        for rate, accuracies in ((0.1, [0.9, 0.7]), (0.3, [0.8, None]))
+    ]
+    text, tables, _ = written(tmp_path, tuning=tuple(tuning))
+    assert '<h2 id="learning-rates-title">' in text
+    assert "test images are not looked at" in text
+    assert tables["tuning"][["trials", "failed", "val_accuracy", "chosen"]].to_numpy().tolist() == [
+        [2, 0, pytest.approx(0.8), True], [2, 1, pytest.approx(0.8), False],
+    ] * 2  # fmt: skip
+    assert tables["tuning_by_trials"]["best_of_1"].tolist() == pytest.approx([0.6, 0.6])
+    assert {"tuning.csv", "tuning_by_trials.tex"} <= {path.name for path in tmp_path.glob("report/tables/*")}
+
+
 def test_many_arms_have_a_report_that_says_what_is_not_drawn(tmp_path):
     arms = [{"depth": depth, "skip": f"s{i}"} for depth in (8, 20, 32, 44, 56) for i in range(12)]
     text, tables, _ = written(tmp_path, arms=arms, seeds=2, layers=by_depth)

@@ -21,7 +21,8 @@ def study(folder, arms, seeds, value=lambda run: 0.1, fate=lambda run: "complete
         seeds: How many.
         value: The test error of a run.
         fate: How a run ends; `missing` for no record.
-        options: `probes`, `epochs`: whether there are any; `steps`; `claims`, `published`, `tuning`; `layers` of a run; `data`.
+        options: `probes`, `epochs`: whether there are any; `steps`; `claims`, `published`, `tuning`; `layers` of a run;
+            `data`.
     """
     train = TrainSpec(steps=2, data_sha256=options.get("data", "0") * 64)
     names = tuple(arms[0])

@@ -21,7 +21,7 @@ from ablations.verdicts import add_verdict_commands
 from resnet_core.command_line import Parser, console, folder, run_program, say
 from resnet_core.errors import UserError, nearest
 from resnet_core.runs.plugins import Plugins, load_plugins
-from resnet_core.runs.recipes import DATA
+from resnet_core.runs.recipes import DATA, rebudgeted
 from resnet_core.runs.spec import TrainSpec
 
 MOST_SEEDS = 20  # that --until-width may come to
@@ -173,7 +173,7 @@ def run_study(options: argparse.Namespace) -> None:
         untuned="" if rates else reason,
         trial_seeds=scale.trial_seeds if options.trial_seeds is None else _count("--trial-seeds", options.trial_seeds),
         fixed=fields["net"],
-        train=training(scale.train, options.recipe).replace(**fields["train"]),
+        train=rebudgeted(training(scale.train, options.recipe), fields["train"]),
         given=fields["train"],
         probe=study.probe.replace(**fields["probe"]),
         seeds=seeds,

@@ -17,7 +17,7 @@ from resnet_core.command_line import Parser, console, folder, run_program
 from resnet_core.errors import UserError, nearest
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.plugins import Plugins, load_plugins
-from resnet_core.runs.recipes import DATA
+from resnet_core.runs.recipes import DATA, rebudgeted
 from resnet_core.runs.runtime import without_notices
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.surroundings import set_variables
@@ -204,7 +204,7 @@ def _training(options: argparse.Namespace, given: dict[str, Any]) -> TrainSpec:
         )
     if options.epochs is not None:
         given = {"epochs": TrainSpec.parse_field("epochs", options.epochs), **given}
-    return training(TRAIN.replace(**data), options.recipe).replace(**given, test=False)
+    return rebudgeted(training(TRAIN.replace(**data), options.recipe), given).replace(test=False)
 
 
 def _check_epochs(oracle: str, train: TrainSpec, total: int | None) -> None:

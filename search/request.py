@@ -197,11 +197,11 @@ def check_constant_rate(oracle: str, train: TrainSpec) -> None:
     Raises:
         SpaceError: It is not.
     """
-    if train.schedule != "steps" or train.learning_rate_drops:
+    if train.schedule != "steps" or train.learning_rate_drops or train.warmup_share:
         raise SpaceError(
             f"--oracle {oracle} goes on with trials that were shorter, and so needs a learning rate that does not "
             f"depend on their length, but got schedule={train.schedule!r} with learning_rate_drops="
-            f"{train.learning_rate_drops}; leave them, or take another oracle"
+            f"{train.learning_rate_drops} and warmup_share={train.warmup_share}; leave them, or take another oracle"
         )
 
 

@@ -20,7 +20,7 @@ def net(depth: int, skip: Skip, width: int) -> NetSpec:
 
 def train(base: TrainSpec, depth: int) -> TrainSpec:
     """Return an arm's training: 110 layers and more start at a lower rate if the base says how long."""
-    return base if depth >= 110 else base.replace(warmup_steps=0)
+    return base if depth >= 110 else base.replace(warmup_steps=0, warmup_share=0.0)
 
 
 claims = {

@@ -6,6 +6,7 @@ without the skip has all of the rest.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import log2
 from typing import Any
 
 from resnet_core.errors import UserError, nearest
@@ -147,22 +148,38 @@ def convolutions(at: Interpreter, x: Value, channels: list[int], strides: int, g
         strides: Of the one that `spec.stride_in` says.
         groups: Of those whose kernels are larger than 1x1.
     """
-    spec, last = at.spec, len(channels)
+    spec, last, end = at.spec, len(channels), ORDERS[at.spec.order].tail
     spatial = next((i for i, kernel in enumerate(spec.convolutions, 1) if kernel > 1), 1)
     strided = 1 if spec.stride_in == "first" else spatial
     fixup = spec.branch_scale == "fixup"
     for i, (kernel, filters) in enumerate(zip(spec.convolutions, channels, strict=True), start=1):
         if i > 1:
             x = at.norm_act(x, ("norm", "act"), norm=f"bn{i - 1}", act=f"act{i - 1}")
+        if strides > 1 and i == strided + 1:
+            x = antialiased(at, x, strides, name="aa")
         if i == last and spec.dropout:
             x = at.dropout(x, spec.dropout, name="dropout")
         if fixup:
             x = at.shift(x, name=f"shift{i}")
         gain = (0.0 if i == last else fixup_gain(sum(spec.depths), last)) if fixup else 1.0
+        halved_after = spec.antialias != "none" and strides > 1 and i == strided
         x = at.conv(
-            x, filters, kernel, strides if i == strided else 1,
-            groups=groups if kernel > 1 else 1, gain=gain, name=f"conv{i}",
+            x, filters, kernel, strides if i == strided and not halved_after else 1,
+            groups=groups if kernel > 1 else 1, gain=gain, normalised=i < last or end[:1] == ("norm",),
+            name=f"conv{i}",
         )  # fmt: skip
+        if halved_after and i == last:
+            x = antialiased(at, x, strides, name="aa")
+    return x
+
+
+def antialiased(at: Interpreter, x: Value, strides: int, *, name: str) -> Value:
+    """Return `x` halved as `spec.antialias` says, or `x` itself for `none`, which leaves that to the convolution."""
+    match at.spec.antialias:
+        case "blur":
+            return at.blur(x, strides, name=name)
+        case "average":
+            return at.pool(x, "average", strides, strides, name=name)
     return x
 
 
@@ -211,6 +228,8 @@ def scaled(at: Interpreter, f: Value, order: Order, index: int) -> Value:
             f = at.activation(f, name=f"act{last}")
     if spec.se_reduction:
         f = squeeze_and_excite(at, f)
+    if spec.eca:
+        f = attend_to_channels(at, f)
     match spec.branch_scale:
         case "skipinit" | "rezero":
             f = at.scale(f, start=0.0, name="scale")
@@ -234,6 +253,14 @@ def squeeze_and_excite(at: Interpreter, f: Value) -> Value:
     channels, divisor = at.shape(f)[2], at.spec.se_divisor
     inner = max(1, (channels // at.spec.se_reduction + divisor // 2) // divisor) * divisor
     s = at.global_average_pool(f, keepdims=True, name="se_pool")
-    s = at.activation(at.conv(s, inner, 1, bias=True, name="se_conv1"), name="se_act1")
-    s = at.conv(s, channels, 1, bias=True, name="se_conv2")
+    s = at.conv(s, inner, 1, bias=True, standardized=False, name="se_conv1")
+    s = at.conv(at.activation(s, name="se_act1"), channels, 1, bias=True, standardized=False, name="se_conv2")
     return at.multiply(f, at.activation(s, function="sigmoid", name="se_gate"), name="se_multiply")
+
+
+def attend_to_channels(at: Interpreter, f: Value) -> Value:
+    """F times the sigmoid of a convolution along its channels' means (Wang et al. 2020, section 3.2)."""
+    reach = int((log2(at.shape(f)[2]) + 1) / 2)
+    kernel_size = max(3, reach if reach % 2 else reach + 1)
+    s = at.conv_along_channels(at.global_average_pool(f, name="eca_pool"), kernel_size, name="eca_conv")
+    return at.multiply(f, at.activation(s, function="sigmoid", name="eca_gate"), name="eca_multiply")

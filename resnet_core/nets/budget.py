@@ -2,14 +2,20 @@
 
 from typing import Literal
 
+from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec
 
 Budget = Literal["parameters", "macs"]
 
+GAP = 1024
+"""Widths in a row that may be illegal before it is said that there is none: groups of more channels are unheard of."""
+
 
 def with_budget(spec: NetSpec, of: Budget, budget: int) -> NetSpec:
     """Return `spec` with all widths multiplied alike and rounded, its cost as near to a budget as can be.
+
+    Widths that are illegal, as those that the groups of a normalisation do not divide, are passed over.
 
     Args:
         spec: The network.
@@ -17,7 +23,7 @@ def with_budget(spec: NetSpec, of: Budget, budget: int) -> NetSpec:
         budget: What it is to cost.
 
     Raises:
-        UserError: A width on the way is illegal, as one that the groups of a convolution do not divide.
+        UserError: Its operations cannot be counted, or no width near the budget is legal; the rule is that of the last.
     """
     widest = max(spec.widths)
 
@@ -29,15 +35,30 @@ def with_budget(spec: NetSpec, of: Budget, budget: int) -> NetSpec:
     def scaled(width: int, k: int) -> int:
         return max(1, round(width * k / widest))
 
+    def legal(start: int, stop: int, step: int = 1) -> int | None:
+        """Return the first width from `start` to before `stop` that is legal."""
+        for k in range(start, stop, step):
+            try:
+                times(k)
+            except UserError:
+                continue
+            return k
+        return None
+
     def cost_of(k: int) -> int:
         count = cost(times(k))
         return count.trainable if of == "parameters" else count.macs
 
-    above = 1
-    while cost_of(above) < budget:
-        above *= 2
-    below = above // 2  # too narrow, or 0
+    below, above = 0, legal(1, 1 + GAP)  # too narrow, or 0; and wide enough
+    while above is not None and cost_of(above) < budget:
+        below, above = above, legal(2 * above, 2 * above + GAP)
+    if above is None:
+        times(2 * below + GAP if below else GAP)  # says which rule is broken
+        raise UserError(f"a network near {budget:,} {of} must have a legal width, but none was found for {spec.widths}")
     while above - below > 1:
         middle = (below + above) // 2
-        below, above = (middle, above) if cost_of(middle) < budget else (below, middle)
+        nearest = legal(middle, above) or legal(middle - 1, below, -1)
+        if nearest is None:
+            break
+        below, above = (nearest, above) if cost_of(nearest) < budget else (below, nearest)
     return times(min((k for k in (below, above) if k), key=lambda k: abs(cost_of(k) - budget)))

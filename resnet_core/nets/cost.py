@@ -129,12 +129,13 @@ class CostNet(Interpreter):
 
     def conv(
         self, x: Tensor, filters: int, kernel_size: int, strides: int = 1, *, name: str, groups: int = 1,
-        bias: bool | None = None, gain: float = 1.0, bias_start: float = 0.0,
+        bias: bool | None = None, gain: float = 1.0, bias_start: float = 0.0, normalised: bool = True,
+        standardized: bool = True,
     ) -> Tensor:  # fmt: skip
         x, strides = self.at_stride_one(x, kernel_size, strides, name=name)
         y = Tensor((*_strided(x, strides), filters))
         weights = kernel_size * kernel_size * x.shape[2] // groups * filters
-        biases = filters if (self.spec.conv_bias if bias is None else bias) else 0
+        biases = filters if self.has_bias(bias, normalised=normalised) else 0
         keeps = [self._windows(x, kernel_size, strides)]
         return self._count(name, "conv", y, keeps, trainable=weights + biases, macs=weights * prod(y.shape[:2]))
 
@@ -196,7 +197,19 @@ class CostNet(Interpreter):
 
     def pool(self, x: Tensor, kind: Pooling, size: int, strides: int, *, name: str) -> Tensor:
         y = Tensor((*_strided(x, strides), x.shape[2]))
-        return self._count(name, "pool", y, [self._windows(x, size, strides), y] if kind == "max" else [])
+        if kind == "average":
+            return self._count(name, "pool", y)
+        zeros = self.spec.pool_padding == "zeros"
+        return self._count(name, "pool", y, [self._windows(x, size, 2 if zeros else strides), y])
+
+    def blur(self, x: Tensor, strides: int, *, name: str) -> Tensor:
+        return self._count(name, "blur", Tensor((*_strided(x, strides), x.shape[2])))
+
+    def conv_along_channels(self, x: Tensor, kernel_size: int, *, name: str) -> Tensor:
+        (channels,) = x.shape
+        along = Tensor((channels, 1))
+        self._count(name, "conv", along, [x], trainable=kernel_size, macs=kernel_size * channels)
+        return Tensor((1, 1, channels))
 
     def pad_channels(self, x: Tensor, before: int, after: int, *, name: str) -> Tensor:
         return self._count(name, "pad_channels", Tensor((*x.shape[:2], before + x.shape[2] + after)))

@@ -13,6 +13,8 @@ from typing import Any
 
 import keras
 
+from resnet_core.nets.layers import StandardizedConv2D
+
 
 def fuse(layer: keras.layers.BatchNormalization) -> keras.layers.BatchNormalization:
     """Let `layer` (axis 3, no mask) use the fused kernel in training, where there is one."""
@@ -53,6 +55,7 @@ def _call_groups(self: keras.layers.Conv2D, inputs: Any) -> Any:
     import tensorflow as tf
 
     kernel = tf.convert_to_tensor(self.kernel)
+    kernel = self.standardized(kernel) if isinstance(self, StandardizedConv2D) else kernel
     parts = zip(tf.split(inputs, self.groups, axis=-1), tf.split(kernel, self.groups, axis=-1), strict=True)
     padding = self.padding.upper()
     outputs = tf.concat([tf.nn.conv2d(x, k, self.strides, padding) for x, k in parts], axis=-1)

@@ -69,6 +69,8 @@ class Interpreter(ABC):
         bias: bool | None = None,
         gain: float = 1.0,
         bias_start: float = 0.0,
+        normalised: bool = True,
+        standardized: bool = True,
     ) -> Value:
         """Convolve; output pixel i is centred on i * strides where `spec.padding` is explicit.
 
@@ -82,7 +84,15 @@ class Interpreter(ABC):
             bias: Whether there is a bias; none takes `spec.conv_bias`.
             gain: What the initial kernel of `spec.init` is multiplied by.
             bias_start: Initial value of the bias.
+            normalised: Whether a normalisation follows directly, which `spec.conv_bias` may ask for.
+            standardized: Whether the kernel is standardised where `spec.standardize_weights` is true.
         """
+
+    def has_bias(self, bias: bool | None, *, normalised: bool) -> bool:
+        """Return whether a convolution has a bias; see `conv`."""
+        if bias is not None:
+            return bias
+        return not normalised if self.spec.conv_bias == "unnormalised" else self.spec.conv_bias
 
     @abstractmethod
     def norm(self, x: Value, *, name: str, gamma_start: float = 1.0) -> Value:
@@ -129,6 +139,14 @@ class Interpreter(ABC):
     @abstractmethod
     def pool(self, x: Value, kind: Pooling, size: int, strides: int, *, name: str) -> Value:
         """Pool windows of `size`: `average` from the first pixel on, over what is there; `max` centred as in `conv`."""
+
+    @abstractmethod
+    def blur(self, x: Value, strides: int, *, name: str) -> Value:
+        """Apply the binomial filter (1 2 1) ⊗ (1 2 1) / 16 at every `strides`-th pixel, the borders reflected."""
+
+    @abstractmethod
+    def conv_along_channels(self, x: Value, kernel_size: int, *, name: str) -> Value:
+        """Convolve a vector along its channels, by one kernel without a bias; return a map of one pixel."""
 
     @abstractmethod
     def pad_channels(self, x: Value, before: int, after: int, *, name: str) -> Value:

@@ -15,7 +15,7 @@ from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost
 from resnet_core.nets.fused import fuse, split_groups, subsample_first
 from resnet_core.nets.interpreter import Interpreter, Pooling, Shape, Value
-from resnet_core.nets.layers import ScalarBias
+from resnet_core.nets.layers import ScalarBias, StandardizedConv2D
 from resnet_core.nets.network import network
 from resnet_core.nets.spec import NetSpec
 from resnet_core.seeds import generator
@@ -135,7 +135,8 @@ class KerasNet(Interpreter):
 
     def conv(
         self, x: Value, filters: int, kernel_size: int, strides: int = 1, *, name: str, groups: int = 1,
-        bias: bool | None = None, gain: float = 1.0, bias_start: float = 0.0,
+        bias: bool | None = None, gain: float = 1.0, bias_start: float = 0.0, normalised: bool = True,
+        standardized: bool = True,
     ) -> Value:  # fmt: skip
         x, strides = self.at_stride_one(x, kernel_size, strides, name=name)
         # At stride 2, Keras' "same" pads an even size on the right and bottom only, which centres
@@ -144,9 +145,12 @@ class KerasNet(Interpreter):
         if strides > 1 and self.spec.padding == "explicit":
             x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{self.prefix}{name}_pad")(x)
             padding = "valid"
-        layer = keras.layers.Conv2D(
-            filters, kernel_size, strides, padding, groups=groups,
-            use_bias=self.spec.conv_bias if bias is None else bias,
+        kind, more = keras.layers.Conv2D, {}
+        if standardized and self.spec.standardize_weights:
+            kind, more = StandardizedConv2D, {"weight_epsilon": self.spec.weight_epsilon}
+        layer = kind(
+            filters, kernel_size, strides, padding, groups=groups, **more,
+            use_bias=self.has_bias(bias, normalised=normalised),
             kernel_initializer=self._initializer(gain),
             bias_initializer=keras.initializers.Constant(bias_start),
             name=self.prefix + name,
@@ -215,12 +219,31 @@ class KerasNet(Interpreter):
         if kind == "average":
             return keras.layers.AveragePooling2D(size, strides, "same", name=self.prefix + name)(x)
         padding = "same"
-        if self.spec.padding == "explicit":  # with what no value is less than, since some may be negative
+        if self.spec.pool_padding == "zeros":
+            x = keras.layers.ZeroPadding2D(size // 2, name=f"{self.prefix}{name}_pad")(x)
+            padding = "valid"
+        elif self.spec.padding == "explicit" and strides > 1:  # with what no value is less than: some may be negative
             margin = (size // 2, size // 2)
             margins = ((0, 0), *self.ordered((margin, margin, (0, 0))))  # type: ignore[arg-type]
             x = keras.ops.pad(x, margins, constant_values=-inf)
             padding = "valid"
         return keras.layers.MaxPooling2D(size, strides, padding, name=self.prefix + name)(x)
+
+    def blur(self, x: Value, strides: int, *, name: str) -> Value:
+        # Two averages of 2x2, one after the other, are the binomial filter.
+        margins = ((0, 0), *self.ordered(((1, 1), (1, 1), (0, 0))))  # type: ignore[arg-type]
+        x = keras.ops.pad(x, margins, mode="reflect")
+        x = keras.layers.AveragePooling2D(2, 1, "valid", name=f"{self.prefix}{name}_first")(x)
+        return keras.layers.AveragePooling2D(2, strides, "valid", name=self.prefix + name)(x)
+
+    def conv_along_channels(self, x: Value, kernel_size: int, *, name: str) -> Value:
+        name, channels = self.prefix + name, x.shape[-1]
+        x = keras.layers.Reshape((channels, 1), name=f"{name}_column")(x)
+        layer = keras.layers.Conv1D(
+            1, kernel_size, padding="same", use_bias=False, data_format="channels_last",
+            kernel_initializer=self._initializer(1.0), name=name,
+        )  # fmt: skip
+        return keras.layers.Reshape(self.ordered((1, 1, channels)), name=f"{name}_map")(layer(x))
 
     def pad_channels(self, x: Value, before: int, after: int, *, name: str) -> Value:
         # Read as of the other data format, the channels of a map are its columns, or its rows.

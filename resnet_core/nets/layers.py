@@ -1,4 +1,4 @@
-"""The one layer that Keras does not have."""
+"""The layers that Keras does not have: to load a saved network with one, use `resnet_core.load` or import this."""
 
 from typing import Any
 
@@ -7,10 +7,7 @@ import keras
 
 @keras.saving.register_keras_serializable("resnet_core")
 class ScalarBias(keras.layers.Layer):  # type: ignore[misc]
-    """x + b, b one learned number, from 0 (Fixup, Zhang et al. 2019).
-
-    To load a saved network that has it, use `resnet_core.load`, or import `resnet_core.nets.layers` first.
-    """
+    """x + b, b one learned number, from 0 (Fixup, Zhang et al. 2019)."""
 
     bias_initializer = keras.initializers.Zeros()
 
@@ -22,3 +19,30 @@ class ScalarBias(keras.layers.Layer):  # type: ignore[misc]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
+
+
+@keras.saving.register_keras_serializable("resnet_core")
+class StandardizedConv2D(keras.layers.Conv2D):  # type: ignore[misc]
+    """A convolution whose kernel is standardised when it is applied (Qiao et al. 2019).
+
+    Args:
+        weight_epsilon: Added to the variance of a filter's weights.
+        arguments, settings: Of `keras.layers.Conv2D`.
+    """
+
+    def __init__(self, *arguments: Any, weight_epsilon: float = 1e-6, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.weight_epsilon = weight_epsilon
+
+    def standardized(self, kernel: Any) -> Any:
+        """Return a kernel with mean 0 and variance 1 over rows, columns and input channels, in its own precision."""
+        weights = keras.ops.cast(kernel, "float32")
+        mean = keras.ops.mean(weights, axis=(0, 1, 2), keepdims=True)
+        variance = keras.ops.mean(keras.ops.square(weights - mean), axis=(0, 1, 2), keepdims=True)
+        return keras.ops.cast((weights - mean) * keras.ops.rsqrt(variance + self.weight_epsilon), kernel.dtype)
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        return super().convolution_op(inputs, self.standardized(kernel))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "weight_epsilon": self.weight_epsilon}

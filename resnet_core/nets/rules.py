@@ -12,7 +12,21 @@ if TYPE_CHECKING:
 MOST_BLOCKS = 10_000
 Test = Callable[["NetSpec"], bool]
 
+
+def _has_max_pool(spec: "NetSpec") -> bool:
+    return spec.stem != "cifar" and spec.stem_pool == "max" and spec.antialias != "average"
+
+
+def _halves(spec: "NetSpec") -> bool:
+    return spec.stem != "cifar" or len(spec.depths) > 1
+
+
 READ: dict[str, tuple[Test, str]] = {
+    "stem_pool": (lambda s: s.stem != "cifar", "a stem other than 'cifar'"),
+    "pool_padding": (lambda s: _has_max_pool(s) and s.padding == "explicit", "a max-pool and padding='explicit'"),
+    "stride_block": (lambda s: len(s.depths) > 1, "two stages or more"),
+    "antialias": (_halves, "a stem or a stage that halves"),
+    "weight_epsilon": (lambda s: s.standardize_weights, "standardize_weights"),
     "se_divisor": (lambda s: s.se_reduction > 0, "se_reduction"),
     "first_split": (lambda s: s.skip != "none" and s.order.endswith("preactivation"), "a pre-activation and a skip"),
     "skip_mask": (lambda s: s.skip != "none", "a skip"),
@@ -58,8 +72,65 @@ def _broken(spec: "NetSpec") -> Iterator[str]:
         yield f"`depths` must be {MOST_BLOCKS} blocks at most, but got {sum(spec.depths)}"
     yield from spec.unread()
     if spec.block in BLOCKS:  # else it is a user's, and read from a record: `build` and `cost` look it up
+        yield from _broken_stem(spec)
         yield from _broken_skip(spec)
+        yield from _broken_kernels(spec)
         yield from _broken_branch(spec)
+        yield from _broken_norm(spec)
+
+
+def _broken_stem(spec: "NetSpec") -> Iterator[str]:
+    width, least = spec.stem_width or spec.widths[0], {"deep": 2, "tiered": 3}.get(spec.stem, 1)
+    if width < least:
+        yield (
+            f"stem={spec.stem!r} needs {least} channels or more, but got {width}; "
+            "take a greater `stem_width`, or another stem"
+        )
+    small = _blurred_sides(spec)
+    if spec.antialias == "blur" and small and min(small) < 2:
+        yield (
+            "antialias='blur' reflects the borders and needs maps of 2x2 pixels or more, "
+            f"but got a side of 1 with input_shape={spec.input_shape}; take antialias='average', or larger images"
+        )
+
+
+def _blurred_sides(spec: "NetSpec") -> list[int]:
+    """Return the sides of the maps that an anti-aliased network blurs."""
+    sides, blurred = list(spec.input_shape[:2]), []
+    for place in ("conv", "pool") if spec.stem != "cifar" else ():
+        blurred += sides if place == "pool" else []
+        sides = [-(-side // 2) for side in sides]
+    for _ in spec.depths[1:]:
+        blurred += sides
+        sides = [-(-side // 2) for side in sides]
+    return blurred
+
+
+def _broken_kernels(spec: "NetSpec") -> Iterator[str]:
+    even = [size for size in spec.kernels if size % 2 == 0]
+    if even:
+        yield f"`kernels` must be odd, since an even one has no centre, but got kernels={spec.kernels}"
+    if spec.cardinality > 1:
+        before = (spec.stem_width or spec.widths[0], *(width * spec.growth for width in spec.widths))
+        read = before if spec.convolutions[0] > 1 else ()
+        written = before[1:] if spec.convolutions[-1] > 1 else ()
+        odd = [channels for channels in (*read, *written) if channels % spec.cardinality]
+        if odd:
+            yield (
+                "`cardinality` must divide the channels that a convolution with groups reads and writes, "
+                f"but got {spec.cardinality} for {odd[0]} with kernels={spec.convolutions}"
+            )
+    if spec.standardize_weights and spec.branch_scale == "fixup":
+        yield (
+            "branch_scale='fixup' is a scale of the initial weights, which standardize_weights=True undoes; "
+            "but got both; leave one"
+        )
+    everywhere = spec.norm == "none" or spec.order in ("original", "relu_before_addition")
+    if spec.conv_bias == "unnormalised" and everywhere:
+        yield (
+            "conv_bias='unnormalised' needs convolutions with a normalisation and some without one, "
+            f"but got norm={spec.norm!r} and order={spec.order!r}; take {spec.norm == 'none'}"
+        )
 
 
 def _broken_skip(spec: "NetSpec") -> Iterator[str]:
@@ -120,6 +191,11 @@ def _broken_branch(spec: "NetSpec") -> Iterator[str]:
             "`se_reduction` must be at most a block's channels, "
             f"but got {spec.se_reduction} with {min(spec.widths) * spec.growth} channels"
         )
+    if spec.se_reduction and spec.eca:
+        yield f"a branch ends with one attention, but got eca=True and se_reduction={spec.se_reduction}; take one"
+
+
+def _broken_norm(spec: "NetSpec") -> Iterator[str]:
     if spec.norm == "group":
         from resnet_core.nets.cost import normalised_channels
 

@@ -17,7 +17,7 @@ BranchScale = Literal["one", "zero_gamma", "skipinit", "rezero", "fixup", "layer
 Norm = Literal["batch", "group", "layer", "none"]
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"]
 Init = Literal["he_fan_in", "he_fan_out", "glorot"]
-Stem = Literal["cifar", "imagenet", "deep"]
+Stem = Literal["cifar", "imagenet", "deep", "tiered"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -34,7 +34,12 @@ class NetSpec(Spec):
             convolution of a bottleneck.
         stem: `cifar`: one 3x3 convolution. `imagenet`: 7x7 with stride 2, then a 3x3 max-pool with
             stride 2 (He et al. 2015). `deep`: three 3x3, the first with stride 2 and the first two of
-            half the width, then the max-pool (ResNet-C, He et al. 2019).
+            half the width, then the max-pool (ResNet-C, He et al. 2019). `tiered`: as `deep`, but the first
+            has 3/8 of the width (timm's ResNet-T).
+        stem_pool: What halves a stem other than that for CIFAR again: `max`, the max-pool; `conv`: a 3x3
+            convolution with stride 2, normalisation and activation (ResNet-RS, Bello et al. 2021).
+        pool_padding: What the max-pool sees beyond the border: `lowest`, nothing, as in Torch; `zeros`,
+            which differ where values are negative, as in the pre-activation networks of Keras and BiT.
         stem_width: Channels of the stem; none takes those of the first stage.
         block: The branch F: `basic`, `bottleneck`, or the name of a registered function.
         kernels: Kernel sizes of the branch's convolutions; none takes the block's own, (3, 3) or
@@ -44,8 +49,18 @@ class NetSpec(Spec):
         group_width: A bottleneck's 3x3 convolution has width · group_width / 64 channels in each group.
         stride_in: Which convolution of a bottleneck halves: the `first` (v1), or the first `spatial`
             one (v1.5).
+        stride_block: Which block of a stage halves: the `first`, in every stage but the first, as in the
+            papers; or the `last`, in every stage but the last, as in the pre-activation networks of Keras.
+            There, a skip B is a subsampling where only height and width change, and a skip D the pooling.
+        antialias: How the convolution of a branch and the stem's pool halve. `none`: they skip every second
+            pixel. `blur`: they keep all, and a fixed 3x3 binomial filter with reflected borders halves after
+            the activation (Zhang 2019). `average`: an average of 2x2 does, in the stem in place of the
+            max-pool (timm). The skip is not changed. It has no weights and counts no MACs.
         se_reduction: A squeeze-and-excitation at the end of the branch, with so many times fewer
             channels in between (Hu et al. 2018); 0 for none.
+        eca: Whether the branch ends with efficient channel attention: a gate for each channel, the sigmoid
+            of a convolution along the channels' means, with a kernel of |log2(channels) + 1| / 2, made odd,
+            3 at least (Wang et al. 2020).
         se_divisor: Those channels are rounded to a multiple of it, at least 1 (timm has 8).
         dropout: Rate of the dropout before a branch's last convolution (Zagoruyko and Komodakis 2016).
         order: Where normalisation and activation stand (He et al. 2016, figure 4, a to e).
@@ -81,7 +96,11 @@ class NetSpec(Spec):
         norm_epsilon: Added to the variance.
         bn_momentum: Share of the old moving average that a step of batch normalisation keeps.
             Keras' own default of 0.99 is too slow for runs of a few hundred steps.
-        conv_bias: Whether the convolutions of stem and blocks have biases.
+        conv_bias: Whether the convolutions of stem and blocks have biases; `unnormalised`: those that no
+            normalisation follows directly.
+        standardize_weights: Whether the kernel of each convolution of stem, branch and skip has mean 0 and
+            variance 1 a filter when it is applied (Qiao et al. 2019; BiT, Kolesnikov et al. 2020).
+        weight_epsilon: Added to that variance.
         activation: Called ReLU in the names of orders.
         init: Initial kernels: truncated normal with variance 2 / fan in or 2 / fan out (He), or uniform
             with variance 2 / (fan in + fan out) (Glorot).
@@ -95,12 +114,17 @@ class NetSpec(Spec):
     widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (16, 32, 64)
     stem: Stem = "cifar"
     stem_width: PositiveInt | None = None
+    stem_pool: Literal["max", "conv"] = "max"
+    pool_padding: Literal["lowest", "zeros"] = "lowest"
     block: str = "basic"
     kernels: tuple[PositiveInt, ...] = ()
     expansion: PositiveInt | None = None
     cardinality: PositiveInt = 1
     group_width: PositiveInt = 64
     stride_in: Literal["first", "spatial"] = "spatial"
+    stride_block: Literal["first", "last"] = "first"
+    antialias: Literal["none", "blur", "average"] = "none"
+    eca: bool = False
     se_reduction: NonNegativeInt = 0
     se_divisor: PositiveInt = 1
     dropout: Fraction = 0.0
@@ -124,7 +148,9 @@ class NetSpec(Spec):
     norm_groups: PositiveInt = 32
     norm_epsilon: PositiveFloat = 1e-5
     bn_momentum: Fraction = 0.9
-    conv_bias: bool = False
+    conv_bias: bool | Literal["unnormalised"] = False
+    standardize_weights: bool = False
+    weight_epsilon: PositiveFloat = 1e-6
     activation: Activation = "relu"
     init: Init = "he_fan_in"
     padding: Literal["explicit", "same"] = "explicit"
@@ -156,6 +182,12 @@ class NetSpec(Spec):
     def depth(self) -> int:
         """Layers with weights on the main path, a stem counted as one: stem, convolutions, classifier."""
         return 2 + len(self.convolutions) * sum(self.depths)
+
+    def strides_of(self, stage: int, block: int) -> int:
+        """Return 2 if a block halves height and width, else 1; stages and blocks are counted from 1."""
+        if self.stride_block == "first":
+            return 2 if stage > 1 and block == 1 else 1
+        return 2 if stage < len(self.depths) and block == self.depths[stage - 1] else 1
 
     def has_skip(self, stage: int, block: int) -> bool:
         """Return whether a block has its skip; stages and blocks are counted from 1."""

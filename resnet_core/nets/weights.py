@@ -1,38 +1,43 @@
-"""Weights from elsewhere: state dicts of timm or torchvision, and models of `keras.applications`.
+"""Weights from elsewhere: state dicts and models of timm or torchvision, and models of `keras.applications`.
 
-A source is a mapping from the names that its authors gave to arrays; `SOURCES` says, for each of our
-layers, what it is called there. What is missing, extra or misshapen is named.
+A source (`sources`) is a mapping from the names that its authors gave to arrays; two functions say, for each of our
+layers, what it is called there. What is missing, extra or misshapen is named. Names and shapes do not tell a network,
+so what a source is known to be is compared with the spec, and where the network itself is at hand, its logits are.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from resnet_core.errors import UserError
+from resnet_core.nets.keras_net import build
+from resnet_core.nets.sources import TORCH_VARIABLES, Array, Source, Tensors, differences, opened
 from resnet_core.nets.spec import NetSpec
 
-Array = npt.NDArray[Any]
-Tensors = Mapping[str, Array]
 Names = Callable[[str, NetSpec], str | None]
 
-TORCH_VARIABLES = {
-    "kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias",
-    "moving_mean": "running_mean", "moving_variance": "running_var",
-}  # fmt: skip
+TOLERANCE = 1e-3
+"""Of logits, relative to the largest: rounding gives 1e-6 to 1e-5, and the least of known differences 7e-2."""
+
+
+class UnverifiedWeights(UserWarning):
+    """Nothing tells which network weights are of, and so whether they are of the one that they were loaded into."""
 
 
 def torch_resnet(layer: str, spec: NetSpec) -> str | None:
     """Return what timm's `resnet.py` and torchvision call a layer of ours, or none if they have no such layer."""
     deep = {"conv1": "conv1.0", "bn1": "conv1.1", "conv2": "conv1.3", "bn2": "conv1.4", "conv": "conv1.6", "bn": "bn1"}
-    stem = deep if spec.stem == "deep" else {"conv": "conv1", "bn": "bn1"}
+    stem = deep if spec.stem in ("deep", "tiered") else {"conv": "conv1", "bn": "bn1"}
+    stem |= {"pool_conv": "maxpool.0", "pool_bn": f"maxpool.{1 if spec.antialias == 'none' else 2}"}
     first = 1 if spec.skip == "D" else 0  # the pooling is the first of the downsampling layers
     inside = {
-        "se_conv1": "se.fc1", "se_conv2": "se.fc2",
+        "se_conv1": "se.fc1", "se_conv2": "se.fc2", "eca_conv": "se.conv",
         "skip_conv": f"downsample.{first}", "skip_bn": f"downsample.{first + 1}",
     }  # fmt: skip
     match re.fullmatch(r"(?:stage(\d+)_block(\d+)|stem|head)_(.*)", layer):
@@ -51,7 +56,7 @@ def torch_resnetv2(layer: str, spec: NetSpec) -> str | None:
     """Return what timm's `resnetv2.py` calls a layer of ours, or none if it has no such layer."""
     deep = {"stem_conv1": "stem.conv1", "stem_bn1": "stem.norm1", "stem_conv2": "stem.conv2", "stem_bn2": "stem.norm2"}
     ends = {"head_bn": "norm", "head_logits": "head.fc"}
-    ends |= {**deep, "stem_conv": "stem.conv3"} if spec.stem == "deep" else {"stem_conv": "stem.conv"}
+    ends |= {**deep, "stem_conv": "stem.conv3"} if spec.stem in ("deep", "tiered") else {"stem_conv": "stem.conv"}
     if layer in ends:
         return ends[layer]
     found = re.fullmatch(r"stage(\d+)_block(\d+)_(pre_bn|skip_conv|conv\d|bn\d)", layer)
@@ -62,30 +67,89 @@ def torch_resnetv2(layer: str, spec: NetSpec) -> str | None:
     return f"stages.{int(found[1]) - 1}.blocks.{int(found[2]) - 1}.{word}"
 
 
-def load_weights(model: keras.Model, spec: NetSpec, source: Tensors | keras.Model | str | Path) -> None:
+def load_weights(
+    model: keras.Model, spec: NetSpec, source: Tensors | keras.Model | str | Path | Any, name: str | None = None
+) -> None:
     """Set all weights and statistics of `model`, which is `build(spec)`, to those of `source`.
+
+    What the source is known to be must be what `spec` describes. A Keras model and a module of timm say it; so do the
+    metadata of a file, a `config.json` beside it, its repository on the hub, and its own name if that is a
+    network's; else `name` does. If the source is a model, its outputs for one batch are compared with those of `spec`.
+
+    A state dict alone does not tell where a network has its strides, its ε and padding, its activation, whether it
+    has anti-aliasing or standardises its weights, or the number of groups of a normalisation: these are taken from
+    `spec`, and an `UnverifiedWeights` warning says so.
 
     Args:
         model: What `build` returned.
         spec: What it was built from.
-        source: A state dict of timm or torchvision, as a mapping or as a `.safetensors` or `.npz` file, or
-            a `keras.applications` ResNet50, 101 or 152. Keras' convolutions have biases before their
-            normalisation; they go into its moving means. Its ε is 1.001e-5: set `norm_epsilon` to it.
+        source: A state dict of timm or torchvision, as a mapping or as a `.safetensors` or `.npz` file; a Torch
+            module of theirs; or a ResNet of `keras.applications`, for which the spec is `network("keras-resnet50")`
+            or the like. Keras' v1 has biases before its normalisations; they go into the moving means, unless
+            `spec.conv_bias` keeps them.
+        name: The network that the weights are of, as `network` takes it.
 
     Raises:
-        UserError: A tensor is missing, is one too many, or has another shape; or the file cannot be read.
+        UserError: A tensor is missing, is one too many, or has another shape; the source is another network than
+            `spec` describes, or gives other logits; or the file cannot be read. The model is then unchanged.
     """
-    if isinstance(source, keras.Model):
-        tensors = dict(_keras_tensors(source))
-    else:
-        tensors = dict(_read(Path(source)) if isinstance(source, str | Path) else source)
+    known = opened(source, name, biases=spec.conv_bias is True)
+    if known.name is not None:
+        wrong = differences(spec, known.name, known.told_by)
+        if wrong:
+            raise UserError(
+                f"weights must be of the network that they are loaded into, but {known.told_by} is '{known.name}', "
+                f"with {', '.join(wrong)}; build network('{known.name}')"
+            )
+    values = _placed(known.tensors, model, spec)
+    before = [(variable, variable.numpy()) for variable, _ in values] if known.forward else []
+    for variable, value in values:
+        variable.assign(value)
+    if known.forward:
+        error = _error(model, spec, known)
+        if not error <= TOLERANCE:
+            for variable, value in before:
+                variable.assign(value)
+            raise UserError(
+                f"the network must give the logits of its source, but they differ by {100 * error:.2g} %: the source "
+                "has other strides, paddings, ε or layers without weights than the spec; nothing was loaded"
+            )
+    elif known.name is None:
+        warnings.warn(
+            "the tensors fit by name and shape, but nothing tells which network they are of: strides, ε, padding, "
+            "activation, anti-aliasing, weight standardisation and groups are those of the spec; pass `name`, or the "
+            "model itself, to have them checked",
+            UnverifiedWeights,
+            stacklevel=2,
+        )
+
+
+def _placed(source: Tensors, model: keras.Model, spec: NetSpec) -> list[tuple[keras.Variable, Array]]:
+    """Return the variables of `model` with their values in `source`.
+
+    Raises:
+        UserError: See `load_weights`.
+    """
+    tensors = {name: array for name, array in source.items() if not name.endswith("num_batches_tracked")}
     names = torch_resnetv2 if any(name.startswith("stages.") for name in tensors) else torch_resnet
-    tensors = {name: array for name, array in tensors.items() if not name.endswith("num_batches_tracked")}
+    kind = "resnetv2" if names is torch_resnetv2 else "resnet"
+    variables = [
+        (layer.name, variable)
+        for layer in model.layers
+        for variable in layer.weights
+        if variable.name != "seed_generator_state"
+    ]
+    places = {owner: names(owner, spec) for owner, _ in variables}
+    unknown = next((owner for owner, there in places.items() if there is None), None)
+    if unknown:
+        raise UserError(
+            f"every layer with weights must have a name in timm's {kind}.py, but {unknown} has none: "
+            "no published weights are of this network"
+        )
     values = []
-    for owner, variable in [(layer.name, variable) for layer in model.layers for variable in layer.weights]:
-        there = names(owner, spec)
-        name = f"{there}.{TORCH_VARIABLES[variable.name]}"
-        if there is None or name not in tensors:
+    for owner, variable in variables:
+        name = f"{places[owner]}.{TORCH_VARIABLES[variable.name]}"
+        if name not in tensors:
             raise UserError(f"the weights must have a tensor for {owner}/{variable.name}, but there is no '{name}'")
         value = _ours(np.asarray(tensors.pop(name)), variable)
         if value.shape != tuple(variable.shape):
@@ -96,8 +160,34 @@ def load_weights(model: keras.Model, spec: NetSpec, source: Tensors | keras.Mode
         values.append((variable, value))
     if tensors:
         raise UserError(f"every tensor must have a place in the network, but '{min(tensors)}' has none")
-    for variable, value in values:
-        variable.assign(value)
+    return values
+
+
+def _error(model: keras.Model, spec: NetSpec, source: Source) -> float:
+    """Return the largest difference of the outputs for one batch, relative to the largest output of the source."""
+    rows, columns, channels = source.input_shape or spec.input_shape
+    shape = (rows or spec.input_shape[0], columns or spec.input_shape[1], channels)
+    images = np.random.default_rng(0).normal(size=(2, *shape)).astype("float32")
+    ours = _float32_logits(model, spec.replace(input_shape=shape), images)
+    if source.softmax:
+        ours = np.asarray(keras.ops.softmax(ours))
+    theirs = source.forward(images) if source.forward else ours
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+def _float32_logits(model: keras.Model, spec: NetSpec, images: Array) -> Array:
+    """Return the logits of `spec` with the weights of `model`, of another input shape or precision perhaps."""
+    fits = tuple(model.input_shape[1:]) == spec.input_shape
+    if not fits or any(layer.compute_dtype != "float32" for layer in model.layers):
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("float32")
+        try:
+            copy = build(spec)
+        finally:
+            keras.config.set_dtype_policy(policy)
+        copy.set_weights(model.get_weights())
+        model = copy
+    return np.asarray(model.predict(images, verbose=0))
 
 
 def from_hub(repository: str, file: str = "model.safetensors") -> Path:
@@ -112,6 +202,8 @@ def from_hub(repository: str, file: str = "model.safetensors") -> Path:
         raise UserError(
             "the hub needs the package huggingface_hub, but it is not there; install the extra 'hub'"
         ) from None
+    with suppress(Exception):  # what it says of the network, for `load_weights`; the repository's name says it too
+        hf_hub_download(repository, "config.json")
     try:
         return Path(hf_hub_download(repository, file))
     except Exception as error:  # the hub's errors have no common base
@@ -125,43 +217,5 @@ def _ours(value: Array, variable: keras.Variable) -> Array:
     """Return a tensor in Keras' order of axes: a kernel (out, in, rows, columns) as (rows, columns, in, out)."""
     if value.ndim == 4 and len(variable.shape) == 2:
         value = value[:, :, 0, 0]  # a classifier that is a 1x1 convolution
-    return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T if value.ndim == 2 else value
-
-
-def _read(path: Path) -> Tensors:
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-        from safetensors.numpy import load_file
-
-        return load_file(path)
-    except Exception as error:  # safetensors' errors have no common base
-        raise UserError(f"weights must be a .safetensors or .npz file, but {path} cannot be read: {error}") from None
-
-
-def _keras_tensors(model: keras.Model) -> Iterator[tuple[str, Array]]:
-    """Yield the tensors of a `keras.applications` ResNet under torchvision's names and axes."""
-    weights = {layer.name: {w.name: w.numpy() for w in layer.weights} for layer in model.layers if layer.weights}
-    for name, tensors in weights.items():
-        found = re.fullmatch(r"conv(\d+)(?:_block(\d+)_(\d))?_(conv|bn)", name)
-        if name == "predictions":
-            there = "fc"
-        elif found and found[2]:
-            stage, block, index, kind = int(found[1]) - 1, int(found[2]) - 1, int(found[3]), found[4]
-            word = f"{kind}{index}" if index else f"downsample.{int(kind == 'bn')}"
-            there = f"layer{stage}.{block}.{word}"
-        elif found:
-            there = f"{found[4]}1"
-        else:
-            raise UserError(
-                f"a Keras model must be a ResNet50, 101 or 152 with its classifier, but it has a layer '{name}'"
-            )
-        for variable, value in tensors.items():
-            if variable == "bias" and name.endswith("_conv"):
-                continue
-            if variable == "moving_mean":
-                value = value - weights[name.removesuffix("_bn") + "_conv"]["bias"]
-            if variable == "kernel":
-                value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
-            yield f"{there}.{TORCH_VARIABLES[variable]}", value
+    axes = {4: (2, 3, 1, 0), 3: (2, 1, 0), 2: (1, 0)}.get(value.ndim)
+    return value.transpose(axes) if axes else value

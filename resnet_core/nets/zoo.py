@@ -8,12 +8,17 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from resnet_core.errors import UserError, nearest
+from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec, cifar
 
 BASIC_DEPTHS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 BOTTLENECK_DEPTHS = {
     14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3),
+    269: (3, 30, 48, 8),
+}  # fmt: skip
+RS_DEPTHS = {
+    **{depth: BOTTLENECK_DEPTHS[depth] for depth in (50, 101, 152, 200)},
+    270: (4, 29, 53, 4), 350: (4, 36, 72, 4), 420: (4, 44, 87, 4),
 }  # fmt: skip
 IMAGENET_DEPTHS = BASIC_DEPTHS | BOTTLENECK_DEPTHS
 
@@ -24,7 +29,10 @@ LISTED = (
     "wrn16-4", "wrn40-4", "wrn28-10", "resnext29-8x64d", "resnext29-16x64d",
     "resnet18", "plain18", "resnet34", "plain34", "resnet50-v1", "resnet101-v1", "resnet152-v1",
     "resnet50", "resnet101", "resnet152", "resnetv2-50", "resnext50-32x4d", "resnext101-32x8d",
-    "wide-resnet50-2", "se-resnet50", "resnet50-d",
+    "wide-resnet50-2", "se-resnet50", "resnet50-d", "resnet50-t", "resnet50-gn", "eca-resnet50-d",
+    "resnetblur50", "resnetaa50-d", "resnetrs50", "resnetv2-50x1-bit",
+    "keras-resnet50", "keras-resnet101", "keras-resnet152",
+    "keras-resnet50v2", "keras-resnet101v2", "keras-resnet152v2",
 )  # fmt: skip
 
 
@@ -34,16 +42,42 @@ def list_networks() -> list[str]:
 
 
 def network(name: str) -> NetSpec:
-    """Return the published network of this name, ours or timm's.
+    """Return the published network of this name, ours or timm's, with or without the tag of its weights.
+
+    `keras-resnet50` and the like are those of `keras.applications`. `resnet50.a1_in1k` is `resnet50`.
 
     Raises:
-        UserError: There is none, or not of this depth.
+        UserError: There is none, or not of this depth, or it is one that a `NetSpec` does not describe.
     """
+    architecture, _, tag = name.replace("_", "-").partition(".")
     for pattern, make in FAMILIES.items():
-        match = re.fullmatch(pattern, name.replace("_", "-"))
+        match = re.fullmatch(pattern, architecture)
         if match:
-            return make(*(int(group) if group and group.isdecimal() else group for group in match.groups()))
-    raise UserError(f"`name` must be that of a published network, but got '{name}'{nearest(name, LISTED)}")
+            spec = make(*(int(group) if group and group.isdecimal() else group for group in match.groups()))
+            classes = next((count for end, count in CLASSES.items() if tag.endswith(end)), spec.classes)
+            return spec.replace(classes=classes)
+    for pattern, reason in OTHERS.items():
+        if re.search(pattern, architecture):
+            raise UserError(f"a network must be one that a NetSpec describes, but '{name}' {reason}")
+    near = _one_slip_from(architecture)
+    hint = f"; did you mean '{near}'?" if near else "; list_networks() and `resnet-ablate show --help` name them"
+    raise UserError(f"`name` must be that of a published network, but got '{name}'{hint}")
+
+
+def _one_slip_from(name: str) -> str | None:
+    """Return the listed name that differs by one character too few, wrong, or exchanged with its neighbour.
+
+    One too many is no slip: it is how variants are named.
+    """
+    name = name.lower()
+    for known in LISTED:
+        word = known.lower()
+        wrong = len(word) == len(name) and sum(a != b for a, b in zip(word, name, strict=True)) <= 1
+        too_few = any(word[:i] + word[i + 1 :] == name for i in range(len(word)))
+        exchanged = any(word[:i] + word[i : i + 2][::-1] + word[i + 2 :] == name for i in range(len(word) - 1))
+        if wrong or too_few or exchanged:
+            return known
+    return None
 
 
 def imagenet(depth: int, width: int = 64, **fields: Any) -> NetSpec:
@@ -123,12 +157,19 @@ def _resnext_cifar(depth: int, cardinality: int, group_width: int) -> NetSpec:
 
 
 def _imagenet_variant(
-    se: str | None, kind: str, depth: int, variant: str | None, first: int | None, group_width: int | None
-) -> NetSpec:
+    attention: str | None, kind: str, aliasing: str | None, depth: int, variant: str | None,
+    first: int | None, group_width: int | None, norm: str | None,
+) -> NetSpec:  # fmt: skip
     """Return the ImageNet network of a name such as `se-resnet50-d`, `resnext50-32x4d` or `wide-resnet50-2`."""
-    excitation = {"se_reduction": 16, "se_divisor": 8} if se else {}
+    attentions: dict[str | None, dict[str, Any]] = {
+        None: {}, "se": {"se_reduction": 16, "se_divisor": 8}, "eca": {"eca": True},
+    }  # fmt: skip
     variants: dict[str | None, dict[str, Any]] = {
         None: {}, "c": {"stem": "deep"}, "d": {"stem": "deep", "skip": "D"}, "v1": {"stride_in": "first"},
+        "s": {"stem": "deep", "stem_width": 128}, "t": {"stem": "tiered", "skip": "D"},
+    }  # fmt: skip
+    aliasings: dict[str | None, dict[str, Any]] = {
+        None: {}, "blur": {"antialias": "blur"}, "aa": {"antialias": "average"},
     }  # fmt: skip
     kinds: dict[tuple[str, bool, bool], dict[str, Any]] = {  # with which numbers after the depth
         ("plain", False, False): {"skip": "none"},
@@ -143,12 +184,40 @@ def _imagenet_variant(
             "an ImageNet network must be named like resnet50, resnext50-32x4d or wide-resnet50-2, "
             f"but got {kind}{depth} with {'other' if first or group_width else 'no'} numbers"
         )
-    return imagenet(depth, **excitation, **variants[variant], **fields)
+    norms: dict[str, Any] = {"norm": "group"} if norm else {}
+    return imagenet(depth, **attentions[attention], **aliasings[aliasing], **variants[variant], **fields, **norms)
 
 
 def _first_split(depth: int) -> dict[str, Any]:
     """Return where timm's pre-activation networks split first: with basic blocks, not where He et al. 2016 do."""
     return {"first_split": "before_activation"} if depth in BASIC_DEPTHS else {}
+
+
+def _rescaled(depth: int) -> NetSpec:
+    """Return a ResNet-RS of Bello et al. 2021, table 7."""
+    if depth not in RS_DEPTHS:
+        raise UserError(f"a ResNet-RS must have {', '.join(map(str, RS_DEPTHS))} layers, but got {depth}")
+    return imagenet(
+        50, depths=RS_DEPTHS[depth], stem="deep", stem_pool="conv", skip="D", se_reduction=4, se_divisor=8
+    )  # fmt: skip
+
+
+def _big_transfer(depth: int, times: int) -> NetSpec:
+    """Return a network of BiT, Kolesnikov et al. 2020."""
+    return imagenet(
+        depth, 64 * times, order="full_preactivation", norm="group", standardize_weights=True, weight_epsilon=1e-8,
+        pool_padding="zeros",
+    )  # fmt: skip
+
+
+def _of_keras(depth: int, second: str | None) -> NetSpec:
+    """Return a network of `keras.applications`: v1, or v2, which halves elsewhere than He et al. 2016."""
+    if depth not in (50, 101, 152):
+        raise UserError(f"a ResNet of Keras must have 50, 101 or 152 layers, but got {depth}")
+    v2: dict[str, Any] = {
+        "order": "full_preactivation", "stride_block": "last", "pool_padding": "zeros", "conv_bias": "unnormalised",
+    }  # fmt: skip
+    return imagenet(depth, norm_epsilon=1.001e-5, **(v2 if second else {"stride_in": "first"}))
 
 
 FAMILIES: dict[str, Callable[..., NetSpec]] = {
@@ -157,6 +226,37 @@ FAMILIES: dict[str, Callable[..., NetSpec]] = {
     r"preact(\d+)-cifar-([ABC])": lambda depth, option: preactivation(depth, skip=option),
     r"wrn(\d+)-(\d+)": lambda depth, k: wide(depth, 16 * k),
     r"resnext(29|38|47|56|65|83|101)-(\d+)x(64)d": _resnext_cifar,
-    r"(se-?)?(plain|resnet|resnetv2-|resnext|wide-resnet)(\d+)-?(c|d|v1)?(?:-(\d+))?(?:x(\d+)d)?": _imagenet_variant,
-}
+    r"keras-resnet(\d+)(v2)?": _of_keras,
+    r"resnetrs(\d+)": _rescaled,
+    r"resnetv2-(\d+)x(\d+)-bit": _big_transfer,
+    r"ecaresnetlight": lambda: imagenet(50, depths=(1, 1, 11, 3), skip="D", eca=True),
+    r"seresnextaa201d-32x8d": lambda: imagenet(
+        200, depths=(3, 24, 36, 4), stem="deep", stem_width=128, skip="D", antialias="average",
+        cardinality=32, group_width=8, se_reduction=16, se_divisor=8,
+    ),
+    r"(?:(se|eca)-?)?(plain|resnet|resnetv2-|resnext|wide-resnet)(aa|blur)?(\d+)-?(c|d|s|t|v1)?(?:-(\d+))?(?:x(\d+)d)?"
+    r"(-gn)?": _imagenet_variant,
+}  # fmt: skip
 """Families by the pattern of their names; the first that matches counts."""
+
+CLASSES = {"in12k": 11_821, "in21k": 21_843}
+"""Classes of timm's weights by the end of their tag, where they are not those of ImageNet."""
+
+OTHERS = {
+    r"res2ne[xt]": "splits its convolutions (Res2Net)",
+    r"resnest": "has split attention (ResNeSt)",
+    r"^sk-?res": "has selective kernels (SK-Net)",
+    r"cspres": "has cross stage partial blocks",
+    r"^nf-": "is free of normalisers, with scaled weight standardisation (NF-ResNet)",
+    r"legacy|^senet": "is a network of the authors of SE-Net, with another pooling and other blocks",
+    r"tresnet": "has blocks and a stem of its own (TResNet)",
+    r"-(evos|frn)$": "has another normalisation (EvoNorm or FRN)",
+    r"-pruned$": "has the widths that a pruning left",
+    r"clip|\dx\d+-clip": "ends with attention pooling or has CLIP's stem",
+    r"^(gc|bat|lambda|halo|sehalo|bot)": "has another attention (GC, BAT, lambda, halo)",
+    r"\d(ts|q|mlp)$|-mlp$": "is one of timm's byobnet",
+    r"inception|^dla|^vit|^hrnet|^regnet|^xresnet": "is of another family",
+    r"^test-resnet$": "mixes basic blocks and bottlenecks",
+    r"cbam|ibn": "has blocks with an attention or a normalisation that no axis has",
+}
+"""What is known of names that are none of ours, by what is in them: for these nothing is suggested."""

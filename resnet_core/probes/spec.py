@@ -14,7 +14,7 @@ class ProbeSpec(Spec):
 
     Attributes:
         steps: Steps at which every probe is taken. The gradients of the first ten steps can change
-            by many orders of magnitude, so several early steps belong here.
+            by many orders of magnitude, so several early steps belong here. A run that ends before one has no such row.
         each_epoch: Whether the end of every epoch is probed as well.
         batch_size: Size of the fixed batch, the same images in every probe of a run and in every
             run of a data seed. The norms depend on it, so compare only at one size.

@@ -1,5 +1,6 @@
 """Training recipes of the papers by name."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from resnet_core.errors import UserError, nearest
@@ -40,12 +41,35 @@ def recipe(name: str, **changes: Any) -> TrainSpec:
 
     Args:
         name: One of these.
-        changes: Fields of `TrainSpec`. Drops and peak are shares of the budget, so a recipe scales with it:
-            `recipe("wrn", epochs=20)`, `recipe("wrn", steps=3000)`.
+        changes: Fields of `TrainSpec`. Drops, peak and, in a changed budget, the warm-up are shares of the budget, so a
+            recipe scales with it: `recipe("wrn", epochs=20)`, `recipe("he2015", steps=3000)`.
 
     Raises:
         UserError: There is no such recipe, or a field is illegal.
     """
     if name not in RECIPES:
         raise UserError(f"a recipe must be known, but got '{name}'{nearest(name, RECIPES)}")
-    return TrainSpec(**RECIPES[name]).replace(**changes)
+    return rebudgeted(TrainSpec(**RECIPES[name]), changes)
+
+
+def rebudgeted(train: TrainSpec, changes: Mapping[str, Any]) -> TrainSpec:
+    """Return a training with `changes`, its warm-up the same share of a budget that they change.
+
+    A warm-up that they set stays as it is set. One in steps, of a budget in epochs, is in proportion to the epochs; if
+    the new budget is in steps, it stays.
+
+    Raises:
+        UserError: A field is illegal.
+    """
+    told = changes.keys() & {"warmup_steps", "warmup_share"}
+    warmup: dict[str, Any] = {}
+    if train.warmup_steps and not told and changes.get("schedule") != "one_cycle":
+        if train.steps and changes.keys() & {"steps", "epochs"} and changes.get("steps") != train.steps:
+            warmup = {"warmup_steps": 0, "warmup_share": train.warmup_steps / train.steps}
+        elif train.epochs and changes.get("epochs"):
+            warmup = {"warmup_steps": round(train.warmup_steps * changes["epochs"] / train.epochs)}
+    if told == {"warmup_steps"} and train.warmup_share:
+        warmup = {"warmup_share": 0.0}
+    elif told == {"warmup_share"} and train.warmup_steps:
+        warmup = {"warmup_steps": 0}
+    return train.replace(**warmup, **changes)

@@ -14,6 +14,7 @@ READ: Readers = {
     "peak": (lambda s: s.schedule == "one_cycle", "schedule='one_cycle'"),
     "descent": (lambda s: s.schedule == "one_cycle", "schedule='one_cycle'"),
     "warmup_steps": (lambda s: s.schedule != "one_cycle", "a schedule that does not rise by itself"),
-    "warmup": (lambda s: s.warmup_steps != 0, "warmup_steps"),
+    "warmup_share": (lambda s: s.schedule != "one_cycle", "a schedule that does not rise by itself"),
+    "warmup": (lambda s: s.warmup_steps != 0 or s.warmup_share != 0, "warmup_steps or warmup_share"),
 }
 """See `Spec.readers`. `warmup_learning_rate` was released without a rule: records may have it and no warm-up."""

@@ -58,6 +58,7 @@ class TrainSpec(Spec):
         peak: Share of the budget at which `one_cycle` is highest.
         descent: How it comes down.
         warmup_steps: Updates made first at `warmup_learning_rate` (He et al. 2015), or on the way from it.
+        warmup_share: The share of the budget that they are, in place of their number.
         warmup: `constant`, or `linear` from `warmup_learning_rate` to `learning_rate` (Goyal et al. 2017).
         warmup_learning_rate: As said.
         precision: `mixed_float16`, `mixed_bfloat16`: Keras' policies, which compute the network in half
@@ -98,6 +99,7 @@ class TrainSpec(Spec):
     peak: Inside = 0.2
     descent: Literal["linear", "cosine"] = "linear"
     warmup_steps: NonNegativeInt = 0
+    warmup_share: Fraction = 0.0
     warmup: Literal["constant", "linear"] = "constant"
     warmup_learning_rate: PositiveFloat = 0.01
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
@@ -113,6 +115,11 @@ class TrainSpec(Spec):
             )
         for message in self.unread():
             raise UserError(message)
+        if self.warmup_steps and self.warmup_share:
+            raise UserError(
+                "one of `warmup_steps` and `warmup_share` says how long the warm-up is, "
+                f"but got {self.warmup_steps} and {self.warmup_share}; set one of them to 0"
+            )
         return self
 
     @classmethod
@@ -131,16 +138,21 @@ class TrainSpec(Spec):
         """Return the number of updates for this many training images."""
         return self.steps if self.steps is not None else (self.epochs or 0) * (train_images // self.batch_size)
 
+    def warmup_of(self, total_steps: int) -> int:
+        """Return the number of updates of the warm-up, of so many in all."""
+        return self.warmup_steps or round(self.warmup_share * total_steps)
+
     def learning_rate_at(self, step: int, total_steps: int) -> float:
         """Return the learning rate of update `step`, counted from 0."""
-        if step < self.warmup_steps:
-            rise = step / self.warmup_steps if self.warmup == "linear" else 0.0
+        first = self.warmup_of(total_steps)
+        if step < first:
+            rise = step / first if self.warmup == "linear" else 0.0
             return self.warmup_learning_rate + rise * (self.learning_rate - self.warmup_learning_rate)
         match self.schedule:
             case "steps":
                 factor = drops(step, total_steps, self.learning_rate_drops, self.drop_factor)
             case "cosine":
-                factor = cosine((step - self.warmup_steps) / (total_steps - self.warmup_steps))
+                factor = cosine((step - first) / (total_steps - first))
             case "one_cycle":  # between its ends, at neither of which an update would do anything
                 factor = one_cycle((step + 1) / (total_steps + 1), self.peak, self.descent)
         return self.learning_rate * factor

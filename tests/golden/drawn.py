@@ -20,6 +20,6 @@ def drawn(name, shape):
     return (0.1 * rng.normal(size=shape)).astype("float32")
 
 
-def images():
+def images(size=SIZE):
     """Return images as (n, channels, rows, columns)."""
-    return np.random.default_rng(0).normal(size=(IMAGES, 3, SIZE, SIZE)).astype("float32")
+    return np.random.default_rng(0).normal(size=(IMAGES, 3, size, size)).astype("float32")

@@ -1,5 +1,8 @@
 """What each axis of a `NetSpec` computes, by value."""
 
+import json
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -115,6 +118,51 @@ def test_option_a_in_its_variants(side, pooling, images):
     np.testing.assert_allclose(skip, np.pad(halved, ((0, 0), (0, 0), (0, 0), margins)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("side", [8, 7])
+def test_blur_is_the_binomial_filter_with_reflected_borders(side):
+    """Zhang 2019, section 4: (1 2 1) / 4 by rows and by columns, at every second pixel."""
+    model = build(cifar(8, input_shape=(side, 8, 3), width=4, antialias="blur"))
+    x = np.random.default_rng(0).normal(size=(2, side, 8, 3)).astype("float32")
+    before, after = value(model, "stage2_block1_act1", x), value(model, "stage2_block1_aa", x)
+    padded = np.pad(before, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    weights = np.outer([1, 2, 1], [1, 2, 1]) / 16
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))[:, ::2, ::2]
+    np.testing.assert_allclose(after, np.einsum("nyxcij,ij->nyxc", windows, weights), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kernels", [(3, 3), (3,), (1, 3), (3, 1)])
+def test_antialiasing_halves_after_the_activation_that_follows_the_strided_convolution(kernels):
+    model = build(cifar(2 + 3 * len(kernels), **SMALL, kernels=kernels, antialias="average"))
+    names = [layer.name for layer in model.layers if layer.name.startswith("stage2_block1_")]
+    at = kernels.index(3) + 1
+    before = f"stage2_block1_{'act' if at < len(kernels) else 'conv'}{at}"
+    assert names[names.index("stage2_block1_aa") - 1] == before
+    assert model.get_layer(before).output.shape[1:3] == (8, 8)
+    assert model.get_layer("stage2_block1_out").output.shape[1:3] == (4, 4)
+
+
+def test_standardised_weights_have_mean_0_and_variance_1(images):
+    """Of each filter; and what groups, or a scale and shift of the kernel, leave alone."""
+    spec = cifar(11, **SMALL, block="bottleneck", cardinality=2, standardize_weights=True)
+    model = build(spec)
+    layer = model.get_layer("stage2_block1_conv2")
+    kernel = layer.standardized(layer.kernel).numpy().reshape(-1, layer.filters)
+    np.testing.assert_allclose(kernel.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(kernel.var(0), 1, rtol=1e-4)
+    before = model(images)
+    for weight in model.weights:
+        if weight.name == "kernel" and "logits" not in weight.path:
+            weight.assign(3 * weight + 0.1)
+    np.testing.assert_allclose(model(images), before, rtol=1e-3, atol=1e-4)  # epsilon weighs less in larger kernels
+
+
+def test_the_last_block_halves_in_the_networks_of_keras():
+    model = build(network("keras-resnet50v2").replace(input_shape=(64, 64, 3), classes=2))
+    outs = [layer.output.shape[1] for layer in model.layers if layer.name.endswith("_out")]
+    assert outs == [16, 16, 16, 8, 8, 8, 8, 4, 4, 4, 4, 4, 4, 2, 2, 2, 2]  # of the stem, then of 3, 4, 6 and 3 blocks
+    assert model.count_params() - model.get_layer("head_logits").count_params() == 25_613_800 - 2_049_000
+
+
 def test_skips_by_stage_and_by_block():
     spec = cifar(20, **SMALL).keep_skips(lambda stage, block: stage != 3 and block % 2 == 1)
     assert spec.skip_mask == ("101", "101", "000")
@@ -176,6 +224,25 @@ def test_wide_blocks_of_any_convolutions(kernels):
         ({"kernels": (3,), "dropout": 0.3}, "`dropout` stands between convolutions"),
         ({"block": "bottleneck", "group_width": 1}, "`group_width` must give every group a channel"),
         ({"se_reduction": 99}, "`se_reduction` must be at most a block's channels"),
+        ({"se_reduction": 4, "eca": True}, "one attention, but got eca=True and se_reduction=4"),
+        ({"kernels": (2, 2)}, "`kernels` must be odd, since an even one has no centre, but got kernels=\\(2, 2\\)"),
+        ({"stem": "deep", "stem_width": 1}, "stem='deep' needs 2 channels or more, but got 1"),
+        ({"stem": "tiered", "widths": (2, 2, 2)}, "stem='tiered' needs 3 channels or more, but got 2"),
+        (
+            {"block": "bottleneck", "cardinality": 3, "kernels": (3, 3, 1)},
+            "`cardinality` must divide the channels .*, but got 3 for 16",
+        ),
+        ({"stem_pool": "conv"}, "`stem_pool` is read with a stem other than 'cifar' only"),
+        ({"stem": "deep", "stem_pool": "conv", "pool_padding": "zeros"}, "`pool_padding` is read with a max-pool"),
+        ({"depths": (3,), "widths": (16,), "stride_block": "last"}, "`stride_block` is read with two stages"),
+        ({"depths": (3,), "widths": (16,), "antialias": "blur"}, "`antialias` is read with a stem or a stage"),
+        ({"input_shape": (2, 9, 1), "antialias": "blur"}, "needs maps of 2x2 pixels or more, but got a side of 1"),
+        ({"weight_epsilon": 1e-8}, "`weight_epsilon` is read with standardize_weights only"),
+        (
+            {"norm": "none", "branch_scale": "fixup", "standardize_weights": True},
+            "which standardize_weights=True undoes; but got both",
+        ),
+        ({"conv_bias": "unnormalised"}, "needs convolutions with a normalisation and some without one.*; take False"),
     ],
 )
 def test_a_contradiction_is_one_clear_error(fields, message):
@@ -277,12 +344,49 @@ class TestZoo:
             ("resnet5o", "did you mean 'resnet50'"),
             ("resnet21-cifar-A", "6n \\+ 2"),
             ("wrn17-4", "6N \\+ 4"),
-            ("resnet19", "10, 14, 18, 26, 34, 50, 101, 152, 200 layers, but got 19"),
+            ("resnet19", "10, 14, 18, 26, 34, 50, 101, 152, 200, 269 layers, but got 19"),
+            ("resnetrs60", "50, 101, 152, 200, 270, 350, 420 layers, but got 60"),
+            ("keras-resnet18", "50, 101 or 152 layers, but got 18"),
+            ("resne50", "did you mean 'resnet50'"),
+            ("renset50", "did you mean 'resnet50'"),
         ],
     )
     def test_a_name_that_is_none_is_named(self, name, message):
         with pytest.raises(UserError, match=message):
             network(name)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "resnest50d", "res2net50d", "skresnet50", "cspresnet50", "nf_resnet50", "legacy_seresnet50", "senet154",
+            "tresnet_m", "resnetv2_50d_evos", "ecaresnet50d_pruned", "resnet50_clip", "gcresnet50t", "resnet33ts",
+            "resnet50_mlp", "test_resnet", "resnet50_ibn_a", "cbam_resnet50", "resnet50x", "resnetfoo50", "resnet50_2x",
+        ],
+    )  # fmt: skip
+    def test_another_architecture_is_not_taken_for_one_of_ours(self, name):
+        """One character more is a variant of its own, and no slip."""
+        with pytest.raises(UserError, match=name) as caught:
+            network(name)
+        assert "did you mean" not in str(caught.value)
+
+    def test_every_network_of_timm_costs_what_timm_counts(self):
+        """All of its `resnet.py` and `resnetv2.py`; parameters, and operations at 224x224."""
+        unknown = {
+            "ecaresnet101d_pruned", "ecaresnet50d_pruned", "resnetv2_50d_evos", "resnetv2_50d_frn", "senet154",
+            "test_resnet",
+        }  # fmt: skip
+        counted = json.loads((Path(__file__).parents[1] / "golden" / "timm.json").read_text())
+        assert len(counted) == 101
+        ours = {name: cost(network(name)) for name in counted.keys() - unknown}
+        assert {name: [of.trainable, of.macs] for name, of in ours.items()} == {name: counted[name] for name in ours}
+        for name in unknown:
+            with pytest.raises(UserError, match="must be one that a NetSpec describes"):
+                network(name)
+
+    def test_a_tag_of_weights_may_follow(self):
+        assert network("resnet50.a1_in1k") == network("resnet50")
+        assert network("resnetaa50d.sw_in12k_ft_in1k") == network("resnetaa50d")
+        assert network("resnetaa50d.sw_in12k") == network("resnetaa50d").replace(classes=11_821)
 
 
 class TestTutorial:

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +36,26 @@ def test_a_wide_shallow_network_for_the_parameters_of_a_deep_thin_one():
     assert cost(spec).trainable == pytest.approx(cost(cifar(56, 8)).trainable, rel=0.003)
 
 
-def test_a_width_that_is_illegal_on_the_way_is_named():
-    spec = NetSpec(widths=(32, 64, 128), norm="group", norm_groups=32)
-    with pytest.raises(UserError, match="norm_groups"):
-        with_budget(spec, "parameters", 10_000)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        NetSpec(widths=(32, 64, 128), norm="group", norm_groups=32, skip="B"),
+        NetSpec(widths=(16, 32, 64), stem="deep"),
+        NetSpec(widths=(12, 24), depths=(1, 1), stem="tiered", stem_width=6),
+        NetSpec(widths=(16, 32), depths=(1, 1), block="bottleneck", kernels=(3, 3, 3), cardinality=4, skip="B"),
+        NetSpec(widths=(64, 128), depths=(1, 1), block="bottleneck", group_width=4, cardinality=2),
+        NetSpec(widths=(16, 32), depths=(1, 1), se_reduction=16),
+    ],
+    ids=["groups", "deep", "tiered", "cardinality", "group_width", "se"],
+)
+@pytest.mark.parametrize("budget", [1, 3_000, 100_000, 3_000_000])
+def test_widths_that_are_illegal_are_passed_over(spec, budget):
+    """The result is legal, and no legal one of the same proportions comes nearer."""
+    found = with_budget(spec, "parameters", budget)
+    assert NetSpec(**found.given()) == found
+    widest, distance = found.widths[-1], abs(spent(found, "parameters") - budget)
+    for k in range(max(1, widest - 40), widest + 41):
+        stem = {} if spec.stem_width is None else {"stem_width": max(1, round(spec.stem_width * k / spec.widths[-1]))}
+        with suppress(UserError):
+            other = spec.replace(widths=tuple(max(1, round(w * k / spec.widths[-1])) for w in spec.widths), **stem)
+            assert abs(spent(other, "parameters") - budget) >= distance

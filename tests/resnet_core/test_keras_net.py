@@ -121,12 +121,12 @@ def test_an_option_a_net_and_its_plain_twin_have_equal_counts(spec):
 
 
 def convolutions(model):
-    return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.Conv1D)]
 
 
 def counted_macs(model):
     """Count the multiplications of one image from the kernels and outputs of the built layers."""
-    pixels = [int(np.prod(layer.output.shape[1:3])) for layer in convolutions(model)]
+    pixels = [int(np.prod(layer.output.shape[1:-1])) for layer in convolutions(model)]
     kernels = [int(np.prod(layer.kernel.shape)) for layer in convolutions(model)]
     dense = sum(int(np.prod(layer.kernel.shape)) for layer in model.layers if isinstance(layer, keras.layers.Dense))
     return int(np.dot(pixels, kernels)) + dense

@@ -1,8 +1,12 @@
+from contextlib import nullcontext
+
 import pytest
 
 from resnet_core.errors import UserError
-from resnet_core.runs.recipes import DATA, RECIPES, recipe
-from resnet_core.runs.spec import TrainSpec
+from resnet_core.nets.spec import NetSpec
+from resnet_core.runs.data import check_sizes
+from resnet_core.runs.recipes import DATA, RECIPES, rebudgeted, recipe
+from resnet_core.runs.spec import Run, TrainSpec
 
 
 def drops(train, images):
@@ -55,3 +59,47 @@ def test_a_recipe_says_nothing_of_the_data_and_takes_changes(name):
 def test_an_unknown_recipe_names_the_nearest():
     with pytest.raises(UserError, match="a recipe must be known, but got 'wnr'; did you mean 'wrn'"):
         recipe("wnr")
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps", "warmup"),
+    [
+        ({}, 64_000, 400), ({"steps": 64_000}, 64_000, 400), ({"steps": 220}, 220, 1), ({"steps": 32_000}, 32_000, 200),
+        ({"steps": 128_000}, 128_000, 800), ({"epochs": 10}, 3200, 20), ({"steps": 220, "warmup_steps": 7}, 220, 7),
+        ({"steps": 220, "warmup_share": 0.1}, 220, 22), ({"steps": 220, "schedule": "one_cycle", "warmup_steps": 0,
+          "learning_rate_drops": ()}, 220, 0),
+    ],
+)  # fmt: skip
+def test_a_warm_up_is_the_same_share_of_another_budget(changes, steps, warmup):
+    train = recipe("he2015", **changes)
+    assert train.warmup_of(steps) == warmup
+    rates = {train.learning_rate_at(step, steps) for step in range(warmup, max(warmup + 1, steps // 2))}
+    assert rates == {0.1} or train.schedule == "one_cycle"
+
+
+def test_a_warm_up_in_steps_follows_the_epochs():
+    train = TrainSpec(epochs=4, warmup_steps=281)
+    assert rebudgeted(train, {"epochs": 1}) == TrainSpec(epochs=1, warmup_steps=70)
+    assert rebudgeted(train, {"epochs": 1, "warmup_steps": 5}) == TrainSpec(epochs=1, warmup_steps=5)
+    assert rebudgeted(train, {"learning_rate": 0.2}) == TrainSpec(epochs=4, warmup_steps=281, learning_rate=0.2)
+
+
+def test_two_lengths_of_a_warm_up_are_one_clear_error():
+    with pytest.raises(UserError, match="one of `warmup_steps` and `warmup_share` says how long .* but got 5 and 0.1"):
+        TrainSpec(steps=10, warmup_steps=5, warmup_share=0.1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"steps": 220, "warmup_steps": 400}, "which has 220 updates, but got 400; set warmup_steps"),
+        ({"steps": 220, "warmup_steps": 220}, "which has 220 updates, but got 220"),
+        ({"epochs": 2, "warmup_steps": 40, "batch_size": 50}, "which has 36 updates, but got 40"),
+        ({"steps": 220, "warmup_steps": 219}, None),
+        ({"steps": 0, "warmup_steps": 5}, None),
+    ],
+)
+def test_a_warm_up_as_long_as_the_run_is_refused(fields, message):
+    run = Run(NetSpec(), TrainSpec(**fields))
+    with pytest.raises(UserError, match=message) if message else nullcontext():
+        check_sizes(run, 1000)

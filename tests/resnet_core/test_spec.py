@@ -22,15 +22,19 @@ from resnet_core.nets.spec import (
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.spec import Run, TrainSpec
 
-stages = st.lists(st.tuples(st.integers(1, 3), st.sampled_from([4, 8, 12, 16])), min_size=1, max_size=3)
+stages = st.lists(st.tuples(st.integers(1, 3), st.sampled_from([1, 2, 3, 4, 8, 12, 16])), min_size=1, max_size=3)
 AXES = {
     "block": ["basic", "bottleneck"],
-    "kernels": [(), (3,), (3, 1, 3), (1, 3, 1), (3, 3, 3)],
-    "expansion": [None, 1, 2],
-    "cardinality": [1, 2],
-    "group_width": [64, 32],
+    "kernels": [(), (1,), (3,), (2, 2), (5, 1), (3, 1, 3), (1, 3, 1), (3, 3, 3), (1, 7, 1)],
+    "expansion": [None, 1, 2, 3],
+    "cardinality": [1, 2, 3],
+    "group_width": [64, 32, 100],
     "stride_in": ["spatial", "first"],
+    "stride_block": ["first", "last"],
+    "antialias": ["none", "blur", "average"],
+    "eca": [False, True],
     "se_reduction": [0, 2],
+    "se_divisor": [1, 3],
     "dropout": [0.0, 0.3],
     "order": list(get_args(Order)),
     "skip": list(get_args(Skip)),
@@ -42,11 +46,14 @@ AXES = {
     "survival_decay": ["linear", "constant"],
     "drop_unit": ["batch", "sample"],
     "norm": list(get_args(Norm)),
-    "conv_bias": [False, True],
+    "conv_bias": [False, True, "unnormalised"],
+    "standardize_weights": [False, True],
     "activation": list(get_args(Activation)),
     "init": list(get_args(Init)),
     "stem": list(get_args(Stem)),
-    "stem_width": [None, 4],
+    "stem_width": [None, 1, 2, 4],
+    "stem_pool": ["max", "conv"],
+    "pool_padding": ["lowest", "zeros"],
     "padding": ["explicit", "same"],
 }
 
@@ -58,7 +65,7 @@ def specs(draw):
     fields = {
         "depths": tuple(depth for depth, _ in drawn),
         "widths": tuple(sorted(width for _, width in drawn)),
-        "input_shape": draw(st.tuples(st.integers(8, 17), st.integers(8, 17), st.integers(1, 3))),
+        "input_shape": draw(st.tuples(st.integers(1, 17), st.integers(1, 17), st.integers(1, 3))),
         "classes": draw(st.integers(2, 12)),
     }
     chosen = draw(st.lists(st.sampled_from(sorted(AXES)), max_size=8, unique=True))
@@ -73,7 +80,7 @@ def specs(draw):
     except UserError:
         fields = {name: value for name, value in fields.items() if name not in ("norm_groups", "skip_mask")}
         for axis in reversed(chosen):  # take axes back until it is legal
-            fields.pop(axis)
+            fields.pop(axis, None)
             with suppress(UserError):
                 return NetSpec(**fields)
         raise

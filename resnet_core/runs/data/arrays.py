@@ -224,7 +224,8 @@ def check_sizes(run: Run, images: int) -> None:
     """Check that so many training images serve a run, and their size its augmentation.
 
     Raises:
-        UserError: They are fewer than it asks for, or than a batch; or smaller than what is cut out of them.
+        UserError: They are fewer than it asks for, or than a batch; or smaller than what is cut out of them; or the
+            warm-up is as long as the run.
     """
     train = run.train
     check_train_size(train.train_size or 1, images)
@@ -236,6 +237,13 @@ def check_sizes(run: Run, images: int) -> None:
                 f"`{field}` must be at most the number of training images "
                 f"({left} after the validation images are kept aside), but got {size}; take a smaller one by --set"
             )
+    steps = train.total_steps(left)
+    warmup = train.warmup_of(steps)
+    if 0 < steps <= warmup:
+        raise UserError(
+            f"a warm-up must be shorter than the run, which has {steps} updates, but got {warmup}; "
+            "set warmup_steps, or warmup_share, which scales with the run, or train longer"
+        )
     rows, columns, _ = run.net.input_shape
     if train.cutout >= min(rows, columns):
         raise UserError(

@@ -1,0 +1,237 @@
+"""What weights from elsewhere are: their tensors, the network that they are of, and itself if it is at hand."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from resnet_core.errors import UserError
+from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.zoo import network
+
+Array = npt.NDArray[Any]
+Tensors = Mapping[str, Array]
+
+TORCH_VARIABLES = {
+    "kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias",
+    "moving_mean": "running_mean", "moving_variance": "running_var",
+}  # fmt: skip
+METADATA = ("architecture", "model_name", "arch", "model", "name")
+"""Where the metadata of a file, or a `config.json` beside it, may name the network."""
+UNSEEN = frozenset({"input_shape", "classes", "init", "bn_momentum", "dropout", "conv_bias"})
+"""Fields on which the logits of given weights do not depend, or which the tensors themselves show."""
+KERAS_DEPTHS = {16: 50, 33: 101, 50: 152}  # by the number of blocks
+
+
+@dataclass(frozen=True)
+class Source:
+    """Weights from elsewhere.
+
+    Attributes:
+        tensors: By the names, and in the order of axes, of timm and torchvision.
+        name: Of the network that they are of, see `zoo.network`; none if nothing tells it.
+        told_by: What tells it, in words.
+        forward: From images, (batch, height, width, channels), to what the network returns of them, if it is at hand.
+        input_shape: Height, width and channels of the images that it takes; none for any.
+        softmax: Whether it returns probabilities in place of logits.
+    """
+
+    tensors: Tensors
+    name: str | None = None
+    told_by: str = ""
+    forward: Callable[[Array], Array] | None = None
+    input_shape: tuple[int | None, int | None, int] | None = None
+    softmax: bool = False
+
+
+def opened(source: Any, name: str | None, *, biases: bool) -> Source:
+    """Return what is known of a source.
+
+    Args:
+        source: A state dict, the path of one, a Keras model, or a Torch module.
+        name: What the user says that it is.
+        biases: Whether biases before a normalisation stay; else they go into its moving mean.
+
+    Raises:
+        UserError: It cannot be read, or is of another network than the user says.
+    """
+    if isinstance(source, keras.Model):
+        known = _of_keras(source, biases=biases)
+    elif isinstance(source, str | Path):
+        known = _of_file(Path(source), asked=name)
+    elif isinstance(source, Mapping):
+        known = Source(source)
+    elif callable(getattr(source, "state_dict", None)):
+        known = _of_torch(source)
+    else:
+        raise UserError(
+            "weights must be a state dict, a .safetensors or .npz file, a Keras model or a Torch module, "
+            f"but got {type(source).__name__}"
+        )
+    if name is None or name == known.name:
+        return known
+    if known.name is not None and network(name) != network(known.name):
+        raise UserError(f"`name` must be that of the weights, but got '{name}', and {known.told_by} is '{known.name}'")
+    return Source(known.tensors, name, "`name`", known.forward, known.input_shape, known.softmax)
+
+
+def differences(spec: NetSpec, name: str, told_by: str) -> list[str]:
+    """Return the fields, with their values in the network `name`, in which `spec` computes something else.
+
+    Raises:
+        UserError: There is no such network, or none that a spec describes; `told_by` is where the name is from.
+    """
+    try:
+        theirs, mine = network(name), spec
+    except UserError as error:
+        raise UserError(f"weights must be of a network that can be built, but {told_by} is '{name}': {error}") from None
+    if mine.branch_scale == "zero_gamma":  # which is about the initial weights
+        mine = mine.replace(branch_scale="one")
+    if mine.survival < 1 and mine.drop_unit == "sample":  # which leaves inference as it is
+        mine = mine.replace(survival=1.0)
+    fields = (field for field in NetSpec.model_fields if field not in UNSEEN)
+    return [f"{field}={getattr(theirs, field)!r}" for field in fields if getattr(mine, field) != getattr(theirs, field)]
+
+
+def _of_file(path: Path, asked: str | None) -> Source:
+    metadata: Mapping[str, Any] = {}
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                tensors = {name: file[name] for name in file.files}
+        else:
+            from safetensors import safe_open
+            from safetensors.numpy import load_file
+
+            tensors = load_file(path)
+            with safe_open(path, "numpy") as opened_file:
+                metadata = opened_file.metadata() or {}
+    except Exception as error:  # safetensors' errors have no common base
+        raise UserError(f"weights must be a .safetensors or .npz file, but {path} cannot be read: {error}") from None
+    hub = re.search(r"models--[^/\\]+?--([^/\\]+)", str(path))
+    for told_by, name in (
+        (f"the metadata of {path}", _named_in(metadata)),
+        (f"{path.parent / 'config.json'}", _named_in(_config_beside(path))),
+        (f"the repository of {path}", hub and hub[1]),
+    ):
+        if name:
+            return Source(tensors, name, told_by)
+    name = None if asked else _name_of_file(path)
+    return Source(tensors, name, f"the file name of {path}" if name else "")
+
+
+def _named_in(about: Mapping[str, Any]) -> str | None:
+    names = (about.get(key) for key in METADATA)
+    return next((name for name in names if isinstance(name, str) and name), None)
+
+
+def _config_beside(path: Path) -> Mapping[str, Any]:
+    try:
+        about = json.loads((path.parent / "config.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def _name_of_file(path: Path) -> str | None:
+    """Return the name of a network that the name of a file is, less the hash that Torch and timm put at its end."""
+    stem = re.sub(r"-[0-9a-f]{8,}$", "", path.stem)
+    for name in (stem, stem.partition(".")[0]):
+        try:
+            network(name)
+        except UserError as error:
+            if "NetSpec describes" in str(error):  # it is known to be another
+                return name
+        else:
+            return name
+    return None
+
+
+def _of_torch(module: Any) -> Source:
+    """Return a Torch module's weights, and the module itself; those of timm say which network they are."""
+    torch = sys.modules["torch"]
+    tensors = {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
+    config = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None) or {}
+    name = config.get("architecture") if isinstance(config, Mapping) else None
+
+    def forward(images: Array) -> Array:
+        training, device = module.training, next(module.parameters()).device
+        module.eval()
+        try:
+            with torch.no_grad():
+                logits = module(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(device))
+        finally:
+            module.train(training)
+        return np.asarray(logits.cpu().numpy())
+
+    return Source(tensors, name, "the module", forward)
+
+
+def _of_keras(model: keras.Model, *, biases: bool) -> Source:
+    names = {layer.name for layer in model.layers}
+    second = "post_bn" in names
+    blocks = sum(bool(re.fullmatch(r"conv\d_block\d+_out", name)) for name in names)
+    tensors = dict(_keras_tensors(model, second=second, biases=biases))
+    if blocks not in KERAS_DEPTHS or not names >= {"conv1_conv", "predictions"}:
+        raise UserError(
+            "a Keras model must be a ResNet50, 101 or 152, or a ResNet50V2, 101V2 or 152V2, with its classifier, "
+            f"but got '{model.name}'"
+        )
+    activation = model.get_layer("predictions").activation
+    return Source(
+        tensors, f"keras-resnet{KERAS_DEPTHS[blocks]}{'v2' if second else ''}", "the Keras model",
+        lambda images: np.asarray(model.predict(images, verbose=0)), tuple(model.input_shape[1:]),
+        softmax=activation is keras.activations.softmax,
+    )  # fmt: skip
+
+
+def _keras_tensors(model: keras.Model, *, second: bool, biases: bool) -> Iterator[tuple[str, Array]]:
+    """Yield the tensors of a `keras.applications` ResNet under timm's names and axes."""
+    weights = {layer.name: {w.name: w.numpy() for w in layer.weights} for layer in model.layers if layer.weights}
+    place = _place_in_v2 if second else _place_in_v1
+    for name, tensors in weights.items():
+        there = place(name)
+        if there is None:
+            raise UserError(
+                "a Keras model must be a ResNet50, 101 or 152, or a ResNet50V2, 101V2 or 152V2, with its classifier, "
+                f"but it has a layer '{name}'"
+            )
+        folded = not second and not biases
+        for variable, value in tensors.items():
+            if folded and variable == "bias" and name.endswith("_conv"):
+                continue
+            if folded and variable == "moving_mean":
+                value = value - weights[name.removesuffix("_bn") + "_conv"]["bias"]
+            if variable == "kernel":
+                value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
+            yield f"{there}.{TORCH_VARIABLES[variable]}", value
+
+
+def _place_in_v1(layer: str) -> str | None:
+    if layer == "predictions":
+        return "fc"
+    found = re.fullmatch(r"conv(\d+)(?:_block(\d+)_(\d))?_(conv|bn)", layer)
+    if not found:
+        return None
+    if not found[2]:
+        return f"{found[4]}1"
+    stage, block, index, kind = int(found[1]) - 1, int(found[2]) - 1, int(found[3]), found[4]
+    return f"layer{stage}.{block}." + (f"{kind}{index}" if index else f"downsample.{int(kind == 'bn')}")
+
+
+def _place_in_v2(layer: str) -> str | None:
+    ends = {"predictions": "head.fc", "post_bn": "norm", "conv1_conv": "stem.conv"}
+    if layer in ends:
+        return ends[layer]
+    found = re.fullmatch(r"conv(\d+)_block(\d+)_(preact_bn|0_conv|[123]_conv|[12]_bn)", layer)
+    if not found:
+        return None
+    words = {"preact_bn": "norm1", "0_conv": "downsample.conv", "1_bn": "norm2", "2_bn": "norm3"}
+    return f"stages.{int(found[1]) - 2}.blocks.{int(found[2]) - 1}.{words.get(found[3]) or 'conv' + found[3][0]}"

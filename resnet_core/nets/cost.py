@@ -10,6 +10,7 @@ from functools import lru_cache
 from math import prod
 from typing import Any, Literal
 
+from resnet_core.errors import UserError
 from resnet_core.nets.blocks import code_of
 from resnet_core.nets.interpreter import Interpreter, Pooling, Value
 from resnet_core.nets.network import network
@@ -222,14 +223,28 @@ class CostNet(Interpreter):
         weights = prod(x.shape) * units
         return self._count(name, "dense", Tensor((units,)), [x], trainable=weights + units, macs=weights)
 
-    def layer(self, x: Tensor, make: Callable[..., Any], *, name: str) -> Tensor:
+    def layer(
+        self, x: Tensor, make: Callable[..., Any], *, name: str, macs: int | None = None, kept_bytes: int | None = None
+    ) -> Tensor:
+        from resnet_core.nets.traced import Uncounted, traced
+
         with settings_of_a_run():
-            made = make(name=name)
-            made.build((None, *x.shape))
-        trainable = sum(prod(weight.shape) for weight in made.trainable_weights)
-        others = sum(prod(weight.shape) for weight in made.non_trainable_weights)
-        y = Tensor(tuple(made.compute_output_shape((None, *x.shape))[1:]))
-        return self._count(name, "layer", y, [x, y], trainable=trainable, bn_running_stats=others)
+            of = traced(lambda: make(name=name), x.shape)
+
+        def known(word: str, counted: int | Uncounted, given: int | None) -> int:
+            count = counted if given is None else given
+            if not isinstance(count, Uncounted):
+                return count
+            raise UserError(
+                f"the {word} of a layer must be known to cost a network, but of '{self.prefix}{name}' they cannot be "
+                f"counted: {count}; give {word}=… of an image to at.layer"
+            )
+
+        macs = known("macs", of.macs, macs)
+        inside = known("kept_bytes", of.kept_bytes, kept_bytes)
+        y = Tensor(of.output_shape)
+        keeps = [*([x] if of.reads_input else []), *([y] if of.reads_output else []), Tensor((inside,), itemsize=1)]
+        return self._count(name, "layer", y, keeps, trainable=of.trainable, bn_running_stats=of.others, macs=macs)
 
 
 def _strided(x: Tensor, strides: int) -> tuple[int, int]:

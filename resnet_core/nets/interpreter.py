@@ -161,5 +161,18 @@ class Interpreter(ABC):
         """Return a linear map of a vector, with bias; `gain` as in `conv`."""
 
     @abstractmethod
-    def layer(self, x: Value, make: Callable[..., Any], *, name: str) -> Value:
-        """Apply the Keras layer `make(name=...)`, for what these words have no word for; its cost is Keras' count."""
+    def layer(
+        self, x: Value, make: Callable[..., Any], *, name: str, macs: int | None = None, kept_bytes: int | None = None
+    ) -> Value:
+        """Apply the Keras layer `make(name=...)`, for what these words have no word for.
+
+        Its cost is counted on the operations that TensorFlow traces of it. What cannot be counted, as the turns of a
+        loop, is to be given; `cost` says so.
+
+        Args:
+            x: What it is applied to.
+            make: From a name to the layer.
+            name: Name of the layer.
+            macs: Multiply-accumulates of an image, forward, where they cannot be counted.
+            kept_bytes: Bytes of an image that the layer keeps for its backward pass, beside its input and its output.
+        """

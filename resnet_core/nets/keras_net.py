@@ -12,7 +12,6 @@ from typing import Any, Literal
 import keras
 
 from resnet_core.errors import UserError
-from resnet_core.nets.cost import cost
 from resnet_core.nets.fused import fuse, split_groups, subsample_first
 from resnet_core.nets.interpreter import Interpreter, Pooling, Shape, Value
 from resnet_core.nets.layers import ScalarBias, StandardizedConv2D
@@ -25,6 +24,7 @@ INITIALIZERS: dict[str, dict[str, Any]] = {
     "he_fan_out": {"scale": 2.0, "mode": "fan_out", "distribution": "truncated_normal"},
     "glorot": {"scale": 1.0, "mode": "fan_avg", "distribution": "uniform"},
 }
+MOST_LAYERS_OF_A_BLOCK = 40  # that is written by our words, on one path
 
 
 def build(spec: NetSpec, seed: int = 0) -> keras.Model:
@@ -37,7 +37,7 @@ def build(spec: NetSpec, seed: int = 0) -> keras.Model:
     """
     net = KerasNet(spec)
     images = keras.Input(net.ordered(spec.input_shape), name="images")
-    with recursion_room(len(cost(spec).layers)):
+    with recursion_room(MOST_LAYERS_OF_A_BLOCK * sum(spec.depths)):
         model = keras.Model(images, network(net, images), name="network")
     initialise(model, seed)
     return model
@@ -258,7 +258,9 @@ class KerasNet(Interpreter):
         initializer = self._initializer(gain)
         return keras.layers.Dense(units, kernel_initializer=initializer, dtype="float32", name=self.prefix + name)(x)
 
-    def layer(self, x: Value, make: Callable[..., Any], *, name: str) -> Value:
+    def layer(
+        self, x: Value, make: Callable[..., Any], *, name: str, macs: int | None = None, kept_bytes: int | None = None
+    ) -> Value:
         made = make(name=self.prefix + name)
         y = made(x)
         subsample_first(made)  # its parts are there once it is built

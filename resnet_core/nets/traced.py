@@ -1,0 +1,176 @@
+"""What a Keras layer costs, from the operations that TensorFlow traces of it: for layers that no word describes."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+BATCH = 11
+"""A number of images by which a tensor of a batch is told from others."""
+ALIASES = {"Reshape": 0, "Identity": 0, "IdentityN": 0, "StopGradient": 0, "Split": 1, "ExpandDims": 0, "Squeeze": 0}
+"""Operations whose output is the memory of one of their inputs, and of which."""
+CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+OPAQUE = (
+    "While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase", "PyFunc", "EagerPyFunc", "PyFuncStateless",
+    "XlaLaunch", "CudnnRNN", "CudnnRNNV2", "CudnnRNNV3", "Conv", "Svd", "Cholesky", "MatrixInverse", "MatrixSolve",
+    "FFT", "FFT2D", "RFFT", "RFFT2D", "SparseTensorDenseMatMul", "MapDefun",
+)  # fmt: skip
+"""Operations that may multiply and accumulate, by a number that their shapes do not tell."""
+
+
+class Uncounted(Exception):
+    """The layer has an operation that cannot be counted; its name."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What a layer costs.
+
+    Attributes:
+        output_shape: Without the batch.
+        trainable, others: Numbers of its weights.
+        macs: Multiply-accumulates of one image, forward; or the operation that cannot be counted.
+        kept_bytes: Of one image, of the tensors within that the backward pass reads; or why that is not known.
+        reads_input, reads_output: Whether the backward pass reads these.
+    """
+
+    output_shape: tuple[int, ...]
+    trainable: int
+    others: int
+    macs: int | Uncounted = 0
+    kept_bytes: int | Uncounted = 0
+    reads_input: bool = True
+    reads_output: bool = True
+
+
+def traced(make: Callable[[], Any], shape: tuple[int, ...]) -> Traced:
+    """Return what the layer that `make` makes costs on values of this shape, without the batch."""
+    import keras
+
+    from resnet_core.nets.fused import subsample_first
+
+    layer = make()
+    outputs = layer(keras.Input(shape))
+    subsample_first(layer)
+    counts = {
+        "output_shape": tuple(outputs.shape[1:]),
+        "trainable": sum(prod(weight.shape) for weight in layer.trainable_weights),
+        "others": sum(prod(weight.shape) for weight in layer.non_trainable_weights),
+    }
+    if keras.backend.backend() != "tensorflow":
+        unknown = Uncounted(f"all of them, with Keras on {keras.backend.backend()}")
+        return Traced(**counts, macs=unknown, kept_bytes=unknown)
+    return Traced(**counts, macs=_macs(layer, shape), **_kept(layer, shape))
+
+
+def _macs(layer: Any, shape: tuple[int, ...]) -> int | Uncounted:
+    import tensorflow as tf
+
+    def forward(x: Any) -> Any:
+        return layer(x, training=False) if _takes_training(layer) else layer(x)
+
+    graph = tf.function(forward, autograph=False).get_concrete_function(tf.TensorSpec((1, *shape))).graph
+    try:
+        return sum(_counted(graph))
+    except Uncounted as error:
+        return error
+
+
+def _takes_training(layer: Any) -> bool:
+    return bool(getattr(layer, "_call_has_training_arg", False))
+
+
+def _counted(graph: Any) -> Iterator[int]:
+    """Yield the multiply-accumulates of the operations of a graph, and of the functions that it calls."""
+    for op in graph.get_operations():
+        if op.type in CALLS:
+            called = getattr(graph._get_function(op.get_attr("f").name), "graph", None)
+            if called is None:
+                raise Uncounted(op.type)
+            yield from _counted(called)
+        elif op.type in OPAQUE:
+            raise Uncounted(op.type)
+        else:
+            yield _operation_macs(op)
+
+
+def _operation_macs(op: Any) -> int:
+    """Return the multiply-accumulates of one operation: of convolutions and matrix products."""
+    match op.type:
+        case "Conv2D" | "Conv3D" | "DepthwiseConv2dNative":
+            kernel = _shape(op.inputs[1])
+            channels = prod(kernel[-2:]) if op.type.startswith("Depthwise") else kernel[-1]
+            return prod(kernel) * prod(_shape(op.outputs[0])) // channels
+        case "Conv2DBackpropInput" | "Conv3DBackpropInputV2":  # a transposed convolution: each pixel meets the kernel
+            kernel = _shape(op.inputs[1])
+            return prod(kernel) * prod(_shape(op.inputs[2])) // kernel[-1]
+        case "MatMul":
+            rows = _shape(op.inputs[0])
+            return int(prod(_shape(op.outputs[0])) * rows[0 if op.get_attr("transpose_a") else 1])
+        case "BatchMatMul" | "BatchMatMulV2" | "BatchMatMulV3":
+            rows = _shape(op.inputs[0])
+            return int(prod(_shape(op.outputs[0])) * rows[-2 if op.get_attr("adj_x") else -1])
+        case "Einsum":
+            labels: dict[str, int] = {}
+            for term, tensor in zip(op.get_attr("equation").decode().split("->")[0].split(","), op.inputs, strict=True):
+                if "." in term:
+                    raise Uncounted("Einsum with an ellipsis")
+                labels |= dict(zip(term, _shape(tensor), strict=True))
+            return prod(labels.values()) if len(op.inputs) > 1 else 0
+    return 0
+
+
+def _shape(tensor: Any) -> list[int]:
+    if not tensor.shape.is_fully_defined():
+        raise Uncounted(f"{tensor.op.type} of an unknown shape")
+    return [int(size) for size in tensor.shape]
+
+
+def _kept(layer: Any, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return what the backward pass reads: bytes within, and whether the layer's input and its output."""
+    import tensorflow as tf
+
+    ends: dict[str, Any] = {}
+
+    def step(x: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=True) if _takes_training(layer) else layer(x)
+        ends.update(x=x, y=y)
+        weights = [weight.value for weight in layer.trainable_weights]
+        return tape.gradient(y, [x, *weights], tf.ones_like(y), unconnected_gradients="zero")
+
+    graph = tf.function(step, autograph=False).get_concrete_function(tf.TensorSpec((BATCH, *shape))).graph
+    forward = _ancestors([ends["y"]])
+    kept: dict[str, int] = {}
+    for op in _ancestors(graph.outputs) - forward:
+        for tensor in op.inputs:
+            root = _root(tensor)
+            if root.op not in forward:
+                continue
+            if root.dtype in (tf.variant, tf.string):
+                return {"kept_bytes": Uncounted(root.op.type)}
+            if root.shape.rank not in (0, None) and root.shape[0] == BATCH and op.type not in ("Shape", "OnesLike"):
+                kept[root.name] = prod(_shape(root)[1:]) * root.dtype.size
+    ours = {name: kept.pop(_root(ends[end]).name, None) is not None for name, end in _ENDS.items()}
+    return {"kept_bytes": sum(kept.values()), **ours}
+
+
+_ENDS = {"reads_input": "x", "reads_output": "y"}
+
+
+def _root(tensor: Any) -> Any:
+    while tensor.op.type in ALIASES and tensor.op.inputs:
+        tensor = tensor.op.inputs[ALIASES[tensor.op.type]]
+    return tensor
+
+
+def _ancestors(tensors: Iterable[Any]) -> set[Any]:
+    """Return the operations that these tensors are computed by."""
+    found, left = set(), [tensor.op for tensor in tensors]
+    while left:
+        op = left.pop()
+        if op not in found:
+            found.add(op)
+            left += [tensor.op for tensor in op.inputs]
+    return found

@@ -107,11 +107,12 @@ def retry_runs(options: argparse.Namespace) -> None:
     """Execute the failed runs of a study once more."""
     from ablations import runner
     from resnet_core.runs.records import FAILED
-    from resnet_core.surroundings import set_variables
+    from resnet_core.surroundings import check_backend, set_variables
 
     root = study_folder(options.study)
     check_writable(root)
     set_variables()
+    check_backend()
     runner.retry(root, FAILED, Execution.of(options, load_plugins(options.plugin)))
 
 

@@ -75,11 +75,12 @@ def run(request: Request, execution: Execution) -> None:
     """
     from ablations.tuning import tuned
     from ablations.verdicts import print_verdicts, widest
-    from resnet_core.surroundings import set_variables
+    from resnet_core.surroundings import check_backend, set_variables
 
     if request.until_width is not None and not request.claims:
         raise UserError("--until-width needs a claim on the arms of the study, but there is none")
     set_variables()
+    check_backend()
     check_writable(request.root)
     source = job.source(*asked_data(request.train, execution))
     for run in request.runs(source.info):  # a mistake shows before a large data set is read

@@ -65,6 +65,21 @@ def _check_keras_json() -> None:
         )
 
 
+def check_backend() -> None:
+    """Check that Keras is, or will be, on TensorFlow.
+
+    Raises:
+        UserError: It is on another backend.
+    """
+    keras = sys.modules.get("keras")
+    backend = keras.backend.backend() if keras else os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise UserError(
+            f"runs need Keras on TensorFlow, but the backend is '{backend}'; set KERAS_BACKEND=tensorflow or leave it "
+            "unset (networks can be built on any backend)"
+        )
+
+
 def set_for_program() -> None:
     """Set what a program decides for itself: how it draws, and that a warning is none of its errors."""
     os.environ["MPLBACKEND"] = "agg"  # a notebook's kernel hands down its own, which other environments do not have

@@ -13,14 +13,14 @@ from ablations.execution import Execution, add_execution_options, number
 from ablations.folders import DEFAULT_OUT
 from ablations.plugins import add_plugin_option
 from ablations.settings import add_setting_options, fields_of, settings_help, training
-from resnet_core.command_line import Parser, console, folder, run_program
+from resnet_core.command_line import Parser, console, folder, run_program, say
 from resnet_core.errors import UserError, nearest
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.plugins import Plugins, load_plugins
 from resnet_core.runs.recipes import DATA, rebudgeted
 from resnet_core.runs.runtime import without_notices
 from resnet_core.runs.spec import TrainSpec
-from resnet_core.surroundings import set_variables
+from resnet_core.surroundings import check_backend, set_variables
 from search.oracles import DEFAULT, FIDELITIES, NAMES, SEVERAL
 from search.spaces import DEFAULT as DEFAULT_SPACE
 from search.spaces import SPACES
@@ -83,7 +83,9 @@ def _add_run_options(run: Parser) -> None:
     run.add_argument("--hours", help="time after which no trial begins")
     run.add_argument("--max-params", metavar="N", help="bound on trainable parameters: 300k, 1.5M")
     run.add_argument("--max-macs", metavar="N", help="bound on multiply-accumulates of an image: 40M")
-    run.add_argument("--max-memory", metavar="GIB", help="bound on the memory of a training step")
+    run.add_argument(
+        "--max-memory", metavar="GIB", help="bound on the memory of a run, beside its images and TensorFlow itself"
+    )
     run.add_argument(
         "--start", action="append", default=[], metavar="NAME|SEARCH",
         help="try first the nearest point to a published network, or the best of an earlier search's folder",
@@ -133,6 +135,7 @@ def run_search(options: argparse.Namespace) -> None:
     if not best and options.confirm_seeds is not None:
         raise UserError(f"--confirm-seeds needs networks to confirm, but got --confirm 0 with {seeds} seeds")
     set_variables()
+    check_backend()
     search = _search(options)
     if search.space.registers:
         execution = replace(execution, setup=Plugins((*options.plugin, Path(options.space))))
@@ -163,7 +166,7 @@ def _search(options: argparse.Namespace) -> "Search":
     seed = int(number("--seed", options.seed, whole=True, least=0))
     fields = fields_of(options)
     train = _training(options, fields["train"])
-    from search.limits import Limits
+    from search.limits import Limits, within_step
     from search.objectives import objectives
     from search.proposals import Budget
     from search.request import Search
@@ -183,6 +186,12 @@ def _search(options: argparse.Namespace) -> "Search":
         )
     timed = any(one.name == "latency_seconds" for one in sought)
     probe = PROBE.replace(**({"latency": PASSES} if timed else {}), **fields["probe"])
+    if bounds["memory"] is not None:
+        train, probe = within_step(train, probe, fields)
+        say(
+            f"to stay within --max-memory, {train.evaluation_batch} images are evaluated at a time and "
+            f"{probe.batch_size} are probed"
+        )
     load_plugins(options.plugin)
     with without_notices():
         import keras_tuner  # noqa: F401 - it says much of itself when it is loaded

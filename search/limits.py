@@ -1,9 +1,11 @@
 """What a network may cost at most, known from its spec alone."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec
+from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.spec import TrainSpec
 
 FLOAT = 4  # bytes
@@ -17,6 +19,33 @@ def training_bytes(net: NetSpec, train: TrainSpec) -> int:
     return of.activation_bytes * train.batch_size + FLOAT * KEPT[train.optimizer] * of.trainable
 
 
+def run_bytes(net: NetSpec, train: TrainSpec, probe: ProbeSpec) -> int:
+    """Return about how many bytes a run needs at most, beside its images and TensorFlow itself.
+
+    A probe keeps the activations of its own batch. An evaluation keeps fewer than all of those of its batch.
+    """
+    of = cost(net)
+    most = max(train.batch_size, probe.batch_size, train.evaluation_batch)
+    return training_bytes(net, train) + of.activation_bytes * (most - train.batch_size)
+
+
+def within_step(
+    train: TrainSpec, probe: ProbeSpec, given: Mapping[str, Collection[str]]
+) -> tuple[TrainSpec, ProbeSpec]:
+    """Return both with batches of evaluation and probe no larger than those of training.
+
+    Args:
+        train: How a network is trained.
+        probe: What is measured of it.
+        given: The fields of `train` and of `probe` that a user gave, which stay.
+    """
+    if "evaluation_batch" not in given["train"]:
+        train = train.replace(evaluation_batch=min(train.evaluation_batch, train.batch_size))
+    if "batch_size" not in given["probe"]:
+        probe = probe.replace(batch_size=min(probe.batch_size, train.batch_size))
+    return train, probe
+
+
 @dataclass(frozen=True)
 class Limits:
     """Bounds; none for no bound.
@@ -24,7 +53,7 @@ class Limits:
     Attributes:
         parameters: Trainable ones.
         macs: Multiply-accumulates of an image.
-        memory: GiB of a training step, see `training_bytes`.
+        memory: GiB of a run, see `run_bytes`.
     """
 
     parameters: float | None = None
@@ -37,15 +66,18 @@ class Limits:
         named = {"parameters": self.parameters, "macs": self.macs, "memory": self.memory}
         return ", ".join(f"{name} <= {value:g}" for name, value in named.items() if value is not None)
 
-    def excess(self, net: NetSpec, train: TrainSpec) -> float:
-        """Return the greatest ratio of a cost to its bound; at most 1 if all are met."""
-        of = cost(net)
+    def excess(self, net: NetSpec, train: TrainSpec, probe: ProbeSpec | None = None) -> float:
+        """Return the greatest ratio of a cost to its bound; at most 1 if all are met.
+
+        Without a probe, of training alone.
+        """
+        of, takes = cost(net), run_bytes(net, train, probe) if probe else training_bytes(net, train)
         ratios = [
             amount / bound
             for amount, bound in (
                 (of.trainable, self.parameters),
                 (of.macs, self.macs),
-                (training_bytes(net, train) / GIB, self.memory),
+                (takes / GIB, self.memory),
             )
             if bound is not None
         ]

@@ -18,7 +18,7 @@ from resnet_core.runs.data import DataInfo
 from resnet_core.runs.estimate import study_threads
 from resnet_core.runs.plan import Plan
 from resnet_core.runs.spec import Run, TrainSpec
-from search.limits import GIB, Limits, training_bytes
+from search.limits import GIB, Limits, run_bytes
 from search.objectives import Objective
 from search.oracles import FIDELITIES
 from search.proposals import EPOCHS, Budget
@@ -101,7 +101,7 @@ class Search:
 
     def excess(self, values: Mapping[str, Any]) -> float:
         """See `excess`, the function."""
-        return excess(self.space, values, self.train, self.data, self.limits, self.fixed)
+        return excess(self.space, values, self.train, self.data, self.limits, self.fixed, self.probe)
 
     def check(self) -> None:
         """Check that the space has a point within the limits, and that its function bears every value.
@@ -124,7 +124,7 @@ class Search:
             raise UserError(
                 f"a network of the space must be within the limits, {self.limits.text}, but the smallest that was found"
                 f" in '{self.space.name}' has {of.trainable:,} parameters, {of.macs:,} MACs and "
-                f"{training_bytes(run.net, run.train) / GIB:.3g} GiB in a training step ({run.arm})"
+                f"{run_bytes(run.net, run.train, run.probe) / GIB:.3g} GiB in a run ({run.arm})"
             )
 
     def base(self) -> dict[str, Any]:
@@ -171,6 +171,7 @@ def excess(
     data: DataInfo,
     limits: Limits,
     fixed: Mapping[str, Any] = MappingProxyType({}),
+    probe: ProbeSpec | None = None,
 ) -> float:
     """Return by how much a point is over the limits, as a ratio; infinite if it has no network.
 
@@ -181,10 +182,11 @@ def excess(
         data: See `Space.point`.
         limits: The bounds.
         fixed: Fields that are set in every network.
+        probe: What is measured of each; see `Limits.excess`.
     """
     try:
         net, train = space.point(values, train, data)
-        return limits.excess(net.replace(**fixed), train)
+        return limits.excess(net.replace(**fixed), train, probe)
     except SpaceError:
         raise
     except UserError:

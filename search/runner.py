@@ -21,7 +21,7 @@ from resnet_core.runs.estimate import start_seconds, train_seconds
 from resnet_core.runs.store import Store
 from search import confirm
 from search.export import export
-from search.limits import GIB, training_bytes
+from search.limits import GIB, run_bytes
 from search.listing import best_first, confirmed_table, in_order, numbers, trials_table
 from search.live import Live
 from search.objectives import for_keras_tuner
@@ -60,7 +60,7 @@ def dry_run(search: Search, execution: Execution) -> None:
         of, images = cost(run.net), search.data.train_images
         say(
             f"{word}: {of.trainable:,} parameters, {of.macs:,} MACs, "
-            f"{training_bytes(run.net, run.train) / GIB:.3g} GiB in a training step, "
+            f"{run_bytes(run.net, run.train, run.probe) / GIB:.3g} GiB in a run, "
             f"about {train_seconds(run, images, 1):.0f} s a trial on one core"
         )
     say(f"{search.budget.trials} trials of the oracle {search.oracle}, into {search.root}")

@@ -24,7 +24,6 @@ from resnet_core.runs.order import Batch
 from resnet_core.runs.precision import LossScale, dtype_policy
 from resnet_core.runs.spec import TrainSpec
 
-EVALUATION_BATCH = 512
 READ_AHEAD = 2  # batches
 
 
@@ -214,10 +213,10 @@ class Engine:
         """Yield the rows of the norms that `update` returned, if the step measures them."""
         return step_rows(self._sites, norms.numpy().tolist())
 
-    def evaluate(self, data: Data, images: Any, labels: tf.Tensor) -> tuple[float, float]:
-        """Return loss and accuracy in inference mode."""
+    def evaluate(self, data: Data, images: Any, labels: tf.Tensor, batch: int = 512) -> tuple[float, float]:
+        """Return loss and accuracy in inference mode, so many images at a time."""
         total, loss, right = len(images), 0.0, 0.0
-        for part in data.parts(images, labels, EVALUATION_BATCH):
+        for part in data.parts(images, labels, batch):
             sums = self._evaluate_batch(*part, data.shift, data.scale)
             loss, right = loss + float(sums[0]), right + float(sums[1])
         return loss / total, right / total

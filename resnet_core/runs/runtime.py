@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from resnet_core.surroundings import set_variables
+from resnet_core.surroundings import check_backend, set_variables
 
 SMALL_STEP_MACS = 1e9
 NOTICES = ("I0000 ", "WARNING: All log messages before absl::InitializeLog()")
@@ -24,8 +24,12 @@ def configure(threads: int) -> None:
     """Load TensorFlow with deterministic operations and `threads` threads.
 
     Where this process has computed with TensorFlow already, the number of threads stays as it was.
+
+    Raises:
+        UserError: Keras is on another backend.
     """
     set_variables()
+    check_backend()
     repository()
     with without_notices():
         import tensorflow as tf

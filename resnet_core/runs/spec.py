@@ -67,6 +67,7 @@ class TrainSpec(Spec):
         init_seed: Seed of the initial weights; none takes the seed of the run.
         data_seed: Seed of the order of batches, of the augmentation and of the choice of the probed
             batch; none takes the seed of the run.
+        evaluation_batch: Images that are evaluated at a time. The last bits of a loss depend on it, its memory too.
         test: Whether the test images are looked at, at the last step: not in a search, which chooses among runs.
     """
 
@@ -105,6 +106,7 @@ class TrainSpec(Spec):
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     init_seed: NonNegativeInt | None = None
     data_seed: NonNegativeInt | None = None
+    evaluation_batch: PositiveInt = 512
     test: bool = True
 
     @model_validator(mode="after")

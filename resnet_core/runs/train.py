@@ -17,7 +17,7 @@ from resnet_core.runs.order import batches, probed_batch
 from resnet_core.runs.records import Outcome, Record, Status
 from resnet_core.runs.runtime import environment, usage
 from resnet_core.runs.spec import Run
-from resnet_core.surroundings import settings_of_a_run
+from resnet_core.surroundings import check_backend, settings_of_a_run
 
 REPORT_EVERY = 10
 NOWHERE = Checkpoint(None, math.inf)
@@ -57,6 +57,7 @@ def execute(
         UserError: The block of the run is not known here, or has another code than when the run was made.
     """
     check_code(run)
+    check_backend()
     with settings_of_a_run():
         return _executed(run, data, on_progress, checkpoint)
 
@@ -234,7 +235,7 @@ class Training:
         images, labels = getattr(self._device, part)
         if not len(images):
             return {}
-        loss, accuracy = self._engine.evaluate(self._device, images, labels)
+        loss, accuracy = self._engine.evaluate(self._device, images, labels, self._run.train.evaluation_batch)
         return {f"{part}_loss": loss, f"{part}_accuracy": accuracy}
 
 

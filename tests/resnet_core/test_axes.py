@@ -133,10 +133,9 @@ def test_blur_is_the_binomial_filter_with_reflected_borders(side):
 @pytest.mark.parametrize("kernels", [(3, 3), (3,), (1, 3), (3, 1)])
 def test_antialiasing_halves_after_the_activation_that_follows_the_strided_convolution(kernels):
     model = build(cifar(2 + 3 * len(kernels), **SMALL, kernels=kernels, antialias="average"))
-    names = [layer.name for layer in model.layers if layer.name.startswith("stage2_block1_")]
     at = kernels.index(3) + 1
     before = f"stage2_block1_{'act' if at < len(kernels) else 'conv'}{at}"
-    assert names[names.index("stage2_block1_aa") - 1] == before
+    assert model.get_layer("stage2_block1_aa").input is model.get_layer(before).output
     assert model.get_layer(before).output.shape[1:3] == (8, 8)
     assert model.get_layer("stage2_block1_out").output.shape[1:3] == (4, 4)
 
@@ -153,7 +152,8 @@ def test_standardised_weights_have_mean_0_and_variance_1(images):
     for weight in model.weights:
         if weight.name == "kernel" and "logits" not in weight.path:
             weight.assign(3 * weight + 0.1)
-    np.testing.assert_allclose(model(images), before, rtol=1e-3, atol=1e-4)  # epsilon weighs less in larger kernels
+    # Epsilon weighs less in larger kernels: some 1e-5 of their variance.
+    np.testing.assert_allclose(model(images), before, rtol=0, atol=1e-4 * np.abs(before).max())
 
 
 def test_the_last_block_halves_in_the_networks_of_keras():

@@ -96,3 +96,17 @@ def test_usage_is_the_processors_time_since_then_and_the_peak_of_the_process():
         assert later["peak_memory_bytes"] == pytest.approx(during["peak_memory_bytes"], rel=0.01)
     assert 0 <= before["cpu_seconds"] < during["cpu_seconds"] <= after["cpu_seconds"]
     assert anew["cpu_seconds"] < after["cpu_seconds"]
+
+
+@pytest.mark.parametrize(("backend", "message"), [("jax", "backend is 'jax'; set KERAS_BACKEND"), ("tensorflow", "")])
+def test_runs_need_tensorflow(backend, message):
+    script = (
+        "from resnet_core.errors import UserError\nfrom resnet_core.surroundings import check_backend\n"
+        "try: check_backend()\nexcept UserError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "KERAS_BACKEND": backend}, check=True, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert message in done.stdout
+    assert bool(done.stdout) == bool(message)

@@ -199,7 +199,7 @@ def test_the_schedule_is_its_formula(schedule):
         ({"weight_decay": 0.0, "weight_decay_of": "all"}, "`weight_decay_of` is read with a weight_decay only"),
         ({"peak": 0.3}, "`peak` is read with schedule='one_cycle' only"),
         ({"schedule": "one_cycle", "warmup_steps": 5}, "`warmup_steps` is read with a schedule that does not rise"),
-        ({"warmup": "linear"}, "`warmup` is read with warmup_steps only, but got warmup='linear'"),
+        ({"warmup": "linear"}, "`warmup` is read with warmup_steps or warmup_share only, but got warmup='linear'"),
     ],
 )
 def test_training_settings_that_contradict_each_other_are_one_clear_error(fields, message):

@@ -16,7 +16,7 @@ from resnet_core.runs import job
 from resnet_core.runs.checkpoints import Checkpoint
 from resnet_core.runs.data import open_source, prepare, stored
 from resnet_core.runs.data.stored import CHUNK_VALUES, Parts, StoredImages, chunks
-from resnet_core.runs.engine import EVALUATION_BATCH, StreamedData, on_device
+from resnet_core.runs.engine import StreamedData, on_device
 from resnet_core.runs.order import batches
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.train import execute, made_with
@@ -223,7 +223,7 @@ class TestRuns:
         streamed, resident = (prepare(open_source(npz, None, most).images, train) for most in (ALWAYS, NEVER))
         assert isinstance(on_device(streamed), StreamedData)
         assert not isinstance(on_device(resident), StreamedData)
-        assert len(streamed.x_train) % EVALUATION_BATCH
+        assert len(streamed.x_train) % TrainSpec(steps=1).evaluation_batch
         first = text(execute(run, streamed))
         assert first == text(execute(run, resident))
         assert text(execute(replace(run, seed=2), streamed)) != first

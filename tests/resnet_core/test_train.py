@@ -11,7 +11,7 @@ from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import prepare
-from resnet_core.runs.engine import EVALUATION_BATCH, Data, Engine, StepSpec, engine
+from resnet_core.runs.engine import Data, Engine, StepSpec, engine
 from resnet_core.runs.order import Batch, batches, probed_batch
 from resnet_core.runs.records import Outcome
 from resnet_core.runs.spec import Run, TrainSpec
@@ -102,7 +102,7 @@ def test_results_are_those_of_each_part_in_inference_mode(data, tmp_path):
     """With a copy of the trained network, on more images than one evaluation takes at once."""
     record = execute(Run(NET, TRAIN, PROBE), data)
     trained = engine(NET, StepSpec.of(TRAIN))._model
-    assert len(data.x_train) > EVALUATION_BATCH
+    assert len(data.x_train) > TrainSpec(steps=1).evaluation_batch
     for part in ("train", "val", "test"):
         x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
         logits = trained.predict((x - data.shift) * data.scale, verbose=0)

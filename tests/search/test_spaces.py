@@ -8,10 +8,11 @@ from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec
 from resnet_core.nets.zoo import network
+from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.seeds import generator
-from search.limits import GIB, Limits, training_bytes
+from search.limits import GIB, Limits, run_bytes, training_bytes, within_step
 from search.oracles.points import Space as Points
 from search.request import excess
 from search.space import Space, SpaceError
@@ -201,6 +202,14 @@ def test_limits_are_ratios():
         100 * of.activation_bytes + 16 * of.trainable
     )
     assert Limits(memory=training_bytes(net, train) / GIB).excess(net, train) == pytest.approx(1)
+    probe = ProbeSpec(batch_size=128)
+    assert run_bytes(net, train, probe) == 512 * of.activation_bytes + 12 * of.trainable
+    assert run_bytes(net, train.replace(evaluation_batch=64), probe) == 128 * of.activation_bytes + 12 * of.trainable
+    assert Limits(memory=run_bytes(net, train, probe) / GIB).excess(net, train, probe) == pytest.approx(1)
+    fitted = within_step(train, probe, {"train": (), "probe": ()})
+    assert (fitted[0].evaluation_batch, fitted[1].batch_size) == (100, 100)
+    assert run_bytes(net, *fitted) == training_bytes(net, train)
+    assert within_step(train, probe, {"train": ("batch_size",), "probe": ("batch_size",)})[1] == probe
     assert Limits(parameters=300_000, memory=2).text == "parameters <= 300000, memory <= 2"
 
 

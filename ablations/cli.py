@@ -12,6 +12,7 @@ from ablations.execution import Execution, add_execution_options, number
 from ablations.files import is_file, study_in
 from ablations.folders import DEFAULT_OUT, add_commands
 from ablations.plugins import add_plugin_option
+from ablations.remove import add_remove_command
 from ablations.request import Request
 from ablations.settings import add_setting_options, fields_of, settings_help, training
 from ablations.show import add_show_command
@@ -46,6 +47,7 @@ def parser(known: Mapping[str, Study]) -> Parser:
         one = studies.add_parser(name, help=study.question, description=f"{study.question}\n{study.source}")
         _add_run_options(one, study)
     add_commands(commands)
+    add_remove_command(commands)
     add_verdict_commands(commands)
     return top
 

@@ -1,6 +1,7 @@
 """What a study set out to do, as `study.json` keeps it."""
 
 import json
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -41,10 +42,14 @@ class PlannedRun:
         return cls(run.id, run.seed, run.factors, *((run.net.block, run.code) if run.code else ()))
 
     @property
+    def arm(self) -> str:
+        """See `Run.arm`."""
+        return " ".join(f"{name}={level}" for name, level in self.factors.items() if level is not None)
+
+    @property
     def label(self) -> str:
-        """What tells the run from the others of its study, for people."""
-        levels = (f"{name}={level}" for name, level in self.factors.items() if level is not None)
-        return " ".join([*levels, f"seed={self.seed}"])
+        """See `Run.label`."""
+        return f"{self.arm} seed={self.seed}".lstrip()
 
     @property
     def place(self) -> str:
@@ -180,6 +185,17 @@ class Plan:
                     "anew, take them out by `resnet-ablate remove`, or choose another --out"
                 )
 
+    def without(self, ids: Collection[str]) -> "Plan":
+        """Return the plan without these runs, and without claims, and rates that were chosen, of arms that are gone."""
+        kept = tuple(run for run in self.runs if run.id not in ids)
+        arms = {run.arm for run in kept}
+        return replace(
+            self,
+            runs=kept,
+            claims=tuple(claim for claim in self.claims if all(_has_arm(kept, term) for term in claim["terms"])),
+            tuning=tuple(row for row in self.tuning if row["arm"] in arms),
+        )
+
     def grown(self, by: "Plan") -> "Plan":
         """Return the plan with the runs and commands of another; the threads stay.
 
@@ -190,6 +206,12 @@ class Plan:
         runs = {run.id: run for run in (*kept, *by.runs)}
         commands = dict.fromkeys((*self.commands, *by.commands))
         return replace(by, runs=tuple(runs.values()), commands=tuple(commands), threads=self.threads)
+
+
+def _has_arm(runs: Iterable[PlannedRun], term: Mapping[str, Any]) -> bool:
+    """Return whether a run is of the arms of a claim's term."""
+    levels = json.loads(json.dumps(term["levels"])).items()
+    return any(levels <= json.loads(json.dumps(run.factors)).items() for run in runs)
 
 
 def _default(setting: str) -> Any:

@@ -3,8 +3,8 @@
 `study.json` says what was planned. `runs/<id>.json` is a run, whole; it is written beside its place and
 put into it at once, so that a reader never sees half of one and a process that dies leaves nothing that
 counts; `runs/<id>-2.json` is of its second attempt. `parts/<name>/` holds many runs as parquet tables. Of several
-records of a run the newest counts, see `copies`. `claims` says who executes what, `checkpoints` how far it is, and
-`damaged` holds what could not be read.
+records of a run the newest counts, see `copies`. `claims` says who executes what, `checkpoints` how far it is,
+`damaged` holds what could not be read, and `removed` the records of runs that are not planned any more.
 """
 
 import re
@@ -167,7 +167,8 @@ class Store:
         """Return whether this attempt of a run is recorded, or in a part a later one."""
         if self._file(run_id, attempt).exists():
             return True
-        return any(_attempts(folder).get(run_id, 0) >= attempt for folder in parts.folders(self._parts))
+        there = [_attempts(folder).get(run_id, 0) for folder in parts.folders(self._parts)]
+        return any(last >= attempt and not self._is_out(run_id, last) for last in there)
 
     def read(self, run_id: str, attempt: int = 1) -> Record:
         """Return the record of an attempt; if it has been moved into a part meanwhile, from there.
@@ -242,11 +243,26 @@ class Store:
 
     def take_out(self, ids: Collection[str]) -> None:
         """Move the records of runs into the folder `removed`, from which `put_back` takes them."""
+        if not ids:
+            return
+        self._removed.mkdir(exist_ok=True)
+        for folder, runs in self._in_parts(self.survey()).items():  # a part keeps its copy, which does not count then
+            for run_id in sorted(runs & {*ids}):
+                with suppress(Unreadable):
+                    record = parts.record(folder, run_id)
+                    write_new(
+                        self._removed / record_files.name_of(run_id, record.attempt), record_files.text_of(record)
+                    )
         for path in _files_of(self._runs, ids):
-            self._removed.mkdir(exist_ok=True)
             path.replace(self._removed / path.name)
         for run_id in ids:
             self.state_of(run_id).unlink(missing_ok=True)
+
+    def shrink(self, plan: Plan, ids: Collection[str]) -> None:
+        """Take the records of runs out, and put a plan without these runs in the place of the one that is here."""
+        with self.claim("study"):
+            self.take_out(ids)
+            write_file(self.root / PLAN, plan.text())
 
     def put_back(self, ids: Iterable[str]) -> None:
         """Take back the records of runs that were taken out, if they have none."""
@@ -264,6 +280,10 @@ class Store:
             if what.exists():
                 what.rename(place / f"{what.name}-{uuid.uuid4().hex[:8]}")
         return place
+
+    def _is_out(self, run_id: str, attempt: int) -> bool:
+        """Return whether a record of a part does not count, since it was taken out."""
+        return (self._removed / record_files.name_of(run_id, attempt)).exists()
 
     def _file(self, run_id: str, attempt: int) -> Path:
         return self._runs / record_files.name_of(run_id, attempt)
@@ -289,7 +309,7 @@ class Store:
                 damaged.append(Damaged(path, reason_of(error)))
         for folder in parts.folders(self._parts):
             try:
-                copies += parts.copies(folder)
+                copies += (copy for copy in parts.copies(folder) if not self._is_out(copy.run, copy.attempt))
             except Unreadable as error:
                 damaged.append(error.damaged)
         lost = self._lost(damaged)

@@ -1,0 +1,100 @@
+"""`resnet-ablate remove`: take arms, or seeds, out of a study."""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ablations.folders import add_folder_command, study_folder
+from resnet_core.command_line import say
+from resnet_core.errors import UserError, nearest
+from resnet_core.folders import check_writable
+from resnet_core.runs.plan import Plan, PlannedRun
+from resnet_core.runs.store import Store
+
+SEED = "seed"
+
+
+def add_remove_command(commands: Any) -> None:
+    """Add the command to the subparsers of `resnet-ablate`."""
+    about = "take arms out of a study; their records are set aside, and `run` takes them back"
+    remove = add_folder_command(commands, "remove", about, remove_runs)
+    remove.add_argument(
+        "levels", nargs="+", metavar="FACTOR=LEVEL[,LEVEL]",
+        help="the runs that have these levels, of all the factors that are named: skip=C depth=8,20; or seed=3",
+    )  # fmt: skip
+    remove.add_argument("--dry-run", action="store_true", help="say what would be taken out, and change nothing")
+
+
+def remove_runs(options: argparse.Namespace) -> None:
+    """Take runs out of the plan of a study, and set their records aside."""
+    root = study_folder(options.study)
+    check_writable(root)
+    store = Store(root)
+    plan = store.plan()
+    assert plan
+    chosen = selected(plan, options.levels, root)
+    ids = {run.id for run in chosen}
+    busy = store.claimed() & ids
+    if busy:
+        raise UserError(f"a run must have ended before it is taken out, but {len(busy)} of these are under way; wait")
+    left = plan.without(ids)
+    recorded = len(ids & store.survey().statuses.keys())
+    verb = "would be taken" if options.dry_run else "taken"
+    say(f"{len(chosen)} of {len(plan.runs)} runs {verb} out of {root}, {recorded} of them recorded")
+    for run in chosen if options.dry_run else ():
+        say(f"  {run.label}")
+    for claim in plan.claims:
+        if claim not in left.claims:
+            say(f"a claim on them goes with them: {claim['text']}")
+    if options.dry_run:
+        return
+    command = shlex.join(["resnet-ablate", "remove", options.study, *options.levels])
+    store.shrink(replace(left, commands=tuple(dict.fromkeys([*plan.commands, command]))), ids)
+    say(f"their records are in {root / 'removed'}; `run` with these levels takes them back")
+
+
+def selected(plan: Plan, words: Sequence[str], root: Path) -> list[PlannedRun]:
+    """Return the runs of a plan that `FACTOR=LEVEL` name.
+
+    Raises:
+        UserError: A factor or a level is none of the study's, or no run would be left.
+    """
+    if "oracle" in plan.base:
+        raise UserError(f"a study can lose arms, but {root} is a search, whose trials follow from each other")
+    wanted: dict[str, set[str]] = {}
+    known = {name: _levels(plan, name) for name in (*plan.factors, SEED)}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise UserError(f"remove takes FACTOR=LEVEL, but got '{word}'")
+        if name not in known:
+            raise UserError(f"the study has no factor '{name}'{nearest(name, known)}")
+        if name in wanted:
+            raise UserError(f"a factor must be named once, but '{name}' is named again by {word}; take {name}=A,B")
+        levels = [text] if text in known[name] else text.split(",")
+        strange = [level for level in levels if level not in known[name]]
+        if strange:
+            raise UserError(f"`{name}` has no level '{strange[0]}' in {root}; it has {', '.join(known[name])}")
+        wanted[name] = {*levels}
+    chosen = [run for run in plan.runs if all(_text(_level(run, name)) in texts for name, texts in wanted.items())]
+    if not chosen:
+        raise UserError(f"a run must have all of the levels that are named, but none of {root} has {' '.join(words)}")
+    if len(chosen) == len(plan.runs):
+        raise UserError(f"a study must keep a run, but {' '.join(words)} is all of {root}; remove the folder instead")
+    return chosen
+
+
+def _levels(plan: Plan, name: str) -> list[str]:
+    return list(dict.fromkeys(_text(_level(run, name)) for run in plan.runs))
+
+
+def _level(run: PlannedRun, name: str) -> Any:
+    return run.seed if name == SEED else run.factors[name]
+
+
+def _text(level: Any) -> str:
+    """Return a level as it is written on the command line."""
+    return ",".join(map(str, level)) if isinstance(level, list | tuple) else "none" if level is None else str(level)

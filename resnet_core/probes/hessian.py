@@ -1,5 +1,6 @@
 """The Hessian of the loss of a network times a vector."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ class HessianProduct:
         self._shapes = [tuple(variable.shape) for variable in variables]
         self._sizes = [int(np.prod(shape)) for shape in self._shapes]
         self.size = sum(self._sizes)
-        paths = {variable.path: i for i, variable in enumerate(variables)}
+        self._paths = [variable.path for variable in variables]
+        paths = {path: i for i, path in enumerate(self._paths)}
         self._places = [paths.get(variable.path) for variable in net.model.variables]
         self._batches = list(net.batches(images, labels))
         self._count = len(images)
@@ -42,6 +44,19 @@ class HessianProduct:
             products = self._product(x, y, self._values, self._all, parts)
             total += np.concatenate([np.asarray(product, np.float64).ravel() for product in products])
         return total / self._count
+
+    def of(self, variables: list[Any]) -> tuple[Callable[[Array], Array], int]:
+        """Return the product with the part of the Hessian of some of the variables, and their number of parameters."""
+        paths = {variable.path for variable in variables}
+        inside = np.concatenate([np.full(size, path in paths) for path, size in zip(self._paths, self._sizes)])
+
+        def product(vector: Array) -> Array:
+            whole = np.zeros(self.size)
+            whole[inside] = vector
+            products: Array = self(whole)[inside]
+            return products
+
+        return product, int(inside.sum())
 
     def _of_batch(self, x: Any, y: Any, values: Any, all_values: Any, vector: Any) -> Any:
         with tf.GradientTape() as outer:

@@ -63,10 +63,8 @@ def curvature(
     for values in _spectrum(hessian, hessian.size, largest, steps, draws, seed, density=True):
         yield whole(**values)
     for block in net.blocks if blocks else ():
-        inside = {variable.path for variable in net.part_of(block).model.trainable_variables}
-        own = [variable for variable in variables if variable.path in inside]
-        product = HessianProduct(net, own, images, labels, training=training)
-        for values in _spectrum(product, product.size, largest, steps, draws, seed, density=False):
+        product, size = hessian.of(net.part_of(block).model.trainable_variables)
+        for values in _spectrum(product, size, largest, steps, draws, seed, density=False):
             yield row(block, **values)
 
 

@@ -128,8 +128,8 @@ def number(option: str, text: str, *, whole: bool = False, least: float | None =
 
 
 def add_execution_options(parser: Parser) -> None:
-    """Add the options that say how runs are executed; no result depends on them."""
-    group = parser.add_argument_group("execution, on which no result depends")
+    """Add the options that say how runs are executed; the result of no run depends on them."""
+    group = parser.add_argument_group("execution, on which the result of no run depends")
     group.add_argument("--executor", help="serial, in this process, processes, or ray; else what the work is worth")
     group.add_argument("--workers", help="processes that execute runs at the same time; else one for each core or GPU")
     group.add_argument(

@@ -123,8 +123,10 @@ def list_trials(options: argparse.Namespace) -> None:
     from resnet_core.runs.store import Store
     from search.listing import plan_of, trials_table
 
-    plan = plan_of(options.search)
-    console().print(trials_table(plan, list(Store(options.search).records())))
+    plan, store = plan_of(options.search), Store(options.search)
+    console().print(trials_table(plan, list(store.records())))
+    for one in store.survey(whole=True).damaged:
+        say(f"damaged: {one.path}: {one.reason}")
 
 
 def run_search(options: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ from resnet_core.runs.spec import Run
 from resnet_core.runs.store import Store
 from resnet_core.runs.todo import Todo
 from search.objectives import Objective
+from search.replay import tell
 
 if TYPE_CHECKING:
     from keras_tuner import Oracle
@@ -81,7 +82,12 @@ class Proposals(Todo):
         self._open: dict[str, Any] = {}
         self._exhausted = False
         self._started = time.monotonic()
-        self._lost = [run for run in self._ended() if not self._recorded(run.id)]
+        ended = self._ended()
+        self._lost = [run for run in ended if not self._recorded(run.id)]
+        kept = store.plan()
+        self._planned = {run.id: run for run in kept.runs} if kept else {}
+        known = {run_id for run in self._planned.values() for run_id in run.known or ()}
+        self._heard = [run.id for run in ended if run.id not in known]  # of, since the last proposal
 
     def _ended(self) -> list[Run]:
         """Return the runs of the trials that have ended.
@@ -139,7 +145,7 @@ class Proposals(Todo):
             values = trial.hyperparameters.values
             self._proposed(values)
             run = self._run_of(values)
-            self._store.add_plan(replace(self._plan, runs=(PlannedRun.of(run),)))
+            self._plan_run(run)
             self._open[run.id] = trial
             record = self._recorded_already(run)
             if record:  # and the search was killed before its oracle heard of it
@@ -148,6 +154,14 @@ class Proposals(Todo):
             self._take_up(values.get(PARENT), run)
             return self._taken(run)
         return None
+
+    def _plan_run(self, run: Run) -> None:
+        """Add a run to the plan, unless it is there and its trial is handed out again."""
+        self._store.check_there()
+        if run.id not in self._planned:
+            self._planned[run.id] = replace(PlannedRun.of(run), known=tuple(self._heard))
+            self._heard = []
+        self._store.add_plan(replace(self._plan, runs=(self._planned[run.id],)))
 
     def _recorded_already(self, run: Run) -> Record | None:
         if not self._recorded(run.id):
@@ -177,7 +191,5 @@ class Proposals(Todo):
         trial = self._open.pop(record.run.id, None)
         if trial is None:
             return  # its record was lost, and the oracle has heard of it
-        metrics = {objective.name: objective.of(record) for objective in self._objectives}
-        self._oracle.update_trial(trial.trial_id, metrics, step=record.run.train.epochs or 0)
-        trial.status = "COMPLETED"  # how a run ended is in its record
-        self._oracle.end_trial(trial)
+        self._heard.append(record.run.id)
+        tell(self._oracle, trial, record, self._objectives)

@@ -8,7 +8,7 @@ from typing import Any
 
 from filelock import Timeout
 
-from ablations.execution import Execution, carry_out
+from ablations.execution import Execution, carry_out, execute
 from ablations.runner import asked_data, exit_if_failed, fill, set_aside, trained_on
 from ablations.verdicts import print_verdicts
 from resnet_core.command_line import console, say
@@ -18,7 +18,11 @@ from resnet_core.nets.cost import cost
 from resnet_core.runs import job
 from resnet_core.runs.data import check_sizes
 from resnet_core.runs.estimate import start_seconds, train_seconds
-from resnet_core.runs.store import Store
+from resnet_core.runs.frames import Damaged
+from resnet_core.runs.plan import Plan
+from resnet_core.runs.records import Record
+from resnet_core.runs.spec import Run
+from resnet_core.runs.store import Store, Survey
 from search import confirm
 from search.export import export
 from search.limits import GIB, run_bytes
@@ -27,6 +31,7 @@ from search.live import Live
 from search.objectives import for_keras_tuner
 from search.oracles import oracle
 from search.proposals import Proposals
+from search.replay import replay
 from search.request import Search
 from search.space import Values, range_of
 
@@ -138,18 +143,18 @@ def _propose(search: Search, execution: Execution, store: Store) -> None:
     """Execute trials until the budget is spent or the space is."""
     survey = store.survey(whole=True)
     set_aside(store, survey)
-    budget, accepts, space = search.budget, search.accepts, search.space.hyperparameters.copy()
-    proposes: Any = oracle(
-        search.oracle, for_keras_tuner(search.objectives), space, budget.trials, search.seed,
-        accepts=accepts, starts=search.starts, **search.options,
-    )  # fmt: skip
+    budget, plan, kept = search.budget, search.plan(), store.plan()
+    threads = kept.threads if kept else plan.threads
+    if kept and not _is_whole(search, store):
+        say(f"{store.root / STATE} is made anew from the plan and the records of the {len(kept.runs)} trials")
+        _replay(search, execution, store, kept, survey)
+    proposes = _oracle(search, budget.trials)
     proposes._set_project_dir(str(store.root.parent.absolute()), store.root.name)
     if (store.root / STATE).exists():
         proposes.reload()
-    plan = search.plan()
-    kept = store.plan()
-    threads = kept.threads if kept else plan.threads
-    proposals = Proposals(proposes, search.run_of, plan, store, search.objectives, budget, accepts.add, survey.lost)
+    proposals = Proposals(
+        proposes, search.run_of, plan, store, search.objectives, budget, search.accepts.add, survey.lost
+    )
     if not proposals.left:
         return
     middle = search.run_of(search.space.active({}))
@@ -160,6 +165,51 @@ def _propose(search: Search, execution: Execution, store: Store) -> None:
     how = replace(how, keep_states=bool(search.options))
     with Live(budget.trials, search.objectives, list(store.records())) as live:
         carry_out(proposals, name, how, live, execution.log)
+
+
+def _oracle(search: Search, trials: int) -> Any:
+    """Return the oracle of a search as it is before the first trial."""
+    space = search.space.hyperparameters.copy()
+    return oracle(
+        search.oracle, for_keras_tuner(search.objectives), space, trials, search.seed,
+        accepts=search.accepts, starts=search.starts, **search.options,
+    )  # fmt: skip
+
+
+def _is_whole(search: Search, store: Store) -> bool:
+    """Return whether the oracle's state is there and whole; set it aside if it is damaged, and say so."""
+    from search.oracles.base import DamagedState  # loads TensorFlow
+
+    path = store.root / STATE
+    if not path.exists():
+        return False
+    probe = _oracle(search, search.budget.trials)
+    probe._set_project_dir(str(store.root.parent.absolute()), store.root.name)
+    try:
+        probe.reload()
+    except DamagedState as error:
+        say(f"{path} is damaged: {error.__cause__}")
+        store.set_aside((Damaged(path, str(error)),))
+        return False
+    return True
+
+
+def _replay(search: Search, execution: Execution, store: Store, kept: Plan, survey: Survey) -> None:
+    """Make the state of the oracle anew, and execute those runs again whose records it needs and are lost."""
+    anew = _oracle(search, max(search.budget.trials, len(kept.runs)))
+
+    def recorded(run: Run) -> bool:
+        return store.has(run.id, survey.lost.get(run.id, 1))
+
+    def record_of(run: Run) -> Record:
+        if not recorded(run):
+            execute([run], {run.id: start_seconds(run)}, execution, store, kept.threads, survey.lost)
+        return next(record for record in store.records() if record.run.id == run.id)
+
+    replay(anew, kept.runs, search.run_of, record_of, recorded, search.objectives, search.accepts.add)
+    anew.max_trials = search.budget.trials
+    anew._set_project_dir(str(store.root.parent.absolute()), store.root.name)
+    anew.save()
 
 
 def _parameters(search: Search, values: Values) -> float:

@@ -28,13 +28,18 @@ TAKEN = frozenset({"run", "seed", "label", "status", "step", "message", "seconds
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run of a plan: its id, seed and levels of factors; if its block is a user's, the block's name and code."""
+    """A run of a plan: its id, seed and levels of factors; if its block is a user's, the block's name and code.
+
+    In a search, `known` has the runs that the oracle heard of between the proposal before this one and this one, in
+    their order.
+    """
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     seed: NonNegativeInt
     factors: dict[str, Scalar | list[Scalar]]
     block: str = ""
     code: str = ""
+    known: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, run: Run) -> Self:
@@ -138,6 +143,8 @@ class Plan:
         for run in values["runs"]:
             if not run["code"]:
                 del run["block"], run["code"]
+            if run["known"] is None:
+                del run["known"]
         return seal({"schema": SCHEMA, **values}, indent=1)
 
     def check_base(self, base: dict[str, Any], place: Path, unknown: frozenset[str] = frozenset()) -> None:

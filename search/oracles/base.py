@@ -15,8 +15,10 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from analysis.pareto import crowding, front_ranks
 from resnet_core.errors import UserError
-from resnet_core.folders import path_aside, sweep
+from resnet_core.folders import sweep, write_file
+from resnet_core.runs.record_files import reason_of
 from resnet_core.runs.records import NOT_FINITE
+from resnet_core.sealed import UNREADABLE, seal, unseal
 from resnet_core.seeds import generator
 from search.oracles.points import Space, Values, own
 
@@ -25,6 +27,10 @@ MUTATIONS = 100  # of a point that may not be proposed, before a random one is p
 
 Array = npt.NDArray[np.float64]
 Answer = dict[str, Any]
+
+
+class DamagedState(UserError):
+    """The file of an oracle's state is not what was written."""
 
 
 class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
@@ -279,13 +285,10 @@ class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
             if self._directory is None:
                 return
             self._take_up()  # before it is overwritten
-            text = json.dumps(self.get_state(), allow_nan=False)
+            text = seal(self.get_state())
             if text == self._written:
                 return
-            folder = Path(self._project_dir)
-            aside = path_aside(folder)
-            aside.write_text(text)
-            aside.replace(folder / "oracle.json")
+            write_file(Path(self._project_dir, "oracle.json"), text)
             self._written = text
 
     def reload(self) -> None:
@@ -293,13 +296,14 @@ class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
             sweep(Path(self._project_dir))
             file = Path(self._project_dir, "oracle.json")
             try:
-                state = json.loads(file.read_text())
-            except (OSError, ValueError) as error:
-                raise UserError(
-                    f"a search is continued from its oracle.json, but {file} cannot be read ({error}); "
+                self.set_state(unseal(file.read_bytes()))
+            except UserError:
+                raise
+            except (*UNREADABLE, AttributeError, IndexError) as error:
+                raise DamagedState(
+                    f"a search is continued from its oracle.json, but {file} is damaged ({reason_of(error)}); "
                     "choose another folder"
                 ) from error
-            self.set_state(state)
             self._taken_up = True
 
     def _take_up(self) -> None:
@@ -332,7 +336,7 @@ class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
         self._retry_queue = [trial.trial_id for trial in self.open]
 
     def _check_same(self, state: dict[str, Any]) -> None:
-        if "search" not in state:
+        if "search" not in state and "hyperparameters" in state:
             raise UserError(f"{self._project_dir} has a search of KerasTuner's own oracle; choose another folder")
         for what, now in self.identity().items():
             before = state["search"].get(what)

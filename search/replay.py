@@ -1,0 +1,83 @@
+"""The state of an oracle, made anew from what else a search's folder has: its plan, and its records."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from resnet_core.errors import UserError
+from resnet_core.runs.plan import PlannedRun
+from resnet_core.runs.records import Record
+from resnet_core.runs.spec import Run
+from search.objectives import Objective
+
+if TYPE_CHECKING:
+    from keras_tuner import Oracle
+
+
+def tell(oracle: "Oracle", trial: Any, record: Record, objectives: Sequence[Objective]) -> None:
+    """Tell an oracle how the run of one of its trials has ended."""
+    metrics = {objective.name: objective.of(record) for objective in objectives}
+    oracle.update_trial(trial.trial_id, metrics, step=record.run.train.epochs or 0)
+    trial.status = "COMPLETED"  # how a run ended is in its record
+    oracle.end_trial(trial)
+
+
+def replay(
+    oracle: "Oracle",
+    planned: Sequence[PlannedRun],
+    run_of: Callable[[Mapping[str, Any]], Run],
+    record_of: Callable[[Run], Record],
+    recorded: Callable[[Run], bool],
+    objectives: Sequence[Objective],
+    proposed: Callable[[Mapping[str, Any]], None],
+) -> None:
+    """Let a fresh oracle propose all trials of a search once more, and hear of them when it did.
+
+    Since a proposal is a function of what has ended and is open before it, and the plan says which runs had ended, the
+    trials are bit for bit those that there were.
+
+    Args:
+        oracle: A fresh one, which has no folder yet.
+        planned: The runs of the plan, in the order of their proposals.
+        run_of: From the values of a trial to its run.
+        record_of: Returns the record of a run; executes it, if that is lost.
+        recorded: Whether a run is recorded.
+        objectives: What the oracle is told of a run.
+        proposed: Told of the values of every trial.
+
+    Raises:
+        UserError: The oracle proposes something else.
+    """
+    open_: dict[str, tuple[Any, Run]] = {}
+    ended: set[str] = set()
+
+    def end(run_id: str) -> None:
+        trial, run = open_.pop(run_id)
+        ended.add(run_id)
+        tell(oracle, trial, record_of(run), objectives)
+
+    for number, plan in enumerate(planned):
+        known = list(open_) if plan.known is None else plan.known  # earlier versions say nothing: one after another
+        for run_id in known:
+            if run_id in open_:
+                end(run_id)
+        run = None
+        while run is None or run.id in ended:  # a trial whose run there was already ended at once
+            trial = oracle.create_trial(f"trial {number}")
+            if trial.status != "RUNNING":
+                raise _other(number, plan)
+            proposed(trial.hyperparameters.values)
+            run = run_of(trial.hyperparameters.values)
+            if run.id in ended:
+                tell(oracle, trial, record_of(run), objectives)
+        if run.id != plan.id:
+            raise _other(number, plan)
+        open_[run.id] = trial, run
+    for run_id in [run_id for run_id, (_, run) in open_.items() if recorded(run)]:
+        end(run_id)
+
+
+def _other(number: int, plan: PlannedRun) -> UserError:
+    return UserError(
+        f"the state of a search is made anew from its records if the oracle proposes the same trials again, but trial "
+        f"{number + 1} is not ({plan.label}) now; choose another --name or --out (all records stay)"
+    )

@@ -53,8 +53,6 @@ def dry_run(request: Request, execution: Execution) -> None:
     )
     console().print(table)
     arms = arms_of(request, data, sha256)
-    if request.untuned:
-        say(f"no learning rate is chosen: {request.untuned}")
     if arms:
         tried = trials(request, [(arm, request.learning_rates) for arm in arms])
         seconds = sum(_seconds(tried, trained_on(request.train, data), study_threads(tried)))
@@ -89,8 +87,6 @@ def run(request: Request, execution: Execution) -> None:
     for train in dict.fromkeys(job.of_data(run.train) for run in request.runs(source.info, sha256)):
         job.prepared(images, train)
     count = trained_on(request.train, source.info)
-    if request.untuned:
-        say(f"no learning rate is chosen: {request.untuned}")
     request = tuned(request, source.info, sha256, lambda plan, runs, root: fill(plan, runs, root, execution, count))
     while True:
         runs = request.runs(source.info, sha256)
@@ -102,6 +98,8 @@ def run(request: Request, execution: Execution) -> None:
             break
         request = replace(request, seeds=request.seeds + 1)
         say(f"the widest interval of a claim is {width:.3g}; seed {request.seeds - 1} is added")
+    if request.untuned:
+        say(f"no learning rate was chosen: {request.untuned}")
     print_verdicts(request.root)
     exit_if_failed(Store(request.root), [run.id for run in runs])
 

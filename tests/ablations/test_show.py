@@ -64,7 +64,7 @@ class TestPlugins:
         name = re.search(r'register_block\("(\w+)"', code)[1]
         words = f"--plugin my_block.py --set block={name} --depth 8 --skip A --seeds 2 --set steps=3".split()
         done = program("resnet-ablate", "run", "depth", *words)
-        assert "2 of 2 runs recorded (2 completed)" in done.stdout
+        assert "2 of 2 runs recorded" in done.stdout
         assert program("resnet-report", "results/local/depth").returncode == 0
 
     def test_a_block_of_keras_layers_has_its_cost_and_its_seeds(self, program, tmp_path):
@@ -78,7 +78,7 @@ class TestPlugins:
         )
         words = ["run", "depth", "--plugin", "depthwise.py", "--set", "block=depthwise", "--depth", "8", "--skip", "A"]
         words += ["--seeds", "2", "--set", "steps=3"]
-        assert "2 of 2 runs recorded (2 completed)" in program("resnet-ablate", *words).stdout
+        assert "2 of 2 runs recorded" in program("resnet-ablate", *words).stdout
         first = {
             path.name: json.loads(path.read_text())["results"]
             for path in tmp_path.glob("results/local/depth/runs/*.json")

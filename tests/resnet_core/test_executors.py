@@ -103,66 +103,77 @@ def cluster():
 RAY = pytest.mark.xdist_group("ray")
 
 
-@pytest.fixture
-def name(request):
-    """An executor's name; what it needs is there."""
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=RAY) if name == "ray" else name for name in EXECUTORS])
+def ended(request, alone, tmp_path_factory):
+    """What one call of an executor has made of runs of every kind, while another launcher shared the folder."""
     if request.param == "ray":
         request.getfixturevalue("cluster")
-    return request.param
+    return Ended(request.param, Store(tmp_path_factory.mktemp(request.param)), alone)
 
 
-def each(*names):
-    marked = [pytest.param(name, marks=RAY) if name == "ray" else name for name in names]
-    return pytest.mark.parametrize("name", marked, indirect=True)
+class Ended:
+    """The records of one call, in the order of their ends, and what was told on the way.
+
+    `theirs` is claimed by another launcher, which records it when all of ours are done; `resumed` was ended in
+    another process, after 7 of 12 steps.
+    """
+
+    def __init__(self, name, store, alone):
+        self.store, self.theirs, self.resumed = store, run(7), run(8)
+        self.raising, self.diverging = misbehaving("raises"), run(1, TRAIN.replace(learning_rate=1e30))
+        ours = [self.raising, *(one.run for one in alone), self.diverging, self.resumed, run(2)]
+        claim = store.claim(self.theirs.id)
+        claim.acquire(timeout=0)
+        recorded = execute(self.theirs, dataset(self.theirs.train))
+        interrupt_at(7, self.resumed, store.state_of(self.resumed.id))
+        self.interrupted_at = step_of(store.state_of(self.resumed.id))
+        self.records, self.told = [], []
+        todo = Todo([self.theirs, *ours], store)
+        job = replace(JOB, store=store)
+        for record in EXECUTORS[name](todo, job, lambda run, progress: self.told.append((run.id, progress.step))):
+            assert store.read(record.run.id).to_dict() == record.to_dict()
+            todo.finish(record.run)
+            self.records.append(record)
+            if len(self.records) == len(ours):
+                store.write(recorded)
+                claim.release()
+        self.ours = [one.id for one in ours]
+
+    def record(self, one):
+        """Return the record of a run."""
+        (found,) = [record for record in self.records if record.run.id == one.id]
+        return found
+
+    def steps(self, one):
+        """Return the steps that were told of a run."""
+        return [step for name, step in self.told if name == one.id]
 
 
-@each(*EXECUTORS)
 class TestContract:
-    def test_every_run_has_its_record_bit_for_bit(self, name, store, alone):
-        progress = []
-        records = executed(name, [one.run for one in alone], store, on_progress=lambda *said: progress.append(said))
-        assert list(map(bits, records)) == list(map(bits, alone))
-        assert {said[0].id for said in progress} == {one.run.id for one in alone}
-        assert {said[1].step for said in progress} == {5, 10, 12}
-        assert store.claimed() == set()
+    def test_every_run_has_its_record_bit_for_bit(self, ended, alone):
+        assert [bits(ended.record(one.run)) for one in alone] == list(map(bits, alone))
+        assert [set(ended.steps(one.run)) for one in alone] == [{5, 10, 12}] * 4
+        assert ended.store.claimed() == set()
 
-    def test_a_run_that_ends_badly_takes_no_other_with_it(self, name, store):
-        runs = [misbehaving("raises"), run(0), run(1, TRAIN.replace(learning_rate=1e30)), run(2)]
-        raised, first, diverged, last = executed(name, runs, store)
+    def test_a_run_that_ends_badly_takes_no_other_with_it(self, ended, alone):
+        raised, diverged = ended.record(ended.raising), ended.record(ended.diverging)
         assert raised.outcome.status == "crashed"
         assert "RuntimeError: this block raises in training" in raised.outcome.message
         assert diverged.outcome.status == "diverged"
-        assert first.outcome.status == last.outcome.status == "completed"
+        others = [record for record in ended.records if record not in (raised, diverged)]
+        assert [record.outcome.status for record in others] == ["completed"] * 6
 
-    def test_a_run_is_executed_by_one_of_two_that_share_a_folder(self, name, store):
-        """The other has a run, and records it meanwhile: ours waits for it, and does not do it again."""
-        mine, theirs = run(0), run(1)
-        claim = store.claim(theirs.id)
-        claim.acquire(timeout=0)
-        record = execute(theirs, dataset(theirs.train))
+    def test_a_run_is_executed_by_one_of_two_that_share_a_folder(self, ended):
+        """The other has a run, and records it when ours are done: ours waits for it, and does not do it again."""
+        assert sorted(record.run.id for record in ended.records) == sorted(ended.ours)
+        assert ended.steps(ended.theirs) == []
+        assert ended.store.has(ended.theirs.id)
 
-        def end():
-            store.write(record)
-            claim.release()
-
-        todo = Todo([theirs, mine], store)
-        records = EXECUTORS[name](todo, replace(JOB, store=store), lambda run, progress: None)
-        first = next(records)
-        assert first.run == mine
-        end()
-        assert list(records) == []
-
-    def test_a_run_goes_on_from_its_state(self, name, store, tmp_path, alone):
-        """A state after 7 of 12 steps, of a run that was ended there."""
-        wanted = alone[0]
-        path = store.state_of(wanted.run.id)
-        interrupt_at(7, wanted.run, path)
-        assert step_of(path) == 7
-        steps = []
-        (record,) = executed(name, [wanted.run], store, None, lambda run, progress: steps.append(progress.step))
-        assert bits(record) == bits(wanted)
-        assert steps == [10, 12]
-        assert not path.exists()
+    def test_a_run_goes_on_from_its_state(self, ended):
+        assert ended.interrupted_at == 7
+        assert bits(ended.record(ended.resumed)) == bits(execute(ended.resumed, dataset(TRAIN)))
+        assert ended.steps(ended.resumed) == [10, 12]
+        assert not ended.store.state_of(ended.resumed.id).exists()
 
 
 def interrupt_at(step, one, path):

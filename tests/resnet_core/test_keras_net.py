@@ -231,40 +231,47 @@ def test_the_first_preactivation_block_splits_after_its_activation():
     np.testing.assert_array_equal(through(model, x, "stage1_block1_out", "stage1_block2_out"), x)
 
 
+def elsewhere(models, load, check, folder):
+    """Save networks; return of each the logits in one process that loads them all by `load`, and those in this one."""
+    logits = {}
+    for name, model in models.items():
+        images = np.random.default_rng(0).normal(size=(2, *model.input_shape[1:])).astype("float32")
+        model.save(folder / f"{name}.keras")
+        np.save(folder / f"{name}.images.npy", images)
+        logits[name] = model(images).numpy()
+    script = (
+        f"import sys, keras, numpy; from pathlib import Path; {load}\n"
+        "for file in Path().glob('*.keras'):\n"
+        "    logits = load(file)(numpy.load(f'{file.stem}.images.npy'))\n"
+        "    numpy.save(f'{file.stem}.logits.npy', logits)\n"
+        f"assert {check}"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True, capture_output=True)
+    return {name: (np.load(folder / f"{name}.logits.npy"), ours) for name, ours in logits.items()}
+
+
+@pytest.fixture(scope="module")
+def by_keras_alone(tmp_path_factory):
+    models = {f"{skip}-{order}": build(cifar(8, skip=skip, order=order, **SMALL)) for skip in SKIPS for order in ORDERS}
+    without_ours = "not any(name.startswith('resnet_core') for name in sys.modules)"
+    return elsewhere(models, "load = keras.models.load_model", without_ours, tmp_path_factory.mktemp("stock"))
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("skip", SKIPS)
-def test_a_network_saves_and_loads_as_stock_keras(skip, order, tmp_path, images):
-    model = build(cifar(8, skip=skip, order=order, **SMALL))
-    script = (
-        "import keras, numpy, sys; model = keras.models.load_model('net.keras');"
-        "numpy.save('logits.npy', model(numpy.load('images.npy')));"
-        "assert not any(name.startswith('resnet_core') for name in sys.modules)"
-    )
-    assert_same_in_a_fresh_process(model, images, script, tmp_path)
-
-
-def assert_same_in_a_fresh_process(model, images, script, folder):
-    """Check that `script`, which loads net.keras and applies it to images.npy, saves the same logits.npy."""
-    model.save(folder / "net.keras")
-    np.save(folder / "images.npy", images)
-    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True, capture_output=True)
-    np.testing.assert_array_equal(np.load(folder / "logits.npy"), model(images))
+def test_a_network_saves_and_loads_as_stock_keras(skip, order, by_keras_alone):
+    np.testing.assert_array_equal(*by_keras_alone[f"{skip}-{order}"])
 
 
 FIXUP = cifar(8, **SMALL, norm="none", branch_scale="fixup")
 DEEP = NetSpec(input_shape=(4, 4, 1), depths=(340,), widths=(1,), kernels=(3,), classes=2, norm="none")
 
 
-@pytest.mark.parametrize("spec", [FIXUP, DEEP], ids=["fixup", "deep"])
-def test_load_takes_what_keras_alone_does_not(spec, tmp_path):
-    model = build(spec)
-    images = np.random.default_rng(0).normal(size=(2, *spec.input_shape)).astype("float32")
-    script = (
-        "import resnet_core, numpy\n"
-        "numpy.save('logits.npy', resnet_core.load('net.keras')(numpy.load('images.npy')))\n"
-        "import sys; assert sys.getrecursionlimit() == 1000"
-    )
-    assert_same_in_a_fresh_process(model, images, script, tmp_path)
+def test_load_takes_what_keras_alone_does_not(tmp_path):
+    models = {"fixup": build(FIXUP), "deep": build(DEEP)}
+    found = elsewhere(models, "from resnet_core import load", "sys.getrecursionlimit() == 1000", tmp_path)
+    np.testing.assert_array_equal(*found["fixup"])
+    np.testing.assert_array_equal(*found["deep"])
 
 
 @pytest.mark.parametrize("content", [None, b"no archive"])

@@ -9,8 +9,8 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,8 @@ import pytest
 
 from resnet_core.runs.store import Store
 
-STUDY = ["run", "depth", "--executor", "processes", "--workers", "2", "--depth", "8", "--set", "batch_size=32"]
+STUDY = ["run", "depth", "--depth", "8", "--skip", "A", "--set", "batch_size=32"]
+PROCESSES = ["--executor", "processes", "--workers", "2"]
 STATES = ["--checkpoint-every", "0.2", "--retries", "1000"]
 
 
@@ -29,27 +30,46 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def command(*words):
-    return [sys.executable, "-m", "ablations", *STUDY, *map(str, words)]
+@pytest.fixture
+def start(programs, tmp_path):
+    """Start the study; what it says goes to a file."""
+
+    def start(*words, said):
+        return programs.start("resnet-ablate", *STUDY, *words, cwd=tmp_path, stdout=said, stderr=said)
+
+    return start
 
 
-def exported(study, out):
+@pytest.fixture
+def study(program):
+    """Run the study to its end."""
+    return partial(program, "resnet-ablate", *STUDY)
+
+
+@pytest.fixture
+def exported(program):
     """Return the tables of a study without its wall times."""
-    subprocess.run([sys.executable, "-m", "ablations", "export", study, out], check=True, capture_output=True)
-    tables = {name: pd.read_csv(out / f"{name}.csv") for name in ("runs", "epochs", "probes")}
-    times = [name for name in tables["runs"] if name in ("seconds", "cpu_seconds", "peak_memory_bytes")]
-    return {**tables, "runs": tables["runs"].drop(columns=times)}
+
+    def export(study, out):
+        assert program("resnet-ablate", "export", study, out).returncode == 0
+        tables = {name: pd.read_csv(out / f"{name}.csv") for name in ("runs", "epochs", "probes")}
+        times = [name for name in tables["runs"] if name in ("seconds", "cpu_seconds", "peak_memory_bytes")]
+        return {**tables, "runs": tables["runs"].drop(columns=times)}
+
+    return export
 
 
-def assert_same(study, other, tmp_path):
-    mine, theirs = exported(study, tmp_path / "mine"), exported(other, tmp_path / "theirs")
-    for name, table in theirs.items():
-        pd.testing.assert_frame_equal(mine[name], table, check_exact=True)
+@pytest.fixture
+def assert_left_alone(exported, study, tmp_path):
+    """Check that a study has the records of one that was left alone, in one process."""
 
+    def compare(folder, *words):
+        assert study(*words, "--executor", "serial", "--out", tmp_path / "alone").returncode == 0
+        mine, theirs = exported(folder, tmp_path / "mine"), exported(tmp_path / "alone" / "depth", tmp_path / "theirs")
+        for name, table in theirs.items():
+            pd.testing.assert_frame_equal(mine[name], table, check_exact=True)
 
-def left_alone(tmp_path, *words):
-    subprocess.run(command(*words, "--out", tmp_path / "alone"), check=True, capture_output=True)
-    return tmp_path / "alone" / "depth"
+    return compare
 
 
 def workers(launcher):
@@ -64,18 +84,19 @@ def workers(launcher):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the processes of a launcher are found in /proc")
-def test_killed_at_random_moments(tmp_path, pytestconfig):
+def test_killed_at_random_moments(tmp_path, pytestconfig, start, study, assert_left_alone):
     """Launcher or worker, by turns of a coin; after the last restart no record is missing, and none is another."""
-    kills, seeds = pytestconfig.getoption("kills"), 2
+    kills, seeds = pytestconfig.getoption("kills"), 4
     rng = np.random.default_rng(kills)
     killed = {"launcher": 0, "worker": 0}
+    said = tmp_path / "said"
+    said.touch()
 
     def words():
         return ["--seeds", seeds, "--set", "steps=400"]
 
     def launch():
-        with (tmp_path / "said").open("a") as said:
-            return subprocess.Popen(command(*words(), *STATES, "--out", tmp_path), stdout=said, stderr=said)
+        return start(*words(), *PROCESSES, *STATES, "--out", tmp_path, said=said)
 
     launcher = launch()
     while sum(killed.values()) < kills:
@@ -92,31 +113,31 @@ def test_killed_at_random_moments(tmp_path, pytestconfig):
             launcher.wait()
             killed["launcher"] += 1
         else:
-            assert launcher.returncode == 0, (tmp_path / "said").read_text()
+            assert launcher.returncode == 0, said.read_text()
             seeds += 4  # it was done: there is more to do now
         launcher = launch()
-    assert launcher.wait() == 0, (tmp_path / "said").read_text()
-    subprocess.run(command(*words(), "--out", tmp_path), check=True, capture_output=True)  # nothing is left; it tidies
-    print(f"killed {killed}; {(tmp_path / 'said').read_text().splitlines()[-1]}")
-    study = tmp_path / "depth"
-    assert_same(study, left_alone(tmp_path, *words()), tmp_path)
-    assert {path.name for path in study.iterdir()} == {"study.json", "runs", "claims", "checkpoints"}
-    assert list((study / "claims").iterdir()) == list((study / "checkpoints").iterdir()) == []
+    assert launcher.wait() == 0, said.read_text()
+    last = study(*words(), *PROCESSES, "--out", tmp_path)  # nothing is left; it tidies
+    assert last.returncode == 0, last.stderr
+    print(f"killed {killed}; {last.stdout.splitlines()[-1]}")
+    folder = tmp_path / "depth"
+    assert_left_alone(folder, *words())
+    assert {path.name for path in folder.iterdir()} == {"study.json", "runs", "claims", "checkpoints"}
+    assert list((folder / "claims").iterdir()) == list((folder / "checkpoints").iterdir()) == []
 
 
-def test_two_launchers_share_a_study(tmp_path):
+def test_two_launchers_share_a_study(tmp_path, start, assert_left_alone):
     """Every run is executed by one of them."""
-    words = ["--seeds", 4, "--set", "steps=100"]
-    launchers = [
-        subprocess.Popen(command(*words, "--out", tmp_path), stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    said = [launcher.communicate()[0] for launcher in launchers]
-    executed = [re.findall(r"^\[\d+/\d+\] (.*?):", text, re.MULTILINE) for text in said]
-    assert sorted(executed[0] + executed[1]) == sorted(
-        f"depth=8 skip={skip} width=8 seed={seed}" for skip in ("none", "A") for seed in range(4)
-    )
-    assert all("8 of 8 runs recorded (8 completed)" in text for text in said)
-    assert_same(tmp_path / "depth", left_alone(tmp_path, *words), tmp_path)
+    words = ["--seeds", 8, "--set", "steps=100"]
+    said = [tmp_path / "first", tmp_path / "second"]
+    for file in said:
+        file.touch()
+    launchers = [start(*words, *PROCESSES, "--workers", 1, "--out", tmp_path, said=file) for file in said]
+    assert [launcher.wait() for launcher in launchers] == [0, 0]
+    executed = [re.findall(r"^\[\d+/\d+\] (.*?):", file.read_text(), re.MULTILINE) for file in said]
+    assert sorted(executed[0] + executed[1]) == [f"depth=8 skip=A width=8 seed={seed}" for seed in range(8)]
+    assert all("8 of 8 runs recorded (8 completed)" in file.read_text() for file in said)
+    assert_left_alone(tmp_path / "depth", *words)
 
 
 @pytest.fixture
@@ -133,37 +154,37 @@ def small_disk(tmp_path):
     subprocess.run(["umount", place], check=True)
 
 
-def test_a_full_disk(small_disk, tmp_path):
+def test_a_full_disk(small_disk, tmp_path, study, assert_left_alone):
     """The study stops with one line; what is recorded stays, and with more room the same command runs the rest."""
-    words = ["--seeds", 3, "--set", "steps=100", "--set", "probe.each_epoch=true"]
+    words = ["--seeds", 6, "--set", "steps=100", "--set", "probe.each_epoch=true"]
     (small_disk / "ballast").write_bytes(bytes(300_000))
-    done = subprocess.run(command(*words, "--out", small_disk), capture_output=True, text=True, check=False)
+    done = study(*words, *PROCESSES, "--workers", 1, "--out", small_disk)
     assert done.returncode == 2
     assert re.fullmatch(r"error: records must have room .*: No space left on device\n", done.stderr)
     assert Store(small_disk / "depth").survey().damaged == ()
     shutil.copytree(small_disk / "depth", tmp_path / "depth")
-    subprocess.run(command(*words, "--out", tmp_path), check=True, capture_output=True)
-    assert_same(tmp_path / "depth", left_alone(tmp_path, *words), tmp_path)
+    assert study(*words, "--executor", "serial", "--out", tmp_path).returncode == 0
+    assert_left_alone(tmp_path / "depth", *words)
 
 
-def test_a_truncated_part_is_set_aside_and_its_runs_are_executed_anew(tmp_path):
-    words = ["--seeds", 1, "--set", "steps=20", "--out", tmp_path]
-    subprocess.run(command(*words), check=True, capture_output=True)
-    study = tmp_path / "depth"
-    Store(study).compact()
-    (part,) = study.glob("parts/*/probes.parquet")
+def test_a_truncated_part_is_set_aside_and_its_runs_are_executed_anew(tmp_path, study):
+    words = ["--seeds", 2, "--set", "steps=20", "--executor", "serial", "--out", tmp_path]
+    assert study(*words).returncode == 0
+    folder = tmp_path / "depth"
+    Store(folder).compact()
+    (part,) = folder.glob("parts/*/probes.parquet")
     part.write_bytes(part.read_bytes()[:-50])
-    done = subprocess.run(command(*words), check=True, capture_output=True, text=True)
+    done = study(*words)
+    assert done.returncode == 0
     assert "is no whole record" in done.stderr
     assert "set aside in" in done.stderr
     assert "2 of 2 runs recorded (2 completed)" in done.stdout
-    assert len(list(study.glob("damaged/*"))) == 1
+    assert len(list(folder.glob("damaged/*"))) == 1
 
 
-def test_a_launcher_that_ends_takes_its_workers_with_it(tmp_path):
-    launcher = subprocess.Popen(
-        command("--seeds", 1, "--set", "steps=100000", "--out", tmp_path), stdout=subprocess.DEVNULL
-    )
+def test_a_launcher_that_ends_takes_its_workers_with_it(tmp_path, start):
+    words = ["--seeds", 2, "--set", "steps=100000", "--out", tmp_path]
+    launcher = start(*words, *PROCESSES, said=os.devnull)
     states = tmp_path / "depth" / "claims"
     while len(list(states.glob("*.lock"))) < 2 or len(workers(launcher)) < 2:
         time.sleep(0.1)

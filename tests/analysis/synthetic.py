@@ -1,8 +1,10 @@
 """Studies whose records are made up, in no time and without TensorFlow."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
+from analysis.figures import STYLES
 from resnet_core.nets.spec import cifar
 from resnet_core.runs.plan import Plan, PlannedRun
 from resnet_core.runs.records import Outcome, Record
@@ -10,6 +12,8 @@ from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.store import Store
 
 STEPS = (0, 1, 2)
+PAGE = replace(STYLES["screen"], suffixes=("svg",))
+"""The style of a report of which only the page is looked at: every figure is drawn once."""
 
 
 def study(folder, arms, seeds, value=lambda run: 0.1, fate=lambda run: "completed", **options):

@@ -10,7 +10,7 @@ from analysis.claims import mean
 from analysis.figures import STYLES
 from analysis.measures import measured
 from analysis.study import INACTIVE
-from tests.analysis.synthetic import study
+from tests.analysis.synthetic import PAGE, study
 
 GRID = [{"depth": depth, "skip": skip} for depth in (8, 20) for skip in ("none", "A")]
 SKIPS = [{"skip": skip} for skip in ("none", "A", "B")]
@@ -33,9 +33,12 @@ def by_depth(run):
     return run.factors["depth"]
 
 
+FEW_FIGURES = {"probes": False, "epochs": False}
+
+
 def written(folder, **options):
     options = {"arms": GRID, "seeds": 3, "value": error} | options
-    page, tables = report.write(report.read(study(folder / "study", **options)), folder / "report")
+    page, tables = report.write(report.read(study(folder / "study", **options)), folder / "report", PAGE)
     return page.read_text(), tables, {path.stem for path in page.parent.glob("figures/*.svg")}
 
 
@@ -68,7 +71,7 @@ def test_a_study_of_any_kind_has_a_report(options, there, not_there, tmp_path):
 
 
 def test_no_run_is_left_out_unseen(tmp_path):
-    text, tables, _ = written(tmp_path, fate=fates, layers=by_depth)
+    text, tables, _ = written(tmp_path, fate=fates, layers=by_depth, **FEW_FIGURES)
     counted = tables["accuracy"].set_index(["depth", "skip"])[["n", "N", "failed", "lost"]]
     assert counted.loc[(8, "A")].tolist() == [1, 3, 1, 1]
     assert counted.loc[(20, "A")].tolist() == [2, 3, 0, 1]
@@ -81,14 +84,14 @@ def test_no_run_is_left_out_unseen(tmp_path):
 
 
 def test_while_a_study_runs_its_report_says_what_is_missing(tmp_path):
-    text, tables, _ = written(tmp_path, fate=lambda run: "missing" if run.seed else "completed", layers=by_depth)
+    text, tables, _ = written(tmp_path, fate=lambda run: "missing" if run.seed else "completed", **FEW_FIGURES)
     assert "4 of 12 runs completed. 8 have no record yet" in text
     assert tables["accuracy"]["lost"].tolist() == [2] * 4
     assert tables["effects"]["p"].isna().all()
 
 
 def test_a_factor_that_is_inactive_is_a_dash(tmp_path):
-    text, tables, _ = written(tmp_path, arms=NESTED)
+    text, tables, _ = written(tmp_path, arms=NESTED, **FEW_FIGURES)
     assert f"<td>{INACTIVE}</td>" in text
     assert tables["accuracy"]["zero_padding"].astype(str).tolist() == [INACTIVE, "append", "split"]
 
@@ -97,7 +100,7 @@ def test_verdicts_come_first_with_published_figures_beside_ours(tmp_path):
     claim = mean("test_error", depth=8, skip="none") > mean("test_error", depth=8, skip="A")
     figure = {"source": "X 2015", "measure": "test_error", "arm": {"depth": 8, "skip": "A"}, "value": 0.0875}
     text, tables, _ = written(
-        tmp_path, claims=(claim.to_dict() | {"text": "<i>claim</i>"},), published=(figure,),
+        tmp_path, claims=(claim.to_dict() | {"text": "<i>claim</i>"},), published=(figure,), **FEW_FIGURES,
         value=lambda run: error(run) + (0.003 * run.seed**2 if run.factors["skip"] == "none" else 0),
     )  # fmt: skip
     assert text.index("<h2") == text.index('<h2 id="verdicts-title">')
@@ -130,7 +133,7 @@ def test_what_a_learning_rate_was_chosen_from_is_reported(tmp_path):
 
 def test_many_arms_have_a_report_that_says_what_is_not_drawn(tmp_path):
     arms = [{"depth": depth, "skip": f"s{i}"} for depth in (8, 20, 32, 44, 56) for i in range(12)]
-    text, tables, _ = written(tmp_path, arms=arms, seeds=2, layers=by_depth)
+    text, tables, _ = written(tmp_path, arms=arms, seeds=2, layers=by_depth, **FEW_FIGURES)
     assert "Of 12 arms the first 8 are drawn" in text
     assert f"Of {len(tables['effects']) // tables['effects']['measure'].nunique()} comparisons the 40" in text
 
@@ -150,6 +153,6 @@ def test_on_paper_figures_are_a_column_wide_with_embedded_fonts(tmp_path):
 
 def test_tables_hold_every_run_also_where_the_page_does_not(tmp_path, monkeypatch):
     monkeypatch.setattr("analysis.page.MOST_ROWS", 5)
-    text, _, _ = written(tmp_path)
+    text, _, _ = written(tmp_path, **FEW_FIGURES)
     assert "5 of 12 rows; all are in the file." in text
     assert len(pd.read_csv(tmp_path / "report" / "tables" / "runs.csv")) == 12

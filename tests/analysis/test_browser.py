@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from analysis import report, searches
-from tests.analysis.synthetic import study
+from tests.analysis.synthetic import PAGE, study
 from tests.analysis.synthetic_search import search
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -42,12 +42,12 @@ def page_of_a_study(made):
         fate=lambda run: "crashed" if run.seed == 2 and run.factors["depth"] == 8 else "completed",
         layers=lambda run: run.factors["depth"],
     )  # fmt: skip
-    return report.write(report.read(made / "study"), made / "report")[0]
+    return report.write(report.read(made / "study"), made / "report", PAGE)[0]
 
 
 def page_of_a_search(made):
     folder = search(made / "search", objective="val_accuracy (max), macs (min)", confirm=2)
-    return searches.write(searches.search_of(report.read(folder), folder), made / "report")[0]
+    return searches.write(searches.search_of(report.read(folder), folder), made / "report", PAGE)[0]
 
 
 @pytest.fixture(scope="module", params=[page_of_a_study, page_of_a_search], ids=["study", "search"])

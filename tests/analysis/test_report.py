@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from analysis import report
+from tests.analysis.synthetic import PAGE
 
 ROOT = Path(__file__).parents[2]
 FIGURES = [
@@ -66,7 +67,7 @@ def content(folder):
 
 
 def shown(folder, out):
-    page, _ = report.write(report.read(folder), out)
+    page, _ = report.write(report.read(folder), out, PAGE)
     return Page(page.read_text())
 
 

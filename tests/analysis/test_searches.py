@@ -10,6 +10,7 @@ from analysis import importance, report, searches, trials
 from analysis.figures import STYLES
 from analysis.trials import Objective
 from resnet_core.errors import UserError
+from tests.analysis.synthetic import PAGE
 from tests.analysis.synthetic_search import search
 from tests.analysis.test_report import Page, content
 
@@ -22,8 +23,8 @@ def read(folder, **options):
     return searches.search_of(report.read(search(folder, **options)), folder)
 
 
-def written(folder, **options):
-    page, tables = searches.write(read(folder / "search", **options), folder / "report")
+def written(folder, style=PAGE, **options):
+    page, tables = searches.write(read(folder / "search", **options), folder / "report", style)
     return page.read_text(), tables, {path.stem for path in page.parent.glob("figures/*.svg")}
 
 
@@ -35,7 +36,7 @@ def made(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    return folder, *written(folder, confirm=2)
+    return folder, *written(folder, STYLES["screen"], confirm=2)
 
 
 def halving(number):
@@ -273,7 +274,7 @@ def test_a_confirmation_without_a_run_is_named(tmp_path):
         path.unlink()
     found = searches.search_of(report.read(folder), folder)
     assert found.confirm is None
-    page, _ = searches.write(found, tmp_path / "report")
+    page, _ = searches.write(found, tmp_path / "report", PAGE)
     assert "a report needs a run that has ended, but" in page.read_text()
 
 

@@ -229,7 +229,7 @@ class CostNet(Interpreter):
         from resnet_core.nets.traced import Uncounted, traced
 
         with settings_of_a_run():
-            of = traced(lambda: make(name=name), x.shape)
+            of = traced(make, self.prefix + name, x.shape)
 
         def known(word: str, counted: int | Uncounted, given: int | None) -> int:
             count = counted if given is None else given

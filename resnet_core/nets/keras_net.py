@@ -17,6 +17,7 @@ from resnet_core.nets.interpreter import Interpreter, Pooling, Shape, Value
 from resnet_core.nets.layers import ScalarBias, StandardizedConv2D
 from resnet_core.nets.network import network
 from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.users_layer import apply_layer, initialise_as_new
 from resnet_core.seeds import generator
 
 INITIALIZERS: dict[str, dict[str, Any]] = {
@@ -75,8 +76,8 @@ def recursion_room(layers: int) -> Iterator[None]:
 def initialise(model: keras.Model, seed: int) -> None:
     """Set every variable of `model` to its initial value: what `build(spec, seed)` returns."""
     for layer in model.layers:
-        if any(not hasattr(layer, f"{weight.name}_initializer") for weight in layer.weights):
-            _initialise_as_a_copy(layer, seed)
+        if not _has_initializers(layer):
+            initialise_as_new(layer, _word(seed, layer.name))
             continue
         for variable in layer.variables:
             word = _word(seed, f"{layer.name}/{variable.name}")
@@ -90,19 +91,13 @@ def initialise(model: keras.Model, seed: int) -> None:
             variable.assign(initializer(variable.shape, variable.dtype))
 
 
-def _initialise_as_a_copy(layer: keras.layers.Layer, seed: int) -> None:
-    """Initialise a layer whose initialisers have names of their own, as a copy with seeds in its config is."""
-
-    def seeded(config: Any, path: str) -> Any:
-        if not isinstance(config, dict):
-            return config
-        word = {"seed": _word(seed, path)} if "seed" in config else {}
-        return {key: seeded(value, f"{path}/{key}") for key, value in config.items()} | word
-
-    copy = type(layer).from_config(seeded(layer.get_config(), layer.name))
-    copy.build(layer.input.shape)
-    for variable, value in zip(layer.variables, copy.variables, strict=True):
-        variable.assign(value)
+def _has_initializers(layer: keras.layers.Layer) -> bool:
+    """Return whether each variable of a layer is drawn by an initialiser of its name, as those of Keras' own are."""
+    names = [variable.name for variable in layer.variables]
+    inner = any(part.variables for part in layer._flatten_layers(include_self=False))
+    return not inner and all(
+        name == "seed_generator_state" or callable(getattr(layer, f"{name}_initializer", None)) for name in names
+    )
 
 
 def _word(seed: int, path: str) -> int:
@@ -261,7 +256,6 @@ class KerasNet(Interpreter):
     def layer(
         self, x: Value, make: Callable[..., Any], *, name: str, macs: int | None = None, kept_bytes: int | None = None
     ) -> Value:
-        made = make(name=self.prefix + name)
-        y = made(x)
+        made, y = apply_layer(make, self.prefix + name, x)
         subsample_first(made)  # its parts are there once it is built
         return y

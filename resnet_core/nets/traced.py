@@ -43,14 +43,18 @@ class Traced:
     reads_output: bool = True
 
 
-def traced(make: Callable[[], Any], shape: tuple[int, ...]) -> Traced:
-    """Return what the layer that `make` makes costs on values of this shape, without the batch."""
+def traced(make: Callable[..., Any], name: str, shape: tuple[int, ...]) -> Traced:
+    """Return what the layer that `make` makes of a name costs on values of this shape, without the batch.
+
+    Raises:
+        UserError: It is none that a run can have.
+    """
     import keras
 
     from resnet_core.nets.fused import subsample_first
+    from resnet_core.nets.users_layer import apply_layer
 
-    layer = make()
-    outputs = layer(keras.Input(shape))
+    layer, outputs = apply_layer(make, name, keras.Input(shape))
     subsample_first(layer)
     counts = {
         "output_shape": tuple(outputs.shape[1:]),

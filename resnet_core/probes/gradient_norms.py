@@ -36,11 +36,12 @@ class Site:
 
 
 def weight_sites(model: keras.Model) -> list[Site]:
-    """Return the layers with a kernel: convolutions and the classifier, in order."""
+    """Return the layers with a kernel that is trained: convolutions and the classifier, in order."""
     sites: list[Site] = []
     index = -1
+    trained = {id(variable) for variable in model.trainable_variables}
     for layer in model.layers:
-        if not hasattr(layer, "kernel"):
+        if id(getattr(layer, "kernel", None)) not in trained:
             continue
         skip = "_skip_" in layer.name
         index += not skip

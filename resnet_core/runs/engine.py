@@ -254,7 +254,7 @@ class Engine:
             logits = self._model(x, training=True)
             loss = self._loss(y, logits, mixing)
             scaled = loss if self._loss_scale is None else loss * self._loss_scale.value
-        gradients = tape.gradient(scaled, self._weights)
+        gradients = tape.gradient(scaled, self._weights, unconnected_gradients="zero")
         if self._loss_scale is None:
             self._optimizer.apply(gradients, rate)
         else:

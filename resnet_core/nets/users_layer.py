@@ -1,0 +1,108 @@
+"""What `at.layer` takes: a Keras layer that can be initialised, trained, measured and resumed as those of our words."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.backend import compute_output_spec
+from keras.src.backend.common import global_state
+
+from resnet_core.errors import UserError
+
+MADE_BY = "_resnet_made_by"
+ADDS_LOSS = "adds a loss of its own, which no run has; set weight_decay, or leave its regularizer away"
+GLOBAL_SEEDS = "global_seed_generator"
+STATES = ("float32", "float64", "float16", "int32", "int64", "uint32", "uint8", "int8", "bool")
+"""Types of what a layer keeps that a checkpoint keeps, too."""
+
+
+def apply_layer(make: Callable[..., Any], name: str, x: Any) -> tuple[keras.layers.Layer, Any]:
+    """Make a layer of this name and apply it to a Keras tensor; return it and its output.
+
+    Raises:
+        UserError: It is none that a run can have; see `_mistake`.
+    """
+    layer = make(name=name)
+    rule = f"at.layer must be given a function that makes a new Keras layer of the name it is given, '{name}'"
+    if not isinstance(layer, keras.layers.Layer):
+        raise UserError(f"{rule}, but it returned {type(layer).__name__}")
+    if layer.name != name:
+        raise UserError(f"{rule}, but it returned one of the name '{layer.name}'; pass the name on, and share no layer")
+    if layer._inbound_nodes:
+        raise UserError(f"{rule}, but it returned one that is in use already; share no layer")
+    with _watched() as does:
+        y = layer(x)
+        compute_output_spec(layer, x)  # what has a method for its output's shape was not called yet
+    mistake = next(iter(does), "") or _mistake(layer, y)
+    if mistake:
+        raise UserError(
+            f"a layer must start from the seed of its run, be trained as its spec says, and be resumed, but '{name}' "
+            f"{mistake}"
+        )
+    object.__setattr__(layer, MADE_BY, make)
+    return layer, y
+
+
+@contextmanager
+def _watched() -> Iterator[list[str]]:
+    """Give a list of what layers that are called meanwhile do, and must not."""
+    does: list[str] = []
+    seeds, add_loss = global_state.get_global_attribute(GLOBAL_SEEDS), keras.layers.Layer.add_loss
+    global_state.set_global_attribute(GLOBAL_SEEDS, None)
+    keras.layers.Layer.add_loss = lambda self, loss: does.append(ADDS_LOSS)
+    try:
+        yield does
+        if global_state.get_global_attribute(GLOBAL_SEEDS) is not None:
+            does.append("draws from Keras' global seeds; give it a keras.random.SeedGenerator")
+    finally:
+        keras.layers.Layer.add_loss = add_loss
+        global_state.set_global_attribute(GLOBAL_SEEDS, seeds)
+
+
+def _mistake(layer: keras.layers.Layer, y: Any) -> str:
+    """Return what a layer has that no run can have, if it has any."""
+    if not isinstance(y, keras.KerasTensor):
+        return f"returns a {type(y).__name__} and no tensor"
+    if any(weight.regularizer is not None for weight in layer.trainable_weights):
+        return ADDS_LOSS
+    if any(weight.constraint is not None for weight in layer.trainable_weights):
+        return "has a constraint on its weights, which no optimiser here knows; leave it away"
+    for variable in layer.variables:
+        if variable.dtype not in (("float32",) if variable.trainable else STATES):
+            legal = "float32" if variable.trainable else " or ".join(STATES)
+            return f"has the variable {variable.name} of {variable.dtype}, which must be {legal}"
+    known = {id(variable.value) for variable in layer.variables}
+    for part in layer._flatten_layers():
+        for name, value in vars(part).items():
+            if type(value).__name__ == "ResourceVariable" and id(value) not in known:
+                return f"keeps `{name}` as a tf.Variable, which is not reset; make it by add_weight"
+    return ""
+
+
+def initialise_as_new(layer: keras.layers.Layer, seed: int) -> None:
+    """Set the variables of a layer to those of a new one that is made and built with these seeds."""
+    make = getattr(layer, MADE_BY, None)
+    with seeds_of_all(seed):
+        new = make(name=layer.name) if make else type(layer).from_config(layer.get_config())
+        new(keras.Input(batch_shape=layer.input.shape, dtype=layer.input.dtype))
+    for variable, value in zip(layer.variables, new.variables, strict=True):
+        variable.assign(value)
+
+
+@contextmanager
+def seeds_of_all(seed: int) -> Iterator[None]:
+    """Seed what draws without a seed of its own: Python, NumPy, and by them Keras; put their states back."""
+    of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the state of others' code
+    of_keras = global_state.get_global_attribute(GLOBAL_SEEDS)
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    global_state.set_global_attribute(GLOBAL_SEEDS, None)
+    try:
+        yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)  # noqa: NPY002
+        global_state.set_global_attribute(GLOBAL_SEEDS, of_keras)

@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test torture bench bench-search reference lint lock clean
+.PHONY: help install demo test torture bench bench-search bench-convolutions reference lint lock clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,6 +29,9 @@ bench: install  ## measure speed against plain Keras and PyTorch, and write benc
 bench-search: install  ## measure the oracles on NAS-Bench-201, and write benchmarks/search.md (some two hours; continues)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.search
+
+bench-convolutions: install  ## try whether this machine's convolutions are right and stay within their memory (some 10 minutes)
+	$(BIN)/python -m benchmarks.convolutions --isa native AVX2
 
 NEW := results/local/reference
 CIFAR ?= cifar10

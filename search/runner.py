@@ -2,6 +2,8 @@
 
 import math
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,7 +22,7 @@ from resnet_core.runs.data import check_sizes
 from resnet_core.runs.estimate import start_seconds, train_seconds
 from resnet_core.runs.frames import Damaged
 from resnet_core.runs.plan import Plan
-from resnet_core.runs.records import Record
+from resnet_core.runs.records import ADVICE, FAILED, Record
 from resnet_core.runs.spec import Run
 from resnet_core.runs.store import Store, Survey
 from search import confirm
@@ -116,7 +118,7 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
     console().print(trials_table(plan, records, SHOWN))
     ranked = best_first(in_order(plan, records), search.objectives)
     if not ranked:
-        raise UserError(f"a search must have a completed trial, but of {len(records)} none was; lower the rates")
+        raise UserError(_none_completed(search, records))
     say(f"{len(records)} trials recorded; report: resnet-report {search.root}")
     if best:
         places = numbers(plan)
@@ -137,6 +139,15 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
         for path in export(search.root, Store(root), {run.id for run in runs}, search.objectives[0]):
             say(f"{path}")
         exit_if_failed(Store(root), [run.id for run in runs])
+
+
+def _none_completed(search: Search, records: Sequence[Record]) -> str:
+    """Return what is wrong with a search none of whose trials was completed, and what helps against that."""
+    ended = Counter(record.status for record in records)
+    counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in ended.most_common())
+    advice = ", ".join(ADVICE[status] for status, _ in ended.most_common())
+    where = f" (resnet-ablate status {search.root} --messages)" if set(ended) & set(FAILED) else ""
+    return f"a search must have a completed trial, but of {len(records)} none was: {counts}; {advice}{where}"
 
 
 def _propose(search: Search, execution: Execution, store: Store) -> None:

@@ -3,7 +3,7 @@
 Keras 3 computes training batch normalisation from primitive operations; TensorFlow has a fused
 kernel that is faster and traces in half the time. A convolution with groups is left to XLA on a CPU, and
 takes some 20 to 70 times as long as one convolution a group. oneDNN's filter gradient of a strided 1x1
-convolution writes out of bounds on processors with AVX2 and without AVX-512. `fuse`, `split_groups` and
+convolution writes out of bounds, or is wrong, where channels do not fill a vector. `fuse`, `split_groups` and
 `subsample_first` give stock layers other kernels; they stay stock layers: they save and load as such, and
 compute the same numbers.
 """

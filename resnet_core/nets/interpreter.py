@@ -45,8 +45,8 @@ class Interpreter(ABC):
         """Return what the convolution `name` reads of `x`, and the stride that is left to it.
 
         A strided 1x1 convolution reads the pixels of `subsample` alone, so it is a 1x1 convolution of these, of
-        stride 1. It is written so because oneDNN's filter gradient of a strided one writes out of bounds on
-        processors with AVX2 and without AVX-512 (see `benchmarks.convolutions`).
+        stride 1. It is written so because oneDNN's filter gradient of a strided one writes out of bounds or is wrong,
+        where channels do not fill a vector of the processor (see `benchmarks.convolutions`).
         """
         if kernel_size > 1 or strides == 1:
             return x, strides

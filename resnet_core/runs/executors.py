@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from resnet_core.command_line import end_if_imported_by_a_worker
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
+from resnet_core.runs.crashes import is_crash, witnessed
 from resnet_core.runs.job import Job, devices, stop, stopped_by
 from resnet_core.runs.main_script import importable
 from resnet_core.runs.records import Record, Status
@@ -43,7 +44,10 @@ class Executor(Protocol):
 
 
 def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
-    """Execute one run after another in this process, which bears no `timeout`, `retries` or `memory`."""
+    """Execute one run after another in this process, which bears no `timeout`, `retries` or `memory`.
+
+    A native crash ends this process. The next launcher records the run as crashed, and goes on with the others.
+    """
     end_if_imported_by_a_worker()
     job.begin()
     last: NetSpec | None = None
@@ -52,9 +56,11 @@ def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
         if run is None:
             time.sleep(POLL_SECONDS)
             continue
-        last = run.net
-        with stopped_by(SIGINT, SIGTERM):
-            record = job.perform(run, lambda progress, run=run: on_progress(run, progress))  # type: ignore[misc]
+        record = job.crashed(run)
+        if record is None:
+            last = run.net
+            with stopped_by(SIGINT, SIGTERM), witnessed(job.store.crash_of(run.id)):
+                record = job.perform(run, lambda progress, run=run: on_progress(run, progress))  # type: ignore[misc]
         todo.told(record)
         yield record
 
@@ -186,6 +192,8 @@ class _Slot:
         message = f"its process ended{by}, in {self._tries} of {self._job.retries + 1} tries"
         if self._job.memory and exit_code == -SIGABRT:
             return "out_of_memory", f"it took more than {self._job.memory:g} GiB: {message}"
+        if is_crash(exit_code):  # it would crash again
+            return "crashed", message
         if _killed_for_memory() > self._killed_for_memory:
             return "out_of_memory", f"the system had no memory left: {message}"
         return "killed", message

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from resnet_core.errors import UserError
 from resnet_core.runs.checkpoints import Checkpoint, step_of
+from resnet_core.runs.crashes import crash_in
 from resnet_core.runs.data import Dataset, Images, open_source, prepare
 from resnet_core.runs.recipes import DATA
 from resnet_core.runs.records import Outcome, Record, Status
@@ -94,9 +95,14 @@ class Job:
 
     def record(self, record: Record) -> None:
         """Record a run that has ended, and remove its state if it is not to stay."""
-        self.store.write(record)
+        self._write(record)
         if not self.keep_states:
             self.store.state_of(record.run.id).unlink(missing_ok=True)
+
+    def crashed(self, run: Run) -> Record | None:
+        """Record a run in which the process of an earlier launcher crashed; return the record, or None if none did."""
+        message = crash_in(self.store.crash_of(run.id))
+        return None if message is None else self.lost(run, "crashed", 0, message, time.monotonic())
 
     def lost(self, run: Run, status: Status, step: int, message: str, began: float) -> Record:
         """Record a run whose process could not, and return what is recorded: its process may have, at the last moment.
@@ -113,8 +119,12 @@ class Job:
         outcome = Outcome(status, max(step, step_of(self.store.state_of(run.id)) or 0), message)
         seconds = round(time.monotonic() - began, 3)
         record = Record(run, outcome, network=network_of(run), seconds=seconds, attempt=self.attempt_of(run))
-        self.store.write(record)
+        self._write(record)
         return self.store.read(run.id, record.attempt)
+
+    def _write(self, record: Record) -> None:
+        self.store.write(record)
+        self.store.crash_of(record.run.id).unlink(missing_ok=True)  # of an earlier launcher
 
 
 def stop() -> None:

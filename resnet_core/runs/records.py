@@ -15,6 +15,16 @@ Status = Literal["completed", "diverged", "out_of_memory", "timed_out", "crashed
 FAILED: tuple[Status, ...] = ("out_of_memory", "timed_out", "crashed", "killed")
 """How a run ends for reasons outside its spec, so that it may end otherwise when it is run again."""
 
+ADVICE: dict[str, str] = {
+    "diverged": "lower the learning rates",
+    "failed_to_train": "change the learning rates, or train for longer",
+    "out_of_memory": "bound the networks or the batch, or give them more memory",
+    "timed_out": "give them more time, or fewer steps",
+    "crashed": "see their errors",
+    "killed": "run them once more",
+}
+"""What helps against runs of a status."""
+
 Row = dict[str, Any]
 Columns = dict[str, list[Any]]
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}  # numbers that JSON has not
@@ -26,7 +36,8 @@ class Outcome:
 
     Attributes:
         status: `completed`; `diverged`: the loss was not finite; `out_of_memory`; `timed_out`: it took
-            longer than it was given; `crashed`: an error was raised; `killed`: its process ended.
+            longer than it was given; `crashed`: an error was raised, or its process ended by a fault in native code;
+            `killed`: its process ended otherwise.
         step: Updates that were made; those that are known of, if the process ended.
         message: What happened, if the run was not completed; a traceback if it crashed.
     """

@@ -146,6 +146,7 @@ class Store:
         for run_id, status in statuses.items():
             if status not in FAILED:
                 self.state_of(run_id).unlink(missing_ok=True)
+                self.crash_of(run_id).unlink(missing_ok=True)
 
     def write(self, record: Record) -> None:
         """Record a run. An attempt that is recorded already stays as it was.
@@ -192,6 +193,10 @@ class Store:
     def state_of(self, run_id: str) -> Path:
         """Return the place of the state of a run under way."""
         return self.root / "checkpoints" / f"{run_id}.npz"
+
+    def crash_of(self, run_id: str) -> Path:
+        """Return the place where a process says how it crashed in a run; see `crashes`."""
+        return self.root / "claims" / f"{run_id}.crash"
 
     def survey(self, *, whole: bool = False) -> Survey:
         """Return which record of each run counts, and how it ended.

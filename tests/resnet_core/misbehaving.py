@@ -1,5 +1,6 @@
 """Blocks that end their run in training: a user's own code may do anything."""
 
+import ctypes
 import os
 import signal
 import time
@@ -25,6 +26,16 @@ def dies_once():
     if not mark.exists():
         mark.touch()
         dies()
+
+
+def faults():
+    """Read what nobody may, as wrong native code does."""
+    ctypes.string_at(0)
+
+
+def aborts():
+    """What glibc does when it finds its heap damaged."""
+    os.abort()
 
 
 def sleeps():
@@ -63,7 +74,7 @@ class Does(keras.layers.Layer):
         return input_shape
 
 
-for what in (raises, dies, dies_once, sleeps, waits, allocates):
+for what in (raises, dies, dies_once, faults, aborts, sleeps, waits, allocates):
 
     @register_block(what.__name__, kernels=(3,))
     def block(at, x, width, strides, what=what):

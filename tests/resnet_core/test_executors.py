@@ -239,18 +239,20 @@ class TestProcesses:
     """What only processes can promise."""
 
     def test_runs_that_end_their_process_leave_the_others_as_they_are(self, store, tmp_path, alone):
-        """Killed at the first training step once, killed there every time, asleep in it, and without memory."""
+        """Killed at the first training step once, killed there every time, asleep in it, without memory, at fault."""
         job = replace(
             JOB, setup=partial(setup_with, str(tmp_path / "died")), workers=2, retries=1, timeout=20, memory=6.0
         )
-        bad = [misbehaving("dies_once", data_seed=1), *map(misbehaving, ("sleeps", "dies", "allocates"))]
-        again, late, killed, large, good = executed("processes", [*bad, alone[0].run], store, job)
+        bad = [misbehaving("dies_once", data_seed=1), *map(misbehaving, ("sleeps", "dies", "allocates", "faults"))]
+        again, late, killed, large, crashed, good = executed("processes", [*bad, alone[0].run], store, job)
         assert again.outcome.status == "completed"
         assert (tmp_path / "died").exists()
         assert bits(good) == bits(alone[0])
         assert killed.outcome.status == "killed"
         assert killed.outcome.message == "its process ended with signal SIGKILL, in 2 of 2 tries"
         assert killed.network["layers"] == 8
+        assert crashed.outcome.status == "crashed"  # and is not tried again
+        assert crashed.outcome.message == "its process ended with signal SIGSEGV, in 1 of 2 tries"
         assert late.outcome.status == "timed_out"
         assert late.outcome.message == "it took more than 20 s"
         assert large.outcome.status == "out_of_memory"

@@ -3,6 +3,7 @@
 import json
 import shutil
 import tomllib
+from contextlib import suppress
 from dataclasses import replace
 
 import keras
@@ -15,6 +16,7 @@ from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs import job
+from resnet_core.runs.records import Outcome, Record
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.runs.store import Store
 from resnet_core.runs.train import execute
@@ -266,8 +268,44 @@ def test_what_diverges_is_scored_and_the_search_goes_on(search):
 
 def test_where_all_trials_diverge_the_user_is_told(search):
     space = Space("unstable", "", unstable).with_fixed(["rate=0.1", "blocks=2", "order=original", "lr=1e9"])
-    with pytest.raises(UserError, match="must have a completed trial, but of 2 none was"):
+    with pytest.raises(UserError, match="completed trial, but of 2 none was: 2 diverged; lower the learning rates$"):
         run(replace(search, space=space, budget=Budget(9)))
+
+
+@pytest.mark.parametrize(
+    ("statuses", "advice"),
+    [
+        (["crashed"] * 3, "of 3 none was: 3 crashed; see their errors (resnet-ablate status {root} --messages)"),
+        (["diverged", "out_of_memory", "diverged"], "2 diverged, 1 out of memory; lower the learning rates, bound the"),
+        (["killed"], "of 1 none was: 1 killed; run them once more"),
+        (["timed_out"], "of 1 none was: 1 timed out; give them more time, or fewer steps"),
+    ],
+)
+def test_where_no_trial_is_completed_the_advice_is_for_how_they_ended(statuses, advice, search):
+    one = search.run_of(search.space.active({}))
+    records = [Record(one, Outcome(status, 0)) for status in statuses]
+    assert advice.format(root=search.root) in runner._none_completed(search, records)
+
+
+def test_a_trial_whose_process_crashed_is_recorded_so_and_the_search_goes_on(search, monkeypatch):
+    search = replace(search, space=RATES)
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "write", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(search)
+    store = Store(search.root)
+    (planned,) = store.plan().runs
+    store.crash_of(planned.id).write_text("Fatal Python error: Segmentation fault\n\n  <no Python frame>\n")
+    with suppress(UserError):  # the others may be too short to train
+        run(search)
+    records = list(store.records())
+    ends = {record.run.id: record.outcome.status for record in records}
+    assert ends.pop(planned.id) == "crashed"
+    assert list(ends.values()) == ["completed", "completed"]
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("oracle", ["asha", "hyperband"])

@@ -22,7 +22,8 @@ from resnet_core.runs.estimate import start_seconds, study_threads, train_second
 from resnet_core.runs.plan import Plan, PlannedRun
 from resnet_core.runs.records import FAILED
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.store import Store, Survey
+from resnet_core.runs.store import Store
+from resnet_core.runs.survey import Survey
 
 
 def dry_run(request: Request, execution: Execution) -> None:

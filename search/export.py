@@ -5,25 +5,31 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from resnet_core.folders import path_aside
+from resnet_core.folders import path_aside, sweep, sync, write_file
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs import job
 from resnet_core.runs.checkpoints import UNREADABLE, variables_of
 from resnet_core.runs.records import Record
-from resnet_core.runs.spec import TrainSpec
+from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.store import Store
 from resnet_core.spec_model import Spec
-from resnet_core.surroundings import settings_of_a_run
 from search.confirm import FOUND
 from search.objectives import Objective
+
+
+class StateLost(Exception):
+    """The last state of a run, which has the weights, is not there or not whole."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run.id)
+        self.run = run
 
 
 def export(root: Path, store: Store, ids: Collection[str], objective: Objective) -> list[Path]:
     """Write the network that is the best with fresh seeds, by the mean of an objective, into `root`, as `best.…`.
 
     A network of which a seed was not completed is passed over. `best.keras` has the weights of the best seed, and
-    takes images as they are in the data: it begins with the preprocessing. Without the last state of that seed there is
-    none.
+    takes images as they are in the data: it begins with the preprocessing. It needs the last state of that seed.
 
     Args:
         root: Folder of the search.
@@ -33,6 +39,9 @@ def export(root: Path, store: Store, ids: Collection[str], objective: Objective)
 
     Returns:
         What was written; nothing if no network was completed with all seeds.
+
+    Raises:
+        StateLost: The last state of the best seed is not there; all but `best.keras` is written.
     """
     found: dict[int, list[Record]] = {}
     for record in store.records():
@@ -54,16 +63,19 @@ def export(root: Path, store: Store, ids: Collection[str], objective: Objective)
         "toml": toml(net, train),
         "py": python(net, train),
     }
+    sweep(root)
     (root / "best.keras").unlink(missing_ok=True)  # it may be of another network
-    written = [_put(root / f"best.{suffix}", text) for suffix, text in texts.items()]
-    return [*written, *_keras(root / "best.keras", chosen, store)]
+    for suffix, text in texts.items():
+        write_file(root / f"best.{suffix}", text)
+    _keras(root / "best.keras", chosen, store)
+    return [root / f"best.{suffix}" for suffix in (*texts, "keras")]
 
 
 def toml(net: NetSpec, train: TrainSpec) -> str:
     """Return the fields that are not at their defaults as two tables of TOML."""
     tables = []
     for name, fields in _fields(net, train).items():
-        tables.append(f"[{name}]\n" + "".join(f"{field} = {json.dumps(value)}\n" for field, value in fields.items()))
+        tables.append(f"[{name}]\n" + "".join(f"{field} = {_toml_of(value)}\n" for field, value in fields.items()))
     return "\n".join(tables)
 
 
@@ -86,29 +98,28 @@ def _set(spec: Spec) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in fields if getattr(spec, name) != fields[name].default}
 
 
-def _put(path: Path, text: str) -> Path:
-    aside = path_aside(path.parent)
-    aside.write_text(text)
-    aside.replace(path)
-    return path
+def _toml_of(value: Any) -> str:
+    """Return a value of a specification as TOML: as JSON, but for characters beyond U+FFFF and the delete character."""
+    text = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
+    return text.replace("\x7f", "\\u007f")
 
 
-def _keras(path: Path, record: Record, store: Store) -> list[Path]:
-    """Write the trained network, with its preprocessing in front; return what was written."""
-    try:
-        values = variables_of(store.state_of(record.run.id))
-    except UNREADABLE:
-        return []
-    with settings_of_a_run():
-        return _saved(path, record, values)
+def _keras(path: Path, record: Record, store: Store) -> None:
+    """Write the trained network, with its preprocessing in front.
 
-
-def _saved(path: Path, record: Record, values: list[Any]) -> list[Path]:
+    Raises:
+        StateLost: The last state of its run is not there, or not whole.
+    """
     import keras
     import numpy as np
 
     from resnet_core.nets.keras_net import build
 
+    state = store.state_of(record.run.id)
+    try:
+        values = variables_of(state)
+    except UNREADABLE:
+        raise StateLost(record.run) from None
     net = build(record.run.net, seed=0)
     for variable, value in zip(net.variables, values, strict=False):  # the optimiser's come after
         variable.assign(value)
@@ -118,6 +129,9 @@ def _saved(path: Path, record: Record, values: list[Any]) -> list[Path]:
     axes = (1, 2, 3) if shift.ndim == 3 else -1
     scaled = keras.layers.Normalization(axis=axes, mean=shift, variance=1.0 / scale**2)(inputs)
     aside = path.with_name(f"{path_aside(path.parent).name}.keras")
-    keras.Model(inputs, net(scaled), name="best").save(aside)
-    aside.replace(path)
-    return [path]
+    try:
+        keras.Model(inputs, net(scaled), name="best").save(aside)
+        sync(aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

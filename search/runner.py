@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
@@ -24,9 +25,10 @@ from resnet_core.runs.frames import Damaged
 from resnet_core.runs.plan import Plan
 from resnet_core.runs.records import ADVICE, FAILED, Record
 from resnet_core.runs.spec import Run
-from resnet_core.runs.store import Store, Survey
+from resnet_core.runs.store import Store
+from resnet_core.runs.survey import Survey
 from search import confirm
-from search.export import export
+from search.export import StateLost, export
 from search.limits import GIB, run_bytes
 from search.listing import best_first, confirmed_table, in_order, numbers, trials_table
 from search.live import Live
@@ -136,7 +138,7 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
         )
         console().print(confirmed_table(root))
         print_verdicts(root)
-        for path in export(search.root, Store(root), {run.id for run in runs}, search.objectives[0]):
+        for path in _exported(search, execution, Store(root), {run.id for run in runs}):
             say(f"{path}")
         exit_if_failed(Store(root), [run.id for run in runs])
 
@@ -176,6 +178,20 @@ def _propose(search: Search, execution: Execution, store: Store) -> None:
     how = replace(how, keep_states=bool(search.options))
     with Live(budget.trials, search.objectives, list(store.records())) as live:
         carry_out(proposals, name, how, live, execution.log)
+
+
+def _exported(search: Search, execution: Execution, store: Store, ids: set[str]) -> list[Path]:
+    """Write the best network as files; a run whose last state is lost is executed again for it."""
+    try:
+        return export(search.root, store, ids, search.objectives[0])
+    except StateLost as lost:
+        say(f"the last state of ({lost.run.label}), which has the weights, is lost; it is trained again")
+        plan, attempts = store.plan(), {lost.run.id: store.survey().next_attempt(lost.run.id)}
+        keeping = replace(execution, keep_states=True)
+        execute(
+            [lost.run], {lost.run.id: start_seconds(lost.run)}, keeping, store, plan.threads if plan else 1, attempts
+        )
+        return export(search.root, store, ids, search.objectives[0])
 
 
 def _oracle(search: Search, trials: int) -> Any:

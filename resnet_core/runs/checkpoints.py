@@ -1,8 +1,10 @@
 """The state of a run under way, on disk."""
 
+import io
 import json
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -10,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import NonNegativeFloat, NonNegativeInt, TypeAdapter
 
-from resnet_core.folders import path_aside
-from resnet_core.runs.records import Row, columns, rows
+from resnet_core.errors import UserError
+from resnet_core.folders import write_file
+from resnet_core.runs.records import Columns, Row, columns, rows
 
 Array = np.ndarray[Any, np.dtype[Any]]
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass
@@ -36,6 +40,26 @@ class State:
     probes: list[Row] = field(default_factory=list)
     taken: list[tuple[float, float]] = field(default_factory=list)
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _About:
+    """What a state has beside its variables, as it is checked when it is read."""
+
+    made_with: str
+    step: NonNegativeInt
+    seconds: NonNegativeFloat
+    taken: list[tuple[float, float]]
+    epochs: Columns
+    probes: Columns
+
+    def __post_init__(self) -> None:
+        for table in (self.epochs, self.probes):
+            if len({len(column) for column in table.values()}) > 1:
+                raise ValueError("the columns of a table must be of one length")
+
+
+_ABOUT = TypeAdapter(_About)
 
 
 class Checkpoint:
@@ -75,10 +99,25 @@ class Checkpoint:
         Raises:
             KeyboardInterrupt: The run is to stop.
         """
-        self._write(state)
+        with suppress(OSError):
+            self._write(state)
         self._last = time.monotonic()
         if self._stop():
             raise KeyboardInterrupt
+
+    def save_last(self, state: State) -> None:
+        """Keep the state after the last step, from which something goes on.
+
+        Raises:
+            UserError: There is no room, or the folder cannot be written.
+        """
+        try:
+            self._write(state)
+        except OSError as error:
+            raise UserError(
+                f"the last state of a run must have room in a folder that can be written, but {self._path}: "
+                f"{error.strerror or error}"
+            ) from None
 
     def _write(self, state: State) -> None:
         if self._path is None:
@@ -88,15 +127,10 @@ class Checkpoint:
             "epochs": columns(state.epochs), "probes": columns(state.probes),
         }  # fmt: skip
         arrays = {f"variable{i}": array for i, array in enumerate(state.variables)}
-        aside = path_aside(self._path.parent)
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with aside.open("wb") as file:
-                np.savez(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
-            aside.replace(self._path)
-        except OSError:
-            with suppress(OSError):
-                aside.unlink(missing_ok=True)
+        self._path.parent.mkdir(exist_ok=True)  # in the folder of the study, if that is still there
+        content = io.BytesIO()
+        np.savez(content, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+        write_file(self._path, content.getvalue())
 
     def load(self) -> State | None:
         """Return the state that was kept, or None if there is none that is whole and made alike."""
@@ -107,10 +141,9 @@ class Checkpoint:
                 variables = _variables(file)
         except UNREADABLE:
             return None
-        if about["made_with"] != self._made_with:
+        if about.made_with != self._made_with:
             return None
-        taken = [(loss, accuracy) for loss, accuracy in about["taken"]]
-        return State(about["step"], variables, rows(about["epochs"]), rows(about["probes"]), taken, about["seconds"])
+        return State(about.step, variables, rows(about.epochs), rows(about.probes), about.taken, about.seconds)
 
 
 def variables_of(path: Path) -> list[Array]:
@@ -131,13 +164,13 @@ def step_of(path: Path) -> int | None:
     """Return the step of the state in a file, or None if there is none that is whole."""
     try:
         with _opened(path) as (about, _):
-            return int(about["step"])
+            return about.step
     except UNREADABLE:
         return None
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
+def _opened(path: Path) -> Iterator[tuple[_About, Any]]:
     """Open a state; give all of it but the variables, and the file they are in."""
     with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-        yield json.loads(str(file["about"])), file
+        yield _ABOUT.validate_json(str(file["about"])), file

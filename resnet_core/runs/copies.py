@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from resnet_core.runs.outcomes import Measured
@@ -29,7 +29,7 @@ class Copy:
     step: int
     place: Path
     message: str = ""
-    measured: Measured = (math.nan,) * 4
+    measured: Measured = field(default=(math.nan,) * 4, compare=False)  # NaN is not itself
 
 
 def newest(copies: Iterable[Copy], lost: Mapping[str, int]) -> dict[str, Copy]:

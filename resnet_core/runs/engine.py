@@ -185,6 +185,11 @@ class Engine:
         for variable, value in zip(self._changing(), values, strict=True):
             variable.assign(value)
 
+    def fits(self, values: Sequence[Array]) -> bool:
+        """Return whether `restore` takes these values: they are as many, of the same shapes and types."""
+        mine = [(tuple(variable.shape), variable.dtype.as_numpy_dtype) for variable in self._changing()]
+        return mine == [(value.shape, value.dtype.type) for value in values]
+
     def _changing(self) -> list[tf.Variable]:
         scale = [] if self._loss_scale is None else self._loss_scale.state
         return [*(variable.value for variable in self._model.variables), *self._optimizer.state, *scale]

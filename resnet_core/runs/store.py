@@ -7,62 +7,29 @@ records of a run the newest counts, see `copies`. `claims` says who executes wha
 `damaged` holds what could not be read, and `removed` the records of runs that are not planned any more.
 """
 
-import re
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from filelock import Timeout
 
 from resnet_core.errors import UserError
 from resnet_core.folders import sweep, write_file, write_new
 from resnet_core.runs import claims, parts, record_files
-from resnet_core.runs.copies import Copy, newest
 from resnet_core.runs.frames import Damaged, Frames, frames_of, joined
-from resnet_core.runs.outcomes import statuses_of
 from resnet_core.runs.parts import Unreadable
 from resnet_core.runs.plan import Plan
-from resnet_core.runs.record_files import copy_of, reason_of
-from resnet_core.runs.records import FAILED, Record, Stored
+from resnet_core.runs.record_files import reason_of
+from resnet_core.runs.records import FAILED, Record
+from resnet_core.runs.survey import DAMAGED, PARTS, REMOVED, RUNS, Survey, counting, files_of, in_parts, is_out, look
 from resnet_core.sealed import UNREADABLE
 
 PLAN = "study.json"
-DAMAGED = "damaged"
 NOT_RUNS = frozenset({"study", "search"})
 """Claims to what is no run."""
-
-R = TypeVar("R")
-Files = dict[Path, tuple[Stored, R]]
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What is in a store, without the rows.
-
-    Attributes:
-        copies: The record that counts of each run, by the run's id.
-        damaged: What could not be read.
-        lost: Number of the last attempt whose record is damaged, by the id of the run.
-    """
-
-    copies: Mapping[str, Copy] = field(default_factory=dict)
-    damaged: tuple[Damaged, ...] = ()
-    lost: Mapping[str, int] = field(default_factory=dict)
-
-    @cached_property
-    def statuses(self) -> dict[str, str]:
-        """How each recorded run ended, by its id, `failed_to_train` among the ways; see `outcomes`."""
-        judged = statuses_of([(copy.status, copy.measured) for copy in self.copies.values()])
-        return dict(zip(self.copies, judged, strict=True))
-
-    def next_attempt(self, run_id: str) -> int:
-        """Return the number of the next execution of a run."""
-        recorded = self.copies[run_id].attempt + 1 if run_id in self.copies else 1
-        return max(recorded, self.lost.get(run_id, 1))
 
 
 class Store:
@@ -74,7 +41,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._runs, self._parts, self._removed = root / "runs", root / "parts", root / "removed"
+        self._runs, self._parts, self._removed = root / RUNS, root / PARTS, root / REMOVED
 
     def plan(self) -> Plan | None:
         """Return what was planned here, or None if nothing was.
@@ -169,7 +136,7 @@ class Store:
         if self._file(run_id, attempt).exists():
             return True
         there = [_attempts(folder).get(run_id, 0) for folder in parts.folders(self._parts)]
-        return any(last >= attempt and not self._is_out(run_id, last) for last in there)
+        return any(last >= attempt and not is_out(self.root, run_id, last) for last in there)
 
     def read(self, run_id: str, attempt: int = 1) -> Record:
         """Return the record of an attempt; if it has been moved into a part meanwhile, from there.
@@ -204,23 +171,23 @@ class Store:
         Args:
             whole: Whether the specs and rows of records are looked at, too, whose checksum is right.
         """
-        return self._look(record_files.read if whole else lambda path: (record_files.head(path), None))[1]
+        return look(self.root, record_files.read if whole else lambda path: (record_files.head(path), None))[1]
 
     def records(self) -> Iterator[Record]:
         """Yield the records that count, in the order of their ids; those of parts without their rows."""
-        files, survey = self._look(record_files.read)
+        files, survey = look(self.root, record_files.read)
         found = {run: files[copy.place][1] for run, copy in survey.copies.items() if copy.place in files}
-        for folder, ids in self._in_parts(survey).items():
+        for folder, ids in in_parts(survey).items():
             with suppress(Unreadable):
                 found |= {record.run.id: record for record in parts.records(folder, ids)}
         yield from (found[run_id] for run_id in sorted(found))
 
     def frames(self) -> Frames:
         """Return the records that count as tables, and what cannot be read."""
-        files, survey = self._look(record_files.read)
+        files, survey = look(self.root, record_files.read)
         damaged = list(survey.damaged)
-        tables = [frames_of(_counting(files, survey))]
-        for folder, ids in self._in_parts(survey).items():
+        tables = [frames_of(counting(files, survey))]
+        for folder, ids in in_parts(survey).items():
             try:
                 tables.append(parts.frames(folder).of(ids))
             except Unreadable as error:
@@ -234,8 +201,8 @@ class Store:
         others are removed. What is not in a part, whole, keeps its file.
         """
         sweep(self.root, "**/")
-        files, survey = self._look(record_files.read)
-        moved = _counting(files, survey)
+        files, survey = look(self.root, record_files.read)
+        moved = counting(files, survey)
         if moved:
             place = parts.write(self._parts, moved)
             written = {copy.run: copy.attempt for copy in parts.copies(place)}
@@ -251,14 +218,14 @@ class Store:
         if not ids:
             return
         self._removed.mkdir(exist_ok=True)
-        for folder, runs in self._in_parts(self.survey()).items():  # a part keeps its copy, which does not count then
+        for folder, runs in in_parts(self.survey()).items():  # a part keeps its copy, which does not count then
             for run_id in sorted(runs & {*ids}):
                 with suppress(Unreadable):
                     record = parts.record(folder, run_id)
                     write_new(
                         self._removed / record_files.name_of(run_id, record.attempt), record_files.text_of(record)
                     )
-        for path in _files_of(self._runs, ids):
+        for path in files_of(self._runs, ids):
             path.replace(self._removed / path.name)
         for run_id in ids:
             self.state_of(run_id).unlink(missing_ok=True)
@@ -271,7 +238,7 @@ class Store:
 
     def put_back(self, ids: Iterable[str]) -> None:
         """Take back the records of runs that were taken out, if they have none."""
-        for path in _files_of(self._removed, frozenset(ids)):
+        for path in files_of(self._removed, frozenset(ids)):
             if not (self._runs / path.name).exists():
                 self._runs.mkdir(exist_ok=True)
                 path.replace(self._runs / path.name)
@@ -286,79 +253,8 @@ class Store:
                 what.rename(place / f"{what.name}-{uuid.uuid4().hex[:8]}")
         return place
 
-    def _is_out(self, run_id: str, attempt: int) -> bool:
-        """Return whether a record of a part does not count, since it was taken out."""
-        return (self._removed / record_files.name_of(run_id, attempt)).exists()
-
     def _file(self, run_id: str, attempt: int) -> Path:
         return self._runs / record_files.name_of(run_id, attempt)
-
-    def _look(self, read: Callable[[Path], tuple[Stored, R]]) -> tuple[Files[R], Survey]:
-        """Return what `read` returns of each file of a run, and which record of each run counts.
-
-        The files come before the parts: what is moved meanwhile is found in one of them.
-        """
-        files: Files[R] = {}
-        copies: list[Copy] = []
-        damaged: list[Damaged] = []
-        for path in _files(self._runs):
-            try:
-                if not path.is_file():
-                    raise ValueError("a record must be a file, but it is something else")
-                stored, whole = read(path)
-                copies.append(copy_of(stored, path))
-                files[path] = stored, whole
-            except FileNotFoundError:
-                continue  # it has gone into a part
-            except UNREADABLE as error:
-                damaged.append(Damaged(path, reason_of(error)))
-        for folder in parts.folders(self._parts):
-            try:
-                copies += (copy for copy in parts.copies(folder) if not self._is_out(copy.run, copy.attempt))
-            except Unreadable as error:
-                damaged.append(error.damaged)
-        lost = self._lost(damaged)
-        return files, Survey(newest(copies, lost), tuple(damaged), lost)
-
-    def _in_parts(self, survey: Survey) -> dict[Path, set[str]]:
-        """Return the runs whose records that count are in parts, by the part."""
-        found: dict[Path, set[str]] = {}
-        for run, copy in survey.copies.items():
-            if copy.place.parent == self._parts:
-                found.setdefault(copy.place, set()).add(run)
-        return dict(sorted(found.items()))
-
-    def _lost(self, damaged: list[Damaged]) -> dict[str, int]:
-        """Return the last attempt of each run whose record is damaged, here or where it was set aside."""
-        lost: dict[str, int] = {}
-        aside = sorted((self.root / DAMAGED).glob("*"))
-        for path, name in [
-            *((one.path, one.path.name) for one in damaged),
-            *((path, re.sub(r"-[0-9a-f]{8}$", "", path.name)) for path in aside),
-        ]:
-            folder = path.parent if path.parent.parent == self._parts else path
-            of_file = record_files.run_and_attempt(name)
-            for run, attempt in [of_file] if of_file else parts.attempts(folder).items():
-                lost[run] = max(attempt, lost.get(run, 1))
-        return lost
-
-
-def _counting(files: Files[Record], survey: Survey) -> list[tuple[Stored, Record]]:
-    """Return those of the files whose records count, in the order of their runs."""
-    return [files[copy.place] for _, copy in sorted(survey.copies.items()) if copy.place in files]
-
-
-def _files(folder: Path) -> list[Path]:
-    """Return what is in a folder of records, in the order of the names."""
-    with suppress(FileNotFoundError):
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    return []
-
-
-def _files_of(folder: Path, runs: Collection[str]) -> list[Path]:
-    """Return the files of these runs, of all their attempts."""
-    named = ((path, record_files.run_and_attempt(path.name)) for path in _files(folder))
-    return [path for path, of in named if of and of[0] in runs]
 
 
 @lru_cache

@@ -149,7 +149,7 @@ class Training:
         self._engine.reset(self._run.init_seed)
         self._probed = probed_batch(self._run.data_seed, images, self._run.probe.batch_size)
         kept = self._checkpoint.load()
-        if kept:
+        if kept and self._engine.fits(kept.variables):
             vars(state).update(vars(kept))
             self.seconds_before = kept.seconds
             self._engine.restore(kept.variables)
@@ -180,7 +180,7 @@ class Training:
                 checked = self._check(checked)
                 self._save()
         if self._checkpoint.keeps_last:
-            self._save()
+            self._save(last=True)
         results = dict(self._results()) if steps else {}
         for name, value in results.items():
             if not math.isfinite(value):
@@ -192,11 +192,11 @@ class Training:
         passes = self._run.probe.latency
         return {"latency_seconds": self._engine.latency(passes)} if passes else {}
 
-    def _save(self) -> None:
+    def _save(self, *, last: bool = False) -> None:
         self.state.variables = self._engine.variables()
         self.state.taken = [(float(loss), float(accuracy)) for loss, accuracy in self.state.taken]
         self.state.seconds = self.seconds_before + time.perf_counter() - self._started
-        self._checkpoint.save(self.state)
+        (self._checkpoint.save_last if last else self._checkpoint.save)(self.state)
 
     def _check(self, start: int) -> int:
         """Check the losses of the epoch from the `start`-th on; return how many there are."""

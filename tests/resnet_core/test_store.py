@@ -18,7 +18,8 @@ from resnet_core.nets.spec import cifar
 from resnet_core.runs.plan import Plan, PlannedRun
 from resnet_core.runs.records import Outcome, Record
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.store import Store, Survey
+from resnet_core.runs.store import Store
+from resnet_core.runs.survey import Survey
 from resnet_core.sealed import seal, unseal
 
 

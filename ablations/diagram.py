@@ -15,12 +15,11 @@ def block_svg(spec: NetSpec) -> str:
     """Return an SVG of the first block of the last stage, with kernel sizes and channels."""
     stage, block = len(spec.depths), 1
     net = CostNet(spec)
-    strides = 2 if stage > 1 else 1
     rows, columns, _ = spec.input_shape
     before = spec.widths[stage - 2] * spec.growth if stage > 1 else spec.stem_width or spec.widths[0]
     index = sum(spec.depths[:-1]) + 1
     x = Tensor((rows, columns, before))
-    residual_block(net, x, spec.widths[-1], strides, stage=stage, block=block, index=index)
+    residual_block(net, x, spec.widths[-1], spec.strides_of(stage, block), stage=stage, block=block, index=index)
     strided = {f"{layer.name}_subsample" for layer in net.layers if layer.kind == "conv"}  # drawn as one with it
     layers = [layer for layer in net.layers if layer.name not in strided]
     main = [layer for layer in layers if not layer.name.startswith("skip")]

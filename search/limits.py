@@ -14,9 +14,13 @@ GIB = 2**30
 
 
 def training_bytes(net: NetSpec, train: TrainSpec) -> int:
-    """Return about how many bytes a training step needs, in float32: activations, parameters, gradients, optimiser."""
+    """Return about how many bytes a training step needs, in float32: activations, parameters, gradients, optimiser.
+
+    Weights that are standardised are there centred and scaled as well.
+    """
     of = cost(net)
-    return of.activation_bytes * train.batch_size + FLOAT * KEPT[train.optimizer] * of.trainable
+    copies = KEPT[train.optimizer] + 2 * net.standardize_weights
+    return of.activation_bytes * train.batch_size + FLOAT * copies * of.trainable
 
 
 def run_bytes(net: NetSpec, train: TrainSpec, probe: ProbeSpec) -> int:

@@ -209,7 +209,7 @@ class CostNet(Interpreter):
     def conv_along_channels(self, x: Tensor, kernel_size: int, *, name: str) -> Tensor:
         (channels,) = x.shape
         along = Tensor((channels, 1))
-        self._count(name, "conv", along, [x], trainable=kernel_size, macs=kernel_size * channels)
+        self._count(name, "conv_along_channels", along, [x], trainable=kernel_size, macs=kernel_size * channels)
         return Tensor((1, 1, channels))
 
     def pad_channels(self, x: Tensor, before: int, after: int, *, name: str) -> Tensor:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
-from resnet_core.nets.zoo import network
+from resnet_core.nets.zoo import network, reason_against
 
 Array = npt.NDArray[Any]
 Tensors = Mapping[str, Array]
@@ -23,8 +23,8 @@ TORCH_VARIABLES = {
     "kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias",
     "moving_mean": "running_mean", "moving_variance": "running_var",
 }  # fmt: skip
-METADATA = ("architecture", "model_name", "arch", "model", "name")
-"""Where the metadata of a file, or a `config.json` beside it, may name the network."""
+METADATA = ("architecture", "arch", "model_name")
+"""Where the metadata of a file, or a `config.json` beside it, name the network."""
 UNSEEN = frozenset({"input_shape", "classes", "init", "bn_momentum", "dropout", "conv_bias"})
 """Fields on which the logits of given weights do not depend, or which the tensors themselves show."""
 KERAS_DEPTHS = {16: 50, 33: 101, 50: 152}  # by the number of blocks
@@ -119,7 +119,7 @@ def _of_file(path: Path, asked: str | None) -> Source:
     for told_by, name in (
         (f"the metadata of {path}", _named_in(metadata)),
         (f"{path.parent / 'config.json'}", _named_in(_config_beside(path))),
-        (f"the repository of {path}", hub and hub[1]),
+        (f"the repository of {path}", hub[1] if hub and _is_published(hub[1]) else None),
     ):
         if name:
             return Source(tensors, name, told_by)
@@ -143,15 +143,18 @@ def _config_beside(path: Path) -> Mapping[str, Any]:
 def _name_of_file(path: Path) -> str | None:
     """Return the name of a network that the name of a file is, less the hash that Torch and timm put at its end."""
     stem = re.sub(r"-[0-9a-f]{8,}$", "", path.stem)
-    for name in (stem, stem.partition(".")[0]):
-        try:
-            network(name)
-        except UserError as error:
-            if "NetSpec describes" in str(error):  # it is known to be another
-                return name
-        else:
-            return name
-    return None
+    return next((name for name in (stem, stem.partition(".")[0]) if _is_published(name)), None)
+
+
+def _is_published(name: str) -> bool:
+    """Return whether a name is that of a network of ours, or of one that is known to be another."""
+    if reason_against(name):
+        return True
+    try:
+        network(name)
+    except UserError:
+        return False
+    return True
 
 
 def _of_torch(module: Any) -> Source:

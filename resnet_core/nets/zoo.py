@@ -56,12 +56,18 @@ def network(name: str) -> NetSpec:
             spec = make(*(int(group) if group and group.isdecimal() else group for group in match.groups()))
             classes = next((count for end, count in CLASSES.items() if tag.endswith(end)), spec.classes)
             return spec.replace(classes=classes)
-    for pattern, reason in OTHERS.items():
-        if re.search(pattern, architecture):
-            raise UserError(f"a network must be one that a NetSpec describes, but '{name}' {reason}")
+    reason = reason_against(name)
+    if reason:
+        raise UserError(f"a network must be one that a NetSpec describes, but '{name}' {reason}")
     near = _one_slip_from(architecture)
     hint = f"; did you mean '{near}'?" if near else "; list_networks() and `resnet-ablate show --help` name them"
     raise UserError(f"`name` must be that of a published network, but got '{name}'{hint}")
+
+
+def reason_against(name: str) -> str | None:
+    """Return why a published network is none that a `NetSpec` describes, or None if it is not known to be such."""
+    architecture = name.replace("_", "-").partition(".")[0]
+    return next((reason for pattern, reason in OTHERS.items() if re.search(pattern, architecture)), None)
 
 
 def _one_slip_from(name: str) -> str | None:

@@ -48,13 +48,13 @@ def test_a_wide_shallow_network_for_the_parameters_of_a_deep_thin_one():
     ],
     ids=["groups", "deep", "tiered", "cardinality", "group_width", "se"],
 )
-@pytest.mark.parametrize("budget", [1, 3_000, 100_000, 3_000_000])
+@pytest.mark.parametrize("budget", [1, 100_000])
 def test_widths_that_are_illegal_are_passed_over(spec, budget):
     """The result is legal, and no legal one of the same proportions comes nearer."""
     found = with_budget(spec, "parameters", budget)
     assert NetSpec(**found.given()) == found
     widest, distance = found.widths[-1], abs(spent(found, "parameters") - budget)
-    for k in range(max(1, widest - 40), widest + 41):
+    for k in range(max(1, widest - 33), widest + 34):
         stem = {} if spec.stem_width is None else {"stem_width": max(1, round(spec.stem_width * k / spec.widths[-1]))}
         with suppress(UserError):
             other = spec.replace(widths=tuple(max(1, round(w * k / spec.widths[-1])) for w in spec.widths), **stem)

@@ -167,6 +167,16 @@ class TestTheWrongNetwork:
         with pytest.warns(UnverifiedWeights, match="nothing tells which network they are of: strides, ε, padding"):
             load_weights(fifty, network("resnet50").replace(**SMALL), tensors)
 
+    @pytest.mark.parametrize("place", ["mine.safetensors", "models--me--my-net/snapshots/0/model.safetensors"])
+    def test_a_name_that_nobody_knows_tells_nothing(self, place, fifty, tensors, tmp_path):
+        from safetensors.numpy import save_file
+
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, path)
+        with pytest.warns(UnverifiedWeights):
+            load_weights(fifty, network("resnet50").replace(**SMALL), path)
+
     @pytest.mark.parametrize(
         "change", [{"survival": 0.9, "drop_unit": "sample"}, {"branch_scale": "zero_gamma"}, {"init": "glorot"}]
     )

@@ -10,7 +10,7 @@ from PIL import Image
 from ablations.suites import suites
 
 ONE = ["run", "depth", "--depth", "8", "--skip", "A"]  # a network, traced once
-TINY = [*ONE, "--seeds", "2", "--set", "steps=3"]
+TINY = [*ONE, "--seeds", "2", "--set", "steps=12"]
 
 
 def snapshot(folder):
@@ -47,11 +47,11 @@ def test_a_second_call_repeats_nothing_and_widening_runs_the_rest(program, tmp_p
     study = tmp_path / "results" / "local" / "depth"
     first = snapshot(study)
     again = program("resnet-ablate", *TINY)
-    assert "2 of 2 runs recorded" in again.stdout
+    assert "2 of 2 runs recorded (2 completed)" in again.stdout
     assert snapshot(study) == first
     words = [word.replace("2", "4") if word == "2" else word for word in TINY]
     wider = program("resnet-ablate", *words)
-    assert "4 of 4 runs recorded" in wider.stdout
+    assert "4 of 4 runs recorded (4 completed)" in wider.stdout
     runs = {path: kept for path, kept in first.items() if path.name != "study.json"}
     assert snapshot(study).items() >= runs.items()
     plan = json.loads((study / "study.json").read_text())
@@ -60,7 +60,7 @@ def test_a_second_call_repeats_nothing_and_widening_runs_the_rest(program, tmp_p
 
 
 def test_after_an_interrupt_the_same_command_runs_the_rest(program, started, tmp_path):
-    words = [*ONE, "--seeds", "6", "--set", "steps=60"]
+    words = ["run", "depth", "--depth", "8", "--seeds", "3", "--set", "steps=60"]  # the second network takes a while
     running, stdout, stderr = started("resnet-ablate", *words)
     with stdout:
         line = stdout.readline()
@@ -105,7 +105,7 @@ def test_a_recipe_replaces_the_training_and_not_the_data(program, tmp_path):
     assert done.returncode == 0
     records = [json.loads(path.read_text()) for path in tmp_path.glob("results/local/depth/runs/*.json")]
     names = ("data", "train_size", "steps", "epochs", "batch_size", "weight_decay", "nesterov", "drop_factor")
-    expected = ["digits", 700, 3, None, 64, 5e-4, True, 0.2]
+    expected = ["digits", 700, 12, None, 64, 5e-4, True, 0.2]
     assert [[record["run"]["train"][name] for name in names] for record in records] == [expected, expected]
 
 
@@ -264,7 +264,7 @@ def test_another_base_in_the_same_folder_is_refused(program, tiny_study):
     before = snapshot(tiny_study)
     done = program("resnet-ablate", *TINY, "--out", tiny_study.parent)
     assert done.returncode == 2
-    assert "train.steps=30, not 3; choose another --out" in done.stderr
+    assert "train.steps=30, not 12; choose another --out" in done.stderr
     assert snapshot(tiny_study) == before
 
 

@@ -62,9 +62,9 @@ class TestPlugins:
         code = re.search(r"```python\n(# my_block\.py\n.*?)```", README, re.DOTALL)[1]
         (tmp_path / "my_block.py").write_text(code)
         name = re.search(r'register_block\("(\w+)"', code)[1]
-        words = f"--plugin my_block.py --set block={name} --depth 8 --skip A --seeds 2 --set steps=3".split()
+        words = f"--plugin my_block.py --set block={name} --depth 8 --skip A --seeds 2 --set steps=12".split()
         done = program("resnet-ablate", "run", "depth", *words)
-        assert "2 of 2 runs recorded" in done.stdout
+        assert "2 of 2 runs recorded (2 completed)" in done.stdout
         assert program("resnet-report", "results/local/depth").returncode == 0
 
     def test_a_block_of_keras_layers_has_its_cost_and_its_seeds(self, program, tmp_path):
@@ -77,8 +77,8 @@ class TestPlugins:
             "    return at.conv(at.layer(x, make, name='conv1'), width, 1, name='conv2')\n"
         )
         words = ["run", "depth", "--plugin", "depthwise.py", "--set", "block=depthwise", "--depth", "8", "--skip", "A"]
-        words += ["--seeds", "2", "--set", "steps=3"]
-        assert "2 of 2 runs recorded" in program("resnet-ablate", *words).stdout
+        words += ["--seeds", "2", "--set", "steps=12"]
+        assert "2 of 2 runs recorded (2 completed)" in program("resnet-ablate", *words).stdout
         first = {
             path.name: json.loads(path.read_text())["results"]
             for path in tmp_path.glob("results/local/depth/runs/*.json")

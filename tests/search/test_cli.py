@@ -7,7 +7,7 @@ from search import cli
 from search.objectives import objectives
 from search.oracles import NAMES
 
-FAST = ["--set", "train_size=200", "--epochs", "1", "--confirm", "0", "--executor", "serial"]
+FAST = ["--set", "train_size=200", "--set", "batch_size=16", "--epochs", "1", "--confirm", "0", "--executor", "serial"]
 ONE = ["--fix", "skip=A", "--fix", "order=original", "--fix", "blocks=1", "--fix", "width=4"]  # a network, traced once
 
 
@@ -121,7 +121,7 @@ def test_the_program_searches_lists_and_goes_on(program):
 
 
 def test_a_dry_run_says_what_networks_cost_and_writes_nothing(program, tmp_path):
-    done = program("resnet-search", "run", "--space", "tiny", "--max-params", "30k", "--dry-run")
+    done = program("resnet-search", "run", "--space", "tiny", "--max-params", "30k", "--dry-run", fresh=True)
     assert done.returncode == 0, done.stderr
     assert "smallest: 4,934 parameters" in done.stdout
     assert not list(tmp_path.iterdir())

@@ -31,7 +31,7 @@ from search.space import Space
 from search.spaces import SPACES
 from search.starts import starts_of
 
-TRAIN = TrainSpec(data="digits", train_size=200, epochs=1, batch_size=32, validation_fraction=0.5, test=False)
+TRAIN = TrainSpec(data="digits", train_size=400, epochs=1, batch_size=8, validation_fraction=0.25, test=False)
 SERIAL = Execution("serial")
 
 
@@ -160,7 +160,7 @@ def test_a_search_that_is_cut_off_at_any_moment_ends_as_one_that_was_not(search,
         ({"limits": Limits(parameters=5000)}, "limits=, not parameters <= 5000"),
         ({"space": SPACES["tiny"]}, "space=small, not tiny"),
         ({"space": SMALL.with_fixed(["skip=A"])}, "space.skip=A, none, not A"),
-        ({"train": TRAIN.replace(train_size=220)}, "train.train_size=200, not 220"),
+        ({"train": TRAIN.replace(train_size=420)}, "train.train_size=400, not 420"),
         ({"fixed": {"activation": "silu"}}, "net.activation=its default, not silu"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -2,27 +2,29 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import keras
 import pytest
 
 from resnet_core.runs.store import Store
+from search.spaces import SPACES
 
 ROOT = Path(__file__).parents[2]
 ONE = ["--fix", "skip=A", "--fix", "order=original", "--fix", "blocks=1", "--fix", "width=4"]  # a network, traced once
-FAST = ["--set", "train_size=200", "--epochs", "1", "--confirm", "0"]
+FAST = ["--set", "train_size=400", "--set", "batch_size=8", "--epochs", "1", "--confirm", "0"]
 SPACE = """
 from resnet_core import NetSpec
 
 def space(hp, train):
     block = hp.Choice("block", ["basic", "dies"])
     net = NetSpec(depths=(1, 1), widths=(4, 8), block=block)
-    return net, train.replace(learning_rate=hp.Choice("rate", [0.1, 0.2]))
+    return net, train.replace(learning_rate=hp.Choice("rate", [0.02, 0.05]))
 """
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the executor ray needs the extra ray")
 
@@ -62,19 +64,17 @@ def test_a_search_on_ray_comes_to_the_records_of_one_in_this_process(program, tm
     assert [one.results for one in mine] == [one.results for one in theirs]
 
 
-def test_a_launcher_that_is_killed_loses_the_open_trials_alone(tmp_path):
-    command = [
-        sys.executable, "-m", "search", "run", "--space", "tiny", "--trials", "5", "--workers", "2", *FAST,
-        *ONE, "--oracle", "evolution",
-    ]  # fmt: skip
+def test_a_launcher_that_is_killed_loses_the_open_trials_alone(program, programs, tmp_path):
+    words = ["resnet-search", "run", "--space", "tiny", "--trials", "5", "--workers", "2", *FAST, *ONE]
+    words += ["--oracle", "evolution"]
     root = tmp_path / "results" / "local" / "search"
-    started = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=-1, stderr=-1)
+    started = programs.start(*words, cwd=tmp_path, stdout=os.devnull, stderr=os.devnull)
     while started.poll() is None and len(list(root.glob("runs/*.json"))) < 2:
         time.sleep(0.1)
-    started.send_signal(signal.SIGKILL)
-    started.communicate()
+    started.kill()
+    started.wait()
     before = {path.name: path.read_bytes() for path in root.glob("runs/*.json")}
-    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+    done = program(*words)
     assert done.returncode == 0, done.stderr
     after = {path.name: path.read_bytes() for path in root.glob("runs/*.json")}
     assert len(after) == 5
@@ -85,7 +85,7 @@ def test_a_search_needs_no_tensorboard(tmp_path):
     """KerasTuner's own tuner imports it in every trial, and does not ask for it when it is installed."""
     script = (
         "import sys\nsys.modules['tensorboard'] = None\nfrom search.cli import main\n"
-        f"main(['run', '--space', 'tiny', '--trials', '1', '--executor', 'serial', *{FAST}])"
+        f"main(['run', '--space', 'tiny', '--trials', '1', '--executor', 'serial', *{FAST}, *{ONE}])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True,
@@ -95,16 +95,11 @@ def test_a_search_needs_no_tensorboard(tmp_path):
     assert "[1/1] val_accuracy" in done.stdout
 
 
-def test_hyperparameters_are_known_without_a_network(tmp_path):
+def test_hyperparameters_are_known_without_a_network(monkeypatch):
     """KerasTuner's own tuner builds networks until it knows a conditional space: eleven for a choice of five."""
-    script = (
-        "import keras\n"
-        "def refuse(*args, **kwargs): raise AssertionError('a network is built')\n"
-        "keras.Model.__init__ = refuse\n"
-        "from search.spaces import SPACES\n"
-        "print(len(SPACES['full'].hyperparameters.space))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
-    assert done.stdout.strip() == "18", done.stderr
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a network is built")
+
+    monkeypatch.setattr(keras.Model, "__init__", refuse)
+    assert len(replace(SPACES["full"]).hyperparameters.space) == 18

@@ -1,3 +1,4 @@
+import gc
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,6 @@ from resnet_core.runs.data import Images, open_source
 from resnet_core.runs.runtime import configure
 from tests.programs import Programs
 
-configure(threads=1)
 settings.register_profile("same", derandomize=True, deadline=None)  # the same examples in every run
 settings.register_profile("search", max_examples=300, deadline=None)  # pytest --hypothesis-profile=search
 settings.load_profile("same")
@@ -17,6 +17,28 @@ settings.load_profile("same")
 
 def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=2, help="how often tests/torture kills a study")
+
+
+def pytest_configure(config):
+    """Load TensorFlow where tests are run: not in the process that hands them out to workers."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        configure(threads=1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Give the tests of a module, or of a folder with fixtures of its own, to one worker, which makes them once."""
+    for item in items:
+        folder, name = item.path.parent, item.path.stem
+        of_folder = folder != Path(__file__).parent and (folder / "conftest.py").exists()
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(folder.name if of_folder else f"{folder.name}-{name}"))
+
+
+def pytest_collection_finish(session):
+    """Let collections of garbage look at nothing that is there already."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -283,10 +283,9 @@ class TestRuns:
 
 MEMORY = """
 import sys
-import tests.conftest
-import numpy as np
+from resnet_core.runs.runtime import configure, usage
+configure(threads=1)
 from tests.resnet_core.test_stored import *
-from resnet_core.runs.runtime import usage
 train = TRAIN.replace(steps=4, train_size=None)
 net = cifar(8, 1, input_shape=(64, 64, 3), classes=3)
 peaks = []

@@ -64,20 +64,25 @@ def test_a_run_of_no_step_is_the_probes_of_the_initial_network(data):
     assert none.probes == [row for row in some.probes if row["step"] == 0] != []
 
 
+@pytest.fixture(scope="module")
+def fresh():
+    """The rows of a run of each kind, of a process that runs these alone, in this order."""
+    script = (
+        "from resnet_core.runs.runtime import configure; configure(threads=1);"
+        "from tests.resnet_core.test_train import *; from resnet_core.runs.data import open_source;"
+        "data = prepare(open_source('digits').images, TRAIN);"
+        "print(json.dumps({name: rows(execute(Run(NET, *KINDS[name], seed=0), data)) for name in KINDS}))"
+    )
+    return json.loads(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout)
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_seed_gives_the_same_bits_whatever_ran_before(kind, data):
+def test_a_seed_gives_the_same_bits_whatever_ran_before(kind, data, fresh):
     train, probe = KINDS[kind]
     first = rows(execute(Run(NET, train, probe, seed=0), data))
     assert rows(execute(Run(NET, train, probe, seed=1), data)) != first
     assert rows(execute(Run(NET, train, probe, seed=0), data)) == first
-    script = (
-        "import tests.conftest;"
-        "from tests.resnet_core.test_train import *; from resnet_core.runs.data import open_source;"
-        "data = prepare(open_source('digits').images, TRAIN);"
-        f"print(rows(execute(Run(NET, *KINDS['{kind}'], seed=0), data)))"
-    )
-    fresh = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert fresh.stdout.strip() == first
+    assert fresh[kind] == first
 
 
 def test_seeds_of_initialisation_and_of_data_are_apart(data):

@@ -1,8 +1,6 @@
 """The logits of the originals, computed by timm and Keras on weights drawn by name (tests/golden)."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -268,16 +266,24 @@ except UserError as error: print(error)
 """
 
 
-def from_a_hub_at(home: Path) -> str:
-    """Ask the hub's own client, which may look into `home` and nowhere else."""
-    environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([sys.executable, "-c", HUB], env=environment, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def test_a_file_of_the_hub_is_found_by_name(tmp_path):
-    """In a cache as the hub's client keeps it."""
+@pytest.fixture
+def from_a_hub(program, tmp_path, monkeypatch):
+    """Ask the hub's own client, which may look into `tmp_path` and nowhere else."""
     pytest.importorskip("huggingface_hub")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "ask.py").write_text(HUB)
+
+    def ask() -> str:
+        done = program("ask.py")
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return ask
+
+
+def test_a_file_of_the_hub_is_found_by_name(from_a_hub, tmp_path):
+    """In a cache as the hub's client keeps it."""
     revision = "0" * 40
     repository = tmp_path / "hub" / "models--somebody--net"
     (repository / "refs").mkdir(parents=True)
@@ -285,9 +291,8 @@ def test_a_file_of_the_hub_is_found_by_name(tmp_path):
     (repository / "snapshots" / revision).mkdir(parents=True)
     file = repository / "snapshots" / revision / "model.safetensors"
     file.write_bytes(b"weights")
-    assert from_a_hub_at(tmp_path) == str(file)
+    assert from_a_hub() == str(file)
 
 
-def test_a_file_that_the_hub_does_not_give_is_a_users_error(tmp_path):
-    pytest.importorskip("huggingface_hub")
-    assert "'model.safetensors' of 'somebody/net' must be" in from_a_hub_at(tmp_path)
+def test_a_file_that_the_hub_does_not_give_is_a_users_error(from_a_hub):
+    assert "'model.safetensors' of 'somebody/net' must be" in from_a_hub()

@@ -3,7 +3,6 @@
 import json
 import shutil
 import tomllib
-from contextlib import suppress
 from dataclasses import replace
 
 import keras
@@ -254,7 +253,7 @@ def unstable(hp, train):
 
 
 def test_what_diverges_is_scored_and_the_search_goes_on(search):
-    space = Space("unstable", "", unstable).with_fixed(["rate=0.1", "blocks=2", "order=original", "skip=none"])
+    space = Space("unstable", "", unstable).with_fixed(["rate=0.1", "blocks=2", "order=original", "skip=A"])
     run(replace(search, space=space, oracle="grid", budget=Budget(9)))
     records = list(Store(search.root).records())
     assert {(record.run.train.learning_rate, record.outcome.status) for record in records} == {
@@ -296,8 +295,7 @@ def test_a_trial_whose_process_crashed_is_recorded_so_and_the_search_goes_on(sea
     store = Store(search.root)
     (planned,) = store.plan().runs
     store.crash_of(planned.id).write_text("Fatal Python error: Segmentation fault\n\n  <no Python frame>\n")
-    with suppress(UserError):  # the others may be too short to train
-        run(search)
+    run(search)
     records = list(store.records())
     ends = {record.run.id: record.outcome.status for record in records}
     assert ends.pop(planned.id) == "crashed"
@@ -323,7 +321,7 @@ def test_a_promoted_trial_goes_on_from_the_state_and_comes_to_what_it_would_alon
     state = json.loads((search.root / "oracle.json").read_text())
     parents = sum("tuner/trial_id" in trial["values"] for trial in state["trials"])
     assert parents
-    per_epoch = 100 // 32
+    per_epoch = 300 // 8
     all_epochs = sum(record.run.train.epochs for record in records)
     assert len(updates) == per_epoch * (all_epochs - parents)  # of each parent's one epoch, none is made again
     for record in promoted:

@@ -15,7 +15,7 @@ from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
 from resnet_core.runs.estimate import study_threads
-from resnet_core.runs.plan import Figure, Plan, PlannedRun
+from resnet_core.runs.plan import Figure, Plan, PlannedRun, Tuned
 from resnet_core.runs.spec import Run, TrainSpec
 
 
@@ -57,7 +57,7 @@ class Request:
     until_width: float | None = None
     most_seeds: int = 20
     rates: Mapping[str, float] = field(default_factory=dict)
-    tuning: Sequence[Mapping[str, Any]] = ()
+    tuning: Sequence[Tuned] = ()
     untuned: str = ""
 
     def runs(self, data: DataInfo, data_sha256: str = "") -> list[Run]:
@@ -125,7 +125,7 @@ class Request:
         published = tuple(cast("Figure", asdict(figure)) for figure in self.published)
         return Plan(
             study.name, study.question, study.source, base, factors, (self.command,), planned, study_threads(runs),
-            tuple(claim.to_dict() for claim in self.claims), published, tuple(dict(row) for row in self.tuning),
+            tuple(claim.to_dict() for claim in self.claims), published, tuple(self.tuning),
         )  # fmt: skip
 
 

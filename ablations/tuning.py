@@ -17,7 +17,7 @@ from resnet_core.command_line import say
 from resnet_core.errors import UserError
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
-from resnet_core.runs.plan import Plan
+from resnet_core.runs.plan import Plan, Tuned
 from resnet_core.runs.records import Record
 from resnet_core.runs.spec import Run
 from resnet_core.runs.store import Store
@@ -104,15 +104,16 @@ def tuned(request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> Req
     images *= request.trial_seeds
     further = [(arm, beyond(table.of(arm), best(table.of(arm), images))) for arm in arms]
     table.run([(arm, [rate]) for arm, rate in further if rate is not None])
-    rates, rows = {}, []
+    rates: dict[str, float] = {}
+    rows: list[Tuned] = []
     for arm in arms:
         tried = table.of(arm)
         chosen = best(tried, images)
         rates[arm.arm] = request.train.learning_rate if chosen is None else chosen.rate
         _say(arm.arm or "every run", tried, chosen, request, images)
         rows += [
-            {"arm": arm.factors, "learning_rate": row.rate, "val_accuracy": row.accuracies, "val_loss": row.losses,
-             "chosen": row is chosen}
+            Tuned(arm=arm.factors, learning_rate=row.rate, val_accuracy=[*row.accuracies], val_loss=[*row.losses],
+                  chosen=row is chosen)
             for row in tried
         ]  # fmt: skip
     return replace(request, rates=rates, tuning=rows)

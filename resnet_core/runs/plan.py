@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NotRequired, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
@@ -63,12 +63,26 @@ class PlannedRun:
 
 
 class Figure(TypedDict):
-    """A figure that others have published: of what, of which arm, and its value."""
+    """A figure that others have published, see `ablations.study.Published`; older plans have the first four alone."""
 
     source: str
     measure: str
     arm: dict[str, Scalar | list[Scalar]]
-    value: float
+    value: float | None
+    statistic: NotRequired[str]
+    runs: NotRequired[int | None]
+    spread: NotRequired[float | None]
+    failed: NotRequired[bool]
+
+
+class Tuned(TypedDict):
+    """What the trials of an arm at one learning rate came to: of each a result, or null if it failed."""
+
+    arm: dict[str, Any]
+    learning_rate: float
+    val_accuracy: list[float | None]
+    val_loss: list[float | None]
+    chosen: bool
 
 
 @dataclass(frozen=True)
@@ -84,9 +98,7 @@ class Plan:
         threads: Number of threads that the runs are trained with: another may give other bits.
         claims: What is claimed of the arms; `analysis.claims` reads them.
         published: What others have published of the arms, see `ablations.study.Published`.
-        tuning: What the trials of learning rates came to, if there were any: a row for each arm and rate, with `arm`,
-            `learning_rate`, `val_accuracy` and `val_loss` (of each trial; null if it failed), and whether it was
-            `chosen`.
+        tuning: What the trials of learning rates came to, if there were any: a row for each arm and rate.
     """
 
     name: str
@@ -99,7 +111,7 @@ class Plan:
     threads: PositiveInt
     claims: tuple[dict[str, Any], ...] = ()
     published: tuple[Figure, ...] = ()
-    tuning: tuple[dict[str, Any], ...] = ()
+    tuning: tuple[Tuned, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -195,7 +207,7 @@ class Plan:
     def without(self, ids: Collection[str]) -> "Plan":
         """Return the plan without these runs, and without claims, and rates that were chosen, of arms that are gone."""
         kept = tuple(run for run in self.runs if run.id not in ids)
-        arms = {run.arm for run in kept}
+        arms = [run.factors for run in kept]
         return replace(
             self,
             runs=kept,

@@ -5,6 +5,7 @@ Counts are those of timm, torchvision and the authors' code, as in tests/resnet_
 
 import math
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import cifar
 from resnet_core.nets.zoo import network
 from resnet_core.runs.data import DataInfo
+from resnet_core.runs.plan import Plan, PlannedRun
 
 DIGITS = DataInfo((8, 8, 1), 10, 1437)
 CIFAR = DataInfo((32, 32, 3), 10, 50_000)
@@ -122,6 +124,15 @@ def test_published_figures_say_what_they_are_of_how_many_runs_and_what_failed():
     top1 = [1 - figure.value for figure in SUITES["resnet-d"].scales["paper"].published]
     assert top1 == pytest.approx([0.7621, 0.7687, 0.7716])
     assert [figure[-1] for figure in published("normalisation-free", depth=1000)] == [True, True]
+
+
+@pytest.mark.parametrize("study", SUITES.values(), ids=SUITES)
+def test_a_plan_that_is_read_again_has_all_of_its_published_figures(study, tmp_path):
+    figures = tuple(asdict(figure) for figure in study.scales["paper"].published)
+    planned = (PlannedRun("0" * 16, 0, {}),)
+    path = tmp_path / "study.json"
+    path.write_text(Plan("mine", "Does it?", "Us", {}, (), (), planned, 1, published=figures).text())
+    assert Plan.read(path).published == figures
 
 
 @pytest.mark.parametrize("study", SUITES.values(), ids=SUITES)

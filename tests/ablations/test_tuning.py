@@ -14,6 +14,7 @@ from resnet_core.errors import UserError
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
+from resnet_core.runs.plan import Plan
 from resnet_core.runs.records import Outcome, Record
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.runs.store import Store
@@ -127,7 +128,7 @@ def test_failed_trials_rank_below_all_and_an_arm_that_never_trains_keeps_the_rat
     assert warning in capsys.readouterr().err
     rows = [row for row in request.tuning if row["arm"]["depth"] == 14]
     assert [row["chosen"] for row in rows] == [False] * 4
-    assert rows[0]["val_accuracy"] == (None, None)
+    assert rows[0]["val_accuracy"] == [None, None]
 
 
 def test_the_rate_that_is_chosen_is_that_from_which_an_arm_derives_its_own(tmp_path):
@@ -142,6 +143,10 @@ def test_what_came_of_the_trials_is_in_the_plan_and_a_second_call_chooses_the_sa
     chosen = {row["learning_rate"]: row["chosen"] for row in plan.tuning}
     assert chosen == {0.01: False, 0.03: True, 0.1: False}
     assert plan.base["train.learning_rate"] == list(GRID)
+    (tmp_path / "study.json").write_text(plan.text())
+    assert Plan.read(tmp_path / "study.json").tuning == plan.tuning
+    gone = {run.id for run in plan.runs if run.factors["depth"] == 8}
+    assert {row["arm"]["depth"] for row in plan.without(gone).tuning} == {14}
     again, _ = choose(tmp_path, peak(0.1))  # what is recorded is not executed again: a store keeps the first record
     assert again.rates == request.rates
 

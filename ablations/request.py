@@ -117,7 +117,7 @@ class Request:
         base |= {f"train.{name}": value for name, value in train.items()}
         return base | {f"probe.{name}": value for name, value in self.probe.model_dump(mode="json").items()}
 
-    def plan(self, runs: list[Run], data_sha256: str) -> Plan:
+    def plan(self, runs: list[Run], data: DataInfo, data_sha256: str) -> Plan:
         """Return the plan of `runs` for the store."""
         study, factors = self.study, tuple(runs[0].factors)
         planned = tuple(map(PlannedRun.of, runs))
@@ -125,7 +125,7 @@ class Request:
         published = tuple(cast("Figure", asdict(figure)) for figure in self.published)
         return Plan(
             study.name, study.question, study.source, base, factors, (self.command,), planned, study_threads(runs),
-            tuple(claim.to_dict() for claim in self.claims), published, tuple(self.tuning),
+            tuple(claim.to_dict() for claim in self.claims), published, tuple(self.tuning), data.split(self.train),
         )  # fmt: skip
 
 

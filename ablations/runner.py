@@ -17,7 +17,7 @@ from resnet_core.folders import check_writable
 from resnet_core.nets.blocks import BLOCKS
 from resnet_core.nets.cost import cost
 from resnet_core.runs import job
-from resnet_core.runs.data import DataInfo, check_sizes
+from resnet_core.runs.data import DataInfo, Reading, check_sizes
 from resnet_core.runs.estimate import start_seconds, study_threads, train_seconds
 from resnet_core.runs.plan import Plan, PlannedRun
 from resnet_core.runs.records import FAILED
@@ -27,10 +27,12 @@ from resnet_core.runs.survey import Survey
 
 
 def dry_run(request: Request, execution: Execution) -> None:
-    """Print every run with its cost and whether it is recorded. Nothing is written, and no named data set read.
+    """Print what the data are, and every run with its cost and whether it is recorded.
+
+    Nothing is written, and no image decoded.
 
     Raises:
-        UserError: See `run`; what shows only in a named data set's content does not show here.
+        UserError: See `run`; what shows only in the content of images does not show here.
     """
     from ablations.display import duration, runs_table
     from ablations.tuning import arms_of, trials
@@ -52,6 +54,7 @@ def dry_run(request: Request, execution: Execution) -> None:
         list(_seconds(runs, trained_on(request.train, data), study_threads(runs))),
         [_asked(run, sha256) in recorded for run in runs],
     )
+    say(data.split(request.train).line)
     console().print(table)
     arms = arms_of(request, data, sha256)
     if arms:
@@ -85,13 +88,17 @@ def run(request: Request, execution: Execution) -> None:
     for run in request.runs(source.info):  # a mistake shows before a large data set is read
         check_sizes(run, source.info.train_images)
     images, sha256 = job.content_of(*asked_data(request.train, execution))
-    for train in dict.fromkeys(job.of_data(run.train) for run in request.runs(source.info, sha256)):
+    runs = request.runs(source.info, sha256)
+    for run in runs:  # decoding may have left some out
+        check_sizes(run, source.info.train_images)
+    for train in dict.fromkeys(job.of_data(run.train) for run in runs):
         job.prepared(images, train)
+    say(source.info.split(request.train).line)
     count = trained_on(request.train, source.info)
     request = tuned(request, source.info, sha256, lambda plan, runs, root: fill(plan, runs, root, execution, count))
     while True:
         runs = request.runs(source.info, sha256)
-        fill(request.plan(runs, sha256), runs, request.root, execution, count)
+        fill(request.plan(runs, source.info, sha256), runs, request.root, execution, count)
         if request.until_width is None or request.seeds >= request.most_seeds:
             break
         width = widest(request.root)
@@ -160,7 +167,10 @@ def retry(root: Path, statuses: Sequence[str], execution: Execution) -> None:
     if not runs:
         say(f"no run of {root} is {' or '.join(statuses)}")
         return
-    images = len(job.dataset(runs[0].train, job.resident(execution.stream, execution.memory)).x_train)
+    data = job.dataset(runs[0].train, job.resident(execution.stream, execution.memory))
+    if data.info:
+        say(data.info.line)
+    images = len(data.x_train)
     estimates = dict(zip((run.id for run in runs), _seconds(runs, images, plan.threads), strict=True))
     attempts = {run.id: survey.next_attempt(run.id) for run in runs}
     with summarised(store, [run.id for run in runs]):
@@ -217,9 +227,9 @@ def trained_on(train: TrainSpec, data: DataInfo) -> int:
     return round((train.train_size or data.train_images) * (1 - train.validation_fraction))
 
 
-def asked_data(train: TrainSpec, execution: Execution) -> tuple[str, int | None, float]:
+def asked_data(train: TrainSpec, execution: Execution) -> tuple[str, int | None, float, Reading]:
     """Return the arguments of `open_source`."""
-    return train.data, train.image_size, job.resident(execution.stream, execution.memory)
+    return job.asked(train, job.resident(execution.stream, execution.memory))
 
 
 def _asked(run: Run, data_sha256: str) -> str:

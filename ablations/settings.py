@@ -9,6 +9,7 @@ from resnet_core.command_line import Parser
 from resnet_core.errors import UserError, nearest
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.reading import FIELDS as READING
 from resnet_core.runs.recipes import DATA, RECIPES, recipe
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.spec_model import Spec
@@ -26,6 +27,19 @@ def add_setting_options(parser: Parser, data: str | None = None) -> None:
         help="data set: digits, cifar10, cifar100, mnist, fashion_mnist, an .npz file or a folder of images",
     )  # fmt: skip
     parser.add_argument("--image-size", help="rows and columns to which images are resized")
+    parser.add_argument(
+        "--background", metavar="COLOUR",
+        help="colour on which transparent images of a folder are composited: white, black, #rrggbb (default: white)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--skip-damaged", action="store_const", const="true",
+        help="leave out the images of a folder that cannot be decoded, and list them; else the first ends the program",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data-format", metavar="FORMAT",
+        help="where images of an .npz file have their channels: channels_last, channels_first, which are transposed "
+        "(default: as their shape says; what is not plainly channels_last is refused)",
+    )  # fmt: skip
     parser.add_argument("--train-size", help="number of training images, a stratified choice")
     parser.add_argument("--recipe", help=f"training of a paper to start from: {', '.join(RECIPES)}")
     parser.add_argument(
@@ -46,7 +60,7 @@ def fields_of(options: argparse.Namespace, taken: Collection[str] = ()) -> dict[
         UserError: A field is not there, is given twice, or has an illegal value.
     """
     fields: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
-    for option in ("data", "image_size", "train_size"):
+    for option in ("data", "image_size", *READING, "train_size"):
         if getattr(options, option) is not None:
             fields["train"][option] = TrainSpec.parse_field(option, getattr(options, option))
     for setting in options.set:

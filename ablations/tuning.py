@@ -98,7 +98,7 @@ def tuned(request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> Req
     arms = arms_of(request, data, data_sha256)
     if not arms:
         return request
-    table = Trials(request, data_sha256, fill)
+    table = Trials(request, data, data_sha256, fill)
     table.run([(arm, request.learning_rates) for arm in arms])
     images = round(request.train.validation_fraction * (request.train.train_size or data.train_images))
     images *= request.trial_seeds
@@ -124,12 +124,14 @@ class Trials:
 
     Args:
         request: What was asked for.
+        data: What was read.
         data_sha256: Hash of the data.
         fill: Executes the runs of a plan in a folder.
     """
 
-    def __init__(self, request: Request, data_sha256: str, fill: Fill) -> None:
+    def __init__(self, request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> None:
         self._request = request
+        self._data = data
         self._asked = replace(request, train=request.train.replace(test=False), claims=(), published=())
         self._sha256 = data_sha256
         self._fill = fill
@@ -146,7 +148,7 @@ class Trials:
         runs = trials(self._request, rates)
         if not runs:
             return
-        plan = self._asked.plan(runs, self._sha256)
+        plan = self._asked.plan(runs, self._data, self._sha256)
         self._fill(replace(plan, base={**plan.base, "train.split_seed": "the trial's seed"}), runs, self._root)
         self._runs += runs
         self._records = {record.run.id: record for record in Store(self._root).records()}

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-from analysis import calibration, comparisons, figures, formats, tables
+from analysis import calibration, comparisons, dataset, figures, formats, tables
 from analysis.figures import STYLES, Drawn, Style
 from analysis.measures import MEASURES, measured
 from analysis.page import MOST_ROWS, Image, Page, Section, Table, numeric_columns
@@ -61,6 +61,7 @@ def tables_of(study: Study) -> dict[str, pd.DataFrame]:
         "environment": tables.environments(runs),
         "settings": tables.in_common(runs, ("net", "train", "probe")),
         "calibration": calibration.table(),
+        **dataset.tables_of(study.plan),
     }
 
 
@@ -297,6 +298,7 @@ def sections_of(study: Study, by_name: Mapping[str, pd.DataFrame], images: Mappi
                   "Of trials drawn at random from those of the arm (Dodge et al. 2019); one that failed has 0.",
                   folded=True),
         ] if "tuning" in by_name else []),
+        dataset.section_of(study.plan, by_name),
         Section("How it was made", lines=study.plan.commands, tables=[
             table("environment", "What the runs were made with."),
             table("settings", "What all runs have in common.", folded=True),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import style as styles
 
-from analysis import importance, report, search_figures, tables, trials
+from analysis import dataset, importance, report, search_figures, tables, trials
 from analysis.figures import STYLES, Drawn, Style
 from analysis.formats import text
 from analysis.page import MOST_ROWS, Image, Page, Section, Table
@@ -87,6 +87,7 @@ def tables_of(search: Search) -> dict[str, pd.DataFrame]:
         "space": _space(study),
         "environment": tables.environments(study.runs),
         "settings": tables.in_common(study.runs, ("net", "train", "probe")),
+        **dataset.tables_of(study.plan),
     }
     if search.confirm:
         made = report.tables_of(search.confirm)
@@ -245,6 +246,7 @@ def _sections(search: Search, by_name: Mapping[str, pd.DataFrame], images: Mappi
             table("failures", "The trials that were not completed."),
             table("trials", "Every trial.", "A dash: inactive, or not known.", folded=True),
         ]),
+        dataset.section_of(search.study.plan, by_name),
         Section("How it was made", lines=search.study.plan.commands, tables=[
             table("space", "The space that was searched.", folded=len(by_name["space"]) > report.LONG),
             table("environment", "What the runs were made with."),

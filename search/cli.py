@@ -16,6 +16,7 @@ from ablations.settings import add_setting_options, fields_of, settings_help, tr
 from resnet_core.command_line import Parser, console, folder, run_program, say
 from resnet_core.errors import UserError, nearest
 from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.description import printable
 from resnet_core.runs.plugins import Plugins, load_plugins
 from resnet_core.runs.recipes import DATA, rebudgeted
 from resnet_core.runs.runtime import without_notices
@@ -42,6 +43,7 @@ ORACLES = {
 TRAIN = TrainSpec(data="digits", epochs=10, batch_size=64, validation_fraction=0.2, test=False)
 """What every training starts from; `space` and `--set` change it."""
 PROBE = ProbeSpec(steps=(0,), each_epoch=False)
+SHOWN = 5  # classes of a picture
 PASSES = 100  # of the network, where its latency is an objective
 UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 
@@ -61,6 +63,13 @@ def parser() -> Parser:
     trials = commands.add_parser("trials", help="list the trials of a search, the best first")
     trials.add_argument("search", type=folder, metavar="SEARCH", help="folder of the search: results/local/search")
     trials.set_defaults(command=list_trials)
+    predict = commands.add_parser(
+        "predict", help="say what pictures show",
+        description="Print what the network that a search has exported says of pictures: classes, probabilities.",
+    )  # fmt: skip
+    predict.add_argument("search", type=folder, metavar="SEARCH", help="folder of the search: results/local/search")
+    predict.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a picture")
+    predict.set_defaults(command=print_predictions)
     return top
 
 
@@ -127,6 +136,17 @@ def list_trials(options: argparse.Namespace) -> None:
     console().print(trials_table(plan, list(store.records())))
     for one in store.survey(whole=True).damaged:
         say(f"damaged: {one.path}: {one.reason}")
+
+
+def print_predictions(options: argparse.Namespace) -> None:
+    """Print what the exported network says of pictures, a line each: the most probable classes first."""
+    from search.predict import predictions
+
+    lines = [
+        f"{printable(str(file))}: {', '.join(f'{printable(name)} {share:.3f}' for name, share in shares[:SHOWN])}"
+        for file, shares in predictions(options.search, options.files)
+    ]
+    say("\n".join(lines))
 
 
 def run_search(options: argparse.Namespace) -> None:

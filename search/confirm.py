@@ -84,6 +84,7 @@ def plan_of(search: Search, best: Sequence[tuple[int, Record]], runs: Sequence[R
         tuple(map(PlannedRun.of, runs)),
         study_threads(list(runs)),
         tuple(replace(claim, text=text).to_dict() for text, claim in claims.items()),
+        data=search.data.split(search.train),
     )
 
 

@@ -15,6 +15,7 @@ from resnet_core.runs.store import Store
 from resnet_core.spec_model import Spec
 from search.confirm import FOUND
 from search.objectives import Objective
+from search.predict import add_about
 
 
 class StateLost(Exception):
@@ -29,7 +30,8 @@ def export(root: Path, store: Store, ids: Collection[str], objective: Objective)
     """Write the network that is the best with fresh seeds, by the mean of an objective, into `root`, as `best.…`.
 
     A network of which a seed was not completed is passed over. `best.keras` has the weights of the best seed, and
-    takes images as they are in the data: it begins with the preprocessing. It needs the last state of that seed.
+    takes images as they are in the data: it begins with the preprocessing. What its classes are called and how images
+    were read is in it, for `predict`. It needs the last state of that seed.
 
     Args:
         root: Folder of the search.
@@ -58,6 +60,8 @@ def export(root: Path, store: Store, ids: Collection[str], objective: Objective)
     chosen = max(found[best], key=objective.gain)
     net, train = chosen.run.net, chosen.run.train
     about = {"trial": best, "seeds": len(found[best]), "network": chosen.network}
+    if chosen.data:
+        about |= {"class_names": list(chosen.data.class_names), "data": chosen.data.to_dict()}
     texts = {
         "json": json.dumps({**about, **_fields(net, train)}, indent=1) + "\n",
         "toml": toml(net, train),
@@ -131,6 +135,8 @@ def _keras(path: Path, record: Record, store: Store) -> None:
     aside = path.with_name(f"{path_aside(path.parent).name}.keras")
     try:
         keras.Model(inputs, net(scaled), name="best").save(aside)
+        if data.info:
+            add_about(aside, data.info, record.run.train.background)
         sync(aside)
         aside.replace(path)
     finally:

@@ -155,7 +155,7 @@ class Search:
         question = f"Which network of the space '{self.space.name}'{within} has the {sought}?"
         return Plan(
             self.name, question, f"Search by the oracle {self.oracle}", self.base(), tuple(self.space.names),
-            (self.command,), (), study_threads(alike),
+            (self.command,), (), study_threads(alike), data=self.data.split(self.train),
         )  # fmt: skip
 
     @property

@@ -44,16 +44,19 @@ SHOWN = 10  # trials, at the end
 
 
 def dry_run(search: Search, execution: Execution) -> None:
-    """Print the space and what its smallest network costs; nothing is written.
+    """Print what the data are, the space, and what its smallest network costs.
+
+    Nothing is written, and no image decoded.
 
     Raises:
-        UserError: See `run`; what shows only in a named data set's content does not show here.
+        UserError: See `run`; what shows only in the content of images does not show here.
     """
     from rich.table import Table
 
     check_writable(search.root)
     search = replace(search, data=job.source(*asked_data(search.train, execution)).info)
     search.check()
+    say(search.data.split(search.train).line)
     table = Table(box=None, header_style="bold")
     for column in ("hyperparameter", "range", "if"):
         table.add_column(column)
@@ -93,8 +96,10 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
     search.check()
     check_sizes(search.run_of(search.space.active({})), source.info.train_images)
     images, sha256 = job.content_of(*asked_data(search.train, execution))
-    search = replace(search, train=search.train.replace(data_sha256=sha256))
+    search = replace(search, data=source.info, train=search.train.replace(data_sha256=sha256))
+    check_sizes(search.run_of(search.space.active({})), source.info.train_images)  # decoding may have left some out
     job.prepared(images, job.of_data(search.train))
+    say(search.data.split(search.train).line)
     store = Store(search.root)
     store.check_base(search.plan().base)
     store.root.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from resnet_core.errors import UserError
 from resnet_core.runs.checkpoints import Checkpoint, step_of
 from resnet_core.runs.crashes import crash_in
-from resnet_core.runs.data import Dataset, Images, open_source, prepare
+from resnet_core.runs.data import DataInfo, Dataset, Images, Reading, open_source, prepare
 from resnet_core.runs.recipes import DATA
 from resnet_core.runs.records import Outcome, Record, Status
 from resnet_core.runs.runtime import configure, total_memory
@@ -118,9 +118,19 @@ class Job:
         """
         outcome = Outcome(status, max(step, step_of(self.store.state_of(run.id)) or 0), message)
         seconds = round(time.monotonic() - began, 3)
-        record = Record(run, outcome, network=network_of(run), seconds=seconds, attempt=self.attempt_of(run))
+        record = Record(
+            run, outcome, network=network_of(run), seconds=seconds, data=self._read(run.train),
+            attempt=self.attempt_of(run),
+        )  # fmt: skip
         self._write(record)
         return self.store.read(run.id, record.attempt)
+
+    def _read(self, train: TrainSpec) -> DataInfo | None:
+        """Return what this process knows to have been read, if the data can still be."""
+        try:
+            return source(*asked(train, resident(self.stream, self.memory))).info.split(train)
+        except (UserError, OSError):
+            return None
 
     def _write(self, record: Record) -> None:
         self.store.write(record)
@@ -166,10 +176,15 @@ source = lru_cache(maxsize=1)(open_source)
 prepared = lru_cache(maxsize=1)(prepare)
 
 
+def asked(train: TrainSpec, resident: float = math.inf) -> tuple[str, int | None, float, Reading]:
+    """Return the arguments of `open_source` for the data of a run."""
+    return train.data, train.image_size, resident, Reading.of(train)
+
+
 @lru_cache(maxsize=1)
-def content_of(data: str, image_size: int | None, resident: float) -> tuple[Images, str]:
+def content_of(data: str, image_size: int | None, resident: float, reading: Reading) -> tuple[Images, str]:
     """Return the images and their hash, the last ones if they are the same; see `open_source`."""
-    images = source(data, image_size, resident).images
+    images = source(data, image_size, resident, reading).images
     return images, images.sha256()
 
 
@@ -179,7 +194,7 @@ def dataset(train: TrainSpec, resident: float = math.inf) -> Dataset:
     Raises:
         UserError: The data are not what they were when the run was planned.
     """
-    images, content = content_of(train.data, train.image_size, resident)
+    images, content = content_of(*asked(train, resident))
     if train.data_sha256 not in ("", content):
         raise UserError(
             f"the data of a run must be what it was planned with, of hash {train.data_sha256[:12]}…, "

@@ -12,12 +12,14 @@ from typing_extensions import TypedDict
 from resnet_core.errors import UserError, first_mistake
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.description import DataInfo
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.sealed import UNREADABLE, seal, unseal
 from resnet_core.spec_model import Spec
 
 SCHEMA = 1
 DEFAULT = "its default"
+CONTENT = "train.data_sha256"
 SPECS: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": ProbeSpec}
 
 
@@ -99,6 +101,7 @@ class Plan:
         claims: What is claimed of the arms; `analysis.claims` reads them.
         published: What others have published of the arms, see `ablations.study.Published`.
         tuning: What the trials of learning rates came to, if there were any: a row for each arm and rate.
+        data: What the last command read; none in old plans.
     """
 
     name: str
@@ -112,6 +115,7 @@ class Plan:
     claims: tuple[dict[str, Any], ...] = ()
     published: tuple[Figure, ...] = ()
     tuning: tuple[Tuned, ...] = ()
+    data: DataInfo | None = None
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -151,7 +155,7 @@ class Plan:
 
     def text(self) -> str:
         """Return the content of the `study.json`."""
-        values = asdict(self)
+        values = {name: value for name, value in asdict(self).items() if name != "data" or value is not None}
         for run in values["runs"]:
             if not run["code"]:
                 del run["block"], run["code"]
@@ -176,6 +180,7 @@ class Plan:
                 "cannot be added to, but it can be reported; choose another --out for new runs"
             )
         names = [name for name in {**self.base, **base} if name not in unknown]
+        names.sort(key=lambda name: name == CONTENT)  # last: another setting may say why it is another
         for name in names:
             if self.base.get(name, _default(name)) != base.get(name, _default(name)):
                 if ".code." in f".{name}":

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from resnet_core.errors import UserError, nearest
+from resnet_core.runs.reading import FIELDS as READING
 from resnet_core.runs.spec import TrainSpec
 
-DATA = ("data", "data_sha256", "image_size", "train_size", "validation_fraction", "split_seed")
+DATA = ("data", "data_sha256", "image_size", *READING, "train_size", "validation_fraction", "split_seed")
 """The fields that say what is trained on; no recipe sets them."""
 
 RECIPES: dict[str, dict[str, Any]] = {

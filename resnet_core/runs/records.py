@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import PositiveInt, TypeAdapter
 
+from resnet_core.runs.description import DataInfo
 from resnet_core.runs.outcomes import status_of
 from resnet_core.runs.spec import Run
 
@@ -65,6 +66,7 @@ class Record:
         usage: `cpu_seconds` and `peak_memory_bytes` of the last of them, see `runtime.usage`, and `latency_seconds`
             if it was asked for. May be empty.
         attempt: Number of the execution of the run that it is of, from 1; the record of the last counts.
+        data: What was read: numbers of images, classes and their names, and what was skipped; none in old records.
     """
 
     run: Run
@@ -77,6 +79,7 @@ class Record:
     seconds: float = 0.0
     usage: dict[str, float] = field(default_factory=dict)
     attempt: int = 1
+    data: DataInfo | None = None
 
     @property
     def status(self) -> str:
@@ -96,6 +99,7 @@ class Record:
             "environment": self.environment,
             "seconds": self.seconds,
             "usage": self.usage,
+            **({"data": self.data.to_dict()} if self.data else {}),
             "epochs": columns(self.epochs),
             "probes": columns(self.probes),
         }
@@ -113,6 +117,7 @@ class Stored:
     environment: dict[str, Any]
     seconds: float
     usage: dict[str, float] = field(default_factory=dict)
+    data: DataInfo | None = None
     epochs: Columns = field(default_factory=dict)
     probes: Columns = field(default_factory=dict)
     attempt: PositiveInt = 1
@@ -134,7 +139,7 @@ class Stored:
         """
         epochs, probes = rows(self.epochs), rows(self.probes)
         about: dict[str, Any] = {"network": self.network, "environment": self.environment, "seconds": self.seconds}
-        about |= {"usage": self.usage, "attempt": self.attempt}
+        about |= {"usage": self.usage, "data": self.data, "attempt": self.attempt}
         return Record(Run.from_dict(self.run), self.outcome, self.results, epochs, probes, **about)
 
 

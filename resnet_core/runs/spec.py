@@ -3,12 +3,22 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from resnet_core.errors import UserError
 from resnet_core.nets.blocks import code_of
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.reading import FIELDS as READING
+from resnet_core.runs.reading import DataFormat, colour
 from resnet_core.runs.schedules import cosine, drops, one_cycle
 from resnet_core.spec_model import Readers, Spec, digest
 
@@ -23,6 +33,11 @@ class TrainSpec(Spec):
         data: Name of a data set, or path of an `.npz` file or a folder of images.
         data_sha256: Hash of the decoded data; a run is identified by it and not by `data`.
         image_size: Height and width to which images are resized; none leaves them.
+        background: Colour on which transparent images of a folder are composited: `white`, `black`, `#rrggbb`.
+        skip_damaged: Whether images of a folder that cannot be decoded are left out, and listed; else they are an
+            error.
+        data_format: Where images of an `.npz` file have their channels, `channels_last` or `channels_first`; none
+            tells it from their shape, and refuses what is not plainly `channels_last`.
         train_size: Number of training images to use, a stratified choice; none takes all.
         validation_fraction: Share of them that is kept aside, stratified, for the curves.
         split_seed: Seed of both choices.
@@ -74,6 +89,9 @@ class TrainSpec(Spec):
     data: Annotated[str, Field(min_length=1)] = "digits"
     data_sha256: str = ""
     image_size: Annotated[int, Field(ge=1, le=2048)] | None = None
+    background: Annotated[str, AfterValidator(colour)] = "white"
+    skip_damaged: bool = False
+    data_format: DataFormat | None = None
     train_size: PositiveInt | None = None
     validation_fraction: Fraction = 0.1
     split_seed: NonNegativeInt = 0
@@ -186,7 +204,7 @@ class Run:
     @property
     def id(self) -> str:
         """Sixteen hexadecimal digits; runs of equal specs, seeds and data content share them."""
-        elsewhere = {"init_seed", "data_seed", *(["data"] if self.train.data_sha256 else [])}
+        elsewhere = {"init_seed", "data_seed", *(["data", *READING] if self.train.data_sha256 else [])}
         train = self.train.canonical_json(exclude=frozenset(elsewhere))
         seeds = f"{self.init_seed} {self.data_seed}"
         code = (self.code,) if self.code else ()

@@ -77,7 +77,18 @@ def _executed(run: Run, data: Dataset, on_progress: Callable[[Progress], None], 
         results, outcome = {}, Outcome(_status(error), state.step, traceback.format_exc())
     seconds = round(training.seconds_before + time.perf_counter() - started, 3)
     spent = {**used(), **measured}
-    return Record(run, outcome, results, state.epochs, state.probes, network_of(run), environment(), seconds, spent)
+    return Record(
+        run,
+        outcome,
+        results,
+        state.epochs,
+        state.probes,
+        network_of(run),
+        environment(),
+        seconds,
+        spent,
+        data=data.info,
+    )
 
 
 def network_of(run: Run) -> dict[str, int]:

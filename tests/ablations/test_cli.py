@@ -27,11 +27,12 @@ def test_list_has_a_line_a_study(program):
 def test_a_dry_run_lists_every_run_and_writes_nothing(program, tmp_path):
     done = program("resnet-ablate", "run", "depth", "--dry-run")
     lines = [line.split() for line in done.stdout.splitlines()]
-    runs = lines[1:31]
+    assert lines[0][:8] == ["data:", "1293", "training,", "144", "validation,", "360", "test", "images,"]
+    runs = lines[2:32]
     assert [line[0] for line in runs] == ["8"] * 10 + ["20"] * 10 + ["56"] * 10
     assert runs[20][:6] == ["56", "none", "8", "0", "214,402", "1.96"]
-    assert lines[31][:2] == ["30", "runs"]
-    assert lines[31][-3:] == ["30", "to", "run"]
+    assert lines[32][:2] == ["30", "runs"]
+    assert lines[32][-3:] == ["30", "to", "run"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -39,7 +40,7 @@ def test_a_dry_run_knows_what_is_recorded(program, tiny_study):
     words = ["run", "depth", "--depth", "8", "14", "20", "--seeds", "2", "--set", "steps=30", "--dry-run", "--out"]
     done = program("resnet-ablate", *words, tiny_study.parent)
     recorded = [line.rstrip().endswith("recorded") for line in done.stdout.splitlines()]
-    assert recorded == [False] + [True] * 8 + [False] * 5
+    assert recorded == [False] * 2 + [True] * 8 + [False] * 5
 
 
 def test_a_second_call_repeats_nothing_and_widening_runs_the_rest(program, tmp_path):
@@ -63,6 +64,7 @@ def test_after_an_interrupt_the_same_command_runs_the_rest(program, started, tmp
     words = ["run", "depth", "--depth", "8", "--seeds", "3", "--set", "steps=60"]  # the second network takes a while
     running, stdout, stderr = started("resnet-ablate", *words)
     with stdout:
+        assert stdout.readline().startswith("data: ")
         line = stdout.readline()
         running.send_signal(signal.SIGINT)
         stdout.read()
@@ -97,7 +99,7 @@ def test_a_reader_who_leaves_does_not_end_the_study(started, tmp_path):
 
 def test_levels_given_twice_are_all_taken(program):
     done = program("resnet-ablate", "run", "depth", "--depth", "8", "--depth", "14", "--dry-run")
-    assert {line.split()[0] for line in done.stdout.splitlines()[1:-1]} == {"8", "14"}
+    assert {line.split()[0] for line in done.stdout.splitlines()[2:-1]} == {"8", "14"}
 
 
 def test_a_recipe_replaces_the_training_and_not_the_data(program, tmp_path):

@@ -62,7 +62,9 @@ def test_retry_executes_what_failed_and_nothing_else(compacted, program, study):
         store.compact()
     done = program("resnet-ablate", "retry", study, "--failed")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0].startswith(f"[1/1] {before.run.label}: completed")
+    data, ended, *_ = done.stdout.splitlines()
+    assert data.startswith("data: ")
+    assert ended.startswith(f"[1/1] {before.run.label}: completed")
     assert "1 of 1 runs recorded (1 completed)" in done.stdout
     (after,) = [record for record in store.records() if record.run.id == before.run.id]
     assert after.results == before.results

@@ -20,8 +20,8 @@ FIGURES = [
     "gradient_over_training_activations", "gradient_over_training_weights", "learning_curves",
 ]  # fmt: skip
 TABLES = [
-    "accuracy", "calibration", "effects", "environment", "failures", "gradients", "outcomes", "published", "runs",
-    "settings", "summary", "trends", "variance", "verdicts",
+    "accuracy", "calibration", "classes", "effects", "environment", "failures", "gradients", "outcomes", "published",
+    "runs", "settings", "skipped", "summary", "trends", "variance", "verdicts",
 ]  # fmt: skip
 
 

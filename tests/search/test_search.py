@@ -24,6 +24,7 @@ from search.confirm import FIRST_SEED, twin
 from search.limits import Limits
 from search.listing import best_first, in_order, numbers, plan_of
 from search.objectives import objectives
+from search.predict import about, predictions
 from search.proposals import Budget, Proposals
 from search.request import Search
 from search.space import Space
@@ -371,6 +372,13 @@ def test_the_best_are_confirmed_beside_their_twins_and_exported(search, capsys, 
     exec((search.root / "best.py").read_text(), names)
     assert (names["net"], names["train"]) == (net, chosen.run.train)
     assert names["model"].count_params() == cost(net).trainable + cost(net).bn_running_stats
+
+    assert best["class_names"] == [str(digit) for digit in range(10)]
+    assert best["data"]["class_counts"][0] == [142, 36]
+    info, background = about(search.root / "best.keras")
+    assert (info, background) == (chosen.data, "white")
+    with pytest.raises(UserError, match="1 channels and values uint8 from 0 to 16; call it in Python"):
+        list(predictions(search.root, [tmp_path]))
 
     images = job.source("digits", None, 1e12).images
     logits = keras.models.load_model(search.root / "best.keras").predict(images.x_test.astype("float32"), verbose=0)

@@ -2,14 +2,13 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from resnet_core.errors import UserError
-from resnet_core.runs.data.stored import Array, Parts, Rows, StoredImages, chunks
+from resnet_core.runs.data.stored import Array, Parts, Rows, chunks
+from resnet_core.runs.description import DataInfo, Skipped
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.seeds import generator
 
@@ -22,6 +21,7 @@ class Images:
         x_train, x_test: Images, (n, height, width, channels), of uint8 or of finite float32, in memory or stored.
         y_train, y_test: Classes, (n,), of int64 from 0 on.
         class_names: The name of each class.
+        values, notes, skipped: See `DataInfo`.
     """
 
     x_train: Rows
@@ -29,6 +29,20 @@ class Images:
     x_test: Rows
     y_test: Array
     class_names: tuple[str, ...]
+    values: str = "uint8"
+    notes: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+    @property
+    def info(self) -> DataInfo:
+        """What there is, in numbers and words."""
+        rows, columns, channels = self.x_train.shape[1:]
+        classes = len(self.class_names)
+        train, test = (np.bincount(y, minlength=classes).tolist() for y in (self.y_train, self.y_test))
+        return DataInfo(
+            (rows, columns, channels), classes, len(self.x_train), 0, len(self.x_test), self.values,
+            self.class_names, tuple(zip(train, test, strict=True)), self.notes, self.skipped,
+        )  # fmt: skip
 
     def sha256(self) -> str:
         """Return the hash of the images and classes, the same however they were stored."""
@@ -53,117 +67,29 @@ class Images:
 
 def resized(images: Array, size: int) -> Array:
     """Return the images with `size` rows and columns; see `Images.resized`."""
+    if images.shape[1:3] == (size, size):
+        return images
+    return np.stack([scaled(image, (size, size)) for image in images])
+
+
+def scaled(image: Array, size: tuple[int, int]) -> Array:
+    """Return an image of (height, width, channels) with `size` columns and rows (bilinear, antialiased)."""
     from PIL import Image
 
-    def one(channel: Array) -> Array:
-        return np.asarray(Image.fromarray(channel).resize((size, size), Image.Resampling.BILINEAR))
-
-    out = np.empty((len(images), size, size, images.shape[3]), images.dtype)
-    for i, image in enumerate(images):
-        for c in range(images.shape[3]):
-            out[i, ..., c] = one(np.ascontiguousarray(image[..., c]))
+    if image.shape[1::-1] == size:
+        return image
+    out = np.empty((size[1], size[0], image.shape[2]), image.dtype)
+    for channel in range(image.shape[2]):
+        plane = Image.fromarray(np.ascontiguousarray(image[..., channel]))
+        out[..., channel] = np.asarray(plane.resize(size, Image.Resampling.BILINEAR))
     return out
-
-
-def check_images(where: str, arrays: Mapping[str, Rows], class_names: tuple[str, ...] | None = None) -> Images:
-    """Return `arrays` (`x_train`, `y_train`, `x_test`, `y_test`, as Keras has them) in our shapes.
-
-    Args:
-        where: What an error names.
-        arrays: Images of shape (n, height, width) or (n, height, width, channels), or stored as `Images` has them;
-            integer classes of shape (n,) or (n, 1).
-        class_names: Names of the classes 0, 1, ...; none takes the classes' numbers.
-
-    Raises:
-        UserError: A shape, a length, a type or a value is not as it must be.
-    """
-    images = {part: _checked_images(where, f"x_{part}", arrays[f"x_{part}"]) for part in ("train", "test")}
-    labels = {part: _checked_labels(where, f"y_{part}", arrays[f"y_{part}"]) for part in ("train", "test")}
-    for part in ("train", "test"):
-        if len(images[part]) != len(labels[part]):
-            raise UserError(
-                f"`x_{part}` and `y_{part}` must be of one length, "
-                f"but {where} has {len(images[part])} images and {len(labels[part])} classes"
-            )
-    for what, first, second in (
-        ("shape", images["train"].shape[1:], images["test"].shape[1:]),
-        ("type", images["train"].dtype, images["test"].dtype),
-    ):
-        if first != second:
-            raise UserError(f"training and test images must be of one {what}, but {where} has {first} and {second}")
-    known = np.unique(labels["train"])
-    if len(known) < 2:
-        raise UserError(f"a data set must have two classes or more, but {where} has {len(known)}")
-    unseen = np.setdiff1d(labels["test"], known)
-    if len(unseen):
-        raise UserError(
-            f"every test class must be among the training classes, but {where} has {unseen[0]} in the test alone"
-        )
-    return Images(
-        images["train"],
-        np.searchsorted(known, labels["train"]),
-        images["test"],
-        np.searchsorted(known, labels["test"]),
-        class_names or tuple(str(label) for label in known),
-    )
-
-
-def _checked_images(where: str, name: str, images: Rows) -> Rows:
-    if isinstance(images, StoredImages):
-        return images
-    check_form(where, name, images.shape, images.dtype)
-    return as_stored(where, name, images)
-
-
-def check_form(where: str, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Check that an array of this shape and type may hold images.
-
-    Raises:
-        UserError: It may not.
-    """
-    if len(shape) not in (3, 4) or not math.prod(shape):
-        raise UserError(
-            f"`{name}` must have the shape (n, height, width) or (n, height, width, channels), "
-            f"but in {where} it has {shape}"
-        )
-    if dtype.kind not in "iufb":
-        raise UserError(f"`{name}` must hold numbers, but in {where} it holds {dtype}")
-
-
-def as_stored(where: str, name: str, images: Array) -> Array:
-    """Return images of a form that `check_form` passes as `Images` has them.
-
-    Raises:
-        UserError: A value is not finite.
-    """
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.dtype == np.uint8:
-        return images
-    with np.errstate(over="ignore"):
-        images = images.astype(np.float32)
-    if not np.isfinite(images).all():
-        raise UserError(f"`{name}` must be finite, but in {where} it holds NaN or infinity")
-    return images
-
-
-def _checked_labels(where: str, name: str, labels: Rows) -> Array:
-    assert isinstance(labels, np.ndarray)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise UserError(
-            f"`{name}` must hold one integer class an image, "
-            f"but in {where} it has the shape {labels.shape} and holds {labels.dtype}"
-        )
-    return labels.astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """What a run trains on, is validated on, and is tested on once.
 
-    Images are as in `Images`; a network sees ``(image - shift) * scale``.
+    Images are as in `Images`; a network sees ``(image - shift) * scale``. What was read is in `info`.
     """
 
     x_train: Rows
@@ -174,6 +100,7 @@ class Dataset:
     y_test: Array
     shift: Array
     scale: Array
+    info: DataInfo | None = None
 
 
 def prepare(images: Images, train: TrainSpec) -> Dataset:
@@ -201,7 +128,7 @@ def prepare(images: Images, train: TrainSpec) -> Dataset:
         x_train, images.y_train[index],
         images.x_train[validation], images.y_train[validation],
         images.x_test, images.y_test,
-        shift, scale,
+        shift, scale, images.info.split(train),
     )  # fmt: skip
 
 

@@ -2,23 +2,18 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from resnet_core.errors import UserError, nearest
-from resnet_core.runs.data.arrays import Images, check_images
-from resnet_core.runs.runtime import without_notices
+from resnet_core.runs.data.arrays import Images
+from resnet_core.runs.data.named import NAMED
+from resnet_core.runs.description import DataInfo, printable
+from resnet_core.runs.reading import Reading
 
-
-@dataclass(frozen=True)
-class DataInfo:
-    """What a network must know of its data: the shape of an image and the number of classes."""
-
-    input_shape: tuple[int, int, int]
-    classes: int
-    train_images: int
+AS_IT_IS = Reading()
 
 
 class Source(Protocol):
@@ -26,7 +21,7 @@ class Source(Protocol):
 
     @property
     def info(self) -> DataInfo:
-        """What is known without reading it, if it has a name; from reading it, if it has a path."""
+        """What there is: as far as it is known without decoding an image, if none has been."""
         ...
 
     @property
@@ -39,48 +34,32 @@ class Source(Protocol):
         ...
 
 
-Loader = Callable[[], Images]
-_NAMED: dict[str, tuple[Loader, DataInfo]] = {}
-
-
-def register_source(name: str, info: DataInfo) -> Callable[[Loader], Loader]:
-    """Register the decorated function as the data set `name`; it returns the checked images."""
-
-    def register(load: Loader) -> Loader:
-        _NAMED[name] = (load, info)
-        return load
-
-    return register
-
-
-def registered_sources() -> dict[str, Any]:
-    """Return what is registered, by name."""
-    return {**_NAMED}
-
-
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """A source that is a function, and perhaps what is known before it is called."""
+    """A source that is a function, and what is known before it is called."""
 
-    load: Loader
-    known: DataInfo | None = None
+    load: Callable[[], Images]
+    describe: Callable[[], DataInfo]
 
     @cached_property
     def images(self) -> Images:
         return self.load()
 
-    def sha256(self) -> str:
-        return self.images.sha256() if "images" in vars(self) else ""
+    @cached_property
+    def _described(self) -> DataInfo:
+        return self.describe()
 
     @property
     def info(self) -> DataInfo:
-        if self.known and "images" not in vars(self):
-            return self.known
-        rows, columns, channels = self.images.x_train.shape[1:]
-        return DataInfo((rows, columns, channels), len(self.images.class_names), len(self.images.x_train))
+        return self.images.info if "images" in vars(self) else self._described
+
+    def sha256(self) -> str:
+        return self.images.sha256() if "images" in vars(self) else ""
 
 
-def open_source(data: str, image_size: int | None = None, resident: float = math.inf) -> Source:
+def open_source(
+    data: str, image_size: int | None = None, resident: float = math.inf, reading: Reading = AS_IT_IS
+) -> Source:
     """Return the data set with this name, `.npz` file or folder of images.
 
     Args:
@@ -90,59 +69,33 @@ def open_source(data: str, image_size: int | None = None, resident: float = math
         image_size: Height and width to which the images are resized.
         resident: Bytes up to which the images of a path are held in memory; more are read from disk as they are
             asked for. The images of a name are held in memory.
+        reading: What is seen through transparent images, what becomes of damaged ones, where channels are.
 
     Raises:
-        UserError: There is nothing of this name, or not in one of these forms.
+        UserError: There is nothing of this name, or not in one of these forms; or `reading` has what is not read.
     """
-    from resnet_core.runs.data import files
-
-    if data in _NAMED:
-        load, info = _NAMED[data]
-        size = (image_size, image_size) if image_size else info.input_shape[:2]
-        known = DataInfo((*size, info.input_shape[2]), info.classes, info.train_images)
-        return _Read(lambda: load().resized(image_size), known)
+    if data in NAMED:
+        reading.check(f"'{data}'")
+        load, info = NAMED[data]
+        if not image_size:
+            return _Read(load, lambda: info)
+        known = replace(info, input_shape=(image_size, image_size, info.input_shape[2]))
+        return _Read(lambda: load().resized(image_size), lambda: known)
     path = Path(data).expanduser()
     if path.is_dir():
-        return _Read(lambda: files.read_folder(path, image_size, resident))
+        from resnet_core.runs.data.folder import Folder
+
+        reading.check("a folder of images", "background", "skip_damaged")
+        folder = Folder(path, image_size, resident, reading)
+        return _Read(folder.load, folder.describe)
     if path.is_file() and path.suffix.lower() == ".npz":
-        return _Read(lambda: files.read_npz(path, image_size, resident))
-    found = "is neither" if path.exists() else "does not exist"
+        from resnet_core.runs.data.npz import Npz
+
+        reading.check("an .npz file", "data_format")
+        npz = Npz(path, image_size, resident, reading)
+        return _Read(npz.load, npz.describe)
+    kind = "is neither" if path.exists() else "does not exist"
     raise UserError(
         "a data set must be a known name, an .npz file or a folder of images, "
-        f"but '{data}' {found}{nearest(data, _NAMED)}"
+        f"but '{printable(data)}' {kind}{nearest(data, NAMED)}"
     )
-
-
-@register_source("digits", DataInfo((8, 8, 1), 10, 1437))
-def digits() -> Images:
-    """The 1,797 scanned 8x8 digits that scikit-learn ships; a stratified fifth is the test set."""
-    import numpy as np
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    x, y = load_digits(return_X_y=True)
-    x = x.reshape(-1, 8, 8).astype(np.uint8)
-    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2, stratify=y, random_state=0)
-    return check_images("digits", {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test})
-
-
-def _register_keras(name: str, info: DataInfo) -> None:
-    @register_source(name, info)
-    def load() -> Images:
-        with without_notices():
-            import keras
-
-        try:
-            (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
-        except Exception as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(
-                f"'{name}' must be in Keras' folder of data sets or be downloadable, but neither is so: {reason}"
-            ) from None
-        return check_images(name, {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test})
-
-
-_register_keras("cifar10", DataInfo((32, 32, 3), 10, 50_000))
-_register_keras("cifar100", DataInfo((32, 32, 3), 100, 50_000))
-_register_keras("mnist", DataInfo((28, 28, 1), 10, 60_000))
-_register_keras("fashion_mnist", DataInfo((28, 28, 1), 10, 60_000))

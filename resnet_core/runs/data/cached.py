@@ -1,0 +1,81 @@
+"""Images that were decoded once, in the user's cache folder."""
+
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from platformdirs import user_cache_path
+from pydantic import TypeAdapter, ValidationError
+
+from resnet_core.errors import UserError
+from resnet_core.runs.data import stored
+from resnet_core.runs.data.stored import Array, Parts, Rows
+from resnet_core.runs.description import DataInfo
+
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+PIXELS = ("x_train", "x_test")
+ABOUT = "about"
+_INFO = TypeAdapter(DataInfo)
+
+
+def place(state: str) -> Path:
+    """Return the file of data that are in the state of this hash."""
+    return user_cache_path("resnet-ablation") / f"{state[:32]}.npz"
+
+
+def size(arrays: Mapping[str, Rows | Parts]) -> int:
+    """Return the bytes of the images."""
+    return sum(math.prod(arrays[key].shape) * arrays[key].dtype.itemsize for key in PIXELS)
+
+
+def kept(cache: Path, resident: float) -> dict[str, Rows] | None:
+    """Return the arrays in the cache, the images stored if they have more bytes; none if it is not there or damaged."""
+    forms = stored.read(cache, KEYS, PIXELS, check=False)
+    return forms and stored.read(cache, KEYS, PIXELS if size(forms) > resident else ())
+
+
+def about(cache: Path) -> DataInfo | None:
+    """Return what was written beside the arrays; none if it is not there or damaged."""
+    read = stored.read(cache, (ABOUT,))
+    if read is None:
+        return None
+    try:
+        return _INFO.validate_json(bytes(np.asarray(read[ABOUT])))
+    except ValidationError:
+        return None
+
+
+def write(cache: Path, info: DataInfo, arrays: Mapping[str, Array | Parts]) -> None:
+    """Write the cache.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    text = json.dumps(info.to_dict()).encode()
+    stored.write(cache, {ABOUT: np.frombuffer(text, np.uint8), **arrays})
+
+
+def store(cache: Path, info: DataInfo, arrays: Mapping[str, Array | Parts]) -> dict[str, Rows]:
+    """Write the cache; return its arrays, the images stored.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(cache.parent).free
+        if size(arrays) > free:
+            raise OSError(f"{free / 2**30:.1f} GiB are free")
+        write(cache, info, arrays)
+        read = stored.read(cache, KEYS, PIXELS, check=False)
+        if read is None:
+            raise OSError("it cannot be read again")
+        return read
+    except OSError as error:
+        raise UserError(
+            f"images that are not held in memory need room for {size(arrays) / 2**30:.1f} GiB in the cache folder, "
+            f"but {cache} cannot be written: {error}; set XDG_CACHE_HOME to another folder, or take --stream never"
+        ) from None

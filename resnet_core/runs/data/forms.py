@@ -1,0 +1,66 @@
+"""The one form that all pictures of a folder are brought to, and what is said of it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from resnet_core.errors import UserError
+from resnet_core.runs.data.checks import check_side
+from resnet_core.runs.data.pictures import Form, Header
+from resnet_core.runs.description import MOST_FILES, counted, printable
+from resnet_core.runs.reading import Reading, rgb_of
+
+DEFAULT_SIZE = 32
+
+
+def form_of(where: str, headers: Mapping[Path, Header], image_size: int | None, reading: Reading) -> Form:
+    """Return the form of all pictures.
+
+    Args:
+        where: What an error names.
+        headers: Of every file.
+        image_size: Height and width; none for the size that all have, or else `DEFAULT_SIZE`.
+        reading: What is seen through transparent pictures.
+
+    Raises:
+        UserError: Their values have no scale in common, or all are too large.
+    """
+    values = {header.values: file for file, header in headers.items()}
+    if len(values) > 1 and values.keys() != {"uint8", "uint16"}:
+        (one, first), (other, second) = sorted(values.items())[:2]
+        raise UserError(
+            f"all images must have values of one scale, but {printable(str(first))} has {one} and "
+            f"{printable(str(second))} has {other}; save them alike"
+        )
+    sizes = {header.size for header in headers.values()}
+    size = sizes.pop() if len(sizes) == 1 else (DEFAULT_SIZE, DEFAULT_SIZE)
+    if image_size:
+        size = (image_size, image_size)
+    check_side(where, size[1], size[0])
+    background = rgb_of(reading.background)
+    colourless = all(header.grey for header in headers.values())
+    tinted = len(set(background)) > 1 and any(header.transparent for header in headers.values())
+    scale = "uint16" if "uint16" in values else next(iter(values))
+    return Form(size, 1 if colourless and not tinted else 3, scale, background)
+
+
+def notes_of(headers: Mapping[Path, Header], form: Form, reading: Reading) -> Iterator[str]:
+    """Yield what is done to the pictures, in words."""
+    width, height = form.size
+    if other := _those(headers, lambda header: header.size != form.size):
+        yield f"{counted(len(other), 'image')} resized to {width}x{height} (--image-size takes another size)"
+    if clear := _those(headers, lambda header: header.transparent):
+        yield f"{counted(len(clear), 'image')} with transparency composited on {reading.background}"
+    if form.channels == 3 and (grey := _those(headers, lambda header: header.grey)):
+        yield f"{counted(len(grey), 'grey image')} read as colour"
+    if form.values != "uint8":
+        yield f"{form.values} values kept, as float32"
+        if small := _those(headers, lambda header: header.values == "uint8"):
+            yield f"{counted(len(small), 'image')} of 8 bits scaled to the range of 16 bits"
+    if several := _those(headers, lambda header: header.several):
+        names = ", ".join(printable(file.name) for file in several[:MOST_FILES])
+        more = f", and {len(several) - MOST_FILES} more" if len(several) > MOST_FILES else ""
+        yield f"the first picture taken of {counted(len(several), 'file')} with several ({names}{more})"
+
+
+def _those(headers: Mapping[Path, Header], test: Callable[[Header], bool]) -> list[Path]:
+    return [file for file, header in headers.items() if test(header)]

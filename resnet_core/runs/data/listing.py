@@ -1,0 +1,223 @@
+"""What is in a folder of images: which files are read, of which class, and which are not, and why."""
+
+import os
+import stat
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from resnet_core.errors import UserError
+from resnet_core.runs.data import decoding, pictures
+from resnet_core.runs.description import Skipped, printable
+
+LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "$recycle.bin"})
+"""What systems leave in folders, in lower case, beside what begins with a dot."""
+SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"})
+HIDDEN = "hidden or left by the system"
+NO_PICTURE = "not an image that is read"
+OUTSIDE = "outside of the classes' folders"
+BESIDE = "beside train and test"
+LOOP = "link to a folder around it"
+NOWHERE = "link to nothing"
+NO_FILE = "neither file nor folder"
+
+File = tuple[str, Path]
+Identity = tuple[int, int]
+
+
+@dataclass
+class Listing:
+    """What is in a folder.
+
+    Attributes:
+        root: The folder.
+        parts: The class and the path of every image, sorted, of `train` and `test`, or of `all`.
+        left_out: Paths of what is not read, by the reason.
+    """
+
+    root: Path
+    parts: dict[str, list[File]] = field(default_factory=dict)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[File]:
+        """The images of all parts."""
+        return [file for part in self.parts.values() for file in part]
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """What is not read, and why."""
+        return tuple(Skipped.of(reason, files) for reason, files in self.left_out.items())
+
+    @property
+    def paths(self) -> list[Path]:
+        """The images' paths."""
+        return [path for _, path in self.files]
+
+    def only(self, kept: Collection[Path]) -> "Listing":
+        """Return the listing of these files alone."""
+        parts = {part: [(name, path) for name, path in files if path in kept] for part, files in self.parts.items()}
+        return Listing(self.root, parts, self.left_out)
+
+    def leave_out(self, reason: str, path: Path) -> None:
+        """Note that a file or folder is not read."""
+        self.left_out.setdefault(reason, []).append(self.name_of(path))
+
+    def name_of(self, path: Path) -> str:
+        """Return a path as it is below the folder."""
+        return str(path.relative_to(self.root))
+
+
+def listing(folder: Path) -> Listing:
+    """Return what is in a folder with `train/<class>/` and `test/<class>/`, or with `<class>/`.
+
+    Images may be in folders below those of the classes. They are in the order of `keras.utils`: classes by name, and
+    of a class folder by folder. Links are followed, but for those that lead back.
+
+    Raises:
+        UserError: A folder cannot be read, a class has no image, or there are not two classes.
+    """
+    found = Listing(folder)
+    splits = [name for name in ("train", "test") if (folder / name).is_dir()]
+    if len(splits) == 1:
+        (other,) = {"train", "test"} - {*splits}
+        raise UserError(
+            f"a folder of images must have both train/ and test/ or neither, "
+            f"but {_shown(folder)} has {splits[0]}/ and no {other}/"
+        )
+    if splits:
+        for entry in _entries(folder):
+            if entry.name not in splits:
+                found.leave_out(HIDDEN if _hidden(entry) else BESIDE, Path(entry.path))
+    for part in splits or ["all"]:
+        found.parts[part] = list(_classes(found, folder / part if splits else folder))
+    check_classes(found)
+    return found
+
+
+def check_none_lost(before: Listing, after: Listing, damaged: Skipped) -> None:
+    """Check that every class of every part still has images.
+
+    Raises:
+        UserError: All of one are damaged.
+    """
+    for part, files in before.parts.items():
+        left = {name for name, _ in after.parts[part]}
+        lost = next((path.parent for name, path in files if name not in left), None)
+        if lost:
+            raise UserError(
+                f"every class must have an image that can be read, but {_shown(before.root)} has none in "
+                f"{printable(before.name_of(lost))}/; {damaged.text}"
+            )
+
+
+def check_classes(found: Listing) -> tuple[str, ...]:
+    """Return the names of the classes.
+
+    Raises:
+        UserError: There are not two, or one has no images in a part.
+    """
+    by_part = {part: {name for name, _ in files} for part, files in found.parts.items()}
+    names = sorted(set().union(*by_part.values()))
+    where = _shown(found.root)
+    if len(names) < 2:
+        has = f"only '{printable(names[0])}'" if names else "none"
+        raise UserError(
+            "a folder of images must have two classes or more, each a folder with images, "
+            f"but {where} has {has}{_not_read(found)}"
+        )
+    if {name.lower() for name in names} <= SPLITS:
+        raise UserError(
+            f"a folder of images must have its parts in train/ and test/, but {where} has {' and '.join(names)}; "
+            "rename them"
+        )
+    for part, there in by_part.items():
+        lacking = [name for name in names if name not in there]
+        if lacking:
+            raise UserError(
+                f"every class must have images in train/ and in test/, but {where} has none in "
+                f"{part}/{printable(lacking[0])}/"
+            )
+    return tuple(map(printable, names))
+
+
+def _classes(found: Listing, folder: Path) -> Iterator[File]:
+    """Yield the images of the classes in a folder."""
+    for entry in _entries(folder):
+        path = Path(entry.path)
+        if _hidden(entry):
+            found.leave_out(HIDDEN, path)
+        elif not path.is_dir():
+            found.leave_out(OUTSIDE, path)
+        else:
+            files = [file for _, folders in sorted(_walk(found, path)) for file in folders]
+            if not files:
+                raise UserError(
+                    f"every class must be a folder with images in it, but {_shown(path)} has none{_not_read(found)}"
+                )
+            yield from ((entry.name, file) for file in files)
+
+
+def _walk(found: Listing, top: Path) -> Iterator[tuple[str, list[Path]]]:
+    """Yield each folder's path with its images."""
+    left: list[tuple[Path, frozenset[Identity]]] = [(top, frozenset({_identity(top.parent.stat())}))]
+    while left:
+        folder, above = left.pop()
+        identity = _identity(folder.stat())
+        if identity in above:
+            found.leave_out(LOOP, folder)
+            continue
+        files = []
+        for entry in _entries(folder):
+            path = Path(entry.path)
+            reason = _reason(entry)
+            if reason:
+                found.leave_out(reason, path)
+            elif entry.is_dir():
+                left.append((path, above | {identity}))
+            else:
+                files.append(path)
+        yield str(folder), files
+
+
+def _reason(entry: os.DirEntry[str]) -> str:
+    """Return why a file or folder is not read; nothing if it is."""
+    if _hidden(entry):
+        return HIDDEN
+    try:
+        mode = entry.stat().st_mode
+    except OSError:
+        return NOWHERE
+    if stat.S_ISDIR(mode):
+        return ""
+    if not stat.S_ISREG(mode):
+        return NO_FILE
+    path = Path(entry.path)
+    known = path.suffix.lower() in decoding.suffixes() or (not path.suffix and pictures.is_picture(path))
+    return "" if known else NO_PICTURE
+
+
+def _identity(state: os.stat_result) -> Identity:
+    return state.st_dev, state.st_ino
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise UserError(f"a folder of images must be readable, but {_shown(folder)}: {error.strerror}") from None
+
+
+def _hidden(entry: os.DirEntry[str]) -> bool:
+    return entry.name.startswith(".") or entry.name.lower() in LITTER
+
+
+def _shown(path: Path) -> str:
+    return printable(str(path))
+
+
+def _not_read(found: Listing) -> str:
+    """Return in words what else is there."""
+    skipped = "; ".join(one.text for one in found.skipped)
+    return f"; not read: {skipped}" if skipped else ""

@@ -1,0 +1,109 @@
+"""What was read of a data set, in words and numbers: what a network must know of it, and a user."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from resnet_core.runs.spec import TrainSpec
+
+MOST_CLASSES = 20  # that a line names
+MOST_FILES = 5  # of a reason, that a line names
+MOST_KEPT = 1000  # files of a reason, that a record names
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Files that were not read, and why.
+
+    Attributes:
+        reason: Why, in words.
+        count: How many there are.
+        files: Which, by their paths below the data set; of a damaged one with its error. The first `MOST_KEPT` of them.
+    """
+
+    reason: str
+    count: int
+    files: tuple[str, ...]
+
+    @classmethod
+    def of(cls, reason: str, files: Iterable[str]) -> "Skipped":
+        listed = [printable(file) for file in files]
+        return cls(reason, len(listed), tuple(listed[:MOST_KEPT]))
+
+    @property
+    def text(self) -> str:
+        """The reason, the number and the first files, in words."""
+        named = self.files[:MOST_FILES]
+        more = f", and {self.count - len(named)} more" if self.count > len(named) else ""
+        return f"{self.reason}: {self.count} ({', '.join(named)}{more})"
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What a data set holds, or the part of it that a run is given; see `split`.
+
+    Attributes:
+        input_shape: Height, width and channels of an image.
+        classes: Number of classes.
+        train_images: Images that are trained on.
+        validation_images: Training images that are kept aside; 0 in the whole data set.
+        test_images: Images for the test.
+        values: Type of the values of the images as the source has them: `uint8`, `uint16`, `float64`, ...
+        class_names: Name of each class, in the order of the network's outputs.
+        class_counts: Training images (with those kept aside) and test images of each class, in the whole data set.
+        notes: What was done to the images, in words.
+        skipped: What was not read.
+    """
+
+    input_shape: tuple[int, int, int]
+    classes: int
+    train_images: int
+    validation_images: int = 0
+    test_images: int = 0
+    values: str = "uint8"
+    class_names: tuple[str, ...] = ()
+    class_counts: tuple[tuple[int, int], ...] = ()
+    notes: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+    def split(self, train: "TrainSpec") -> "DataInfo":
+        """Return what a run has that is trained as `train` says: a part of the images, some of them kept aside."""
+        taken = train.train_size or self.train_images
+        kept = round(train.validation_fraction * taken)
+        return replace(self, train_images=taken - kept, validation_images=kept)
+
+    @property
+    def line(self) -> str:
+        """All of it in a line."""
+        return "; ".join(self._parts())
+
+    def _parts(self) -> Iterator[str]:
+        named = [
+            f"{name}: {train}+{test}" for name, (train, test) in zip(self.class_names, self.class_counts, strict=True)
+        ]
+        more = f", and {len(named) - MOST_CLASSES} more" if len(named) > MOST_CLASSES else ""
+        counts = f" (training+test): {', '.join(named[:MOST_CLASSES])}{more}" if named else ""
+        yield (
+            f"data: {self.train_images} training, {self.validation_images} validation, {self.test_images} test images, "
+            f"{self.classes} classes{counts}"
+        )
+        yield f"shape {'x'.join(map(str, self.input_shape))}, values {self.values}"
+        yield from self.notes
+        yield f"skipped: {'; '.join(one.text for one in self.skipped) or 'nothing'}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-serialisable values."""
+        return asdict(self)
+
+
+def counted(count: int, thing: str) -> str:
+    """Return a number of things: `1 image`, `2 images`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def printable(text: str) -> str:
+    r"""Return a text in which what no terminal or file can take is written out, as `\x1b` or `\udcff`."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in text
+    )

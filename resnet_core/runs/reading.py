@@ -1,0 +1,76 @@
+"""How images are read: the settings that change which pixels a network sees."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from resnet_core.errors import UserError
+
+if TYPE_CHECKING:
+    from resnet_core.runs.spec import TrainSpec
+
+DataFormat = Literal["channels_last", "channels_first"]
+FIELDS = ("background", "skip_damaged", "data_format")
+"""Of `TrainSpec`."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images are read; see `TrainSpec`."""
+
+    background: str = "white"
+    skip_damaged: bool = False
+    data_format: DataFormat | None = None
+
+    @classmethod
+    def of(cls, train: "TrainSpec") -> "Reading":
+        """Return what the training says."""
+        return cls(train.background, train.skip_damaged, train.data_format)
+
+    def check(self, data: str, *read: str) -> None:
+        """Check that what is set is read.
+
+        Args:
+            data: What an error names.
+            read: The settings that such a data set reads.
+
+        Raises:
+            UserError: Another is set.
+        """
+        kinds = {
+            "background": "a folder of images",
+            "skip_damaged": "a folder of images",
+            "data_format": "an .npz file",
+        }
+        for name in FIELDS:
+            if name not in read and getattr(self, name) != getattr(Reading(), name):
+                raise UserError(
+                    f"`{name}` is read with {kinds[name]} only, but got {name}={getattr(self, name)} with {data}; "
+                    "leave it out"
+                )
+
+
+def colour(text: str) -> str:
+    """Return the one spelling of a colour: `white`, `black` or `#rrggbb`.
+
+    Raises:
+        UserError: It is no opaque colour.
+    """
+    if text in ("white", "black"):
+        return text
+    from PIL import ImageColor
+
+    try:
+        rgb: tuple[int, ...] = ImageColor.getrgb(text)
+    except ValueError:
+        rgb = ()
+    if len(rgb) != 3:
+        raise UserError(f"`background` must be an opaque colour such as white, black or #rrggbb, but got {text!r}")
+    return {(255, 255, 255): "white", (0, 0, 0): "black"}.get(rgb, "#{:02x}{:02x}{:02x}".format(*rgb))
+
+
+def rgb_of(background: str) -> tuple[int, int, int]:
+    """Return red, green and blue of a colour, each from 0 to 255."""
+    from PIL import ImageColor
+
+    red, green, blue = ImageColor.getrgb(background)[:3]
+    return red, green, blue

@@ -1,0 +1,86 @@
+"""What the exported network of a search says of picture files, read as its training images were."""
+
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from resnet_core.errors import UserError
+from resnet_core.runs.data import decoding, pictures
+from resnet_core.runs.data.pictures import Form
+from resnet_core.runs.data.stored import CHUNK_VALUES, Array
+from resnet_core.runs.description import DataInfo, printable
+from resnet_core.runs.reading import rgb_of
+from resnet_core.runs.runtime import configure
+
+MODEL = "best.keras"
+ABOUT = "resnet_ablation.json"
+"""In the model's file: what its classes are called, and how its images were read."""
+_INFO = TypeAdapter(DataInfo)
+
+
+def add_about(model: Path, info: DataInfo, background: str) -> None:
+    """Write into a model's file how its images were read; Keras passes over it."""
+    with zipfile.ZipFile(model, "a") as archive:
+        archive.writestr(ABOUT, json.dumps({"background": background, "data": info.to_dict()}, indent=1))
+
+
+def about(model: Path) -> tuple[DataInfo, str]:
+    """Return what `add_about` wrote: the data, and the background of transparent images.
+
+    Raises:
+        UserError: The file has no such entry.
+    """
+    try:
+        with zipfile.ZipFile(model) as archive:
+            values = json.loads(archive.read(ABOUT))
+            return _INFO.validate_python(values["data"]), str(values["background"])
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile, ValidationError):
+        raise UserError(
+            f"a prediction needs the network that a search has exported, with its classes, but {printable(str(model))} "
+            "is none; run resnet-search with --confirm"
+        ) from None
+
+
+def predictions(search: Path, files: Sequence[Path]) -> Iterator[tuple[Path, list[tuple[str, float]]]]:
+    """Yield each file with the classes and their probabilities, the most probable first.
+
+    Args:
+        search: The folder of a search, or its `best.keras`.
+        files: Pictures.
+
+    Raises:
+        UserError: There is no network, its images were not like pictures, or a file cannot be read.
+    """
+    model = search / MODEL if search.is_dir() else search
+    info, background = about(model)
+    rows, columns, channels = info.input_shape
+    if info.values not in decoding.VALUES or channels not in (1, 3):
+        raise UserError(
+            f"pictures must be like the images that the network was trained on, but these had {channels} channels and "
+            f"values {info.values}; call it in Python, as keras.models.load_model('{printable(str(model))}')"
+        )
+    form = Form((columns, rows), channels, info.values, rgb_of(background))
+    pictures.ignore_warnings()
+    for file in files:
+        pictures.header(file)
+    configure(threads=1)
+    from resnet_core.nets.keras_net import load
+
+    network: Any = load(model)
+    at_once = max(1, CHUNK_VALUES // (rows * columns * channels))
+    for start in range(0, len(files), at_once):
+        some = files[start : start + at_once]
+        images = np.stack([pictures.pixels(file, form) for file in some]).astype(np.float32)
+        for file, shares in zip(some, _softmax(network.predict(images, verbose=0)), strict=True):
+            order = np.argsort(-shares, kind="stable")
+            yield file, [(info.class_names[i], float(shares[i])) for i in order]
+
+
+def _softmax(logits: Array) -> Array:
+    raised: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))

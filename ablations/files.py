@@ -8,6 +8,7 @@ from ablations.study import Study
 from ablations.suites import suites
 from resnet_core.errors import UserError
 from resnet_core.runs.plugins import registrations
+from resnet_core.runs.runtime import without_notices
 from resnet_core.users_code import guarded, load
 
 
@@ -25,7 +26,9 @@ def study_in(file: Path) -> Study:
     if not file.is_file():
         raise UserError(f"a study must be {', '.join(suites())} or a Python file of yours, but there is no {file}")
     before = registrations()
-    study = _study(load(file, "study"), file)
+    with without_notices():
+        module = load(file, "study")
+    study = _study(module, file)
     study = replace(study, file=file, registers=registrations() != before)
     with guarded("a study must load", file):
         study.check()

@@ -30,6 +30,7 @@ from platformdirs import user_cache_path
 
 from resnet_core.errors import UserError
 from resnet_core.spec_model import digest
+from resnet_core.surroundings import set_variables
 
 PREFIX = "_users_folder_"
 """Before the names of the packages that folders are loaded as."""
@@ -53,6 +54,7 @@ def load(file: Path, kind: str) -> ModuleType:
         path.read_bytes()
     except OSError as error:
         raise UserError(f"a {kind} must be a readable Python file, but {file} is not: {error.strerror}") from None
+    set_variables()  # the file may load TensorFlow
     package = _package(path.parent)
     for name in [name for name in sys.modules if name.startswith(f"{package}.")]:
         del sys.modules[name]

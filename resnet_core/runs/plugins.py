@@ -8,7 +8,6 @@ from typing import Any
 from resnet_core.nets.blocks import BLOCKS
 from resnet_core.runs.data.named import registered_sources
 from resnet_core.runs.runtime import without_notices
-from resnet_core.surroundings import set_variables
 from resnet_core.users_code import load, load_as_they_were, sources
 
 KIND = "plugin"
@@ -44,8 +43,6 @@ def load_plugins(files: Sequence[Path]) -> Plugins:
     Raises:
         UserError: A file is not there, or raises an error.
     """
-    if files:
-        set_variables()
     for file in files:
         with without_notices():
             load(file, KIND)

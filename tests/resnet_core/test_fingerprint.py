@@ -242,3 +242,9 @@ def test_a_users_module_may_have_any_name(tmp_path):
     (tmp_path / "search.py").write_text("DEPTH = 3")
     assert load(tmp_path / "random.py", "plugin").DEPTH == 3
     assert "DEPTH" not in vars(sys.modules.get("search", sys))
+
+
+def test_what_a_file_loads_reads_the_variables_of_a_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    (tmp_path / "mine.py").write_text("import os\nONEDNN = os.environ['TF_ENABLE_ONEDNN_OPTS']")
+    assert load(tmp_path / "mine.py", "plugin").ONEDNN == "1"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from resnet_core.command_line import Parser, console, folder, printable, run_program
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
+from resnet_core.surroundings import check_matplotlibrc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +58,7 @@ def _main(arguments: Sequence[str] | None) -> None:
         raise UserError(
             f"an output folder must be of one report, but got {len(folders)} studies; leave --out away, or compare them"
         )
+    check_matplotlibrc()
     from analysis.study import read  # loads pandas
 
     studies = [read(folder) for folder in folders]

@@ -90,6 +90,22 @@ def set_for_program() -> None:
             warnings.simplefilter("ignore", kind)
 
 
+def check_matplotlibrc() -> None:
+    """Check that matplotlib loads with the user's settings, whatever they are: a report has its own.
+
+    Raises:
+        UserError: Their file is no text.
+    """
+    given, folder = os.environ.get("MATPLOTLIBRC"), os.environ.get("MPLCONFIGDIR", "~/.config/matplotlib")
+    for place in (Path.cwd(), *([Path(given)] if given else []), Path(folder).expanduser()):
+        path = place / "matplotlibrc" if place.is_dir() else place
+        if path.is_file():
+            try:
+                path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise UserError(f"matplotlib's settings must be readable text, but {path} is not: {error}") from None
+
+
 @contextmanager
 def settings_of_a_run() -> Iterator[None]:
     """Compute with the settings of a run, whatever the session has, and put the session's back."""

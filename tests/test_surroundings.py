@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import analysis.cli
 from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
@@ -123,6 +124,13 @@ def test_settings_with_which_keras_does_not_load_are_a_users_mistake(text, messa
     monkeypatch.delitem(sys.modules, "keras")
     with pytest.raises(UserError, match=message):
         set_variables()
+
+
+def test_settings_with_which_matplotlib_does_not_load_are_a_users_mistake(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "matplotlibrc").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="matplotlib's settings must be readable text, but .*matplotlibrc is not"):
+        analysis.cli._main([str(tmp_path)])
 
 
 def test_variables_of_numbers_are_set_or_removed_and_others_stay(monkeypatch):

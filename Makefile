@@ -18,7 +18,7 @@ demo: install  ## run the depth study on the embedded digits and report it
 	$(BIN)/resnet-report results/local/depth
 
 test: install lint  ## check style and types, and run the tests
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 torture: install  ## kill studies at random moments, fill a disk, … (some ten minutes)
 	$(BIN)/pytest tests/torture --kills 50 -s

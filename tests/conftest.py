@@ -25,14 +25,26 @@ def pytest_configure(config):
         configure(threads=1)
 
 
+LONG = (
+    "torture-test_torture", "ray", "analysis-test_any_study", "resnet_core-test_executors", "torture-test_mutations",
+    "resnet_core-test_keras_net", "ablations-test_cli", "search-test_search", "analysis-test_report",
+    "search-test_workers", "probes",
+)  # fmt: skip
+"""The groups that take more than half a minute of a processor: they come first, so that no worker ends with one."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Give the tests of a module, or of a folder with fixtures of its own, to one worker, which makes them once."""
+    groups = {}
     for item in items:
         folder, name = item.path.parent, item.path.stem
         of_folder = folder != Path(__file__).parent and (folder / "conftest.py").exists()
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(folder.name if of_folder else f"{folder.name}-{name}"))
+        mark = item.get_closest_marker("xdist_group")
+        groups[item] = mark.args[0] if mark else folder.name if of_folder else f"{folder.name}-{name}"
+        if mark is None:
+            item.add_marker(pytest.mark.xdist_group(groups[item]))
+    items.sort(key=lambda item: LONG.index(groups[item]) if groups[item] in LONG else len(LONG))
 
 
 def pytest_collection_finish(session):

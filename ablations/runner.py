@@ -106,6 +106,7 @@ def run(request: Request, execution: Execution) -> None:
             break
         request = replace(request, seeds=request.seeds + 1)
         say(f"the widest interval of a claim is {width:.3g}; seed {request.seeds - 1} is added")
+        Store(request.root).check_there()
     if request.untuned:
         say(f"no learning rate was chosen: {request.untuned}")
     print_verdicts(request.root)

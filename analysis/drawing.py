@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from resnet_core.command_line import printable
 from resnet_core.errors import UserError
 
 MARKERS = "os^Dvp*X"
@@ -38,8 +39,8 @@ class Group:
 
 
 def literal(text: object) -> str:
-    """Return text as Matplotlib draws it character by character: no dollar begins a formula."""
-    return str(text).encode(errors="backslashreplace").decode().replace("$", r"\$")
+    """Return text as Matplotlib draws it character by character: no dollar begins a formula, controls are escapes."""
+    return printable(str(text)).replace("\t", " ").replace("$", r"\$")
 
 
 def words(column: str) -> str:

@@ -91,7 +91,10 @@ def _inert(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _without_formula(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r\n", "\n").replace("\r", "\\r")  # which would end the row
+    return f"'{text}" if _FORMULA.match(value) else text
 
 
 def latex(texts: pd.DataFrame, numeric: Sequence[bool], caption: str, label: str) -> str:

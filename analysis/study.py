@@ -13,6 +13,7 @@ from resnet_core.errors import UserError, nearest
 from resnet_core.runs.frames import Damaged, Frames
 from resnet_core.runs.plan import Plan
 from resnet_core.runs.store import PLAN, Store
+from resnet_core.sealed import encodable
 
 INACTIVE = "–"
 """Stands for the level of a factor in an arm in which it is not active."""
@@ -103,4 +104,4 @@ def _check(plan: Plan, path: Path) -> None:
 
 def _level(value: Any) -> Any:
     """Return a level of a factor as a value that can be grouped by."""
-    return INACTIVE if value is None else tuple(value) if isinstance(value, list) else value
+    return INACTIVE if value is None else tuple(value) if isinstance(value, list) else encodable(value)

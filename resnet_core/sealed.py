@@ -55,6 +55,13 @@ def is_as_written(content: bytes) -> bool:
     return content.startswith(_START) and _sha256(b"{" + content[_HEAD:].rstrip(b"\n")) == checksum
 
 
+def encodable(value: Any) -> Any:
+    """Return a value as it is, but of text those halves of characters, which no file takes, as their escapes."""
+    if isinstance(value, str) and not value.isascii():
+        return value.encode(errors="backslashreplace").decode()
+    return value
+
+
 def parsed(content: bytes) -> Any:
     """Return the value of a JSON text.
 

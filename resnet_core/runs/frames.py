@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from resnet_core.runs.records import Record, Stored, numbers
+from resnet_core.sealed import encodable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,7 @@ def frames_of(read: Sequence[tuple[Stored, Record]]) -> Frames:
     """Return the tables of records, each with what it was read from."""
     import pandas as pd
 
-    runs = pd.DataFrame([dict(run_columns(record)) for _, record in read])
+    runs = pd.DataFrame([{name: encodable(value) for name, value in run_columns(record)} for _, record in read])
     stored = [one for one, _ in read]
     return Frames(runs, _rows(stored, "epochs"), _rows(stored, "probes"))
 
@@ -86,7 +87,7 @@ def _rows(stored: Sequence[Stored], name: str) -> "pd.DataFrame":
         joined[column] = [
             value
             for (_, table), n in zip(tables, counts, strict=True)
-            for value in (numbers(table[column]) if column in table else [None] * n)
+            for value in (map(encodable, numbers(table[column])) if column in table else [None] * n)
         ]
     return pd.DataFrame(joined)
 

@@ -7,8 +7,8 @@ import time
 import pytest
 
 SEARCH = [
-    "run", "--space", "tiny", "--fix", "skip=A", "--fix", "order=original", "--trials", "3", "--epochs", "1",
-    "--confirm", "0", "--set", "batch_size=32", "--executor", "serial", "--out",
+    "run", "--space", "tiny", "--fix", "skip=A", "--fix", "order=original", "--epochs", "1",
+    "--confirm", "0", "--set", "batch_size=32", "--executor", "serial",
 ]  # fmt: skip
 
 
@@ -25,7 +25,7 @@ def allowed(pytestconfig):
 
 
 def test_a_search_whose_launcher_died_under_another_name_goes_on(tmp_path):
-    command = [sys.executable, "-m", "search", *SEARCH, str(tmp_path)]
+    command = [sys.executable, "-m", "search", *SEARCH, "--out", str(tmp_path), "--trials", "3"]
     launcher = subprocess.Popen(under_another_name(*command), stdout=subprocess.DEVNULL, cwd=tmp_path)
     while not list(tmp_path.glob("search/runs/*.json")):
         assert launcher.poll() is None
@@ -41,7 +41,7 @@ def test_a_search_whose_launcher_died_under_another_name_goes_on(tmp_path):
 
 
 def test_a_search_whose_launcher_is_alive_under_another_name_is_left_to_it(tmp_path):
-    command = [sys.executable, "-m", "search", *SEARCH, str(tmp_path), "--trials", "200"]
+    command = [sys.executable, "-m", "search", *SEARCH, "--out", str(tmp_path), "--trials", "200"]
     launcher = subprocess.Popen(under_another_name(*command), stdout=subprocess.DEVNULL, cwd=tmp_path)
     try:
         while not list(tmp_path.glob("search/runs/*.json")):

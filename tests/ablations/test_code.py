@@ -35,6 +35,7 @@ study = Study("mine", "A question?", net, {"smoke": scale}, probe=ProbeSpec(batc
 '''
 BRANCHES = """
 import keras
+import tensorflow as tf
 from resnet_core import register_block
 
 
@@ -56,7 +57,8 @@ def broken_one(at, x, width, strides):
     x = at.layer(x, lambda name: Scaled(name=name), name="scaled")
     return at.conv(x, width, 3, strides, name="conv1")
 """
-BROKEN, MENDED = BRANCHES.replace("BODY", "return x * self.factor"), BRANCHES.replace("BODY", "return x * 2")
+RAISES = "tf.raw_ops.Assert(condition=tf.reduce_sum(x) > 1e9, data=['broken'])\n        return x * 2"
+BROKEN, MENDED = BRANCHES.replace("BODY", RAISES), BRANCHES.replace("BODY", "return x * 2")
 
 
 @pytest.fixture

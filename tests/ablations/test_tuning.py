@@ -139,7 +139,7 @@ def test_the_rate_that_is_chosen_is_that_from_which_an_arm_derives_its_own(tmp_p
 
 def test_what_came_of_the_trials_is_in_the_plan_and_a_second_call_chooses_the_same(tmp_path):
     request, _ = choose(tmp_path, peak(0.03))
-    plan = request.plan(request.runs(DATA), "")
+    plan = request.plan(request.runs(DATA), DATA, "")
     chosen = {row["learning_rate"]: row["chosen"] for row in plan.tuning}
     assert chosen == {0.01: False, 0.03: True, 0.1: False}
     assert plan.base["train.learning_rate"] == list(GRID)

@@ -20,7 +20,7 @@ demo: install  ## run the depth study on the embedded digits and report it
 test: install lint  ## check style and types, and run the tests
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
-torture: install  ## kill studies at random moments, fill a disk, … (some ten minutes)
+torture: install  ## kill studies at random moments, damage files, fill a disk, … (some forty minutes)
 	$(BIN)/pytest tests/torture --kills 50 -s
 
 bench: install  ## measure speed against plain Keras and PyTorch, and write benchmarks/results.md (some 30 minutes)

@@ -220,7 +220,7 @@ def _is_whole(search: Search, store: Store) -> bool:
     try:
         probe.reload()
     except DamagedState as error:
-        say(f"{path} is damaged: {error.__cause__}")
+        say(str(error).partition(";")[0])
         store.set_aside((Damaged(path, str(error)),))
         return False
     return True

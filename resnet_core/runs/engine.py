@@ -187,8 +187,7 @@ class Engine:
 
     def fits(self, values: Sequence[Array]) -> bool:
         """Return whether `restore` takes these values: they are as many, of the same shapes and types."""
-        mine = [(tuple(variable.shape), variable.dtype.as_numpy_dtype) for variable in self._changing()]
-        return mine == [(value.shape, value.dtype.type) for value in values]
+        return [(mine.shape, mine.dtype) for mine in self.variables()] == [(of.shape, of.dtype) for of in values]
 
     def _changing(self) -> list[tf.Variable]:
         scale = [] if self._loss_scale is None else self._loss_scale.state

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ablations.designs import Design
-from ablations.execution import Execution, add_execution_options, number
+from ablations.execution import Execution, add_execution_options
 from ablations.files import is_file, study_in
 from ablations.folders import DEFAULT_OUT, add_commands
 from ablations.plugins import add_plugin_option
@@ -25,7 +25,7 @@ from resnet_core.runs.plugins import Plugins, load_plugins
 from resnet_core.runs.recipes import DATA, rebudgeted
 from resnet_core.runs.spec import TrainSpec
 
-MOST_SEEDS = 20  # that --until-width may come to
+MOST_SEEDS = 20  # that --until may come to
 
 
 def parser(known: Mapping[str, Study]) -> Parser:
@@ -82,10 +82,10 @@ def _add_common_options(one: Parser) -> None:
     add_setting_options(one)
     one.add_argument("--seeds", metavar="N", help="number of seeds of every arm (default: the scale's)")
     one.add_argument(
-        "--until-width", metavar="WIDTH",
-        help="add seeds until the 95 %% interval of every claim is this narrow, in the unit of its measure",
+        "--until", choices=("decided",),
+        help="add seeds to the arms of the claims that are open, until all are decided, at 5 %% for all looks together",
     )  # fmt: skip
-    one.add_argument("--most-seeds", metavar="N", help="how many seeds --until-width may come to (default: 20)")
+    one.add_argument("--most-seeds", metavar="N", help="how many seeds --until may come to (default: 20)")
     one.add_argument(
         "--learning-rates", nargs="+", metavar="RATE",
         help="give each arm the best of these by validation images, before its seeds are run (default: those of the "
@@ -181,7 +181,7 @@ def run_study(options: argparse.Namespace) -> None:
         seeds=seeds,
         root=options.out / study.name,
         command=options.command_line,
-        until_width=None if options.until_width is None else number("--until-width", options.until_width),
+        until_decided=options.until == "decided",
         most_seeds=MOST_SEEDS if options.most_seeds is None else _count("--most-seeds", options.most_seeds),
     )
     runner.dry_run(request, execution) if options.dry_run else runner.run(request, execution)
@@ -206,8 +206,8 @@ def _check_needed(options: argparse.Namespace, seeds: int, rates: Sequence[float
     Raises:
         UserError: It has not.
     """
-    if options.most_seeds is not None and options.until_width is None:
-        raise UserError(f"--most-seeds needs --until-width, but got --most-seeds {options.most_seeds} alone")
+    if options.most_seeds is not None and options.until is None:
+        raise UserError(f"--most-seeds needs --until decided, but got --most-seeds {options.most_seeds} alone")
     if options.most_seeds is not None and _count("--most-seeds", options.most_seeds) < seeds:
         raise UserError(f"--most-seeds must be at least the number of seeds, {seeds}, but got {options.most_seeds}")
     if options.trial_seeds is not None and not rates:

@@ -34,7 +34,7 @@ class Request:
         match: Of what the first arm's network and all others, by their widths, have equally much.
         fixed: Fields of `NetSpec` that are set in every arm.
         given: Fields of `TrainSpec` that the user gave.
-        until_width: Seeds are added until the interval of every claim is this narrow, or there are `most_seeds`.
+        until_decided: Whether seeds are added until every claim is decided, or there are `most_seeds`.
         root: Folder of the records.
         command: The command line that asked.
     """
@@ -54,7 +54,7 @@ class Request:
     seeds: int
     root: Path
     command: str
-    until_width: float | None = None
+    until_decided: bool = False
     most_seeds: int = 20
     rates: Mapping[str, float] = field(default_factory=dict)
     tuning: Sequence[Tuned] = ()

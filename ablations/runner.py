@@ -76,11 +76,12 @@ def run(request: Request, execution: Execution) -> None:
         UserError: Something asked for cannot be; nothing is written then.
     """
     from ablations.tuning import tuned
-    from ablations.verdicts import print_verdicts, widest
+    from ablations.until import keep_look, until_decided
+    from ablations.verdicts import print_verdicts
     from resnet_core.surroundings import check_backend, set_variables
 
-    if request.until_width is not None and not request.claims:
-        raise UserError("--until-width needs a claim on the arms of the study, but there is none")
+    if request.until_decided and not request.claims:
+        raise UserError("--until decided needs a claim on the arms of the study, but there is none")
     set_variables()
     check_backend()
     check_writable(request.root)
@@ -96,17 +97,17 @@ def run(request: Request, execution: Execution) -> None:
     say(source.info.split(request.train).line)
     count = trained_on(request.train, source.info)
     request = tuned(request, source.info, sha256, lambda plan, runs, root: fill(plan, runs, root, execution, count))
-    while True:
-        runs = request.runs(source.info, sha256)
-        fill(request.plan(runs, source.info, sha256), runs, request.root, execution, count)
-        if request.until_width is None or request.seeds >= request.most_seeds:
-            break
-        width = widest(request.root)
-        if not width > request.until_width:
-            break
-        request = replace(request, seeds=request.seeds + 1)
-        say(f"the widest interval of a claim is {width:.3g}; seed {request.seeds - 1} is added")
+
+    def execute_runs(of: Request, runs: Sequence[Run]) -> None:
+        fill(of.plan(list(runs), source.info, sha256), runs, request.root, execution, count)
         Store(request.root).check_there()
+
+    if request.until_decided:
+        runs = until_decided(request, source.info, sha256, execute_runs)
+    else:
+        runs = request.runs(source.info, sha256)
+        execute_runs(request, runs)
+        keep_look(request.root)
     if request.untuned:
         say(f"no learning rate was chosen: {request.untuned}")
     print_verdicts(request.root)

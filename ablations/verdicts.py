@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablations.folders import add_folder_command, study_folder
-from resnet_core.command_line import console
+from resnet_core.command_line import console, say
 from resnet_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -82,15 +82,7 @@ def judged(root: Path) -> "pd.DataFrame | None":
     from analysis.verdicts import verdicts
 
     study = read(root)
-    return verdicts(study.claims, study.planned, study.frames) if study.claims else None
-
-
-def widest(root: Path) -> float:
-    """Return the width of the widest interval of a claim; NaN without claims, infinite if one has no interval yet."""
-    table = judged(root)
-    if table is None:
-        return math.nan
-    return float((table["high"] - table["low"]).fillna(math.inf).max())
+    return verdicts(study.claims, study.planned, study.frames, study.looks) if study.claims else None
 
 
 def print_verdicts(root: Path) -> None:
@@ -101,13 +93,13 @@ def print_verdicts(root: Path) -> None:
     if found is None:
         return
     table = Table(box=None, header_style="bold")
-    for column in ("verdict", "claim", "effect", "95 % interval", "n", "p, corrected", "parameters", "MACs"):
+    for column in ("verdict", "claim", "effect", "interval, corrected", "n", "p, corrected", "parameters", "MACs"):
         table.add_column(column, justify="left" if column in ("verdict", "claim") else "right")
     for row in found.to_dict("records"):
         notes = [row["note"]] if row["note"] else []
         notes += [f"without a result: {row['lost']}"] if row["lost"] else []
         table.add_row(
-            row["verdict"],
+            ", ".join(filter(None, [row["verdict"], row["direction"]])),
             "\n".join([row["claim"], *notes]),
             _number(row["effect"]),
             f"{_number(row['low'])} to {_number(row['high'])}",
@@ -116,6 +108,15 @@ def print_verdicts(root: Path) -> None:
             *("–" if math.isnan(row[name]) else f"×{row[name]:.3g}" for name in ("parameters", "macs")),
         )
     console().print(table)
+    say(counted(found))
+
+
+def counted(found: "pd.DataFrame") -> str:
+    """Say how many claims are supported, refuted, of these the other way round, and inconclusive."""
+    counts = found["verdict"].value_counts()
+    words = [f"{counts.get(name, 0)} {name}" for name in ("supported", "refuted", "inconclusive")]
+    words[1] += f" (opposite: {found['direction'].eq('opposite').sum()})"
+    return f"{len(found)} claims: {', '.join(words)}"
 
 
 def _number(value: float) -> str:

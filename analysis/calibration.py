@@ -1,39 +1,78 @@
-"""What simulation says of intervals and tests of few seeds: `calibration.csv`, made by `benchmarks.coverage`."""
+"""What simulation says of verdicts and intervals of few seeds: `calibration.csv`, made by `benchmarks.verdicts`."""
 
 from pathlib import Path
 
 import pandas as pd
 
 TABLE = Path(__file__).with_suffix(".csv")
+QUOTED = {
+    "A > B": ("normal", "lognormal", "t3", "A fails .20", "all fail .20", "A collapses .20", "lognormal in A"),
+    "A < .3": ("normal", "lognormal", "t3", "A fails .20", "A collapses .20"),
+    "rate(A) > rate(B)": ("rates of 0.2",),
+}
+"""The claims and errors that a report shows: two arms, one arm against a bound, and how often training fails."""
 
 
 def table() -> pd.DataFrame:
     """Return the simulated rates.
 
     Returns:
-        A row a kind of `errors` and number of seeds `n`: from so many `simulations` (of the bootstrap and of the
-        tests a fifth), how often the nominal 95 %
-        interval of Student's `t`, of the `bca` and of the `percentile` bootstrap held the true mean; and how often
-        at least one of five false claims was found at 5 % after Holm's correction, by t-tests (`false_t`) and by
-        sign flips (`false_flip`).
+        A row a cell: `claim`, `errors`, `n` seeds, the number of `claims` that are judged together, `looks` (`fixed`,
+        or `sequential`: seeds added from 3 to 20 until decided) and `simulations`. Then how often a verdict was
+        `false`, how often the nominal 95 % interval held the truth, `coverage`, and how often an effect was found that
+        Student's t-test finds in 80 % of studies with normal errors, `power`; of Student's t alone `false_t`,
+        `coverage_t` and `power_t`. See `benchmarks/verdicts.md` for the errors, and for what is true.
     """
     return pd.read_csv(TABLE)
 
 
+def quoted() -> pd.DataFrame:
+    """Return the rows that a report shows."""
+    rates = table()
+    one = rates[(rates["claims"] == 1) & (rates["looks"] == "fixed")]
+    rows = [one[(one["claim"] == claim) & one["errors"].isin(errors)] for claim, errors in QUOTED.items()]
+    return pd.concat(rows, ignore_index=True).drop(columns=["claims", "looks", "simulations"])
+
+
 def sentence(n: int, name: str = "t") -> str:
-    """Say how often the nominal 95 % interval of `n` seeds holds the truth.
+    """Say how often the nominal 95 % interval of the mean of an arm's `n` seeds holds the truth.
 
     Args:
         n: Seeds; the greatest simulated number that is not above it counts.
-        name: `t`, `bca` or `percentile`.
+        name: `t` of Student, or `bca`.
     """
-    rates = table()
-    simulated = rates[rates["n"] <= n]
-    if simulated.empty:
+    rows = _of("BCa of A", n)
+    if rows.empty:
         return "There is no interval below two seeds."
-    rows = simulated[simulated["n"] == simulated["n"].max()].set_index("errors")[name]
+    rates = rows["coverage" if name == "bca" else "coverage_t"]
     return (
-        f"In simulation a 95 % interval of {simulated['n'].max()} seeds held the truth in "
-        f"{100 * rows['normal']:.1f} % of cases with normal errors, and in {100 * rows['skewed']:.1f} % "
+        f"In simulation a 95 % interval of {rows['n'].iloc[0]} seeds held the truth in "
+        f"{100 * rates['normal']:.1f} % of cases with normal errors, and in {100 * rates['lognormal']:.1f} % "
         "with skewed ones."
     )
+
+
+def of_verdicts(n: int) -> str:
+    """Say how often a verdict on `n` seeds is false, as `sentence` does of intervals."""
+    pair, alone = _of("A > B", n), _of("A < .3", n)
+    if pair.empty:
+        return ""
+    return (
+        f"In simulation (benchmarks/verdicts.md) with {pair['n'].iloc[0]} seeds, of claims at their bound "
+        f"{_percent(pair, 'normal')} % were decided with normal errors and {_percent(pair, 'lognormal')} % with skewed "
+        f"ones, {_percent(pair, 'all fail .20')} % where a fifth of the runs fails; of claims on one arm against a "
+        f"bound {_percent(alone, 'normal')} % and {_percent(alone, 'lognormal')} %. 5 % is what a verdict promises."
+    )
+
+
+def _of(claim: str, n: int) -> pd.DataFrame:
+    """Return the rows of a claim with the greatest number of seeds that is not above n, by their errors."""
+    rates = table()
+    there = (rates["claim"] == claim) & (rates["claims"] == 1) & (rates["looks"] == "fixed") & (rates["n"] <= n)
+    rows: pd.DataFrame = rates[there & (rates["n"] == rates.loc[there, "n"].max())]
+    return rows.set_index("errors")
+
+
+def _percent(rows: pd.DataFrame, errors: str) -> str:
+    rates = rows["false"]
+    return f"{100 * rates[errors]:.1f}"

@@ -11,15 +11,16 @@ import pandas as pd
 
 from analysis import formats
 from analysis.claims import Claim
+from analysis.contrasts import contrasts
 from analysis.page import numeric_columns
 from analysis.study import Study, read
-from analysis.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, contrasts, verdicts
+from analysis.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, verdicts
 from resnet_core.errors import UserError
 
 VERDICTS = (SUPPORTED, REFUTED, INCONCLUSIVE)
-ABOUT = """The effect is the mean of the claimed difference over the seeds, with its 95 % interval of Student's t; a
-verdict is corrected for the number of claims of its study. A claim holds in a seed if the difference is on the claimed
-side of its bound there, and is opposite if it is on the other side."""
+ABOUT = """The effect is the mean of the claimed difference over the seeds of which every arm trained, with the interval
+that the verdict is made of: corrected for the number of claims of its study, and for the looks at it. A claim holds in
+a seed if the difference is on the claimed side of its bound there, and is opposite if it is on the other side."""
 
 
 def folders_of(root: Path) -> list[Path]:
@@ -76,7 +77,7 @@ def table(study: Study) -> pd.DataFrame:
     """Return the verdicts of a study, and in how many of the n seeds each claim `holds`, and is `opposite`."""
     values = (contrasts(claim, study.planned, study.frames).values for claim in study.claims)
     signs = [sides(claim, of) for claim, of in zip(study.claims, values, strict=True)]
-    return verdicts(study.claims, study.planned, study.frames).assign(
+    return verdicts(study.claims, study.planned, study.frames, study.looks).assign(
         holds=[int((sign > 0).sum()) for sign in signs], opposite=[int((sign < 0).sum()) for sign in signs]
     )
 

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-from analysis import calibration, comparisons, dataset, figures, formats, tables
+from analysis import calibration, captions, comparisons, dataset, figures, formats, tables
 from analysis.figures import STYLES, Drawn, Style
 from analysis.measures import MEASURES, measured
 from analysis.page import MOST_ROWS, Image, Page, Section, Table, numeric_columns
@@ -21,7 +21,6 @@ from analysis.study import Study, read
 from analysis.tuning import expected_table, rates_table
 from analysis.verdicts import verdicts
 from resnet_core.folders import sweep, write_file
-from resnet_core.runs.outcomes import RULE
 
 __all__ = ["read", "tables_of", "write"]
 
@@ -47,7 +46,7 @@ def tables_of(study: Study) -> dict[str, pd.DataFrame]:
     tuning = study.plan.tuning
     tuned = {"tuning": rates_table(tuning), "tuning_by_trials": expected_table(tuning)} if tuning else {}
     return tuned | {
-        "verdicts": verdicts(study.claims, planned, frames),
+        "verdicts": verdicts(study.claims, planned, frames, study.looks),
         "published": tables.published(planned, frames, study.plan.published),
         "accuracy": tables.accuracy(everywhere, factors, summarised),
         "effects": comparisons.together(partial(comparisons.effects, factors=factors, rng=rng), compared),
@@ -60,7 +59,7 @@ def tables_of(study: Study) -> dict[str, pd.DataFrame]:
         "runs": runs[listed],
         "environment": tables.environments(runs),
         "settings": tables.in_common(runs, ("net", "train", "probe")),
-        "calibration": calibration.table(),
+        "calibration": calibration.quoted(),
         **dataset.tables_of(study.plan),
     }
 
@@ -232,15 +231,13 @@ def sections_of(study: Study, by_name: Mapping[str, pd.DataFrame], images: Mappi
         return [images[name] for name in names if name in images]
 
     seeds = _seeds(study)
-    sure, bootstrap = calibration.sentence(seeds), calibration.sentence(seeds, "bca")
+    bootstrap = calibration.sentence(seeds, "bca")
     holm = "p-values are corrected for the number of rows by Holm's method"
     return [
         Section("Verdicts", tables=[
             table("verdicts", "What the records say of each claim.",
-                  "Effect: mean of the claimed difference over the n seeds, with its 95 % interval of Student's t; d: "
-                  "its distance from the bound in standard deviations over the seeds. Supported or refuted if the "
-                  f"interval, corrected for the number of claims by Holm's method, is wholly on one side. {sure}",
-                  frame=_claims(by_name["verdicts"])),
+                  f"{captions.VERDICTS} {calibration.of_verdicts(seeds)}",
+                  frame=captions.claims(by_name["verdicts"])),
             table("published", "Published figures beside ours.",
                   "Ours: the statistic that theirs is, over our n runs, or the mean if that is not known; beside it "
                   "the mean of n of N runs, with its 95 % interval of Student's t. Failed: the share of "
@@ -284,8 +281,7 @@ def sections_of(study: Study, by_name: Mapping[str, pd.DataFrame], images: Mappi
         Section("Cost", image("cost")),
         Section("Outcomes", tables=[
             table("outcomes", "How the runs of each arm ended.",
-                  f"{RULE} Failed rate: how many diverged or failed to train, of these and the completed, with its "
-                  "exact 95 % interval (Clopper and Pearson)."),
+                  captions.OUTCOMES),
             table("failures", "The runs that were not completed."),
             table("runs", "Every run.", folded=True),
         ]),
@@ -302,10 +298,8 @@ def sections_of(study: Study, by_name: Mapping[str, pd.DataFrame], images: Mappi
         Section("How it was made", lines=study.plan.commands, tables=[
             table("environment", "What the runs were made with."),
             table("settings", "What all runs have in common.", folded=True),
-            table("calibration", "How far intervals and tests of few seeds can be trusted.",
-                  "Simulated: how often a nominal 95 % interval held the true mean (Student's t, BCa and percentile "
-                  "bootstrap), and how often at least one of five false claims was found at 5 % after Holm's "
-                  "correction, by t-tests and by sign flips. Skewed: lognormal errors with sigma 1.", folded=True),
+            table("calibration", "How far verdicts and intervals of few seeds can be trusted.",
+                  captions.CALIBRATION, folded=True),
         ]),
     ]  # fmt: skip
 
@@ -314,20 +308,3 @@ def _least_p(seeds: int) -> str:
     if not 0 < seeds <= MOST_FLIPPED:
         return ""
     return f" Of {seeds} seeds, no p-value of sign flips is below {formats.text(2.0 ** (1 - seeds))}."
-
-
-def _claims(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the verdicts as the page has them: what stands in the way below the claim."""
-    if found.empty:
-        return found
-    claims = [
-        "\n".join([row["claim"], *filter(None, [row["note"], row["lost"] and f"without a result: {row['lost']}"])])
-        for row in found.to_dict("records")
-    ]
-    return pd.DataFrame({
-        "verdict": found["verdict"], "claim": claims, "effect": found["effect"], "low": found["low"],
-        "high": found["high"],
-        "bound": [f"{relation} {bound:g}" for relation, bound in zip(found["relation"], found["bound"], strict=True)],
-        "d": found["d"], "n": found["n"], "N": found["N"], "p corrected": found["p_corrected"],
-        "parameters": found["parameters"], "MACs": found["macs"],
-    })  # fmt: skip

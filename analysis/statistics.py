@@ -237,14 +237,14 @@ def interquartile_means(matrix: Array) -> Array:
     return means
 
 
-def rate_interval(k: int, n: int) -> tuple[float, float]:
-    """Return the exact 95 % interval of the probability of what happened in k of n; NaN of none.
+def rate_interval(k: int, n: int, level: float = 1 - CONFIDENCE) -> tuple[float, float]:
+    """Return the exact interval, of 95 % or 1 - `level`, of the probability of what happened in k of n; NaN of none.
 
     By Clopper and Pearson (1934): it holds the probability at least so often, of few runs too. None of 5 is 0 to .52.
     """
     if n == 0:
         return np.nan, np.nan
-    interval = stats.binomtest(k, n).proportion_ci(CONFIDENCE, method="exact")
+    interval = stats.binomtest(k, n).proportion_ci(1 - level, method="exact")
     return float(interval.low), float(interval.high)
 
 
@@ -293,15 +293,23 @@ def detectable(n: int, alpha: float) -> float:
     return float(TTestPower().solve_power(nobs=n, alpha=alpha / 2, power=POWER, alternative="larger"))
 
 
-def needed(d: float, alpha: float) -> float:
+def needed(d: float, alpha: float, *, both: bool = False) -> float:
     """Return how many values a t-test needs to show a difference of d standard deviations with a probability of 80 %.
 
-    At least 2; NaN for no difference, and where more than ten thousand are needed.
+    Args:
+        d: The distance of the mean from the bound, or from the margin that is nearer.
+        alpha: Two-sided.
+        both: Whether the mean is in the middle between two margins, so that both tests must show it.
+
+    Returns:
+        At least 2; NaN for no difference, and where more than ten thousand are needed.
     """
     from statsmodels.stats.power import TTestPower
 
+    least = 1 - (1 - POWER) / 2 if both else POWER
+
     def shows(n: int) -> bool:
-        return bool(TTestPower().power(d, n, alpha / 2, alternative="larger") >= POWER)
+        return bool(TTestPower().power(d, n, alpha / 2, alternative="larger") >= least)
 
     enough = 2
     while not shows(enough):

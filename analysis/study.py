@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims import Claim
+from analysis.looks import Look, following
 from analysis.measures import COST, MEASURES
 from analysis.tables import arm_labels, in_order
 from resnet_core.errors import UserError, nearest
@@ -38,6 +39,11 @@ class Study:
     def frames(self) -> Frames:
         """The records as tables."""
         return Frames(self.runs, self.epochs, self.probes, self.damaged)
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """The looks of the plan; if it has none, the present one."""
+        return Look.of(self.plan.looks) or following((), self.planned["seed"].nunique())
 
     @property
     def claims(self) -> tuple[Claim, ...]:

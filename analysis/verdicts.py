@@ -1,179 +1,244 @@
-"""What the records say of each claim: supported, refuted or inconclusive."""
+"""What the records say of each claim: supported, refuted or inconclusive.
+
+How a claim is judged is in `analysis.decisions`; here are the corrections for the number of claims and of looks, and
+the words.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from analysis.claims import Claim
-from analysis.measures import MEASURES, Measure, measured
-from analysis.statistics import CONFIDENCE, detectable, differ, holm, needed, t_interval, t_test
-from analysis.tables import matches
+from analysis.contrasts import Contrasts, contrasts, failure_words, first_seeds
+from analysis.decisions import Decision, decide
+from analysis.looks import WHOLE, Look
+from analysis.samples import Array
+from analysis.statistics import CONFIDENCE, detectable, holm, needed, rate_interval
 from resnet_core.runs.frames import Frames
 
 ALPHA = 1 - CONFIDENCE
-LOST = ("crashed", "killed", "out_of_memory", "timed_out")
 SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
-
-Array = npt.NDArray[np.float64]
+OPPOSITE = "opposite"
+CONTAINS = "the interval contains the bound"
 
 
 @dataclass(frozen=True)
-class Contrasts:
-    """A claim's contrast, seed by seed.
+class Judged:
+    """A claim with what its seeds decide."""
 
-    Attributes:
-        values: Of the seeds of which every run is known.
-        completions: All seeds that were not simply not run, with the runs whose result was lost at the bounds of the
-            measure: such that the contrast is lowest, and highest. None if there are such runs and no bounds.
-        seeds: How many were planned.
-        lost: Every planned run without a result, and those at the worst value since they diverged.
-        cost: Parameters, and multiply-accumulates, of the arms above over those below; NaN without both.
-    """
+    claim: Claim
+    found: Contrasts
+    decision: Decision
 
-    values: Array
-    completions: tuple[Array, Array] | None
-    seeds: int
-    lost: tuple[str, ...]
-    cost: tuple[float, float]
+    @property
+    def provisional(self) -> bool:
+        """Whether planned runs have no record yet, so that this is no look."""
+        return self.found.missing > 0
 
+    @property
+    def values(self) -> Array:
+        """The contrast of the seeds of which every arm trained."""
+        of = self.decision.samples.values[0]
+        return np.asarray(of[np.isfinite(of)])
 
-def contrasts(claim: Claim, planned: pd.DataFrame, frames: Frames) -> Contrasts:
-    """Return the contrast of a claim for each seed.
+    @property
+    def n(self) -> int:
+        return int(self.decision.samples.n[0])
 
-    A run that diverged counts with the worst value of the measure. One that was lost for a reason outside its spec
-    is unknown: it may have had any value within the measure's bounds.
+    @property
+    def leaning(self) -> str:
+        return SUPPORTED if self.decision.supports[0] <= self.decision.refutes[0] else REFUTED
 
-    Args:
-        claim: The claim.
-        planned: A row a planned run: `run`, `seed` and the factors.
-        frames: The tables of the study's store.
-    """
-    measure = MEASURES[claim.measure]
-    runs = measured(claim.measure, _arms(claim, planned), frames)
-    named = runs[runs["value"].isna()]
-    if measure.worst is not None:
-        runs["value"] = runs["value"].mask(runs["failed"], measure.worst)
-    unknown = runs["value"].isna() & runs["status"].ne("missing")
-    lost = tuple(dict.fromkeys(f"{row.label} seed={row.seed}: {row.status}" for row in named.itertuples()))
-    return Contrasts(
-        _by_seed(runs),
-        _completions(runs, unknown, measure),
-        planned.loc[planned["run"].isin(runs["run"]), "seed"].nunique(),
-        lost,
-        (_over(runs, "parameters"), _over(runs, "macs")),
-    )
+    @property
+    def p(self) -> float:
+        """The two-sided p-value of what the seeds lean to; NaN if they cannot lean."""
+        if self.claim.measure != "failed" and self.n < 2 and not self.found.seeds.failed.any():
+            return np.nan
+        return float(min(self.decision.supports[0], self.decision.refutes[0]))
 
 
-def _arms(claim: Claim, planned: pd.DataFrame) -> pd.DataFrame:
-    """Return the planned runs of each term: `run`, `seed`, `label`, `term` and the run's `share` of the contrast."""
-    parts = []
-    for i, term in enumerate(claim.terms):
-        arms = planned[matches(planned, term.levels)]
-        share = term.factor / arms.groupby("seed")["run"].transform("size")
-        parts.append(arms[["run", "seed"]].assign(label=str(term), term=i, factor=term.factor, share=share))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _by_seed(runs: pd.DataFrame) -> Array:
-    """Return the contrast of each seed, without those of which a run's value is missing."""
-    shares = (runs["share"] * runs["value"]).groupby(runs["seed"])
-    known = ~runs["value"].isna().groupby(runs["seed"]).any()
-    return shares.sum()[known].to_numpy(dtype=np.float64)
-
-
-def _completions(runs: pd.DataFrame, unknown: "pd.Series[bool]", measure: Measure) -> tuple[Array, Array] | None:
-    if not unknown.any():
-        return _by_seed(runs), _by_seed(runs)
-    if measure.worst is None or measure.best is None:
-        return None
-    bounds = sorted((measure.best, measure.worst))
-    low = np.where(runs["share"] > 0, *bounds)
-    high = np.where(runs["share"] > 0, *bounds[::-1])
-    ends = (runs.assign(value=runs["value"].mask(unknown, pd.Series(end, runs.index))) for end in (low, high))
-    lowest, highest = (_by_seed(end) for end in ends)
-    return lowest, highest
-
-
-def _over(runs: pd.DataFrame, column: str) -> float:
-    """Return the mean of `column` over the arms above 0, as they count, over that of those below."""
-    known = runs[runs[column].notna()]
-    sides = (known[known["share"] > 0], known[known["share"] < 0])
-    if any(side.empty for side in sides):
-        return np.nan
-    above, below = (np.average(side[column].astype(float), weights=side["share"].abs()) for side in sides)
-    return float(above / below)
-
-
-def judge(claim: Claim, values: Array) -> tuple[str, float]:
-    """Return what values of a contrast lean to, `supported` or `refuted`, and the two-sided p-value of that.
-
-    At a significance level of 5 %, the p-value is below exactly if the 95 % interval of Student's t lies wholly on
-    that side of the bound, or of both bounds of a margin (two one-sided tests, Schuirmann 1987).
-    """
-    if len(values) < 2 or not differ(values):
-        return INCONCLUSIVE, np.nan
-    center, bound = values.mean(), claim.bound
-    if claim.relation == "within":
-        if abs(center) < bound:
-            return SUPPORTED, max(t_test(values, bound), t_test(values, -bound))
-        return REFUTED, t_test(values, float(np.copysign(bound, center)))
-    holds = center > bound if claim.relation == ">" else center < bound
-    return SUPPORTED if holds else REFUTED, t_test(values, bound)
-
-
-def verdicts(claims: Sequence[Claim], planned: pd.DataFrame, frames: Frames) -> pd.DataFrame:
+def verdicts(
+    claims: Sequence[Claim], planned: pd.DataFrame, frames: Frames, looks: Sequence[Look] = WHOLE
+) -> pd.DataFrame:
     """Judge claims by the records of a study.
 
-    A verdict is that of the least favourable values that lost runs may have had; if these may turn it around, it is
-    inconclusive. The p-values are corrected for the number of claims by Holm's method.
+    A claim on a mean has two parts: how often training fails in its arms, and the measure among the seeds of which
+    every arm trained; see `analysis.decisions` for how they are put together, and `analysis.samples` for the tests. The
+    p-values are corrected for the number of claims by Holm's method, and for the looks (`analysis.looks`): a claim is
+    judged anew at each look until it is decided, and then stays. Without planned runs it is provisional, and
+    inconclusive. The probability of a false verdict on any claim, at any look, is 5 % at most, so far as the tests
+    hold; `benchmarks/verdicts.md` has how far they do.
+
+    Args:
+        claims: The claims.
+        planned: A row a planned run: `run`, `seed` and the factors.
+        frames: The tables of the study's store: of the runs `run`, `status`, `step`, the results, and for the rule of
+            `resnet_core.runs.outcomes` `net.classes`, `train.train_size` and `train.validation_fraction`.
+        looks: The numbers of seeds at which verdicts are given, with their shares of the level. One at all seeds, with
+            all of it, if there are none.
 
     Returns:
-        A row a claim: `claim`; `verdict`; `effect`, the mean of the contrast over the seeds, and its 95 % interval
-        of Student's t, `low` to `high`; `relation` and `bound`; `d`, the effect from the bound in standard
-        deviations of the contrast over the seeds; `n` of `N` seeds; `p` and `p_corrected`; `parameters` and `macs`
-        of the arms above over those below; `lost`, the runs without a result; `note`, what stands in the way.
+        A row a claim: `claim`; `verdict`: supported, refuted or inconclusive; `direction`: `opposite` where a
+        claimed difference is decided to be on the other side of 0, else nothing; `measure`; `effect`, the mean of the
+        contrast over the seeds of which every arm trained, with the interval, `low` to `high`, that the verdict
+        is made of: at the `level` that the corrections leave to this claim; `relation` and `bound`; `d`, the distance
+        of the effect from the bound, or from the nearer end of a margin, in standard deviations over the seeds; `n` of
+        `N` seeds; `p` and `p_corrected`; `failures`, in how many runs of each arm training failed, with the exact 95 %
+        interval of the rate; `needed`, how many seeds would show an effect of this size with a probability of 80 %, of
+        a claim that is inconclusive; `parameters` and `macs` of the arms above over those below; `lost`, the runs
+        without a value; `note`, what there is to say in words.
     """
-    rows, leanings = [], []
-    for claim in claims:
-        found = contrasts(claim, planned, frames)
-        leaning, p, note = _lean(claim, found)
-        leanings.append(leaning)
-        values = found.values
-        low, high = t_interval(values)
-        spread = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
-        effect = float(values.mean()) if len(values) else np.nan
-        rows.append({
-            "claim": claim.text or str(claim), "verdict": "", "measure": claim.measure,
-            "effect": effect, "low": low, "high": high, "relation": claim.relation, "bound": claim.bound,
-            "d": (effect - (0.0 if claim.relation == "within" else claim.bound)) / spread if spread else np.nan,
-            "n": len(values), "N": found.seeds, "p": p, "p_corrected": np.nan,
-            "parameters": found.cost[0], "macs": found.cost[1], "lost": "; ".join(found.lost), "note": note,
-        })  # fmt: skip
-    table = pd.DataFrame(rows)
-    if len(table):
-        table["p_corrected"] = holm(table["p"].to_numpy(float))
-        certain = table["p_corrected"] < ALPHA
-        table["verdict"] = pd.Series(leanings).where(certain, INCONCLUSIVE)
-        unsure = ~certain & table["note"].eq("")
-        table.loc[unsure, "note"] = "the interval contains the bound, or does once corrected"
-    return table
+    rows: dict[int, dict[str, object]] = {}
+    last = max(looks, key=lambda look: look.seeds)
+    beyond = planned["seed"].nunique() > last.seeds
+    for look in (*looks, *([Look(planned["seed"].nunique(), 0.0)] if beyond else [])):
+        still = [i for i in range(len(claims)) if i not in rows or rows[i]["verdict"] == INCONCLUSIVE]
+        if not still:
+            break
+        part = first_seeds(planned, look.seeds)
+        judged = [_judged(claims[i], part, frames) for i in still]
+        for i, row in zip(still, _rows(judged, look), strict=True):
+            rows[i] = row
+    return pd.DataFrame([rows[i] for i in range(len(claims))])
 
 
-def _lean(claim: Claim, found: Contrasts) -> tuple[str, float, str]:
-    """Return what a contrast leans to, with what p-value, and why it can lean to nothing."""
-    if found.completions is None:
-        return INCONCLUSIVE, np.nan, "runs were lost whose measure has no bounds"
-    leanings, ps = zip(*(judge(claim, values) for values in found.completions), strict=True)
-    if len(found.completions[0]) < 2:
-        return INCONCLUSIVE, np.nan, "fewer than two seeds are there"
-    if INCONCLUSIVE in leanings:
-        return INCONCLUSIVE, np.nan, "the seeds do not differ, so nothing says how sure it is"
-    if len(set(leanings)) > 1:
-        return INCONCLUSIVE, 1.0, "the runs that were lost may turn it around"
-    return leanings[0], max(ps), ""
+def _judged(claim: Claim, planned: pd.DataFrame, frames: Frames) -> Judged:
+    found = contrasts(claim, planned, frames)
+    return Judged(claim, found, decide(found.sentence, found.seeds, ALPHA))
+
+
+def _rows(judged: Sequence[Judged], look: Look) -> list[dict[str, object]]:
+    """Return the rows of claims that are judged together, at one look."""
+    p = np.array([one.p for one in judged], dtype=np.float64)
+    corrected = holm(p) / look.share if look.share else np.where(np.isnan(p), np.nan, np.inf)
+    corrected = np.minimum(corrected, 1.0)
+    decided = (corrected < ALPHA) & np.array([not one.provisional for one in judged])
+    levels = _levels(p, corrected < ALPHA) * (look.share or 1.0)
+    return [
+        _row(one, float(q), bool(sure), float(level), look)
+        for one, q, sure, level in zip(judged, corrected, decided, levels, strict=True)
+    ]
+
+
+def _levels(p: Array, decided: "np.typing.NDArray[np.bool_]") -> Array:
+    """Return the level at which Holm's method has judged each claim."""
+    ranks = np.argsort(np.argsort(p))
+    tested = max(1, int((~np.isnan(p)).sum()))
+    steps = np.where(decided, ranks, int(decided.sum()))
+    return np.asarray(ALPHA / np.maximum(1, tested - steps))
+
+
+def _row(one: Judged, corrected: float, decided: bool, level: float, look: Look) -> dict[str, object]:
+    claim, found = one.claim, one.found
+    values = one.values
+    low, high = _interval(one, level)
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+    effect = float(values.mean()) if len(values) else np.nan
+    verdict = one.leaning if decided else INCONCLUSIVE
+    distance = _distance(claim, effect)
+    d = distance / spread if spread else np.nan
+    opposite = decided and _sign(claim, found) * (1 if low > 0 else -1 if high < 0 else 0) < 0
+    seeds = np.nan if decided else needed(abs(d), level, both=_in_the_middle(claim, effect))
+    return {
+        "claim": claim.text or str(claim), "verdict": verdict, "direction": OPPOSITE if opposite else "",
+        "measure": claim.measure, "effect": effect, "low": low, "high": high, "level": 1 - level,
+        "relation": claim.relation, "bound": claim.bound, "d": d, "n": one.n, "N": found.planned, "p": one.p,
+        "p_corrected": corrected, "failures": failure_words(found), "needed": seeds,
+        "parameters": found.cost[0], "macs": found.cost[1], "lost": "; ".join(found.lost),
+        "note": "; ".join(_notes(one, decided, seeds, look)),
+    }  # fmt: skip
+
+
+def _interval(one: Judged, level: float) -> tuple[float, float]:
+    """Return the interval of the contrast that a verdict at this level is made of, within the bounds of the measure."""
+    sentence, decision = one.found.sentence, one.decision
+    least, most = sentence.ends()
+    if sentence.rate:
+        low, high = _interval_of_rates(one, level)
+    else:
+        part = np.array([level * decision.part[0]])
+        low, high = float(decision.samples.low(part)[0]), float(decision.samples.high(part)[0])
+    return float(np.clip(low, least, most)), float(np.clip(high, least, most))
+
+
+def _interval_of_rates(one: Judged, level: float) -> tuple[float, float]:
+    """Return the interval of a contrast of rates: exact of each, and together by Bonferroni; ended where the test ends.
+
+    The ends are those of what is not rejected: at the claim's bound by its own test, elsewhere by the exact intervals.
+    """
+    seeds, shares, claim = one.found.seeds, one.found.sentence.shares, one.claim
+    failed = seeds.failed[0].sum(axis=1)
+    ended = (seeds.failed[0] | np.isfinite(seeds.values[0])).sum(axis=1)
+    rates = [rate_interval(int(k), int(n), level / len(shares)) for k, n in zip(failed, ended, strict=True)]
+    ends = np.array([sorted((share * low, share * high)) for share, (low, high) in zip(shares, rates, strict=True)])
+    low, high = float(ends[:, 0].sum()), float(ends[:, 1].sum())
+    if claim.relation != "within":
+        above, below = one.decision.failing
+        low = max(low, claim.bound) if above[0] < level else low
+        high = min(high, claim.bound) if below[0] < level else high
+    return low, high
+
+
+def _sign(claim: Claim, found: Contrasts) -> int:
+    """Return the sign of the difference that is claimed: 0 if none is."""
+    if not found.sentence.difference or claim.relation == "within":
+        return 0
+    claimed = 1 if claim.relation == ">" else -1
+    return claimed if claim.bound * claimed >= 0 else 0
+
+
+def _distance(claim: Claim, effect: float) -> float:
+    """Return how far an effect is from its bound, or inside the nearer end of a margin: above 0 inside it."""
+    return claim.bound - abs(effect) if claim.relation == "within" else effect - claim.bound
+
+
+def _in_the_middle(claim: Claim, effect: float) -> bool:
+    return claim.relation == "within" and abs(effect) < claim.bound / 10
+
+
+def _notes(one: Judged, decided: bool, seeds: float, look: Look) -> list[str]:
+    """Return what there is to say of a verdict."""
+    notes, found, values = [], one.found, one.values
+    if one.provisional:
+        notes.append(f"provisional: planned runs without a record: {found.missing}")
+    claimed = _sign(one.claim, found)
+    against = int((np.sign(values) == -claimed).sum()) if claimed else 0
+    if len(values) and claimed and values.mean() * claimed < 0:
+        notes.append(f"opposite sign, {against} of {len(values)} seeds")
+    if found.seeds.failed.any():
+        notes.append(f"training failed: {failure_words(found)}")
+    for label, runs in zip(found.labels, one.decision.collapsed[0], strict=True):
+        if runs.any():
+            notes.append(f"{runs.sum()} of {len(runs)} seeds of {label} collapsed: far from the others, and failures")
+    if not decided and not one.provisional:
+        why = _why_not(one, look)
+        notes.append(why)
+        if why == CONTAINS and not np.isnan(seeds):
+            notes.append(f"some {seeds:.0f} seeds would show an effect of this size")
+    return notes
+
+
+def _why_not(one: Judged, look: Look) -> str:
+    """Say why a claim is not decided."""
+    found, samples = one.found, one.decision.samples
+    bounded = np.isfinite(found.sentence.high - found.sentence.low)
+    if not look.share:
+        return "these seeds are beyond the last look, or the looks before have used all of the 5 %"
+    if found.seeds.lost.any() and not bounded:
+        return "runs were lost whose measure has no bounds"
+    if one.n < 2 and not found.sentence.rate:
+        return "fewer than two seeds are there" if not found.seeds.failed.any() else "fewer than two seeds have trained"
+    if found.seeds.lost.any():
+        return "the runs that were lost may turn it around, or too few seeds are there"
+    if samples.alike[0] and not found.sentence.rate and one.n < 6:
+        return "the seeds do not differ, so that only six or more that agree could show it"
+    if samples.flipped[0] and one.n < 6:
+        return "fewer than six seeds show nothing where some are far from the others"
+    if found.sentence.rate:
+        return "so few runs do not show it"
+    return CONTAINS
 
 
 def power(claims: Sequence[Claim], planned: pd.DataFrame, frames: Frames, seeds: Sequence[int]) -> pd.DataFrame:
@@ -189,16 +254,19 @@ def power(claims: Sequence[Claim], planned: pd.DataFrame, frames: Frames, seeds:
         seeds: Numbers of seeds.
 
     Returns:
-        A row a claim: `claim`, `n`, `effect` (from the bound), `spread` (standard deviation over the seeds), the
-        least difference that a number of seeds shows, as `at_{seeds}`, and `needed`: how many seeds show the effect.
+        A row a claim: `claim`, `n`, `effect` (from the bound; of a margin, inside its nearer end), `spread` (standard
+        deviation over the seeds), the least difference that a number of seeds shows, as `at_{seeds}`, and `needed`: how
+        many seeds show the effect. Of rates, exact tests need more.
     """
     alpha = ALPHA / max(1, len(claims))
     rows = []
     for claim in claims:
         values = contrasts(claim, planned, frames).values
         spread = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
-        effect = float(values.mean()) - (claim.bound if claim.relation != "within" else 0.0) if len(values) else np.nan
+        mean = float(values.mean()) if len(values) else np.nan
+        effect = _distance(claim, mean)
         row = {"claim": claim.text or str(claim), "n": len(values), "effect": effect, "spread": spread}
         row |= {f"at_{n}": detectable(n, alpha) * spread for n in seeds}
-        rows.append({**row, "needed": needed(abs(effect) / spread if spread else np.nan, alpha)})
+        d = abs(effect) / spread if spread else np.nan
+        rows.append({**row, "needed": needed(d, alpha, both=_in_the_middle(claim, mean))})
     return pd.DataFrame(rows)

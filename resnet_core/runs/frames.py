@@ -32,8 +32,8 @@ class Frames:
 
     Attributes:
         runs: A row a run: `run`, `seed`, the factors, `status` (see `resnet_core.runs.outcomes`), `step`, `message`,
-            the results, the cost of the network, `seconds`, `attempt`, what it used, the environment as
-            `environment.…`, and the fields of its specs as `net.…`, `train.…`, `probe.…`.
+            the results, the cost of the network, `seconds`, `attempt`, what it used, `train_images` and so on, the
+            environment as `environment.…`, and the fields of its specs as `net.…`, `train.…`, `probe.…`.
         epochs: `run`, and the columns of `Record.epochs`.
         probes: `run`, and the columns of `Record.probes`.
         damaged: What could not be read, and is in none of the tables.
@@ -70,6 +70,10 @@ def run_columns(record: Record) -> Iterator[tuple[str, Any]]:
     yield from record.network.items()
     yield from {"seconds": record.seconds, "attempt": record.attempt}.items()
     yield from record.usage.items()
+    if record.data:
+        counts = {"train": record.data.train_images, "val": record.data.validation_images}
+        counts |= {"test": record.data.test_images} if run.train.test else {}
+        yield from ((f"{part}_images", count) for part, count in counts.items())
     yield from ((f"environment.{name}", value) for name, value in record.environment.items())
     for name, spec in (("net", run.net), ("train", run.train), ("probe", run.probe)):
         yield from ((f"{name}.{field}", value) for field, value in spec)

@@ -102,6 +102,8 @@ class Plan:
         published: What others have published of the arms, see `ablations.study.Published`.
         tuning: What the trials of learning rates came to, if there were any: a row for each arm and rate.
         data: What the last command read; none in old plans.
+        looks: At how many seeds the claims were judged: `seeds`, and `share` of the significance level; see
+            `analysis.looks`.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Plan:
     published: tuple[Figure, ...] = ()
     tuning: tuple[Tuned, ...] = ()
     data: DataInfo | None = None
+    looks: tuple[dict[str, Any], ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -229,7 +232,11 @@ class Plan:
         kept = (newer.get(run.place, run) if run.code else run for run in self.runs)
         runs = {run.id: run for run in (*kept, *by.runs)}
         commands = dict.fromkeys((*self.commands, *by.commands))
-        return replace(by, runs=tuple(runs.values()), commands=tuple(commands), threads=self.threads)
+        looks = {look["seeds"]: look for look in (*by.looks, *self.looks)}  # one that was, stays as it was
+        return replace(
+            by, runs=tuple(runs.values()), commands=tuple(commands), threads=self.threads,
+            looks=tuple(looks[seeds] for seeds in sorted(looks)),
+        )  # fmt: skip
 
 
 def _has_arm(runs: Iterable[PlannedRun], term: Mapping[str, Any]) -> bool:

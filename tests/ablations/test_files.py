@@ -1,5 +1,6 @@
 """A study in a user's own file: the one of the README, and mistakes in it, each named with its line."""
 
+import json
 import re
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_a_factor_that_some_arms_leave_open_needs_a_default(write):
         (["run", "nowhere.py"], "a study must be .* or a Python file of yours, but there is no nowhere.py"),
         (["run"], "resnet-ablate run needs a study: .*, a Python file of yours, or --all"),
         (["verdicts", "nowhere"], "STUDY must be the folder of a study"),
-        (["run", "my_study.py", "--until-width", "0"], "--until-width must be a number above 0, but got '0'"),
+        (["run", "my_study.py", "--until", "bored"], "--until: invalid choice: 'bored'"),
         (["run", "my_study.py", "--learning-rates", "fast"], "`learning_rate` must be .* but got 'fast'"),
         (
             ["run", "my_study.py", "--learning-rates", "0.1", "--set", "learning_rate=1"],
@@ -116,14 +117,16 @@ def test_an_arm_that_changes_nothing_is_named(program, write):
     assert "`skip` changes nothing: (depth=8 skip=none seed=0) and (depth=8 skip=A seed=0) are one run" in done.stderr
 
 
-def test_every_arm_takes_its_best_learning_rate_and_seeds_are_added_until_the_interval_is_narrow(program, write):
+def test_every_arm_takes_its_best_learning_rate_and_seeds_are_added_until_claims_are_decided(program, write, tmp_path):
     write(STUDY.replace("(8, 14)", "(8,)").replace(GAIN, "gain(8) > 0"))
     words = ["run", "my_study.py", "--set", "steps=20", "--seeds", "1", "--learning-rates", "1e9", "0.05"]
-    done = program("resnet-ablate", *words, "--until-width", "1e-6", "--most-seeds", "2", "--executor", "serial")
+    done = program("resnet-ablate", *words, "--until", "decided", "--most-seeds", "2", "--executor", "serial")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(": learning rate 0.05 of 2.5e-12, 0.05, 1e+09; validation accuracy") == 2
     assert len(re.findall("learning_rate=.*test accuracy", done.stdout)) == 0
-    assert "the widest interval of a claim is inf; seed 1 is added" in done.stdout
+    assert "1 seeds leave 1 of 1 claims open; seeds are added to their arms" in done.stdout
+    plan = json.loads(next(tmp_path.glob("results/local/*/study.json")).read_text())
+    assert [(look["seeds"], round(look["share"], 3)) for look in plan["looks"]] == [(1, 0.333), (2, 0.667)]
     assert "4 of 4 runs recorded (4 completed)" in done.stdout
 
 
@@ -155,6 +158,6 @@ def test_a_dry_run_says_which_claims_compare_unequal_networks_and_what_the_trial
 
 def test_more_seeds_for_a_narrow_interval_need_a_claim(program, write, tmp_path):
     write(STUDY.replace("gain(14) > gain(8)", 'mean("test_error", depth=14) > mean("test_error", depth=8)'))
-    done = program("resnet-ablate", "run", "my_study.py", "--depth", "8", "--until-width", "0.1")
+    done = program("resnet-ablate", "run", "my_study.py", "--depth", "8", "--until", "decided")
     assert done.returncode == 2
-    assert "--until-width needs a claim on the arms of the study, but there is none" in done.stderr
+    assert "--until decided needs a claim on the arms of the study, but there is none" in done.stderr

@@ -1,11 +1,14 @@
 """Claims on synthetic records: a known effect, none, too few seeds, and runs that were lost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from analysis.claims import Claim, mean, rate
+from analysis.looks import Look, announced, following
 from analysis.measures import MEASURES, measured
 from analysis.statistics import detectable, holm, needed
 from analysis.verdicts import contrasts, power, verdicts
@@ -126,17 +129,19 @@ class TestLostRuns:
         assert row["verdict"] == "supported"
         assert row["lost"]
 
-    def test_a_run_that_diverged_counts_as_the_worst(self):
+    def test_runs_that_diverged_are_worse_than_all_that_trained(self):
         errors = {**ERRORS, "none": [np.nan] * 5}
         row = judged(LOWER, errors, {f"none{seed}": "diverged" for seed in range(5)})
-        assert row["verdict"] == "supported"
-        assert row["effect"] == pytest.approx(np.mean(ERRORS["A"]) - 1)
+        assert (row["verdict"], row["n"]) == ("supported", 0)
+        assert np.isnan(row["effect"])
         assert row["lost"].count("diverged") == 5
+        assert row["failures"] == "skip=A 0 of 5 (0 to 52 %), skip=none 5 of 5 (48 to 100 %)"
 
-    def test_a_run_that_is_missing_is_no_seed_and_is_named(self):
+    def test_while_a_run_is_missing_a_verdict_is_provisional(self):
         row = judged(LOWER, ERRORS, {"A0": "missing"})
-        assert (row["verdict"], row["n"], row["N"]) == ("supported", 4, 5)
+        assert (row["verdict"], row["n"], row["N"]) == ("inconclusive", 4, 5)
         assert row["lost"] == "skip=A seed=0: missing"
+        assert row["note"] == "provisional: planned runs without a record: 1"
 
     def test_a_measure_without_bounds_cannot_be_judged_without_the_run(self):
         planned, frames = study(ERRORS, {"A0": "crashed"})
@@ -167,10 +172,13 @@ def test_a_margin_is_kept_only_if_the_interval_is_within_it(differences, expecte
     assert (row["low"] > -0.02 and row["high"] < 0.02) == (expected == "supported")
 
 
-def test_seeds_that_do_not_differ_say_nothing_of_how_sure_it_is():
-    row = judged(LOWER, {"A": [0.1, 0.1, 0.1], "none": [0.2, 0.2, 0.2]})
-    assert row["verdict"] == "inconclusive"
-    assert np.isnan(row["p"])
+@pytest.mark.parametrize(
+    ("n", "verdict"), [(3, "inconclusive"), (5, "inconclusive"), (6, "supported"), (20, "supported")]
+)
+def test_seeds_that_do_not_differ_are_decided_by_signs(n, verdict):
+    row = judged(LOWER, {"A": [0.1] * n, "none": [0.2] * n})
+    assert (row["verdict"], row["p"]) == (verdict, pytest.approx(2 * 0.5**n))
+    assert ("six or more that agree" in row["note"]) == (n < 6)
 
 
 def test_a_factor_that_a_claim_leaves_open_is_averaged_over():
@@ -278,3 +286,166 @@ class TestMeasures:
         none = Frames(frames.runs, frames.epochs, pd.DataFrame())
         for of in (zero, none):
             assert MEASURES["gradient_decades_at_init"].of(of).isna().all()
+
+
+def rates(failures, n):
+    """Return a study of which so many runs of each arm diverged, and the others have errors near .2."""
+    rng = np.random.default_rng(0)
+    errors = {arm: np.where(np.arange(n) < k, np.nan, 0.2 + 0.001 * rng.normal(size=n)) for arm, k in failures.items()}
+    return study(errors, {f"{arm}{seed}": "diverged" for arm, k in failures.items() for seed in range(k)})
+
+
+FAILED = {name: rate("failed", skip=name) for name in ("A", "none")}
+
+
+@pytest.mark.parametrize(
+    ("claim", "failures", "n", "verdict", "p"),
+    [
+        (FAILED["none"] > FAILED["A"], (0, 20), 20, "supported", 2 * 0.5**40),
+        (FAILED["none"] > FAILED["A"], (0, 3), 3, "supported", 2 * 0.5**6),
+        (FAILED["none"] > FAILED["A"], (3, 0), 3, "refuted", 2 * 0.5**6),
+        (FAILED["none"] > FAILED["A"], (0, 1), 5, "inconclusive", None),
+        (FAILED["none"] > 0.5, (0, 6), 6, "supported", 2 * 0.5**6),
+        (FAILED["none"] > 0.5, (0, 5), 5, "inconclusive", 2 * 0.5**5),
+        (FAILED["none"] < 0.5, (0, 0), 6, "supported", 2 * 0.5**6),
+        ((FAILED["none"] - FAILED["A"]).within(0.9), (0, 0), 20, "supported", None),
+        ((FAILED["none"] - FAILED["A"]).within(0.2), (0, 20), 20, "refuted", None),
+    ],
+)
+def test_how_often_training_fails_may_be_claimed(claim, failures, n, verdict, p):
+    row = verdicts([claim], *rates(dict(zip(("A", "none"), failures, strict=True)), n)).iloc[0]
+    assert row["verdict"] == verdict
+    assert row["effect"] == pytest.approx((failures[1] - failures[0] * (len(claim.terms) > 1)) / n)
+    if p:
+        assert row["p"] == pytest.approx(p, rel=1e-6)
+    inside = {">": row["low"] >= claim.bound, "<": row["high"] <= claim.bound}
+    assert inside.get(claim.relation, verdict == "supported") == (verdict == "supported")
+
+
+@pytest.mark.parametrize(
+    ("failures", "verdict"),
+    [((0, 0), "supported"), ((0, 6), "supported"), ((20, 0), "refuted"), ((12, 0), "refuted"), ((2, 0), "supported")],
+)
+def test_a_mean_is_judged_by_both_of_its_parts(failures, verdict):
+    """Of what trains, A is lower by .1; where it fails more often, the sentence is not true of it."""
+    planned, frames = rates(dict(zip(("A", "none"), failures, strict=True)), 20)
+    frames.runs.loc[frames.runs["skip"] == "A", "test_accuracy"] += 0.1
+    row = verdicts([LOWER], planned, frames).iloc[0]
+    assert row["verdict"] == verdict
+    assert ("training failed" in row["note"]) == (sum(failures) > 0)
+
+
+def test_a_mean_that_part_of_the_seeds_has_is_not_refuted_by_the_good_epochs_of_those_that_diverged():
+    planned, frames = rates({"A": 0, "none": 3}, 3)
+    epochs = pd.DataFrame([{"run": run, "loss": 0.3 if run.startswith("none") else 1.2} for run in frames.runs["run"]])
+    claim = mean("mean_loss", **PLAIN) > mean("mean_loss", **RESIDUAL)
+    row = verdicts([claim], planned, Frames(frames.runs, epochs, pd.DataFrame())).iloc[0]
+    assert (row["verdict"], row["n"]) == ("supported", 0)
+    assert row["lost"].count("diverged") == 3
+
+
+def test_a_collapse_that_is_seen_is_a_failure_and_is_said():
+    rng = np.random.default_rng(0)
+    errors = {"A": noisy(0.2, 10, rng), "none": noisy(0.25, 10, rng)}
+    errors["A"][:3] += 0.6
+    row = judged(LOWER, errors)
+    assert (row["verdict"], row["n"], row["N"]) == ("inconclusive", 7, 10)
+    assert "3 of 10 seeds of skip=A collapsed" in row["note"]
+    assert row["effect"] == pytest.approx(-0.05, abs=0.02)
+
+
+def test_one_image_more_in_one_seed_changes_little():
+    errors = {"A": [0.0] * 20, "none": [0.9] * 19 + [0.9 + 1 / 360]}
+    row = judged(LOWER, errors)
+    assert (row["verdict"], row["p"]) == ("supported", pytest.approx(2 * 0.5**20))
+
+
+@pytest.mark.parametrize(("images", "verdict"), [(np.nan, "supported"), (360, "supported"), (30, "inconclusive")])
+def test_two_arms_that_are_always_equal_are_within_what_the_test_set_can_tell(images, verdict):
+    planned, frames = study({"A": [0.0] * 10, "none": [0.0] * 10})
+    frames.runs["test_images"] = images
+    row = verdicts([GAP.within(0.02)], planned, frames).iloc[0]
+    assert row["verdict"] == verdict
+    assert (row["high"] < 0.02) == (verdict == "supported")
+
+
+def test_a_difference_of_few_test_images_is_not_shown_by_many_seeds():
+    """Three images of 360 in each of 20 seeds are on the same images perhaps: z is the root of 3."""
+    rng = np.random.default_rng(0)
+    errors = {"A": 0.1 + 1e-4 * rng.normal(size=20), "none": 0.1 + 3 / 360 + 1e-4 * rng.normal(size=20)}
+    planned, frames = study(errors)
+    assert verdicts([LOWER], planned, frames)["verdict"].tolist() == ["supported"]
+    frames.runs["test_images"] = 360
+    assert verdicts([LOWER], planned, frames)["verdict"].tolist() == ["inconclusive"]
+
+
+@pytest.mark.parametrize(
+    ("claim", "plain", "direction", "words"),
+    [
+        (LOWER, 0.1, "opposite", "opposite sign, 8 of 8 seeds"),
+        (LOWER, 0.294, "", "opposite sign"),
+        (LOWER, 0.5, "", None),
+        (GAP < 0.02, 0.1, "", None),
+        (GAP.within(0.02), 0.1, "", None),
+    ],
+)
+def test_an_opposite_sign_is_said(claim, plain, direction, words):
+    rng = np.random.default_rng(3)
+    row = judged(claim, {"A": noisy(0.3, 8, rng), "none": noisy(plain, 8, rng)})
+    assert row["direction"] == direction
+    assert (words or "") in row["note"]
+    assert ("opposite" in row["note"]) == (words is not None)
+
+
+def test_the_interval_is_the_one_that_the_verdict_is_made_of():
+    """Of claims that differ in their bound alone, those are decided whose own interval does not hold it."""
+    rng = np.random.default_rng(5)
+    tables = study({"A": noisy(0.2, 6, rng), "none": noisy(0.2, 6, rng)})
+    rows = verdicts([replace(GAP < 0, bound=bound) for bound in np.linspace(-0.03, 0.03, 13)], *tables)
+    outside = (rows["bound"] < rows["low"]) | (rows["bound"] > rows["high"])
+    assert outside.tolist() == rows["verdict"].ne("inconclusive").tolist()
+    assert {"supported", "refuted", "inconclusive"} == set(rows["verdict"])
+
+
+def test_power_and_d_of_a_margin_are_from_the_margin():
+    differences = np.array([0.010, 0.018, 0.002, 0.014, 0.006])
+    errors = {"A": 0.2 + differences, "none": [0.2] * 5}
+    spread = differences.std(ddof=1)
+    row = power([GAP.within(0.02)], *study(errors), seeds=(5,)).iloc[0]
+    assert (row["effect"], row["spread"]) == pytest.approx((0.01, spread))
+    assert row["needed"] == needed(0.01 / spread, 0.05)
+    assert judged(GAP.within(0.02), errors)["d"] == pytest.approx(0.01 / spread)
+
+
+class TestLooks:
+    def test_a_second_look_has_what_the_first_has_left(self):
+        rng = np.random.default_rng(7)
+        tables = study({"A": noisy(0.2, 10, rng), "none": noisy(0.2, 10, rng)})
+        looks = following(following((), 5), 10)
+        assert looks == following(looks, 10) == (Look(5, 0.8), Look(10, pytest.approx(0.1)))
+        alone = verdicts([LOWER], *tables).iloc[0]
+        twice = verdicts([LOWER], *tables, looks).iloc[0]
+        assert twice["p_corrected"] == pytest.approx(min(1, 10 * alone["p"]))
+        assert twice["level"] == pytest.approx(1 - 0.005)
+
+    def test_a_claim_that_is_decided_stays_so_and_keeps_its_seeds(self):
+        rng = np.random.default_rng(8)
+        errors = {"A": noisy(0.1, 10, rng), "none": noisy(0.3, 10, rng)}
+        errors["A"][5:] = 0.5
+        row = verdicts([LOWER], *study(errors), following(following((), 5), 10)).iloc[0]
+        assert (row["verdict"], row["N"]) == ("supported", 5)
+
+    def test_seeds_beyond_the_last_look_decide_nothing(self):
+        rng = np.random.default_rng(8)
+        errors = {"A": [0.2, 0.4, 0.3, *noisy(0.1, 7, rng)], "none": noisy(0.3, 10, rng)}
+        row = verdicts([LOWER], *study(errors), (Look(3, 1.0),)).iloc[0]
+        assert (row["verdict"], row["N"]) == ("inconclusive", 10)
+        assert "beyond the last look" in row["note"]
+
+    def test_announced_looks_double_and_use_all_that_is_left(self):
+        looks = announced((), 3, 20)
+        assert [look.seeds for look in looks] == [3, 6, 12, 20]
+        assert sum(look.share for look in looks) == pytest.approx(1)
+        more = announced(following((), 5), 6, 12)
+        assert [look.seeds for look in more] == [5, 6, 12]
+        assert sum(look.share for look in more) == pytest.approx(1)

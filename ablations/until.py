@@ -1,0 +1,84 @@
+"""Looks at a study's verdicts: which are kept in its plan, and seeds that are added until its claims are decided."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ablations.request import Request
+from ablations.verdicts import judged
+from analysis.claims import Claim
+from analysis.looks import Look, announced, following
+from resnet_core.command_line import say
+from resnet_core.runs.data import DataInfo
+from resnet_core.runs.spec import Run
+from resnet_core.runs.store import Store
+
+Fill = Callable[[Request, Sequence[Run]], None]
+
+
+def keep_look(root: Path) -> None:
+    """Keep that the verdicts on all seeds of a study are looked at, unless runs are missing."""
+    plan = Store(root).plan()
+    if plan and plan.claims:
+        looks = Look.of(plan.looks)
+        _keep(root, following(looks, len({run.seed for run in plan.runs})))
+
+
+def until_decided(request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> list[Run]:
+    """Add seeds to the arms of the claims that are open, until none is, or there are the most.
+
+    The looks are those of `analysis.looks.announced`; what is recorded, and was looked at, stays.
+
+    Args:
+        request: What was asked for; its seeds are those of the first look.
+        data: What the networks must fit.
+        data_sha256: Hash of the data.
+        fill: Executes runs that are planned.
+
+    Returns:
+        The runs.
+    """
+    root, runs = request.root, []
+    plan = Store(root).plan()
+    kept = Look.of(plan.looks) if plan else ()
+    for look in announced(kept, request.seeds, request.most_seeds):
+        if look in kept and look.seeds < request.seeds:
+            continue
+        open_ = _open(root) if kept else list(request.claims)
+        if not open_:
+            break
+        now = replace(request, seeds=look.seeds)
+        runs = [
+            run
+            for run in now.runs(data, data_sha256)
+            if run.seed < request.seeds or any(_is_of(run, claim) for claim in open_)
+        ]
+        fill(now, runs)
+        kept = _keep(root, (*(one for one in kept if one.seeds != look.seeds), look))
+        if look.seeds < request.most_seeds and (left := len(_open(root))):
+            say(f"{look.seeds} seeds leave {left} of {len(request.claims)} claims open; seeds are added to their arms")
+    return runs
+
+
+def _keep(root: Path, looks: tuple[Look, ...]) -> tuple[Look, ...]:
+    """Write the looks into the plan if all its runs have ended; return them."""
+    store = Store(root)
+    plan, statuses = store.plan(), store.survey().statuses
+    if plan and all(run.id in statuses for run in plan.runs):
+        store.add_plan(replace(plan, looks=tuple(asdict(look) for look in looks)))
+    return looks
+
+
+def _open(root: Path) -> list[Claim]:
+    """Return the claims of a study that are not decided."""
+    plan, table = Store(root).plan(), judged(root)
+    if plan is None or table is None:
+        return []
+    verdicts = table["verdict"].tolist()
+    claims = [Claim.from_dict(values) for values in plan.claims]
+    return [claim for claim, verdict in zip(claims, verdicts, strict=True) if verdict == "inconclusive"]
+
+
+def _is_of(run: Run, claim: Claim) -> bool:
+    """Return whether a run is of an arm that a claim is on."""
+    return any(term.levels.items() <= dict(run.factors).items() for term in claim.terms)

@@ -1,0 +1,43 @@
+"""What a page says below its tables of verdicts and outcomes, and the verdicts as it has them."""
+
+import pandas as pd
+
+from resnet_core.runs.outcomes import RULE
+
+VERDICTS = (
+    "A claim has two parts: how often training fails in its arms, by exact tests, and the measure over the n of N"
+    " seeds of which every arm trained. Effect: mean of the claimed difference over these, with the interval that"
+    " the verdict is made of, corrected for the number of claims by Holm's method and for the looks at the study;"
+    " d: its distance from the bound, or inside the nearer end of a margin, in standard deviations over the "
+    "seeds. Supported: the interval is wholly on the claim's side, and failures do not contradict it, or training"
+    " fails so often on the other side that no two seeds can be compared. Refuted: the interval is on the other "
+    "side, or failures are. Opposite: so is the sign of a claimed difference. A state that no seed has shown, as "
+    "a collapse that did not happen, is in no verdict."
+)
+CALIBRATION = (
+    "Simulated, with the contrast at its bound: how often a claim was decided (false), how often its nominal 95 %"
+    " interval held the truth (coverage), and how often an effect was found that Student's t finds in 80 % of "
+    "studies with normal errors (power); of t alone in false t, coverage t and power t. Lognormal: sigma 1. "
+    "Fails, collapses: with this probability, in A alone or in all arms. All of it is in benchmarks/verdicts.md."
+)
+OUTCOMES = (
+    f"{RULE} Failed rate: how many diverged or failed to train, of these and the completed, with its exact 95 % "
+    "interval (Clopper and Pearson)."
+)
+
+
+def claims(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the verdicts as a page has them: what there is to say below the claim."""
+    if found.empty:
+        return found
+    texts = [
+        "\n".join([row["claim"], *filter(None, [row["note"], row["lost"] and f"without a result: {row['lost']}"])])
+        for row in found.to_dict("records")
+    ]
+    verdicts = found["verdict"].where(found["direction"].eq(""), found["verdict"] + ", " + found["direction"])
+    return pd.DataFrame({
+        "verdict": verdicts, "claim": texts, "effect": found["effect"], "low": found["low"], "high": found["high"],
+        "bound": [f"{relation} {bound:g}" for relation, bound in zip(found["relation"], found["bound"], strict=True)],
+        "d": found["d"], "n": found["n"], "N": found["N"], "failures": found["failures"],
+        "p corrected": found["p_corrected"], "parameters": found["parameters"], "MACs": found["macs"],
+    })  # fmt: skip

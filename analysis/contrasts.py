@@ -1,0 +1,143 @@
+"""From a claim and the tables of a study to the arrays that `decisions` judges."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analysis.claims import Claim
+from analysis.decisions import Seeds, Sentence
+from analysis.measures import COST, FAILED, MEASURES, bounds, measured
+from analysis.samples import Array
+from analysis.statistics import rate_interval
+from analysis.tables import matches
+from resnet_core.runs.frames import Frames
+
+NO_FACTORS = ("run", "seed", "label", "status", "value", "failed", *COST)
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """A claim's contrast, seed by seed.
+
+    Attributes:
+        sentence: The inequality.
+        seeds: The runs; of one study.
+        labels: Of each arm, the term that it is of.
+        planned: How many seeds were planned.
+        missing: How many planned runs have no record.
+        lost: Every planned run without a value, and how it ended.
+        cost: Parameters, and multiply-accumulates, of the arms above over those below; NaN without both.
+    """
+
+    sentence: Sentence
+    seeds: Seeds
+    labels: tuple[str, ...]
+    planned: int
+    missing: int
+    lost: tuple[str, ...]
+    cost: tuple[float, float]
+
+    @property
+    def values(self) -> Array:
+        """The contrast of the seeds of which every arm has a value."""
+        by_seed = np.einsum("an,a->n", self.seeds.values[0], self.sentence.shares)
+        return np.asarray(by_seed[np.isfinite(by_seed)])
+
+    @property
+    def failures(self) -> dict[str, tuple[int, int]]:
+        """Of each term, in how many of how many runs that ended by themselves training failed."""
+        failed = self.seeds.failed[0].sum(axis=1)
+        ended = (self.seeds.failed[0] | np.isfinite(self.seeds.values[0])).sum(axis=1)
+        counts: dict[str, tuple[int, int]] = {}
+        for label, k, n in zip(self.labels, failed, ended, strict=True):
+            before = counts.get(label, (0, 0))
+            counts[label] = before[0] + int(k), before[1] + int(n)
+        return counts
+
+
+def contrasts(claim: Claim, planned: pd.DataFrame, frames: Frames) -> Contrasts:
+    """Return the contrast of a claim for each seed.
+
+    A run whose training failed has no value of a measure of the end; it counts among the failures. One that was lost
+    for a reason outside its spec is unknown: it may have had any value within the measure's bounds, or have failed.
+
+    Args:
+        claim: The claim.
+        planned: A row a planned run: `run`, `seed` and the factors.
+        frames: The tables of the study's store.
+    """
+    runs = measured(claim.measure, _arms(claim, planned), frames)
+    arms = runs.drop_duplicates("arm")
+    numbers = list(dict.fromkeys(runs["seed"]))
+    values = np.full((1, len(arms), len(numbers)), np.nan)
+    failed, lost = (np.zeros(values.shape, dtype=bool) for _ in range(2))
+    place = 0, runs["arm"].to_numpy(int), runs["seed"].map({seed: i for i, seed in enumerate(numbers)}).to_numpy(int)
+    unknown = runs["value"].isna() & runs["status"].ne("missing") & ~runs["failed"]
+    values[place] = runs["value"].to_numpy(float)
+    failed[place], lost[place] = runs["failed"].to_numpy(bool), unknown.to_numpy(bool)
+    named = runs[runs["value"].isna() | (runs["failed"] & (claim.measure == FAILED))]
+    words = tuple(dict.fromkeys(f"{row.label} seed={row.seed}: {row.status}" for row in named.itertuples()))
+    return Contrasts(
+        _sentence(claim, arms["share"].to_numpy(float), frames),
+        Seeds(values, failed, lost),
+        tuple(arms["label"]),
+        len(numbers),
+        int(runs["status"].eq("missing").sum()),
+        words,
+        (_over(runs, "parameters"), _over(runs, "macs")),
+    )
+
+
+def _sentence(claim: Claim, shares: Array, frames: Frames) -> Sentence:
+    measure = MEASURES[claim.measure]
+    low, high = bounds(claim.measure)
+    column = f"{measure.images}_images"
+    images = np.inf
+    if measure.images in ("val", "test") and column in frames.runs and frames.runs[column].notna().any():
+        images = float(frames.runs[column].min())
+    worse = measure.worse if measure.when == "end" else 0
+    return Sentence(shares, claim.relation, claim.bound, worse, low, high, images, claim.measure == FAILED)
+
+
+def _arms(claim: Claim, planned: pd.DataFrame) -> pd.DataFrame:
+    """Return the planned runs of each term: `run`, `seed`, `label`, `arm` (from 0) and the arm's `share`."""
+    parts, number = [], 0
+    factors = [name for name in planned if name not in NO_FACTORS]
+    for term in claim.terms:
+        runs = planned[matches(planned, term.levels)]
+        same = runs.groupby([*factors, "seed"], observed=True, dropna=False).cumcount()  # runs that nothing tells apart
+        keys = [*(runs[name] for name in factors), same]
+        arm = runs.groupby(keys, observed=True, dropna=False, sort=False).ngroup() + number
+        count = arm.nunique()
+        number += count
+        parts.append(
+            runs[["run", "seed"]].assign(label=str(term), arm=arm, share=term.factor / count if count else np.nan)
+        )
+    return pd.concat(parts, ignore_index=True).sort_values("arm", kind="stable", ignore_index=True)
+
+
+def _over(runs: pd.DataFrame, column: str) -> float:
+    """Return the mean of `column` over the arms above 0, as they count, over that of those below."""
+    known = runs[runs[column].notna()]
+    sides = (known[known["share"] > 0], known[known["share"] < 0])
+    if any(side.empty for side in sides):
+        return np.nan
+    above, below = (np.average(side[column].astype(float), weights=side["share"].abs()) for side in sides)
+    return float(above / below)
+
+
+def first_seeds(planned: pd.DataFrame, seeds: int) -> pd.DataFrame:
+    """Return the planned runs of the first so many seeds."""
+    kept: npt.NDArray[np.object_] = np.sort(planned["seed"].unique())[:seeds]
+    return planned[planned["seed"].isin(kept)]
+
+
+def failure_words(found: Contrasts) -> str:
+    """Say how often training failed in each arm, with the exact 95 % interval of the rate."""
+    words = []
+    for label, (k, n) in found.failures.items():
+        low, high = rate_interval(k, n)
+        words.append(f"{label} {k} of {n} ({100 * low:.0f} to {100 * high:.0f} %)" if n else f"{label} 0 of 0")
+    return ", ".join(words)

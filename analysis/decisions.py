@@ -1,0 +1,236 @@
+"""What seeds decide of one inequality, vectorised over studies: how often training fails, and the measure otherwise.
+
+A sentence on a mean has two parts, and is judged by both:
+
+1. How often training fails in the arms: exact tests (`analysis.exact`). A run that failed is worse than every run that
+   trained, so failures count for the side on which values are worse. A run that has collapsed, far from the others
+   of its arm, is one of them.
+2. The measure among the seeds of which every arm trained: the tests of `analysis.samples`.
+
+It is supported if part 2 supports it and part 1 does not contradict it, or if part 1 supports it and fewer than two
+seeds have trained in every arm. It is refuted if either part refutes it. As long as no run has failed, part 2 has
+all of the significance level; else it has three fifths, and part 1 two fifths.
+
+All p-values are two-sided and of one direction: `for` and `against` the sentence.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from analysis import exact
+from analysis.samples import Array, Rows, Samples, collapsed, lopsided
+
+OF_FAILURES, OF_VALUES = 0.4, 0.6
+"""Of the significance level, what the two parts have where a run has failed."""
+HALF = 0.5
+"""The rate that the failures of one arm are compared with, beside its measure: more often than not."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """An inequality between a contrast of arms and a bound, without the arms' names.
+
+    Attributes:
+        shares: Of each arm in the contrast.
+        relation: `>`, `<` or `within`.
+        bound: Of the contrast.
+        worse: Where worse values are: 1 upwards, -1 downwards, 0 where failures say nothing of the measure.
+        low, high: Bounds of the measure.
+        images: That a value is a share of; NaN or infinite if none.
+        rate: Whether it is on how often training fails, and so of part 1 alone.
+    """
+
+    shares: Array
+    relation: str
+    bound: float
+    worse: int = 0
+    low: float = -np.inf
+    high: float = np.inf
+    images: float = np.inf
+    rate: bool = False
+
+    @cached_property
+    def difference(self) -> bool:
+        """Whether the shares of the arms cancel."""
+        return bool(abs(self.shares.sum()) < 1e-9 * np.abs(self.shares).sum())
+
+    def ends(self) -> tuple[float, float]:
+        """Return the least and the greatest value of the contrast."""
+        up, down = self.shares.clip(min=0).sum(), -self.shares.clip(max=0).sum()
+        if not np.isfinite([self.low, self.high]).all():
+            return -np.inf, np.inf
+        return up * self.low - down * self.high, up * self.high - down * self.low
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """What is known of the runs of many studies: arrays of studies, arms and seeds.
+
+    Attributes:
+        values: Of the measure; NaN of a run that has none.
+        failed: Whose training failed.
+        lost: Of which nothing is known, since they ended for a reason outside their spec.
+    """
+
+    values: Array
+    failed: Rows
+    lost: Rows
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What studies decide of a sentence; an array of studies each.
+
+    Attributes:
+        supports, refutes: P-values for and against it, of both parts.
+        failing: P-values that failures lift the contrast, and that they lower it.
+        part: The share of the significance level that the measure is judged at.
+        samples: The contrasts of the measure by seed.
+        collapsed: Which runs are beyond a gap, see `samples.collapsed`.
+    """
+
+    supports: Array
+    refutes: Array
+    failing: tuple[Array, Array]
+    part: Array
+    samples: Samples
+    collapsed: Rows
+
+
+def decide(sentence: Sentence, seeds: Seeds, level: float = 0.05) -> Decision:
+    """Return what studies decide of a sentence.
+
+    Args:
+        sentence: What is judged.
+        seeds: The runs of the studies.
+        level: At which failures that contradict a sentence keep it from being supported.
+    """
+    if sentence.rate:
+        above, below = _of_failures(sentence, seeds)
+        supports, refutes = _sides(sentence, above, below)
+        rates = _contrast(np.where(seeds.lost, np.nan, seeds.values), sentence.shares)
+        none = np.zeros(len(rates), dtype=bool)
+        samples = Samples(rates, rates, none, none, np.zeros(len(rates)))
+        return Decision(supports, refutes, (above, below), np.ones(len(above)), samples, np.zeros_like(seeds.failed))
+    beyond = collapsed(seeds.values, sentence.worse, sentence.high - sentence.low)
+    samples = _samples(sentence, seeds, beyond)
+    supports, refutes = _of_values(sentence, seeds, samples, beyond)
+    if sentence.worse == 0:
+        none = np.ones(len(supports))
+        return Decision(supports, refutes, (none, none), none, samples, beyond)
+    failed = seeds.failed | beyond
+    above, below = _of_failures(sentence, replace(seeds, failed=failed))
+    any_failed = failed.any(axis=(1, 2))
+    enough = samples.n > 1
+    fails_for, fails_against = (above, below) if sentence.relation == ">" else (below, above)
+    if sentence.relation == "within":
+        fails_for, fails_against = np.ones(len(above)), np.minimum(above, below)
+    both = any_failed & enough
+    part = np.where(both, OF_VALUES, 1.0)
+    against = np.where(any_failed, fails_against / np.where(both, OF_FAILURES, 1.0), 1.0)
+    supports, refutes = supports / part, np.minimum(refutes / part, against)
+    supports = np.where(enough, supports, np.where(any_failed, fails_for, 1.0))
+    supports = np.where(against < level, 1.0, supports)
+    return Decision(np.minimum(1, supports), np.minimum(1, refutes), (above, below), part, samples, beyond)
+
+
+def _sides(sentence: Sentence, above: Array, below: Array) -> tuple[Array, Array]:
+    """Return the p-values for and against a sentence from those that the contrast is above its bound, and below."""
+    return (above, below) if sentence.relation == ">" else (below, above)
+
+
+def _contrast(values: Array, shares: Array) -> Array:
+    """Return the contrast of each study and seed; NaN where an arm has no value."""
+    return np.asarray(np.einsum("san,a->sn", np.nan_to_num(values), shares) + 0.0 * values.sum(axis=1))
+
+
+def _samples(sentence: Sentence, seeds: Seeds, beyond: Rows) -> Samples:
+    shares = sentence.shares
+    whole = _contrast(seeds.values, shares)
+    values = np.where(beyond, np.nan, seeds.values)
+    contrast = _contrast(values, shares)
+    n = np.isfinite(contrast).sum(axis=1)
+    variance = np.zeros(len(contrast))
+    if np.isfinite(sentence.images):
+        mean = np.where(n > 0, np.nansum(contrast, axis=1) / np.maximum(n, 1), 0.0)
+        share = np.clip(np.maximum(np.abs(mean), abs(sentence.bound)), 0, 1 if sentence.difference else HALF)
+        variance = share * (1 - share) / sentence.images
+    return Samples(contrast, whole, np.asarray(beyond.any(axis=(1, 2))), lopsided(values, shares), variance)
+
+
+def _of_values(sentence: Sentence, seeds: Seeds, samples: Samples, beyond: Rows) -> tuple[Array, Array]:
+    """Return the p-values of the measure for and against, at the least favourable values of the lost runs."""
+    lowest = highest = samples
+    if seeds.lost.any():
+        lowest, highest = (_completed(sentence, seeds, samples, beyond, sign) for sign in (-1, 1))
+    bounded = np.isfinite(sentence.high - sentence.low)
+    unknown = seeds.lost.any(axis=(1, 2)) & (not bounded)
+
+    def above(bound: float) -> Array:
+        return np.where(unknown, 1.0, np.maximum(lowest.above(bound), highest.above(bound)))
+
+    def below(bound: float) -> Array:
+        return np.where(unknown, 1.0, np.maximum(lowest.below(bound), highest.below(bound)))
+
+    bound = sentence.bound
+    if sentence.relation == "within":
+        return np.maximum(below(bound), above(-bound)), np.minimum(above(bound), below(-bound))
+    return _sides(sentence, above(bound), below(bound))
+
+
+def _completed(sentence: Sentence, seeds: Seeds, samples: Samples, beyond: Rows, sign: int) -> Samples:
+    """Return the samples with the lost runs at the bounds of the measure: the contrast lowest, or highest."""
+    ends = np.where(sentence.shares * sign > 0, sentence.high, sentence.low)
+    values = np.where(seeds.lost, np.where(np.isfinite(ends), ends, np.nan)[None, :, None], seeds.values)
+    rest = _contrast(np.where(beyond, np.nan, values), sentence.shares)
+    whole = _contrast(values, sentence.shares)
+    return Samples(rest, whole, samples.flipped, samples.skewed, samples.variance)
+
+
+def _of_failures(sentence: Sentence, seeds: Seeds) -> tuple[Array, Array]:
+    """Return the p-values that failures lift the contrast of the measure, and that they lower it.
+
+    Of a sentence on rates: that the contrast of the rates is above the bound, or below; within: for, and against.
+    A lost run counts as what makes either less sure.
+    """
+    worse = 1 if sentence.rate else sentence.worse or 1
+    shares = sentence.shares * worse
+    ended = seeds.failed | np.isfinite(seeds.values) | seeds.lost
+    n = ended.sum(axis=2).astype(float)
+    for_above = seeds.failed | (seeds.lost & (shares < 0)[None, :, None])
+    for_below = seeds.failed | (seeds.lost & (shares > 0)[None, :, None])
+    bound = sentence.bound if sentence.rate else 0.0
+    above, below = _rates_above(shares, for_above, ended, n, bound), _rates_below(shares, for_below, ended, n, bound)
+    if sentence.rate and sentence.relation == "within":
+        inside = np.maximum(
+            _rates_below(shares, for_below, ended, n, bound), _rates_above(shares, for_above, ended, n, -bound)
+        )
+        return np.minimum(above, _rates_below(shares, for_below, ended, n, -bound)), inside
+    if len(shares) == 1 and not sentence.rate:  # an arm that seldom fails says nothing of a bound of its measure
+        often = exact.above_a_rate(seeds.failed.sum(axis=2)[:, 0].astype(float), n[:, 0], HALF)
+        return (often, np.ones_like(often)) if shares[0] > 0 else (np.ones_like(often), often)
+    return above, below
+
+
+def _rates_above(shares: Array, failed: Rows, ended: Rows, n: Array, bound: float) -> Array:
+    """Return the p-values that a contrast of the rates of failures is above a bound."""
+    k = failed.sum(axis=2).astype(float)
+    if len(shares) == 1 and shares[0] > 0:
+        return exact.above_a_rate(k[:, 0], n[:, 0], bound / shares[0])
+    if len(shares) == 2 and abs(shares.sum()) < 1e-12 and bound == 0:
+        first, second = (0, 1) if shares[0] > 0 else (1, 0)
+        return exact.more_often(k[:, first], n[:, first], k[:, second], n[:, second])
+    whole = ended.all(axis=1)
+    by_seed = np.where(whole, np.einsum("san,a->sn", failed.astype(float), shares), 0.0)
+    seeds = whole.sum(axis=1)
+    means = by_seed.sum(axis=1) / np.maximum(seeds, 1)
+    return exact.above_a_mean(means, seeds, bound, shares.clip(max=0).sum(), shares.clip(min=0).sum())
+
+
+def _rates_below(shares: Array, failed: Rows, ended: Rows, n: Array, bound: float) -> Array:
+    """Return the p-values that it is below a bound."""
+    if len(shares) == 1 and shares[0] > 0:
+        return exact.below_a_rate(failed.sum(axis=2)[:, 0].astype(float), n[:, 0], bound / shares[0])
+    return _rates_above(-shares, failed, ended, n, -bound)

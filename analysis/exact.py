@@ -1,0 +1,69 @@
+"""Exact tests of how often something happens in few runs, vectorised over studies.
+
+A p-value here is two-sided and of one direction: twice that of the one-sided test, and at most 1. So at a level of 5 %
+each direction is found in at most 2.5 % of studies where it is not so.
+"""
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special, stats
+
+Array = npt.NDArray[np.float64]
+
+
+def above_a_rate(k: Array, n: Array, rate: float) -> Array:
+    """Return the p-values that a probability is above `rate`, after k of n: binomial; 1 where n is 0."""
+    return np.asarray(np.minimum(1.0, 2 * np.where(n > 0, stats.binom.sf(k - 1, n, rate), 1.0)))
+
+
+def below_a_rate(k: Array, n: Array, rate: float) -> Array:
+    """Return the p-values that a probability is below `rate`, after k of n: binomial; 1 where n is 0."""
+    return np.asarray(np.minimum(1.0, 2 * np.where(n > 0, stats.binom.cdf(k, n, rate), 1.0)))
+
+
+def more_often(k: Array, n: Array, other_k: Array, other_n: Array) -> Array:
+    """Return the p-values that something happens more often in one arm than in another: Boschloo's test (1970).
+
+    It is unconditional and exact for arms that are independent. Arms with the same seeds, where these matter, fail
+    together rather than apart, which makes a difference rarer: the test is then on the safe side. A test of pairs
+    (McNemar) needs six seeds for what this shows with three: all of one arm, and none of the other.
+    """
+    counts = np.stack(np.broadcast_arrays(k, n, other_k, other_n), axis=-1).astype(int)
+    rows, inverse = np.unique(counts.reshape(-1, 4), axis=0, return_inverse=True)
+    p = np.array([_boschloo(*map(int, row)) for row in rows])
+    return np.asarray(p[inverse].reshape(counts.shape[:-1]))
+
+
+@cache
+def _boschloo(k: int, n: int, other_k: int, other_n: int) -> float:
+    if not n or not other_n or k * other_n <= other_k * n:
+        return 1.0
+    table = [[k, other_k], [n - k, other_n - other_k]]
+    return min(1.0, 2 * float(stats.boschloo_exact(table, alternative="greater", n=32).pvalue))
+
+
+def above_a_mean(means: Array, n: Array, bound: Array | float, low: float, high: float) -> Array:
+    """Return the p-values that the mean of values in [low, high] is above a bound, by Hoeffding (1963, theorem 1).
+
+    Of any distribution; the p-value is an upper bound, so the test is on the safe side.
+
+    Args:
+        means: Of n independent values.
+        n: How many.
+        bound: What the mean is above.
+        low: The least value there is.
+        high: The greatest.
+    """
+    seen, asked = ((np.asarray(of, dtype=float) - low) / (high - low) for of in (means, bound))
+    seen, asked = np.clip(seen, 0, 1), np.clip(asked, 0, 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        divergence = special.rel_entr(seen, asked) + special.rel_entr(1 - seen, 1 - asked)
+        p = 2 * np.exp(-n * divergence)
+    return np.minimum(1.0, np.where((n > 0) & (seen > asked), p, 1.0))
+
+
+def below_a_mean(means: Array, n: Array, bound: Array | float, low: float, high: float) -> Array:
+    """Return the p-values that a mean is below a bound; arguments as those of `above_a_mean`."""
+    return above_a_mean(-np.asarray(means), n, -np.asarray(bound, dtype=float), -high, -low)

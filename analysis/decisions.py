@@ -24,6 +24,7 @@ from analysis.samples import Array, Rows, Samples, collapsed, lopsided
 
 OF_FAILURES, OF_VALUES = 0.4, 0.6
 """Of the significance level, what the two parts have where a run has failed."""
+SPAN_OF_LOSS = np.log(10)  # nats, from nothing to chance among ten classes
 HALF = 0.5
 """The rate that the failures of one arm are compared with, beside its measure: more often than not."""
 
@@ -114,7 +115,10 @@ def decide(sentence: Sentence, seeds: Seeds, level: float = 0.05) -> Decision:
         none = np.zeros(len(rates), dtype=bool)
         samples = Samples(rates, rates, none, none, np.zeros(len(rates)))
         return Decision(supports, refutes, (above, below), np.ones(len(above)), samples, np.zeros_like(seeds.failed))
-    beyond = collapsed(seeds.values, sentence.worse, sentence.high - sentence.low)
+    beyond = np.zeros_like(seeds.failed)
+    if sentence.worse:
+        span = sentence.high - sentence.low
+        beyond = collapsed(seeds.values, sentence.worse, span if np.isfinite(span) else SPAN_OF_LOSS)
     samples = _samples(sentence, seeds, beyond)
     supports, refutes = _of_values(sentence, seeds, samples, beyond)
     if sentence.worse == 0:
@@ -157,7 +161,8 @@ def _samples(sentence: Sentence, seeds: Seeds, beyond: Rows) -> Samples:
         mean = np.where(n > 0, np.nansum(contrast, axis=1) / np.maximum(n, 1), 0.0)
         share = np.clip(np.maximum(np.abs(mean), abs(sentence.bound)), 0, 1 if sentence.difference else HALF)
         variance = share * (1 - share) / sentence.images
-    return Samples(contrast, whole, np.asarray(beyond.any(axis=(1, 2))), lopsided(values, shares), variance)
+    skewed = lopsided(values, shares) if sentence.worse else np.zeros(len(contrast), dtype=bool)
+    return Samples(contrast, whole, np.asarray(beyond.any(axis=(1, 2))), skewed, variance)
 
 
 def _of_values(sentence: Sentence, seeds: Seeds, samples: Samples, beyond: Rows) -> tuple[Array, Array]:

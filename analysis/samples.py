@@ -11,7 +11,7 @@ A sample is a row, and a seed a column; NaN is a seed without a value. Which tes
 - Where an arm's seeds fall into two groups, with a gap between, those on the worse side are `collapsed`: they are
   counted as failures, and left out here. And sign flips of all seeds, which need no normality (Fisher 1935), must
   decide as these do. They also need six seeds.
-- Where one arm makes up most of the spread, `lopsided`, skewed errors do not cancel between arms: Hall's
+- Where one arm makes up most of the spread, `lopsided`, the skewed errors of a loss or a share do not cancel: Hall's
   transformation of t (1992) too, which allows for the skewness of the sample. It is weighted so that the power with
   normal errors is not below four fifths of Student's; for 3 to 7 seeds that is not enough for lognormal errors of
   sigma 1, see `benchmarks/verdicts.md`.
@@ -38,19 +38,21 @@ HALL = ((2, 3, 4, 5, 7, 10, 20), (0.0, 0.2, 0.35, 0.6, 1.0, 1.5, 1.3))
 GAPS = ((3, 4, 5, 7, 10, 20), (285.0, 33.0, 18.0, 10.5, 8.0, 5.5))
 """Seeds, and how large a gap in an arm's values must be, over the rest of their range: it is so large in 1 % of samples
 of lognormal errors with sigma 1, in .4 % of t with 3 degrees of freedom, and in fewer of normal ones."""
-LEAST_GAP = 0.1  # of the range of the measure, or of the greatest magnitude
+LEAST_GAP = 0.1  # of the range of the measure
 MOST_FLIPPED = 13  # values, of which all signs are tried
 FLIPS = 8192  # of more values, drawn
 STEPS = 80  # of bisection: more than the bits of a number
 
 
-def collapsed(values: Array, worse: int, span: float = np.inf) -> Rows:
+def collapsed(values: Array, worse: int, span: float) -> Rows:
     """Return which values of a row are beyond a gap, on the worse side of it; none where there is no such gap.
+
+    On the other side there are two values or more: one alone does not say what training comes to.
 
     Args:
         values: The last axis is of seeds, a row an arm; NaN are left out.
-        worse: Where worse is, 1 upwards and -1 downwards; 0 takes the smaller group.
-        span: The range that the measure can have; infinite if it has no bounds.
+        worse: Where worse is, 1 upwards and -1 downwards.
+        span: The range of the measure, from good to chance.
     """
     if values.shape[-1] < GAPS[0][0]:
         return np.zeros(values.shape, dtype=bool)
@@ -58,14 +60,12 @@ def collapsed(values: Array, worse: int, span: float = np.inf) -> Rows:
     n = np.isfinite(ordered).sum(axis=-1)
     gaps = np.nan_to_num(np.diff(ordered, axis=-1), nan=-1.0)
     place, gap = gaps.argmax(axis=-1), gaps.max(axis=-1)
-    filled = np.nan_to_num(values, nan=0.0)
     total = np.nansum(gaps.clip(min=0), axis=-1)
-    far = gap > LEAST_GAP * (span if np.isfinite(span) else np.abs(filled).max(axis=-1))
-    far &= (gap > np.interp(n, *GAPS) * (total - gap)) & (n >= GAPS[0][0])
+    trained = place + 1 if worse > 0 else n - place - 1
+    far = (gap > LEAST_GAP * span) & (trained > 1) & (gap > np.interp(n, *GAPS) * (total - gap)) & (n >= GAPS[0][0])
     edge = np.take_along_axis(ordered, place[..., None], axis=-1)  # the last value below the gap
-    upper = values > edge
-    up = worse > 0 if worse else (2 * (place + 1) >= n)[..., None]
-    return np.asarray(np.where(up, upper, ~upper & np.isfinite(values)) & far[..., None])
+    beyond = values > edge if worse > 0 else values <= edge
+    return np.asarray(beyond & far[..., None])
 
 
 def lopsided(values: Array, shares: Array) -> Rows:

@@ -88,7 +88,7 @@ def test_a_factor_that_some_arms_leave_open_needs_a_default(write):
         (["run", "nowhere.py"], "a study must be .* or a Python file of yours, but there is no nowhere.py"),
         (["run"], "resnet-ablate run needs a study: .*, a Python file of yours, or --all"),
         (["verdicts", "nowhere"], "STUDY must be the folder of a study"),
-        (["run", "my_study.py", "--until", "bored"], "--until: invalid choice: 'bored'"),
+        (["run", "my_study.py", "--until", "bored"], "unknown --until 'bored'; choose one of decided"),
         (["run", "my_study.py", "--learning-rates", "fast"], "`learning_rate` must be .* but got 'fast'"),
         (
             ["run", "my_study.py", "--learning-rates", "0.1", "--set", "learning_rate=1"],

@@ -14,8 +14,9 @@ from analysis.claims import Claim
 from analysis.contrasts import Contrasts, contrasts, failure_words, first_seeds
 from analysis.decisions import Decision, decide
 from analysis.looks import WHOLE, Look
+from analysis.power import detectable, needed
 from analysis.samples import Array
-from analysis.statistics import CONFIDENCE, detectable, holm, needed, rate_interval
+from analysis.statistics import CONFIDENCE, holm, rate_interval
 from resnet_core.runs.frames import Frames
 
 ALPHA = 1 - CONFIDENCE

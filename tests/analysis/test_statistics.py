@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from analysis import statistics
+from analysis import power, statistics
 
 
 def rng():
@@ -183,9 +183,9 @@ def test_holm_is_that_of_statsmodels():
 
 
 def test_how_many_seeds_show_a_difference():
-    assert statistics.detectable(20, 0.05) == pytest.approx(0.66, abs=0.01)
-    assert statistics.needed(statistics.detectable(20, 0.05), 0.05) == 20
-    assert np.isnan(statistics.needed(0.0, 0.05))
+    assert power.detectable(20, 0.05) == pytest.approx(0.66, abs=0.01)
+    assert power.needed(power.detectable(20, 0.05), 0.05) == 20
+    assert np.isnan(power.needed(0.0, 0.05))
 
 
 @pytest.mark.parametrize("values", [(2, -3, 3, -2, -1), (1, 1, 2, 3), (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)])

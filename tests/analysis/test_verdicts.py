@@ -10,7 +10,8 @@ from scipy import stats
 from analysis.claims import Claim, mean, rate
 from analysis.looks import Look, announced, following
 from analysis.measures import MEASURES, measured
-from analysis.statistics import detectable, holm, needed
+from analysis.power import detectable, needed
+from analysis.statistics import holm
 from analysis.verdicts import contrasts, power, verdicts
 from resnet_core.errors import UserError
 from resnet_core.runs.frames import Frames

@@ -30,7 +30,7 @@ def filled(error_of):
 
     def fill(request, runs):
         store = Store(request.root)
-        store.add_plan(request.plan(list(runs), ""))
+        store.add_plan(request.plan(list(runs), DATA, ""))
         for run in runs:
             if not store.has(run.id):
                 results = {"test_accuracy": 1 - error_of(run), "train_loss": 0.5, "train_accuracy": 0.9}
@@ -94,6 +94,6 @@ def test_a_study_with_runs_missing_is_not_looked_at(request_):
     fill, _ = filled(noise)
     runs = request_.runs(DATA, "")
     fill(request_, runs[:3])
-    Store(request_.root).add_plan(request_.plan(runs, ""))
+    Store(request_.root).add_plan(request_.plan(runs, DATA, ""))
     keep_look(request_.root)
     assert Store(request_.root).plan().looks == ()

@@ -29,6 +29,7 @@ class Programs:
     """Starts programs: on Linux by forking a process that has loaded TensorFlow, elsewhere each from nothing."""
 
     def __init__(self) -> None:
+        os.environ["MPLBACKEND"] = "agg"  # as a program sets it that a test calls in this process
         self._environment = read_by_libraries()
         command = [sys.executable, __file__]
         self._server = (
@@ -59,7 +60,8 @@ class Programs:
         if fresh or not self._server:
             script = 'out=$1; err=$2; shift 2; exec "$@" <"/dev/null" >"$out" 2>"$err"'
             return subprocess.Popen(["sh", "-c", script, "sh", *streams, sys.executable, *by_name(words)], cwd=cwd)
-        assert read_by_libraries() == self._environment, "the libraries have read the environment: fresh=True"
+        changed = dict(read_by_libraries().items() ^ self._environment.items())
+        assert not changed, f"the libraries have read the environment, which was changed: {changed}; take fresh=True"
         return Forked(self, self._ask("fork", [words, dict(os.environ), str(cwd), *streams]))
 
     def run(

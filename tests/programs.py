@@ -119,7 +119,8 @@ def by_name(words: list[str]) -> list[str]:
 
 def read_by_libraries() -> dict[str, str]:
     """Return the part of the environment that the libraries read when they load."""
-    return {name: value for name, value in os.environ.items() if name.startswith(READ_BY_THEM)}
+    of_ray = "PYTHONBREAKPOINT"  # which Ray sets in this process
+    return {name: value for name, value in os.environ.items() if name.startswith(READ_BY_THEM) and name != of_ray}
 
 
 def serve() -> list:

@@ -34,7 +34,7 @@ def test_a_study_with_a_block_of_the_users(program, tmp_path):
     words = ["--plugin", "block.py", "--set", "block=single"]
     here, there = tmp_path / "here", tmp_path / "there"
     assert program("resnet-ablate", *STUDY[:-1], here, *words, "--executor", "serial").returncode == 0
-    done = program("resnet-ablate", *RAY[:-4], there, *RAY[-2:], *words, "--workers", "1")
+    done = program("resnet-ablate", *STUDY[:-1], there, *RAY[-2:], *words, "--workers", "1")
     assert (done.returncode, done.stderr) == (0, "")
     data, first, second, last = done.stdout.splitlines()
     assert data.startswith("data: ")

@@ -64,11 +64,11 @@ Student's t-test at 5 % of the seeds that have a value, without all that `analys
 
 What falls short: lognormal errors (sigma 1, skewness 6) of one arm against a bound or against a quiet arm, up to 10
 seeds; and runs that collapse without being at chance, with 2 seeds and a probability of .1 and more in one arm or in
-all, or with 3 and a probability of a half, where no seed may show that there is another state. Without an assumption on the errors no test of a mean has power with few seeds (Bahadur and
-Savage 1956), and what would help here costs more than a fifth of the power with normal errors. `mean: A collapses` is
-the same in the sense of the mean over all runs, of which few seeds say nothing: a state that was not seen is not
-known of. So a verdict is of what trained, and says of how many runs.
-"""
+all, or with 3 and a probability of a half, where no seed may show that there is another state. Without an assumption
+on the errors no test of a mean has power with few seeds (Bahadur and Savage 1956), and what would help here costs
+more than a fifth of the power with normal errors. `mean: A collapses` is the same in the sense of the mean over all
+runs, of which few seeds say nothing: a state that was not seen is not known of. So a verdict is of what trained, and
+says of how many runs. """
 
 
 def studies(sentence, errors, n, simulations, rng, shift=0.0):

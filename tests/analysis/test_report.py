@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from analysis import report
+from resnet_core.sealed import CHECKSUM, seal
 from tests.analysis.synthetic import PAGE
 
 ROOT = Path(__file__).parents[2]
@@ -144,7 +145,7 @@ def test_a_study_of_lost_runs_has_a_report(study, tmp_path):
         values = json.loads(path.read_text())
         values["outcome"] = {"status": "crashed", "step": 3, "message": "Traceback <b>here</b>"}
         values["results"] = {}
-        path.write_text(json.dumps(values))
+        path.write_text(seal({name: value for name, value in values.items() if name != CHECKSUM}))
     page = shown(study, tmp_path / "out")
     text = " ".join(page.words)
     assert "0 of 8 runs completed" in text
@@ -154,6 +155,7 @@ def test_a_study_of_lost_runs_has_a_report(study, tmp_path):
 def test_a_study_with_one_arm_and_one_seed_has_a_report(study, tmp_path):
     plan = json.loads((study / "study.json").read_text())
     plan["runs"] = plan["runs"][:1]
+    del plan[CHECKSUM]
     (study / "study.json").write_text(json.dumps(plan))
     assert "1 of 1 runs completed" in " ".join(shown(study, tmp_path / "out").words)
 
@@ -169,7 +171,7 @@ def parent_of_a_study(folder):
         (lambda folder: None, "does not exist"),
         (lambda folder: folder.mkdir(), "with a study.json, but .* has none; resnet-ablate run makes one"),
         (parent_of_a_study, "did you mean .*depth"),
-        (lambda folder: folder.mkdir() or (folder / "study.json").write_text("{}"), "is not one of schema 1"),
+        (lambda folder: folder.mkdir() or (folder / "study.json").write_text("{}"), "is not: it must be of schema 1"),
         (lambda folder: folder.touch(), "does not exist"),
     ],
     ids=["missing", "empty", "parent", "foreign", "file"],

@@ -54,7 +54,7 @@ class StepSpec:
 
 
 @lru_cache(maxsize=1)
-def engine(net: NetSpec, step: StepSpec, code: str | None = "") -> "Engine":
+def engine(net: NetSpec, step: StepSpec, code: str | None) -> "Engine":
     """Return the engine of an architecture whose block has this code, the last one's if it is the same."""
     keras.backend.clear_session()
     return Engine(net, step)

@@ -106,7 +106,7 @@ def test_a_probe_does_not_change_the_run(data):
 def test_results_are_those_of_each_part_in_inference_mode(data, tmp_path):
     """With a copy of the trained network, on more images than one evaluation takes at once."""
     record = execute(Run(NET, TRAIN, PROBE), data)
-    trained = engine(NET, StepSpec.of(TRAIN))._model
+    trained = engine(NET, StepSpec.of(TRAIN), "")._model
     assert len(data.x_train) > TrainSpec(steps=1).evaluation_batch
     for part in ("train", "val", "test"):
         x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")

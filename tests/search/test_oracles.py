@@ -315,7 +315,7 @@ def test_more_trials_may_be_asked_for(tmp_path):
 def test_a_folder_of_another_kind_is_refused(tmp_path):
     file = tmp_path / "project" / "oracle.json"
     file.parent.mkdir()
-    for text, message in (("{", "cannot be read"), ("{}", "a search of KerasTuner's own oracle")):
+    for text, message in (("{", "is damaged"), ('{"hyperparameters": {}}', "a search of KerasTuner's own")):
         file.write_text(text)
         with pytest.raises(UserError, match=message):
             in_folder(made("random"), tmp_path).create_trial("tuner0")

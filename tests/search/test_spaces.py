@@ -184,9 +184,16 @@ def test_what_is_fixed_must_be_active():
         SPACES["full"].with_fixed(["skip=none", "survival=0.5"])
 
 
-@pytest.mark.parametrize("text", ["tinny", "tiny.toml", "missing.py"])
-def test_a_space_that_is_not_there(text):
-    with pytest.raises(UserError, match="--space must be"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tinny", "--space must be"),
+        ("tiny.toml", "--space must be"),
+        ("missing.py", "a space must be a readable Python file, but missing.py is not"),
+    ],
+)
+def test_a_space_that_is_not_there(text, message):
+    with pytest.raises(UserError, match=message):
         space_of(text)
 
 

@@ -7,7 +7,6 @@ of this project the places between blocks are the layers named `…_out`.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 
 import keras
@@ -129,11 +128,6 @@ class Anatomy:
     joins: tuple[Join, ...]
     places: tuple[Place, ...]
     blocks: tuple[Block, ...]
-
-    @cached_property
-    def block_of_layer(self) -> dict[str, str]:
-        """Name of the block of every layer with a kernel."""
-        return {layer.layer: layer.block for layer in self.layers}
 
 
 def anatomy(model: keras.Model) -> Anatomy:

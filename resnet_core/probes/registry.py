@@ -51,9 +51,6 @@ class Passes:
     forward: float = 0.0
     backward: float = 0.0
 
-    def __add__(self, other: "Passes") -> "Passes":
-        return Passes(self.forward + other.forward, self.backward + other.backward)
-
 
 class Sized(Protocol):
     """What the cost of a probe depends on."""
@@ -76,14 +73,12 @@ class Probe:
         measure: From a `Subject` and what the probe needs to rows.
         passes: Its cost, a function of the number of blocks and layers.
         when: `any` time, in training too, or `after` training alone.
-        exact_in_half: Whether its values are exact under mixed precision, up to the rounding of the network itself.
     """
 
     name: str
     measure: Callable[..., Iterable[Row]]
     passes: Callable[[Sized], Passes]
     when: When = "after"
-    exact_in_half: bool = True
 
     @property
     def about(self) -> str:
@@ -157,7 +152,6 @@ def register_probe(
     *,
     passes: Callable[[Sized], Passes],
     when: When = "after",
-    exact_in_half: bool = True,
 ) -> Callable[[Callable[..., Iterable[Row]]], Probe]:
     """Register the decorated function as the probe `name`, and return the `Probe`.
 
@@ -169,7 +163,6 @@ def register_probe(
         name: A new name.
         passes: The cost, from a `Sized` to `Passes`.
         when: See `Probe`.
-        exact_in_half: See `Probe`.
 
     Raises:
         UserError: There is another probe of this name, or an argument is neither a need nor has a default.
@@ -188,7 +181,7 @@ def register_probe(
                     f"an argument of a probe must be one of {', '.join(NEEDS)} or have a default, but `{argument}` of "
                     f"'{name}' is neither"
                 )
-        PROBES[name] = Probe(name, measure, passes, when, exact_in_half)
+        PROBES[name] = Probe(name, measure, passes, when)
         return PROBES[name]
 
     return register

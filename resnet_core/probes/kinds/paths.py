@@ -48,11 +48,9 @@ def paths(
         raise UserError(f"paths are those of a residual network, but '{net.model.name}' has blocks without a skip")
     values = net.at_places(images, training=training)
     by_length = by_path_length(net, values, labels, training=training)
-    singles = []
+    end, singles = _at_the_end(net, values, labels, training), []
     for length in by_length:
-        drawn = [
-            _single(net, values, labels, length, generator(seed, "paths", length, i), training) for i in range(draws)
-        ]
+        drawn = [_single(net, values, end, length, generator(seed, "paths", length, i), training) for i in range(draws)]
         singles.append(float(np.mean(drawn)) if drawn else np.nan)
     shares = share_of_paths(len(net.blocks))
     counts = comb(len(net.blocks), np.arange(len(by_length)))
@@ -93,11 +91,11 @@ def by_path_length(net: "Subject", values: list[Any], labels: Any, *, training: 
 
 
 def _single(
-    net: "Subject", values: list[Any], labels: Any, length: int, random: np.random.Generator, training: bool
+    net: "Subject", values: list[Any], end: Any, length: int, random: np.random.Generator, training: bool
 ) -> float:
-    """Return the norm of the gradient that flows through one path, of a length, that is drawn."""
+    """Return the norm of the gradient `end` at the last place after it flowed through one drawn path of a length."""
     through = set(random.choice(len(net.blocks), length, replace=False).tolist())
-    gradient = _at_the_end(net, values, labels, training)
+    gradient = end
     for block in reversed(net.blocks):
         part = net.back_through(block, "branch" if block.index in through else "skip")
         gradient = part.vjp(values[block.index], gradient, training=training)

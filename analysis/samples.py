@@ -5,7 +5,8 @@ A sample is a row, and a seed a column; NaN is a seed without a value. Which tes
 - Student's t, always. Where the values are shares of `images` images, the standard error has a part for these: of a
   difference d between arms, d (1 - d) / images, the variance if no more images are classified differently than the
   difference says (the least there is, McNemar 1947); of one arm's error e, e (1 - e) / images. So a statement is about
-  new images, not about those of this test set (Dietterich 1998; Bouthillier et al. 2021).
+  new images, not about those of this test set (Dietterich 1998; Bouthillier et al. 2021). The seeds alone must
+  decide too.
 - Where the values are equal, or all but a quarter are: the sign test too. Their spread says nothing of how far the next
   seed may be. It needs six seeds that agree.
 - Where an arm's seeds fall into two groups, with a gap between, those on the worse side are `collapsed`: they are
@@ -39,6 +40,7 @@ GAPS = ((3, 4, 5, 7, 10, 20), (285.0, 33.0, 18.0, 10.5, 8.0, 5.5))
 """Seeds, and how large a gap in an arm's values must be, over the rest of their range: it is so large in 1 % of samples
 of lognormal errors with sigma 1, in .4 % of t with 3 degrees of freedom, and in fewer of normal ones."""
 LEAST_GAP = 0.1  # of the range of the measure
+MOST_FREEDOM = 1e9  # degrees: there, t is normal
 MOST_FLIPPED = 13  # values, of which all signs are tried
 FLIPS = 8192  # of more values, drawn
 STEPS = 80  # of bisection: more than the bits of a number
@@ -137,14 +139,21 @@ class Samples:
         return np.asarray((longest == self.n) | most)
 
     @cached_property
-    def _error(self) -> tuple[Array, Array]:
-        """The standard error of the mean, and its degrees of freedom (Satterthwaite 1946)."""
+    def _errors(self) -> list[tuple[Array, Array]]:
+        """Standard errors of the mean, each with its degrees of freedom: of the seeds alone, and with the images'.
+
+        Those of the second are Satterthwaite's (1946), which rise with the part of the images. Both must decide, for
+        with few seeds the quantile falls faster than the error grows: to know one more error may not make surer.
+        """
         of_seeds = self.sd**2 / np.maximum(self.n, 1)
         freedom = np.maximum(self.n - 1, 1).astype(float)
+        if not self.variance.any():
+            return [(np.sqrt(of_seeds), freedom)]
         with np.errstate(divide="ignore", invalid="ignore"):
-            mixed = (of_seeds + self.variance) ** 2 / (of_seeds**2 / freedom)
-        freedom = np.where(self.variance > 0, np.where(of_seeds > 0, np.fmin(mixed, 1e9), 1e9), freedom)
-        return np.sqrt(of_seeds + self.variance), freedom
+            mixed = freedom * (1 + self.variance / of_seeds) ** 2
+        mixed = np.where(of_seeds > 0, np.fmin(mixed, MOST_FREEDOM), MOST_FREEDOM)
+        both = np.where(self.variance > 0, mixed, freedom)
+        return [(np.sqrt(of_seeds), freedom), (np.sqrt(of_seeds + self.variance), both)]
 
     @cached_property
     def _skewness(self) -> Array:
@@ -159,13 +168,14 @@ class Samples:
     def above(self, bounds: Array | float) -> Array:
         """Return the p-value of each sample that its mean is above a bound; 1 below two values."""
         bound = np.broadcast_to(np.asarray(bounds, dtype=float), self.means.shape)
-        error, freedom = self._error
         distance = np.where(np.abs(self.means - bound) > self.same, self.means - bound, 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = np.where(error > 0, distance / error, np.sign(distance) * np.inf)
-            t = np.minimum(t, self._hall(t))
-        t = np.where((self.n > 1) & np.isfinite(distance), np.nan_to_num(t, nan=0.0), -np.inf)
-        p = 2 * stats.t.sf(t, freedom)
+        p = np.zeros_like(self.means)
+        for error, freedom in self._errors:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                t = np.where(error > 0, distance / error, np.sign(distance) * np.inf)
+                t = np.minimum(t, self._hall(t))
+            t = np.where((self.n > 1) & np.isfinite(distance), np.nan_to_num(t, nan=0.0), -np.inf)
+            p = np.maximum(p, 2 * stats.t.sf(t, freedom))
         if self.alike.any():
             over = (self.values > (bound + self.same)[:, None]).sum(axis=1)
             p = np.where(self.alike, np.maximum(p, 2 * stats.binom.sf(over - 1, self.n, 0.5)), p)
@@ -187,8 +197,7 @@ class Samples:
 
     def low(self, level: Array) -> Array:
         """Return the lower ends of the intervals: what the means are above, at these levels; -inf if above nothing."""
-        error, freedom = self._error
-        ends = self.means - error * stats.t.isf(level / 2, freedom)
+        ends = np.min([self.means - error * stats.t.isf(level / 2, freedom) for error, freedom in self._errors], axis=0)
         asked = np.flatnonzero((self.n > 1) & (self.alike | self.flipped | (self._skewness != 0)))
         if len(asked):
             ends[asked] = self._rows(asked)._bisected(level[asked])
@@ -204,7 +213,7 @@ class Samples:
     def _bisected(self, level: Array) -> Array:
         inside = self.means.copy()
         width = np.maximum(np.nanmax(self.values, axis=1) - np.nanmin(self.values, axis=1), np.abs(inside))
-        width = np.maximum(width, self._error[0])
+        width = np.maximum(width, self._errors[-1][0])
         outside = inside - 1e4 * np.where(width > 0, width, 1.0)
         never = self.above(outside) >= level
         for _ in range(STEPS):

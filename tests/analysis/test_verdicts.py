@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.claims import Claim, mean, rate
 from analysis.looks import Look, announced, following
 from analysis.measures import MEASURES, measured
 from analysis.power import detectable, needed
+from analysis.samples import Samples
 from analysis.statistics import holm
 from analysis.verdicts import contrasts, power, verdicts
 from resnet_core.errors import UserError
@@ -450,3 +453,28 @@ class TestLooks:
         more = announced(following((), 5), 6, 12)
         assert [look.seeds for look in more] == [5, 6, 12]
         assert sum(look.share for look in more) == pytest.approx(1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    values=st.lists(st.floats(-1, 1, allow_subnormal=False), min_size=2, max_size=12),
+    images=st.integers(1, 10**7),
+    bound=st.floats(-1, 1, allow_subnormal=False),
+    skewed=st.booleans(),
+)
+def test_the_count_of_test_images_makes_no_verdict_surer(values, images, bound, skewed):
+    """Also with few seeds, where degrees of freedom gained from the images could outweigh their variance."""
+    row, no = np.array([values]), np.array([False])
+    alone, known = (Samples(row, row, no, np.array([skewed]), np.array([part])) for part in (0.0, 0.25 / images))
+    level = np.array([0.05])
+    assert known.above(bound) >= alone.above(bound)
+    assert known.below(bound) >= alone.below(bound)
+    assert known.low(level) <= alone.low(level) + 1e-9  # both are bisected where the sample is skewed
+    assert known.high(level) >= alone.high(level) - 1e-9
+
+
+def test_the_count_of_test_images_does_not_make_surer_of_two_seeds():
+    """By the degrees of freedom of Satterthwaite alone, p would be 6e-6 with these 360 images, and .02 without."""
+    row, no = np.array([[-0.50, -0.47]]), np.array([False])
+    alone, known = (Samples(row, row, no, no, np.array([part])) for part in (0.0, 0.25 / 360))
+    assert known.below(0.0) == alone.below(0.0) == pytest.approx(stats.ttest_1samp(row[0], 0.0).pvalue)

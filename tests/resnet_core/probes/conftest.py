@@ -93,6 +93,11 @@ def networks():
     return network
 
 
+def operator_of(model):
+    """Return the name of the operator that adds in `two_joins`: Keras numbers the operators of a process."""
+    return next(name for name in (op.name for op in model.operations) if name.startswith("add"))
+
+
 def images_for(model, count, seed=0):
     return np.random.default_rng(seed).normal(size=(count, *model.input_shape[1:])).astype("float32")
 

@@ -7,7 +7,7 @@ from resnet_core.nets.spec import cifar
 from resnet_core.probes.anatomy import anatomy
 from resnet_core.probes.gradient_norms import activation_sites, weight_sites
 
-from .conftest import SMALL
+from .conftest import SMALL, operator_of
 
 
 @pytest.mark.parametrize(
@@ -31,15 +31,15 @@ def test_what_a_network_consists_of(name, layers, joins, places, changes, networ
 
 
 def test_joins_of_other_names(networks):
-    parts = anatomy(networks("two_joins"))
+    parts, add = anatomy(networks("two_joins")), operator_of(networks("two_joins"))
     assert [(join.layer, join.skip_input, join.split.name) for join in parts.joins] == [
-        ("add", 0, "begin"),
-        ("plus", 1, "add"),
+        (add, 0, "begin"),
+        ("plus", 1, add),
     ]
     assert [(layer.layer, layer.block, layer.path) for layer in parts.layers] == [
         ("begin", "", "main"),
-        ("lefty", "add", "main"),
-        ("righty", "add", "main"),
+        ("lefty", add, "main"),
+        ("righty", add, "main"),
         ("mix", "plus", "main"),
         ("answer", "", "main"),
     ]

@@ -8,7 +8,7 @@ from resnet_core.probes.kinds.curvature import curvature, lanczos, trace_estimat
 from resnet_core.probes.subject import Subject
 from resnet_core.seeds import generator
 
-from .conftest import images_for, labels_for
+from .conftest import images_for, labels_for, operator_of
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +64,11 @@ def test_the_hessian_is_that_of_the_loss(training):
 
 def test_rows_of_the_network_and_of_its_blocks(networks):
     model = networks("two_joins")
+    add = operator_of(model)
     images, labels = images_for(model, 16), labels_for(16)
     rows = curvature(model, images, labels, largest=2, steps=10, draws=3)
     assert rows.groupby(["block", "quantity"]).size().to_dict() == {
         ("", "density"): 10, ("", "eigenvalue"): 2, ("", "trace"): 1,
-        ("add", "eigenvalue"): 2, ("add", "trace"): 1, ("plus", "eigenvalue"): 2, ("plus", "trace"): 1,
+        (add, "eigenvalue"): 2, (add, "trace"): 1, ("plus", "eigenvalue"): 2, ("plus", "trace"): 1,
     }  # fmt: skip
     assert rows["value"][rows["quantity"] == "density"].sum() == pytest.approx(1.0)

@@ -6,7 +6,7 @@ from resnet_core.errors import UserError
 from resnet_core.probes.anatomy import anatomy
 from resnet_core.probes.surgery import in_order, stitched, without_branch, without_skip
 
-from .conftest import NETWORKS, images_for
+from .conftest import NETWORKS, images_for, operator_of
 
 
 def blocks_of(model):
@@ -42,7 +42,9 @@ def test_without_a_skip_is_the_branch_alone(networks):
     x = layer["righty"](layer["lefty"](layer["begin"](images)))
     x = layer["mix"](x) + x
     expected = layer["answer"](keras.ops.mean(x, axis=(1, 2)))
-    assert np.allclose(without_skip(model, "add")(images), expected, rtol=1e-5, atol=1e-6)  # sums in another order
+    assert np.allclose(
+        without_skip(model, operator_of(model))(images), expected, rtol=1e-5, atol=1e-6
+    )  # sums in another order
 
 
 def test_blocks_may_be_exchanged_repeated_and_left_out(networks):

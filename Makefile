@@ -36,7 +36,7 @@ bench-convolutions: install  ## try whether this machine's convolutions are righ
 NEW := results/local/reference
 CIFAR ?= cifar10
 
-reference: install  ## make the committed reference results anew, or go on (some two hours; CIFAR=FOLDER of its images)
+reference: install  ## make the committed reference results anew, or go on (some three hours; CIFAR=FOLDER of its images)
 	$(BIN)/resnet-ablate run --all --scale smoke --out $(NEW)
 	$(BIN)/resnet-ablate run depth --scale laptop --data $(CIFAR) --out $(NEW)/laptop
 	$(BIN)/resnet-ablate run gradient-at-init --scale laptop --data $(CIFAR) --out $(NEW)/laptop

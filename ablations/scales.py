@@ -6,8 +6,17 @@ from resnet_core.runs.spec import TrainSpec
 DIGITS = TrainSpec(data="digits", steps=300, batch_size=64, learning_rate=0.05, weight_decay=0.0)
 """`smoke`: the embedded 8x8 digits, some 15 epochs of them."""
 
+DIGITS_RATES = (0.015, 0.05, 0.15)
+"""The learning rates from which every arm of `smoke` takes its best."""
+
 CIFAR_16 = TrainSpec(data="cifar10", image_size=16, train_size=20_000, steps=400, weight_decay=0.0)
 """`laptop`: a part of CIFAR-10, at half its size."""
+
+CIFAR_16_RATES = (0.03, 0.1, 0.3)
+"""The learning rates from which every arm of `laptop` takes its best."""
+
+OF_THE_PAPER = "the learning rate is the paper's, at which its figures are; --learning-rates tunes every arm"
+"""Why no learning rate is chosen at `paper` scale."""
 
 HE_2015 = recipe("he2015", data="cifar10")
 """`paper`: He et al. 2015, section 4.2; 45,000 images to train on, 5,000 to validate."""

@@ -53,7 +53,7 @@ class Scale:
         design: The arms.
         train: How each network is trained.
         seeds: How many seeds, 0, 1, ...; every arm is run with each, so that arms are compared seed by seed.
-        cost: What it took, and where.
+        cost: About how long it takes, with the trials of learning rates, and where.
         claims: What is claimed of these arms: in words, and as an inequality.
         learning_rates: Learning rates of `train`, of which each arm takes the best before its seeds are run; see
             `ablations.tuning`. If there are none, every arm is trained as `train` says, and `untuned` says why.

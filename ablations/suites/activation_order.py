@@ -8,7 +8,7 @@ Command   resnet-ablate run activation-order --scale smoke
 from typing import get_args
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, DIGITS, HE_2015
+from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
 from ablations.study import Published, Scale, Study
 from analysis.claims import Claim, Contrast, mean
 from resnet_core.nets.spec import NetSpec, Order
@@ -66,11 +66,16 @@ study = Study(
             design=grid(depth=(56,), order=ORDERS, width=(8,)),
             train=DIGITS,
             seeds=5,
-            cost="25 runs, 3 minutes on two cores",
+            cost="about 6 minutes on two cores",
             claims=claims_of(56),
+            learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
-            design=grid(depth=(20, 56), order=ORDERS, width=(8,)), train=CIFAR_16, seeds=3, claims=claims_of(56)
+            design=grid(depth=(20, 56), order=ORDERS, width=(8,)),
+            train=CIFAR_16,
+            seeds=3,
+            claims=claims_of(56),
+            learning_rates=CIFAR_16_RATES,
         ),
         "paper": Scale(
             design=grid(depth=(110, 164), order=ORDERS) + grid(depth=(1001,), order=tuple(DEEPEST)),
@@ -102,6 +107,7 @@ study = Study(
                     for order, error in DEEPEST.items()
                 ),
             ),
+            untuned=OF_THE_PAPER,
         ),
     },
 )

@@ -11,7 +11,7 @@ multiply-accumulates are within 9 and 17 %.
 """
 
 from ablations.designs import grid, paired
-from ablations.scales import CIFAR_16, DIGITS, IMAGENET
+from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, IMAGENET, OF_THE_PAPER
 from ablations.study import Published, Scale, Study
 from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec, Stem
@@ -51,9 +51,20 @@ study = Study(
     net=net,
     scales={
         "smoke": Scale(
-            design=small_design, train=DIGITS, seeds=5, cost="35 runs, 5 minutes on two cores", claims=small
+            design=small_design,
+            train=DIGITS,
+            seeds=5,
+            cost="about 11 minutes on two cores",
+            claims=small,
+            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(design=small_design, train=CIFAR_16, seeds=3, claims=small),
+        "laptop": Scale(
+            design=small_design,
+            train=CIFAR_16,
+            seeds=3,
+            claims=small,
+            learning_rates=CIFAR_16_RATES,
+        ),
         "paper": Scale(
             design=paired(depth=(50,) * 5, cardinality=(1, 2, 4, 8, 32), group_width=(64, 40, 24, 14, 4))
             + paired(depth=(200, 101, 101), cardinality=(1, 1, 64), group_width=(64, 100, 4)),
@@ -90,6 +101,7 @@ study = Study(
                 Published(TWICE, "test_error", {"depth": 101, "cardinality": 1, "group_width": 100}, 0.213),
                 Published(TWICE, "test_error", {"depth": 101, "cardinality": 64, "group_width": 4}, 0.204),
             ),
+            untuned=OF_THE_PAPER,
         ),
     },
 )

@@ -6,7 +6,7 @@ Command   resnet-ablate run depth --scale smoke
 """
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, DIGITS, HE_2015
+from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
 from ablations.study import Published, Scale, Study
 from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec, Skip, cifar
@@ -59,21 +59,23 @@ study = Study(
             design=grid(depth=(8, 20, 56), skip=("none", "A"), width=(8,)),
             train=DIGITS,
             seeds=5,
-            cost="30 runs, 2 minutes on two cores",
+            cost="about 3 minutes on two cores",
             claims=claims,
+            learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
             design=grid(depth=(8, 20, 56), skip=("none", "A"), width=(8,)),
             train=CIFAR_16,
             seeds=5,
-            cost="30 runs, 12 minutes on two cores",
+            cost="about 30 minutes on two cores",
             claims=claims,
+            learning_rates=CIFAR_16_RATES,
         ),
         "paper": Scale(
             design=grid(depth=(20, 32, 44, 56, 110), skip=("none", "A"), width=(16,)),
             train=HE_2015,
             seeds=5,
-            cost="50 runs, not measured; a GPU",
+            cost="not measured; a GPU",
             claims={
                 **claims,
                 "The residual net's test error falls from 20 to 110 layers.": (
@@ -92,6 +94,7 @@ study = Study(
                 Published(PAPER, "test_error", {"depth": 110, "skip": "A"}, 0.0661, "mean", 5, spread=0.0016),
                 Published("He et al. 2015, figure 6", "test_error", {"depth": 110, "skip": "none"}, 0.6, failed=True),
             ),
+            untuned=OF_THE_PAPER,
         ),
     },
 )

@@ -66,6 +66,7 @@ published = tuple(
     for (network, norm), ratios in RATIOS.items()
     for depth, ratio in zip(DEPTHS, ratios, strict=True)
 )
+UNTRAINED = "nothing is trained"
 every = {"depth": DEPTHS, "network": tuple(NETWORKS), "norm": ("batch", "none")}
 
 study = Study(
@@ -79,8 +80,9 @@ study = Study(
             design=grid(**every, width=(8,)),
             train=TrainSpec(data="digits", steps=0),
             seeds=3,
-            cost="54 runs, 1 minute on two cores",
+            cost="about 1 minute on two cores",
             claims=claims,
+            untuned=UNTRAINED,
         ),
         "laptop": Scale(
             design=grid(**every),
@@ -88,6 +90,7 @@ study = Study(
             seeds=3,
             claims=claims,
             published=published,
+            untuned=UNTRAINED,
         ),
         "paper": Scale(
             design=grid(**every),
@@ -95,6 +98,7 @@ study = Study(
             seeds=10,
             claims=claims,
             published=published,
+            untuned=UNTRAINED,
         ),
     },
 )

@@ -12,7 +12,7 @@ papers. Networks without normalisation have biases in its place. Each arm takes 
 from typing import Any, Literal
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, DIGITS, WRN
+from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, WRN
 from ablations.study import Published, Scale, Study
 from analysis.claims import Claim, mean, rate
 from resnet_core.nets.spec import NetSpec
@@ -61,15 +61,15 @@ study = Study(
             design=grid(depth=(16, 58), scheme=("batch_norm", "none", "skipinit", "rezero", "fixup"), width=(8,)),
             train=DIGITS,
             seeds=5,
-            cost="50 runs and 20 trials of learning rates, 6 minutes on two cores",
-            learning_rates=(0.05, 0.01),
+            cost="about 9 minutes on two cores",
+            learning_rates=DIGITS_RATES,
             claims=small,
         ),
         "laptop": Scale(
             design=grid(depth=(16, 58), scheme=tuple(SCHEMES), width=(8,)),
             train=CIFAR_16,
             seeds=3,
-            learning_rates=(0.1, 0.02),
+            learning_rates=CIFAR_16_RATES,
             claims=small,
         ),
         "paper": Scale(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 from ablations.designs import Design, grid, one_at_a_time
-from ablations.scales import CIFAR_16, DIGITS, HE_2015
+from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
 from ablations.study import Scale, Study
 from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec, cifar
@@ -74,9 +74,26 @@ study = Study(
     net=net,
     scales={
         "smoke": Scale(
-            design=parts(38, 8), train=DIGITS, seeds=5, cost="55 runs, 4 minutes on two cores", claims=claims
+            design=parts(38, 8),
+            train=DIGITS,
+            seeds=5,
+            cost="about 9 minutes on two cores",
+            claims=claims,
+            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(design=parts(56, 8), train=CIFAR_16, seeds=3, claims=claims),
-        "paper": Scale(design=parts(56, 16), train=HE_2015.replace(warmup_steps=0), seeds=5, claims=claims),
+        "laptop": Scale(
+            design=parts(56, 8),
+            train=CIFAR_16,
+            seeds=3,
+            claims=claims,
+            learning_rates=CIFAR_16_RATES,
+        ),
+        "paper": Scale(
+            design=parts(56, 16),
+            train=HE_2015.replace(warmup_steps=0),
+            seeds=5,
+            claims=claims,
+            untuned=OF_THE_PAPER,
+        ),
     },
 )

@@ -11,7 +11,7 @@ The stem halves twice, so images have 16 pixels at least: digits are enlarged. T
 from typing import Any, Literal
 
 from ablations.designs import Design, grid, leave_out
-from ablations.scales import CIFAR_16, DIGITS, IMAGENET
+from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, IMAGENET, OF_THE_PAPER
 from ablations.study import Published, Scale, Study
 from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec, Skip, Stem
@@ -68,14 +68,16 @@ study = Study(
             design=parts(26, 16),
             train=DIGITS.replace(image_size=16),
             seeds=5,
-            cost="25 runs, 3 minutes on two cores",
+            cost="about 5 minutes on two cores",
             claims=claims,
+            learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
             design=parts(26, 16),
             train=CIFAR_16.replace(image_size=32, steps=1000),
             seeds=3,
             claims=claims,
+            learning_rates=CIFAR_16_RATES,
         ),
         "paper": Scale(
             design=parts(50, 64),
@@ -87,6 +89,7 @@ study = Study(
                 Published(PAPER, "test_error", {**D, "skip": "B"}, 0.2313),
                 Published(PAPER, "test_error", D, 0.2284),
             ),
+            untuned=OF_THE_PAPER,
         ),
     },
 )

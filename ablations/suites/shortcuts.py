@@ -7,7 +7,7 @@ Command   resnet-ablate run shortcuts --scale smoke
 """
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, DIGITS, IMAGENET
+from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, IMAGENET, OF_THE_PAPER
 from ablations.study import Published, Scale, Study
 from analysis.claims import Claim, mean
 from resnet_core.nets.spec import NetSpec, Skip, Stem
@@ -54,14 +54,16 @@ study = Study(
             design=grid(depth=(34,), skip=SKIPS, width=(8,), stem=("cifar",)),
             train=DIGITS,
             seeds=5,
-            cost="20 runs, 2 minutes on two cores",
+            cost="about 3 minutes on two cores",
             claims=claims(0.02),
+            learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
             design=grid(depth=(18, 34), skip=SKIPS, width=(16,), stem=("cifar",)),
             train=CIFAR_16,
             seeds=3,
             claims=claims(0.02),
+            learning_rates=CIFAR_16_RATES,
         ),
         "paper": Scale(
             design=grid(depth=(34,), skip=SKIPS),
@@ -72,6 +74,7 @@ study = Study(
                 Published(PAPER, "test_error", {"depth": 34, "skip": skip}, error)
                 for skip, error in {"none": 0.2854, "A": 0.2503, "B": 0.2452, "C": 0.2419}.items()
             ),
+            untuned=OF_THE_PAPER,
         ),
     },
 )

@@ -8,7 +8,7 @@ Command   resnet-ablate run skip-transforms --scale smoke
 from typing import Any, Literal
 
 from ablations.designs import Design, grid
-from ablations.scales import CIFAR_16, DIGITS, HE_2015
+from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
 from ablations.study import Published, Scale, Study
 from analysis.claims import Contrast, mean, rate
 from resnet_core.nets.spec import NetSpec, cifar
@@ -69,9 +69,20 @@ study = Study(
     net=net,
     scales={
         "smoke": Scale(
-            design=transforms(38, 8), train=DIGITS, seeds=5, cost="45 runs, 4 minutes on two cores", claims=claims
+            design=transforms(38, 8),
+            train=DIGITS,
+            seeds=5,
+            cost="about 8 minutes on two cores",
+            claims=claims,
+            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(design=transforms(56, 8), train=CIFAR_16, seeds=3, claims=claims),
+        "laptop": Scale(
+            design=transforms(56, 8),
+            train=CIFAR_16,
+            seeds=3,
+            claims=claims,
+            learning_rates=CIFAR_16_RATES,
+        ),
         "paper": Scale(
             design=transforms(110, 16)
             + grid(depth=(110,), transform=("exclusive_gate",), gate_bias=(-7.0,), width=(16,)),
@@ -100,6 +111,7 @@ study = Study(
                     )
                 ),
             ),
+            untuned=OF_THE_PAPER,
         ),
     },
 )

@@ -6,7 +6,7 @@ Command   resnet-ablate run wide-dropout --scale smoke
 """
 
 from ablations.designs import grid, paired
-from ablations.scales import CIFAR_16, DIGITS, WRN
+from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, OF_THE_PAPER, WRN
 from ablations.study import Published, Scale, Study
 from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec
@@ -44,14 +44,16 @@ study = Study(
             design=grid(depth=(16,), width=(8, 32), dropout=RATES),
             train=DIGITS,
             seeds=5,
-            cost="20 runs, 2 minutes on two cores",
+            cost="about 3 minutes on two cores",
             claims=small,
+            learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
             design=grid(depth=(16,), width=(8, 16, 32), dropout=RATES),
             train=CIFAR_16.replace(steps=800),
             seeds=3,
             claims=small,
+            learning_rates=CIFAR_16_RATES,
         ),
         "paper": Scale(
             design=paired(depth=(16, 28, 52), width=(64, 160, 16)) * grid(dropout=RATES),
@@ -73,6 +75,7 @@ study = Study(
                 for depth, errors in ERRORS.items()
                 for rate, error in zip(RATES, errors, strict=True)
             ),
+            untuned=OF_THE_PAPER,
         ),
     },
 )

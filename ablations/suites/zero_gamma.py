@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, DIGITS, IMAGENET
+from ablations.scales import CIFAR_16, DIGITS, IMAGENET, OF_THE_PAPER
 from ablations.study import Published, Scale, Study
 from analysis.claims import Claim, Contrast, mean
 from resnet_core.nets.spec import NetSpec, Stem
@@ -25,12 +25,16 @@ def net(depth: int, gamma: Annotated[int, Field(ge=0, le=1)], width: int = 64, s
 
 
 def train(base: TrainSpec, batch_size: int) -> TrainSpec:
-    """Return an arm's training: as many epochs, with learning rate and steps of warm-up scaled to the batch size."""
+    """Return an arm's training: as many epochs, with a learning rate and steps of warm-up scaled to the batch size.
+
+    The warm-up starts at the learning rate that is not scaled, as in section 2.2.
+    """
     times = batch_size / base.batch_size
     return base.replace(
         batch_size=batch_size,
         learning_rate=base.learning_rate * times,
         warmup_steps=round(base.warmup_steps / times),
+        warmup_learning_rate=base.learning_rate,
     )
 
 
@@ -60,24 +64,23 @@ study = Study(
     train=train,
     scales={
         "smoke": Scale(
-            design=grid(depth=(26,), gamma=(1, 0), batch_size=(64, 512), width=(16,), stem=("cifar",)),
-            train=DIGITS.replace(epochs=15, warmup_steps=20, warmup="linear", warmup_learning_rate=0.05),
+            design=grid(depth=(26,), gamma=(1, 0), batch_size=(32, 256), width=(16,), stem=("cifar",)),
+            train=DIGITS.replace(  # 3 epochs of warm-up
+                epochs=15, batch_size=32, learning_rate=0.025, warmup_steps=3 * 40, warmup="linear"
+            ),
             seeds=5,
-            cost="20 runs, 2 minutes on two cores",
-            claims=claims(64, 512),
+            cost="about 6 minutes on two cores",
+            claims=claims(32, 256),
+            learning_rates=(0.0025, 0.008, 0.025),
         ),
         "laptop": Scale(
-            design=grid(depth=(26,), gamma=(1, 0), batch_size=(64, 512), width=(16,), stem=("cifar",)),
-            train=CIFAR_16.replace(
-                epochs=4,
-                batch_size=64,
-                learning_rate=0.05,
-                warmup_steps=281,
-                warmup="linear",
-                warmup_learning_rate=0.05,
+            design=grid(depth=(26,), gamma=(1, 0), batch_size=(32, 256), width=(16,), stem=("cifar",)),
+            train=CIFAR_16.replace(  # an epoch of warm-up
+                epochs=4, batch_size=32, learning_rate=0.025, warmup_steps=562, warmup="linear"
             ),
             seeds=3,
-            claims=claims(64, 512),
+            claims=claims(32, 256),
+            learning_rates=(0.0025, 0.008, 0.025),
         ),
         "paper": Scale(
             design=grid(depth=(50,), gamma=(1, 0), batch_size=(256, 8192)),
@@ -85,7 +88,6 @@ study = Study(
                 learning_rate_drops=(1 / 3, 2 / 3, 8 / 9),
                 warmup_steps=5 * 5004,
                 warmup="linear",
-                warmup_learning_rate=0.1,
                 weight_decay_of="kernels",
             ),
             seeds=5,
@@ -95,6 +97,7 @@ study = Study(
                 for size, errors in {256: (0.2384, 0.2360), 8192: (0.2411, 0.2374)}.items()
                 for gamma, error in zip((1, 0), errors, strict=True)
             ),
+            untuned=OF_THE_PAPER,
         ),
     },
 )

@@ -66,6 +66,9 @@ def test_a_dry_run_of_smoke_scale(program, name):
     assert done.returncode == 0, done.stderr
     of = SUITES[name].scales["smoke"]
     assert f" {len(of.design.arms()) * of.seeds} to run" in done.stdout
+    trials = len(of.design.arms()) * len(of.learning_rates) * of.trial_seeds
+    tuned = f"before these, {trials} trials of learning rates: "
+    assert (tuned in done.stdout) == (name != "gradient-at-init")
 
 
 def test_a_dry_run_of_paper_scale_on_the_users_own_images(program, tmp_path):
@@ -151,6 +154,18 @@ def test_claims_are_of_how_training_ends_or_starts_and_test_error_goes_first(stu
         assert "mean_loss" not in measures
         if "test_error" in measures:
             assert measures[0] in ("test_error", "failed")
+
+
+@pytest.mark.parametrize("study", SUITES.values(), ids=SUITES)
+def test_every_arm_of_every_suite_is_tuned_equally_or_the_suite_says_why_not(study):
+    for scale in study.scales.values():
+        if scale.learning_rates:
+            assert len(set(scale.learning_rates)) >= 3
+            assert scale.trial_seeds >= 2
+            assert scale.train.validation_fraction
+            assert not scale.untuned
+        else:
+            assert scale.untuned
 
 
 def test_shortcuts():
@@ -271,7 +286,11 @@ def test_zero_gamma():
         ("zero_gamma", 256, 0.1, 25_020), ("zero_gamma", 8192, 3.2, 782),
     ]  # fmt: skip
     assert {cost(run.net).trainable for run in listed} == {25_557_032}
-    assert runs("zero-gamma", "smoke")[1].train.learning_rate == 0.4
+    small = runs("zero-gamma", "smoke", DIGITS)[:2]
+    assert [
+        (run.train.batch_size, run.train.learning_rate, run.train.warmup_learning_rate, run.train.warmup_steps)
+        for run in small
+    ] == [(32, 0.025, 0.025, 120), (256, 0.2, 0.025, 15)]
 
 
 def test_squeeze_excitation():

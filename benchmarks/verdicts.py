@@ -68,7 +68,9 @@ all, or with 3 and a probability of a half, where no seed may show that there is
 on the errors no test of a mean has power with few seeds (Bahadur and Savage 1956), and what would help here costs
 more than a fifth of the power with normal errors. `mean: A collapses` is the same in the sense of the mean over all
 runs, of which few seeds say nothing: a state that was not seen is not known of. So a verdict is of what trained, and
-says of how many runs. """
+says of how many runs.
+
+"""
 
 
 def studies(sentence, errors, n, simulations, rng, shift=0.0):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ablations.designs import Design
-from ablations.execution import Execution, add_execution_options
+from ablations.execution import Execution, add_execution_options, add_keep_option
 from ablations.files import is_file, study_in
 from ablations.folders import DEFAULT_OUT, add_commands
 from ablations.plugins import add_plugin_option
@@ -98,6 +98,7 @@ def _add_common_options(one: Parser) -> None:
     )  # fmt: skip
     one.add_argument("--out", type=folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
     add_plugin_option(one)
+    add_keep_option(one)
     one.add_argument("--dry-run", action="store_true", help="print every run with its cost, and run nothing")
     add_execution_options(one)
 

@@ -36,6 +36,7 @@ class Execution:
         log: Names of the loggers that follow the runs.
         address: Of a Ray cluster; empty for one that is started on this machine.
         keep_states: Whether the last state of a run stays when the run is recorded.
+        keep_networks: Whether the trained network of a run stays beside its record.
         setup: What makes the user's own code known to a process.
         Others: See `Job`.
     """
@@ -51,6 +52,7 @@ class Execution:
     setup: Callable[[], object] | None = None
     stream: "Stream" = "auto"
     keep_states: bool = False
+    keep_networks: bool = False
 
     @classmethod
     def of(cls, options: argparse.Namespace, setup: Callable[[], object]) -> "Execution":
@@ -73,6 +75,7 @@ class Execution:
             options.address,
             setup,
             options.stream,
+            keep_networks=getattr(options, "keep_networks", False),
         )
         check_loggers(execution.log)
         for option in ("workers", "timeout", "memory", "retries"):
@@ -105,7 +108,7 @@ class Execution:
         job = Job(
             Store(store.root.absolute()), attempts=attempts, threads=threads, workers=workers, timeout=self.timeout,
             retries=self.retries, memory=self.memory, checkpoint_seconds=self.checkpoint_seconds, stream=self.stream,
-            address=self.address, keep_states=self.keep_states,
+            address=self.address, keep_states=self.keep_states, keep_networks=self.keep_networks,
         )  # fmt: skip
         return name, replace(job, setup=self.setup) if self.setup else job
 
@@ -153,6 +156,14 @@ def add_execution_options(parser: Parser) -> None:
     group.add_argument(
         "--checkpoint-every", default="60", metavar="SECONDS",
         help="time between the states from which a run that was ended goes on (default: 60)",
+    )  # fmt: skip
+
+
+def add_keep_option(parser: Parser) -> None:
+    """Add the option that keeps trained networks."""
+    parser.add_argument(
+        "--keep-networks", action="store_true",
+        help="keep the trained network of every run beside its record, for resnet-probe; forget-networks removes them",
     )  # fmt: skip
 
 

@@ -1,16 +1,17 @@
-"""What is done with a study that is there: `status`, `retry`, `export`, `compact`."""
+"""What is done with a study that is there: `status`, `retry`, `export`, `compact`, `forget-networks`."""
 
 import argparse
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ablations.execution import Execution, add_execution_options
+from ablations.execution import Execution, add_execution_options, add_keep_option
 from ablations.plugins import add_plugin_option
 from ablations.suites import suites
 from resnet_core.command_line import Parser, console, folder, say
 from resnet_core.errors import UserError, nearest
 from resnet_core.folders import check_writable, sweep, write_file
+from resnet_core.runs import networks
 from resnet_core.runs.plugins import load_plugins
 from resnet_core.runs.store import Store
 
@@ -28,12 +29,18 @@ def add_commands(commands: Any) -> None:
         "result, and stays",
     )  # fmt: skip
     add_plugin_option(retry)
+    add_keep_option(retry)
     add_execution_options(retry)
     export = add_folder_command(
         commands, "export", "write a study's records as runs.csv, epochs.csv and probes.csv", export_csv
     )
     export.add_argument("out", metavar="DIR", type=folder, help="folder of the files")
     add_folder_command(commands, "compact", "put a study's records into few files, which are read faster", compact)
+    forget = add_folder_command(
+        commands, "forget-networks", "remove the trained networks that --keep-networks has kept; the records stay",
+        forget_networks,
+    )  # fmt: skip
+    forget.add_argument("--dry-run", action="store_true", help="say what would be removed, and change nothing")
 
 
 def add_folder_command(commands: Any, name: str, help_: str, function: Any) -> Parser:
@@ -137,3 +144,14 @@ def compact(options: argparse.Namespace) -> None:
     root = study_folder(options.study)
     check_writable(root)
     say(f"{root}: {Store(root).compact()} runs moved into a part")
+
+
+def forget_networks(options: argparse.Namespace) -> None:
+    """Remove the kept networks of a study."""
+    root = study_folder(options.study)
+    check_writable(root)
+    kept = networks.kept(root)
+    size = sum(path.stat().st_size for path in kept.values()) / 2**20
+    say(f"{len(kept)} networks{' would be' if options.dry_run else ''} removed from {root}, {size:.1f} MiB")
+    for path in () if options.dry_run else kept.values():
+        path.unlink(missing_ok=True)

@@ -16,9 +16,10 @@ from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 from resnet_core.nets.blocks import BLOCKS
 from resnet_core.nets.cost import cost
-from resnet_core.runs import job
+from resnet_core.runs import job, networks
 from resnet_core.runs.data import DataInfo, Reading, check_sizes
 from resnet_core.runs.estimate import start_seconds, study_threads, train_seconds
+from resnet_core.runs.outcomes import COMPLETED, FAILED_TO_TRAIN
 from resnet_core.runs.plan import Plan, PlannedRun
 from resnet_core.runs.records import FAILED
 from resnet_core.runs.spec import Run, TrainSpec
@@ -67,6 +68,11 @@ def dry_run(request: Request, execution: Execution) -> None:
         )
     for line in mismatches(request.claims, runs):
         say(f"not of equal cost: {line}")
+    if execution.keep_networks:
+        kept = sum(networks.bytes_of(run) for run in runs if _asked(run, sha256) not in recorded)
+        say(f"the networks that are kept take {kept / 2**20:.1f} MiB")
+        if recorded:
+            say_without_network(Store(request.root), [run.id for run in runs])
 
 
 def run(request: Request, execution: Execution) -> None:
@@ -96,7 +102,8 @@ def run(request: Request, execution: Execution) -> None:
         job.prepared(images, train)
     say(source.info.split(request.train).line)
     count = trained_on(request.train, source.info)
-    request = tuned(request, source.info, sha256, lambda plan, runs, root: fill(plan, runs, root, execution, count))
+    trial = replace(execution, keep_networks=False)
+    request = tuned(request, source.info, sha256, lambda plan, runs, root: fill(plan, runs, root, trial, count))
 
     def execute_runs(of: Request, runs: Sequence[Run]) -> None:
         fill(of.plan(list(runs), source.info, sha256), runs, request.root, execution, count)
@@ -108,6 +115,8 @@ def run(request: Request, execution: Execution) -> None:
         runs = request.runs(source.info, sha256)
         execute_runs(request, runs)
         keep_look(request.root)
+    if execution.keep_networks:
+        say_without_network(Store(request.root), [run.id for run in runs])
     if request.untuned:
         say(f"no learning rate was chosen: {request.untuned}")
     print_verdicts(request.root)
@@ -178,6 +187,17 @@ def retry(root: Path, statuses: Sequence[str], execution: Execution) -> None:
     with summarised(store, [run.id for run in runs]):
         execute(runs, estimates, execution, store, plan.threads, attempts)
     exit_if_failed(store, [run.id for run in runs])
+
+
+def say_without_network(store: Store, ids: Sequence[str]) -> None:
+    """Say which of these runs were completed and have no kept network, and how to get it."""
+    kept, statuses = networks.kept(store.root), store.survey().statuses
+    lacking = [run_id for run_id in ids if statuses.get(run_id) in (COMPLETED, FAILED_TO_TRAIN) and run_id not in kept]
+    if lacking:
+        say(
+            f"{len(lacking)} of {len(ids)} runs were recorded without --keep-networks and have no kept network, "
+            f"{lacking[0]} first; to train them again, give another --out"
+        )
 
 
 def set_aside(store: Store, survey: Survey) -> None:

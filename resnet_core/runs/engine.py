@@ -180,6 +180,10 @@ class Engine:
         """Return the values of all that an update changes."""
         return [variable.numpy() for variable in self._changing()]
 
+    def weights(self) -> list[Array]:
+        """Return the weights and statistics of the network, in the order of `keras.Model.weights`."""
+        return [variable.numpy() for variable in self._model.weights]
+
     def restore(self, values: Sequence[Array]) -> None:
         """Set all that an update changes to what `variables` returned."""
         for variable, value in zip(self._changing(), values, strict=True):

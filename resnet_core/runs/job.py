@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from resnet_core.errors import UserError
+from resnet_core.runs import networks
 from resnet_core.runs.checkpoints import Checkpoint, step_of
 from resnet_core.runs.crashes import crash_in
 from resnet_core.runs.data import DataInfo, Dataset, Images, Reading, open_source, prepare
@@ -33,6 +34,19 @@ def _nothing() -> None: ...
 
 
 @dataclass(frozen=True)
+class Ended:
+    """What came of a run.
+
+    Attributes:
+        record: Its record.
+        network: The content of the file of its trained network, if that is kept; see `networks`.
+    """
+
+    record: Record
+    network: bytes | None = None
+
+
+@dataclass(frozen=True)
 class Job:
     """How runs are executed.
 
@@ -49,6 +63,7 @@ class Job:
         stream: Whether images are read from disk as they are asked for; see `resident`.
         address: Of a Ray cluster; empty for one that is started on this machine.
         keep_states: Whether the last state of a run stays when the run is recorded.
+        keep_networks: Whether the trained network of a run stays beside its record.
     """
 
     store: Store
@@ -63,6 +78,7 @@ class Job:
     stream: Stream = "auto"
     address: str = ""
     keep_states: bool = False
+    keep_networks: bool = False
 
     def begin(self) -> None:
         """Make this process ready for runs."""
@@ -71,12 +87,12 @@ class Job:
 
     def perform(self, run: Run, on_progress: Callable[[Progress], None]) -> Record:
         """Execute a run in this process, which has begun; record it, and return its record."""
-        record = self.execute(run, on_progress)
-        self.record(record)
-        return record
+        ended = self.execute(run, on_progress)
+        self.record(ended)
+        return ended.record
 
-    def execute(self, run: Run, on_progress: Callable[[Progress], None], *, keep: bool = True) -> Record:
-        """Execute a run in this process, which has begun, and return its record, to be recorded.
+    def execute(self, run: Run, on_progress: Callable[[Progress], None], *, keep: bool = True) -> Ended:
+        """Execute a run in this process, which has begun, and return what came of it, to be recorded.
 
         Args:
             run: What to execute.
@@ -87,14 +103,19 @@ class Job:
         keeps = keep and self.keep_states
         checkpoint = Checkpoint(state, self.checkpoint_seconds, made_with(), _stopping.is_set, keeps_last=keeps)
         data = dataset(run.train, resident(self.stream, self.memory))
-        return replace(execute(run, data, on_progress, checkpoint), attempt=self.attempt_of(run))
+        trained: list[list[networks.Array]] = []
+        record = replace(execute(run, data, on_progress, checkpoint, trained.append), attempt=self.attempt_of(run))
+        return Ended(record, networks.encoded(trained[0]) if trained and self.keep_networks else None)
 
     def attempt_of(self, run: Run) -> int:
         """Return the number of the execution of a run, from 1."""
         return self.attempts.get(run.id, 1)
 
-    def record(self, record: Record) -> None:
-        """Record a run that has ended, and remove its state if it is not to stay."""
+    def record(self, ended: Ended) -> None:
+        """Record a run that has ended, its network first, and remove its state if it is not to stay."""
+        record = ended.record
+        if ended.network is not None:
+            networks.write(self.store.root, record.run.id, ended.network)
         self._write(record)
         if not self.keep_states:
             self.store.state_of(record.run.id).unlink(missing_ok=True)

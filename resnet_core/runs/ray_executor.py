@@ -25,7 +25,7 @@ from typing import Any
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.executors import ORPHAN_SECONDS, POLL_SECONDS, OnProgress
-from resnet_core.runs.job import Job
+from resnet_core.runs.job import Ended, Job
 from resnet_core.runs.records import Record, Status, Stored
 from resnet_core.runs.runtime import available_cores
 from resnet_core.runs.spec import Run
@@ -288,11 +288,11 @@ class _Slot:
             return []
         if value is None:
             return self._death(task, None, again)
-        text, said = value
+        text, network, said = value
         _tell(task, said[task.said :], on_progress)
         record = Stored.from_dict(json.loads(text)).record()
         self.task = None
-        self._job.record(record)
+        self._job.record(Ended(record, network))
         return [record]
 
     def _ask(self, task: _Task, on_progress: OnProgress) -> None:

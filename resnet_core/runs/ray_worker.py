@@ -38,18 +38,21 @@ class Worker:
             raise UserError(f"{error} (on the node {platform.node()})") from None
 
     @ray.method(concurrency_group=RUNS)  # type: ignore[untyped-decorator]
-    def perform(self, run: Run) -> tuple[str, list[Progress]] | None:
-        """Execute a run; return its record as JSON and all that was said of it, or None if it was stopped."""
+    def perform(self, run: Run) -> tuple[str, bytes | None, list[Progress]] | None:
+        """Execute a run; return its record as JSON, its network if kept, and all that was said of it.
+
+        If it was stopped, None is returned.
+        """
         said: list[Progress] = []
         self._said = said
         shared = run.id in self._job.store.claimed()
         try:
-            record = self._job.execute(run, said.append, keep=shared)
+            ended = self._job.execute(run, said.append, keep=shared)
         except KeyboardInterrupt:
             return None
         except UserError as error:
             raise UserError(f"{error} (on the node {platform.node()})") from None
-        return json.dumps(record.to_dict(), allow_nan=False), said
+        return json.dumps(ended.record.to_dict(), allow_nan=False), ended.network, said
 
     def progress(self, start: int) -> list[Progress]:
         """Return what was said of the run under way after the first `start` times."""

@@ -4,7 +4,8 @@
 put into it at once, so that a reader never sees half of one and a process that dies leaves nothing that
 counts; `runs/<id>-2.json` is of its second attempt. `parts/<name>/` holds many runs as parquet tables. Of several
 records of a run the newest counts, see `copies`. `claims` says who executes what, `checkpoints` how far it is,
-`damaged` holds what could not be read, and `removed` the records of runs that are not planned any more.
+`networks` holds the trained networks that are kept, `damaged` what could not be read, and `removed` the records of runs
+that are not planned any more.
 """
 
 import uuid
@@ -12,13 +13,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 
 from resnet_core.errors import UserError
 from resnet_core.folders import sweep, write_file, write_new
-from resnet_core.runs import claims, parts, record_files
+from resnet_core.runs import claims, networks, parts, record_files
 from resnet_core.runs.frames import Damaged, Frames, frames_of, joined
 from resnet_core.runs.parts import Unreadable
 from resnet_core.runs.plan import Plan
@@ -26,6 +27,9 @@ from resnet_core.runs.record_files import reason_of
 from resnet_core.runs.records import FAILED, Record
 from resnet_core.runs.survey import DAMAGED, PARTS, REMOVED, RUNS, Survey, counting, files_of, in_parts, is_out, look
 from resnet_core.sealed import UNREADABLE
+
+if TYPE_CHECKING:
+    import keras
 
 PLAN = "study.json"
 NOT_RUNS = frozenset({"study", "search"})
@@ -156,6 +160,17 @@ class Store:
             raise UserError(f"a record must stay where it was written, but {path} is no longer there") from None
         except UNREADABLE as error:
             raise UserError(f"a record must be whole, but {path} is not: {reason_of(error)}") from None
+
+    def network(self, run_id: str) -> "keras.Model":
+        """Return the trained network of a run, if it was kept; see `networks.network_of`.
+
+        Raises:
+            UserError: The run is not recorded, or its network was not kept, or is damaged.
+        """
+        copy = self.survey().copies.get(run_id)
+        if copy is None:
+            raise UserError(f"a run must be recorded, but '{run_id}' is not in {self.root}; `status` lists the runs")
+        return networks.network_of(self.root, self.read(run_id, copy.attempt).run)
 
     def state_of(self, run_id: str) -> Path:
         """Return the place of the state of a run under way."""

@@ -11,7 +11,7 @@ from typing import Any
 from resnet_core.errors import UserError
 from resnet_core.nets.blocks import BLOCKS, code_of
 from resnet_core.nets.cost import cost
-from resnet_core.runs.checkpoints import Checkpoint, State
+from resnet_core.runs.checkpoints import Array, Checkpoint, State
 from resnet_core.runs.data.arrays import Dataset
 from resnet_core.runs.order import batches, probed_batch
 from resnet_core.runs.records import Outcome, Record, Status
@@ -21,6 +21,10 @@ from resnet_core.surroundings import check_backend, settings_of_a_run
 
 REPORT_EVERY = 10
 NOWHERE = Checkpoint(None, math.inf)
+OnTrained = Callable[[list[Array]], None]
+
+
+def _nothing(weights: list[Array]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,19 @@ def execute(
     data: Dataset,
     on_progress: Callable[[Progress], None] = lambda _: None,
     checkpoint: Checkpoint = NOWHERE,
+    on_trained: OnTrained = _nothing,
 ) -> Record:
     """Train `run` on `data` and return its record, however it ends.
 
     A run whose state is in `checkpoint` goes on from there, and its record is the one it would have had.
     Only an interrupt leaves without a record.
+
+    Args:
+        run: What is trained, and how.
+        data: On what.
+        on_progress: Called every few steps.
+        checkpoint: Where states are kept.
+        on_trained: Called with the trained weights, in the order of `keras.Model.weights`, if the run completes.
 
     Raises:
         UserError: The block of the run is not known here, or has another code than when the run was made.
@@ -59,16 +71,19 @@ def execute(
     check_code(run)
     check_backend()
     with settings_of_a_run():
-        return _executed(run, data, on_progress, checkpoint)
+        return _executed(run, data, on_progress, checkpoint, on_trained)
 
 
-def _executed(run: Run, data: Dataset, on_progress: Callable[[Progress], None], checkpoint: Checkpoint) -> Record:
+def _executed(
+    run: Run, data: Dataset, on_progress: Callable[[Progress], None], checkpoint: Checkpoint, on_trained: OnTrained
+) -> Record:
     started, used = time.perf_counter(), usage()
     training = Training(run, data, on_progress, checkpoint)
     state, measured = training.state, {}
     try:
         results = training.complete()
         measured = training.latency()
+        on_trained(training.weights())
         outcome = Outcome("completed", state.step)
     except Diverged as error:
         results, outcome = {}, Outcome("diverged", error.step, str(error))
@@ -197,6 +212,10 @@ class Training:
             if not math.isfinite(value):
                 raise Diverged(state.step, value, name)
         return results
+
+    def weights(self) -> list[Array]:
+        """Return the weights as they are now."""
+        return self._engine.weights()
 
     def latency(self) -> dict[str, float]:
         """Return the time that the trained network takes for an image, if it is asked for."""

@@ -128,3 +128,28 @@ def test_a_study_json_is_left_as_it_is_by_status(program, study):
     before = json.loads((study / "study.json").read_text())
     program("resnet-ablate", "status", study)
     assert json.loads((study / "study.json").read_text()) == before
+
+
+def test_forget_networks_removes_them_and_nothing_else(capsys, study):
+    from ablations.cli import main
+    from resnet_core.runs import networks
+
+    before = {path for path in study.rglob("*") if path.is_file()}
+    for path in study.glob("runs/*.json"):
+        networks.write(study, path.stem, b"." * 2**20)
+    for words, left in (["--dry-run"], 8), ([], 0):
+        with pytest.raises(SystemExit):
+            main(["forget-networks", str(study), *words])
+        assert capsys.readouterr().out.startswith("8 networks ")
+        assert len(networks.kept(study)) == left
+    assert {path for path in study.rglob("*") if path.is_file()} == before
+
+
+def test_runs_that_were_recorded_without_their_networks_are_said(capsys, study):
+    from ablations.runner import say_without_network
+    from resnet_core.runs import networks
+
+    first, *rest = sorted(Store(study).survey().copies)
+    networks.write(study, first, b"")
+    say_without_network(Store(study), [first, *rest])
+    assert capsys.readouterr().out.startswith("7 of 8 runs were recorded without --keep-networks and have no kept")

@@ -75,7 +75,12 @@ def store(tmp_path):
 @pytest.fixture(scope="module")
 def alone():
     """The records of four runs, each made in this process."""
-    return [execute(one, dataset(one.train)) for one in (run(0), run(1), run(0, skip="none"), run(1, skip="none"))]
+    runs = run(0), run(1), run(0, skip="none"), run(1, skip="none")
+    return [execute(one, dataset(one.train), on_trained=partial(WEIGHTS.__setitem__, one.id)) for one in runs]
+
+
+WEIGHTS = {}
+"""The trained weights of those runs, by their ids."""
 
 
 NODE = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
@@ -129,7 +134,7 @@ class Ended:
         self.interrupted_at = step_of(store.state_of(self.resumed.id))
         self.records, self.told = [], []
         todo = Todo([self.theirs, *ours], store)
-        job = replace(JOB, store=store)
+        job = replace(JOB, store=store, keep_networks=True)
         for record in EXECUTORS[name](todo, job, lambda run, progress: self.told.append((run.id, progress.step))):
             assert store.read(record.run.id).to_dict() == record.to_dict()
             todo.finish(record.run)
@@ -174,6 +179,16 @@ class TestContract:
         assert bits(ended.record(ended.resumed)) == bits(execute(ended.resumed, dataset(TRAIN)))
         assert ended.steps(ended.resumed) == [10, 12]
         assert not ended.store.state_of(ended.resumed.id).exists()
+
+    def test_the_networks_of_completed_runs_are_kept_bit_for_bit(self, ended, alone):
+        completed = [record.run.id for record in ended.records if record.outcome.status == "completed"]
+        assert {path.stem for path in (ended.store.root / "networks").iterdir()} == {*completed}
+        for record in alone:
+            weights = ended.store.network(record.run.id).get_weights()
+            assert [w.tobytes() for w in weights] == [w.tobytes() for w in WEIGHTS[record.run.id]]
+        data = dataset(alone[0].run.train)
+        logits = ended.store.network(alone[0].run.id).predict((data.x_test - data.shift) * data.scale, verbose=0)
+        assert (logits.argmax(1) == data.y_test).mean() == alone[0].results["test_accuracy"]
 
 
 def interrupt_at(step, one, path):
@@ -273,7 +288,8 @@ def test_a_node_that_does_not_see_the_folder_writes_nothing_there(store, alone):
     from resnet_core.runs.ray_worker import Worker
 
     worker = Worker(replace(JOB, store=store, checkpoint_seconds=0.0), str(Path.cwd()), {})
-    text, said = worker.perform(alone[0].run)
+    text, network, said = worker.perform(alone[0].run)
+    assert network is None
     assert bits(Stored.from_dict(json.loads(text)).record()) == bits(alone[0])
     assert [progress.step for progress in said] == [5, 10, 12]
     assert list(store.root.iterdir()) == []

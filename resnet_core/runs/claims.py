@@ -2,8 +2,8 @@
 
 import platform
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,19 @@ from resnet_core.errors import UserError
 
 LEASE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
+NOT_WRITTEN = b"written=no\n"
 
 
 class Claim(SoftFileLease):
     """A claim that expires a minute after its owner has refreshed it last, whose machine it may be."""
 
     def acquire(self, timeout: float | None = None, *arguments: Any, **options: Any) -> AcquireReturnProxy[Any]:
-        """See `SoftFileLease`; a file of another program's lease is somebody else's claim, as is one of ours."""
+        """See `SoftFileLease`; a lease of another duration is somebody else's claim.
+
+        A process that is killed between making the file and writing into it leaves an empty one, which `SoftFileLease`
+        takes for that of an old version, held for ever. A line without an owner makes it a damaged one, which expires.
+        """
+        _end_empty(Path(self.lock_file))
         try:
             return super().acquire(timeout, *arguments, **options)
         except LeaseSettingsMismatch:
@@ -34,6 +40,7 @@ class Claim(SoftFileLease):
         Raises:
             Timeout: Its owner is alive.
         """
+        _end_empty(Path(self.lock_file))
         seen, waiting = _refreshed(Path(self.lock_file)), False
         until = time.monotonic() + LEASE_SECONDS + 5 * LOOK_SECONDS
         while True:
@@ -66,6 +73,27 @@ def claim(root: Path, name: str) -> Claim:
     return Claim(folder / f"{name}.lock", lease_duration=LEASE_SECONDS, timeout=2 * LEASE_SECONDS)
 
 
+@contextmanager
+def held(root: Path, name: str, what: str) -> Iterator[None]:
+    """Hold a claim while `what` is done, once its present owner has given it back or it has expired.
+
+    Raises:
+        UserError: There is no such folder, or the claim's owner keeps it for longer than it takes to expire.
+    """
+    lease = claim(root, name)
+    try:
+        lease.acquire()
+    except Timeout:
+        raise UserError(
+            f"only one process at a time may {what}, but another one keeps {lease.lock_file}; wait for it, and repeat "
+            "the command"
+        ) from None
+    try:
+        yield
+    finally:
+        lease.release()
+
+
 def claimed(root: Path) -> set[str]:
     """Return the names of the claims that have not expired: their owners are at it, or were a moment ago."""
     found = set()
@@ -82,6 +110,15 @@ def gone(root: Path) -> UserError:
         f"the folder of a study must stay where it is while its runs are executed, but {root} is no longer there; "
         "put it back, and repeat the command"
     )
+
+
+def _end_empty(path: Path) -> None:
+    """Write a line into the file of a claim that is empty; after the owner's own lines it says nothing."""
+    with suppress(OSError):
+        if path.stat().st_size == 0:
+            with path.open("ab", buffering=0) as file:
+                if file.tell() == 0:
+                    file.write(NOT_WRITTEN)
 
 
 def _refreshed(path: Path) -> int | None:

@@ -84,7 +84,7 @@ class Store:
         self.check_base(plan.base)
         self.root.mkdir(parents=True, exist_ok=True)
         sweep(self.root, "**/")
-        with self.claim("study"):
+        with claims.held(self.root, "study", "change a study's plan"):
             here = self.plan()
             if here:
                 here.check_base(plan.base, self.root)
@@ -247,7 +247,7 @@ class Store:
 
     def shrink(self, plan: Plan, ids: Collection[str]) -> None:
         """Take the records of runs out, and put a plan without these runs in the place of the one that is here."""
-        with self.claim("study"):
+        with claims.held(self.root, "study", "change a study's plan"):
             self.take_out(ids)
             write_file(self.root / PLAN, plan.text())
 

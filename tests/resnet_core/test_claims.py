@@ -62,6 +62,46 @@ def test_a_damaged_one_is_in_nobodys_way_for_ever(text, tmp_path):
         claim.release()
 
 
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    """A claim whose owner was killed between making its file and writing into it."""
+    monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.1)
+    claims.claim(tmp_path, "study")  # makes the folder
+    path = tmp_path / "claims" / "study.lock"
+    path.touch()
+    return path
+
+
+def test_an_empty_one_is_taken(empty, tmp_path):
+    with claims.held(tmp_path, "study", "change a study's plan"):
+        assert claims.claim(tmp_path, "study").owner.pid == os.getpid()
+    assert not empty.exists()
+
+
+def test_an_empty_one_of_a_search_is_taken(empty, tmp_path):
+    claims.claim(tmp_path, "study").acquire_when_expired()
+
+
+def test_an_empty_one_into_which_its_owner_writes_at_last_is_the_owners(tmp_path):
+    """Whether the owner writes before the line that ends an empty one, or after it."""
+    owner = claims.claim(tmp_path, "study")
+    path = tmp_path / "claims" / "study.lock"
+    with owner.acquire():
+        record = path.read_bytes()
+        for text in (record + claims.NOT_WRITTEN, record):
+            path.write_bytes(text)
+            assert claims.claim(tmp_path, "study").owner.pid == os.getpid()
+    assert len(record) > len(claims.NOT_WRITTEN)  # the owner writes over it
+
+
+def test_one_that_stays_somebody_elses_is_one_line(tmp_path, monkeypatch):
+    with claims.claim(tmp_path, "study").acquire():
+        monkeypatch.setattr(claims, "LEASE_SECONDS", 0.1)  # so that it is another's at once
+        kept = pytest.raises(UserError, match=r"may change a study's plan, .* keeps .*study\.lock; wait for it")
+        with kept, claims.held(tmp_path, "study", "change a study's plan"):
+            pass
+
+
 def test_one_of_another_duration_is_somebody_elses(elsewhere, tmp_path):
     elsewhere.write_text(elsewhere.read_text().replace("1.0", "9.0"))
     with pytest.raises(Timeout):

@@ -8,21 +8,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ablations.designs import Design
-from ablations.execution import Execution, add_execution_options, add_keep_option
 from ablations.files import is_file, study_in
 from ablations.folders import DEFAULT_OUT, add_commands
-from ablations.plugins import add_plugin_option
 from ablations.remove import add_remove_command
 from ablations.request import Request
-from ablations.settings import add_setting_options, fields_of, settings_help, training
 from ablations.show import add_show_command
 from ablations.study import Scale, Study, named
 from ablations.suites import suites
 from ablations.verdicts import add_verdict_commands
 from resnet_core.command_line import Parser, console, folder, run_program, say
 from resnet_core.errors import UserError, nearest
-from resnet_core.runs.plugins import Plugins, load_plugins
+from resnet_core.runs.execution.options import Execution, add_execution_options, add_keep_option
+from resnet_core.runs.execution.plugins import Plugins, add_plugin_option, load_plugins
 from resnet_core.runs.recipes import DATA, rebudgeted
+from resnet_core.runs.settings import add_setting_options, fields_of, settings_help, training
 from resnet_core.runs.spec import TrainSpec
 
 MOST_SEEDS = 20  # that --until may come to

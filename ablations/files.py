@@ -7,7 +7,7 @@ from types import ModuleType
 from ablations.study import Study
 from ablations.suites import suites
 from resnet_core.errors import UserError
-from resnet_core.runs.plugins import registrations
+from resnet_core.runs.execution.plugins import registrations
 from resnet_core.runs.runtime import without_notices
 from resnet_core.users_code import guarded, load
 

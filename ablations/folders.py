@@ -5,15 +5,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ablations.execution import Execution, add_execution_options, add_keep_option
-from ablations.plugins import add_plugin_option
 from ablations.suites import suites
 from resnet_core.command_line import Parser, console, folder, say
 from resnet_core.errors import UserError, nearest
 from resnet_core.folders import check_writable, sweep, write_file
-from resnet_core.runs import networks
-from resnet_core.runs.plugins import load_plugins
-from resnet_core.runs.store import Store
+from resnet_core.runs.execution.options import Execution, add_execution_options, add_keep_option
+from resnet_core.runs.execution.plugins import add_plugin_option, load_plugins
+from resnet_core.runs.records import networks
+from resnet_core.runs.records.store import Store
 
 DEFAULT_OUT = Path("results/local")
 
@@ -69,8 +68,8 @@ def print_status(options: argparse.Namespace) -> None:
     """Print how many runs ended how, which are under way, and what those that failed said."""
     from rich.table import Table
 
-    from ablations.display import shown
-    from resnet_core.runs.checkpoints import step_of
+    from resnet_core.runs.execution.display import shown
+    from resnet_core.runs.training.checkpoints import step_of
 
     root = study_folder(options.study)
     store = Store(root)
@@ -113,7 +112,7 @@ def print_status(options: argparse.Namespace) -> None:
 def retry_runs(options: argparse.Namespace) -> None:
     """Execute the failed runs of a study once more."""
     from ablations import runner
-    from resnet_core.runs.records import FAILED
+    from resnet_core.runs.records.record import FAILED
     from resnet_core.surroundings import check_backend, set_variables
 
     root = study_folder(options.study)

@@ -11,8 +11,8 @@ from ablations.folders import add_folder_command, study_folder
 from resnet_core.command_line import say
 from resnet_core.errors import UserError, nearest
 from resnet_core.folders import check_writable
-from resnet_core.runs.plan import Plan, PlannedRun
-from resnet_core.runs.store import Store
+from resnet_core.runs.records.plan import Plan, PlannedRun
+from resnet_core.runs.records.store import Store
 
 SEED = "seed"
 

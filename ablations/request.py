@@ -14,8 +14,8 @@ from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
-from resnet_core.runs.estimate import study_threads
-from resnet_core.runs.plan import Figure, Plan, PlannedRun, Tuned
+from resnet_core.runs.execution.estimate import study_threads
+from resnet_core.runs.records.plan import Figure, Plan, PlannedRun, Tuned
 from resnet_core.runs.spec import Run, TrainSpec
 
 

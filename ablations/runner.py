@@ -1,14 +1,9 @@
 """From a request to records: plan, execute what is missing, record each run as it ends."""
 
-import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 
-from ablations.execution import Execution, execute
 from ablations.fairness import mismatches
 from ablations.request import Request
 from resnet_core.command_line import console, say
@@ -16,15 +11,16 @@ from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 from resnet_core.nets.blocks import BLOCKS
 from resnet_core.nets.cost import cost
-from resnet_core.runs import job, networks
-from resnet_core.runs.data import DataInfo, Reading, check_sizes
-from resnet_core.runs.estimate import start_seconds, study_threads, train_seconds
-from resnet_core.runs.outcomes import COMPLETED, FAILED_TO_TRAIN
-from resnet_core.runs.plan import Plan, PlannedRun
-from resnet_core.runs.records import FAILED
-from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.store import Store
-from resnet_core.runs.survey import Survey
+from resnet_core.runs.data import check_sizes
+from resnet_core.runs.execution import job
+from resnet_core.runs.execution.estimate import study_threads
+from resnet_core.runs.execution.fill import asked_data, estimated, execute, exit_if_failed, fill, summarised, trained_on
+from resnet_core.runs.execution.options import Execution
+from resnet_core.runs.records import networks
+from resnet_core.runs.records.outcomes import COMPLETED, FAILED_TO_TRAIN
+from resnet_core.runs.records.plan import PlannedRun
+from resnet_core.runs.records.store import Store
+from resnet_core.runs.spec import Run
 
 
 def dry_run(request: Request, execution: Execution) -> None:
@@ -35,8 +31,8 @@ def dry_run(request: Request, execution: Execution) -> None:
     Raises:
         UserError: See `run`; what shows only in the content of images does not show here.
     """
-    from ablations.display import duration, runs_table
     from ablations.tuning import arms_of, trials
+    from resnet_core.runs.execution.display import duration, runs_table
 
     check_writable(request.root)
     source = job.source(*asked_data(request.train, execution))
@@ -52,7 +48,7 @@ def dry_run(request: Request, execution: Execution) -> None:
         runs,
         [of.trainable for of in costs],
         [of.macs for of in costs],
-        list(_seconds(runs, trained_on(request.train, data), study_threads(runs))),
+        list(estimated(runs, trained_on(request.train, data), study_threads(runs))),
         [_asked(run, sha256) in recorded for run in runs],
     )
     say(data.split(request.train).line)
@@ -60,7 +56,7 @@ def dry_run(request: Request, execution: Execution) -> None:
     arms = arms_of(request, data, sha256)
     if arms:
         tried = trials(request, [(arm, request.learning_rates) for arm in arms])
-        seconds = sum(_seconds(tried, trained_on(request.train, data), study_threads(tried)))
+        seconds = sum(estimated(tried, trained_on(request.train, data), study_threads(tried)))
         more = len(arms) * request.trial_seeds
         say(
             f"before these, {len(tried)} trials of learning rates: {duration(seconds)}; "
@@ -123,34 +119,6 @@ def run(request: Request, execution: Execution) -> None:
     exit_if_failed(Store(request.root), [run.id for run in runs])
 
 
-def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, images: int) -> None:
-    """Execute those of `runs` that are not recorded in a folder yet, and record each.
-
-    Args:
-        plan: What is added to the folder's plan.
-        runs: The runs of `plan`.
-        root: The folder.
-        execution: How.
-        images: On how many images a run is trained, about.
-
-    Raises:
-        UserError: The folder is of another study; nothing is written then.
-    """
-    store = Store(root)
-    survey = store.survey(whole=True)
-    store.add_plan(plan)
-    set_aside(store, survey)
-    if not execution.keep_states:
-        store.tidy(survey.statuses)
-    kept = store.plan()
-    threads = kept.threads if kept else 1
-    missing = [run for run in runs if run.id not in survey.copies]
-    attempts = {run.id: survey.next_attempt(run.id) for run in missing}
-    estimates = dict(zip((run.id for run in missing), _seconds(missing, images, threads), strict=True))
-    with summarised(store, [run.id for run in runs]):
-        execute(missing, estimates, execution, store, threads, attempts)
-
-
 def retry(root: Path, statuses: Sequence[str], execution: Execution) -> None:
     """Execute the runs of a study that ended in one of these ways once more, with the code that their blocks have now.
 
@@ -182,7 +150,7 @@ def retry(root: Path, statuses: Sequence[str], execution: Execution) -> None:
     if data.info:
         say(data.info.line)
     images = len(data.x_train)
-    estimates = dict(zip((run.id for run in runs), _seconds(runs, images, plan.threads), strict=True))
+    estimates = dict(zip((run.id for run in runs), estimated(runs, images, plan.threads), strict=True))
     attempts = {run.id: survey.next_attempt(run.id) for run in runs}
     with summarised(store, [run.id for run in runs]):
         execute(runs, estimates, execution, store, plan.threads, attempts)
@@ -198,60 +166,6 @@ def say_without_network(store: Store, ids: Sequence[str]) -> None:
             f"{len(lacking)} of {len(ids)} runs were recorded without --keep-networks and have no kept network, "
             f"{lacking[0]} first; to train them again, give another --out"
         )
-
-
-def set_aside(store: Store, survey: Survey) -> None:
-    """Move damaged records out of the way, and say so; their runs are missing then."""
-    for one in survey.damaged:
-        print(f"{one.path} is no whole record: {one.reason}", file=sys.stderr)
-    if survey.damaged:
-        place = store.set_aside(survey.damaged)
-        print(f"set aside in {place}; the runs are executed anew", file=sys.stderr)
-
-
-@contextmanager
-def summarised(store: Store, ids: Sequence[str]) -> Iterator[None]:
-    """Print at the end what came of these runs."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        print(f"interrupted; {_summary(store.survey().statuses, ids)}; the same command runs the rest", file=sys.stderr)
-        raise
-    statuses = store.survey().statuses
-    say(f"{_summary(statuses, ids)}; report: resnet-report {store.root}")
-
-
-def exit_if_failed(store: Store, ids: Sequence[str]) -> None:
-    """Exit with 1 if one of these runs failed, and say how to see why."""
-    statuses = store.survey().statuses
-    failed = [run_id for run_id in ids if statuses.get(run_id) in FAILED]
-    if failed:
-        print(f"{len(failed)} failed; see resnet-ablate status {store.root}", file=sys.stderr)
-        sys.exit(1)
-
-
-def _summary(statuses: Mapping[str, str], ids: Sequence[str]) -> str:
-    """Return how many of these runs ended how."""
-    ended = Counter(statuses[run_id] for run_id in ids if run_id in statuses)
-    counts = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
-    return f"{ended.total()} of {len(ids)} runs recorded" + (f" ({counts})" if counts else "")
-
-
-def _seconds(runs: Sequence[Run], images: int, threads: int) -> Iterator[float]:
-    """Yield the estimated time of each run; the first of each network in a row bears its start."""
-    for _, alike in groupby(runs, key=lambda run: run.net):
-        for i, run in enumerate(alike):
-            yield train_seconds(run, images, threads) + (start_seconds(run) if i == 0 else 0.0)
-
-
-def trained_on(train: TrainSpec, data: DataInfo) -> int:
-    """Return about how many images a run is trained on."""
-    return round((train.train_size or data.train_images) * (1 - train.validation_fraction))
-
-
-def asked_data(train: TrainSpec, execution: Execution) -> tuple[str, int | None, float, Reading]:
-    """Return the arguments of `open_source`."""
-    return job.asked(train, job.resident(execution.stream, execution.memory))
 
 
 def _asked(run: Run, data_sha256: str) -> str:

@@ -7,14 +7,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ablations.fields import NET_GROUPS, fields_described, grouped
-from ablations.plugins import add_plugin_option
 from resnet_core.command_line import console
 from resnet_core.errors import UserError, nearest
 from resnet_core.nets.cost import LayerCost, cost
 from resnet_core.nets.spec import NetSpec
 from resnet_core.nets.zoo import list_networks, network
-from resnet_core.runs.plugins import load_plugins
+from resnet_core.runs.execution.plugins import add_plugin_option, load_plugins
+from resnet_core.runs.fields import NET_GROUPS, fields_described, grouped
 
 
 def add_show_command(commands: Any) -> None:

@@ -17,10 +17,10 @@ from resnet_core.command_line import say
 from resnet_core.errors import UserError
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
-from resnet_core.runs.plan import Plan, Tuned
-from resnet_core.runs.records import Record
+from resnet_core.runs.records.plan import Plan, Tuned
+from resnet_core.runs.records.record import Record
+from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
-from resnet_core.runs.store import Store
 
 FOLDER = "learning_rates"
 SEED = 1_000_000  # far from those that are measured

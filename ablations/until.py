@@ -10,8 +10,8 @@ from analysis.claims import Claim
 from analysis.looks import Look, announced, following
 from resnet_core.command_line import say
 from resnet_core.runs.data import DataInfo
+from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
-from resnet_core.runs.store import Store
 
 Fill = Callable[[Request, Sequence[Run]], None]
 

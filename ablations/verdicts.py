@@ -67,7 +67,7 @@ def _with_claims(options: argparse.Namespace) -> Path:
     Raises:
         UserError: It has none.
     """
-    from resnet_core.runs.store import Store
+    from resnet_core.runs.records.store import Store
 
     root = study_folder(options.study)
     plan = Store(root).plan()

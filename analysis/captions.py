@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from resnet_core.runs.outcomes import RULE
+from resnet_core.runs.records.outcomes import RULE
 
 VERDICTS = (
     "A claim has two parts: how often training fails in its arms, by exact tests, and the measure over the n of N"

@@ -149,7 +149,7 @@ def rate(outcome: str, **levels: Any) -> Contrast:
     rate("failed", depth=56, skip="none") > rate("failed", depth=56, skip="A") is judged by exact tests.
 
     Args:
-        outcome: `failed`: the run diverged, or failed to train (see `resnet_core.runs.outcomes`).
+        outcome: `failed`: the run diverged, or failed to train (see `resnet_core.runs.records.outcomes`).
         levels: The level of each factor.
 
     Raises:

@@ -12,7 +12,7 @@ from analysis.measures import COST, FAILED, MEASURES, bounds, measured
 from analysis.samples import Array
 from analysis.statistics import rate_interval
 from analysis.tables import matches
-from resnet_core.runs.frames import Frames
+from resnet_core.runs.records.frames import Frames
 
 NO_FACTORS = ("run", "seed", "label", "status", "value", "failed", *COST)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from analysis.page import MOST_ROWS, Section, Table
-from resnet_core.runs.plan import Plan
+from resnet_core.runs.records.plan import Plan
 
 CLASSES, SKIPPED = "classes", "skipped"
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from resnet_core.runs.outcomes import COMPLETED, FAILURES, statuses
+from resnet_core.runs.records.outcomes import COMPLETED, FAILURES, statuses
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from resnet_core.runs.frames import Frames
+    from resnet_core.runs.records.frames import Frames
 
 COST = ("layers", "parameters", "macs")
 FAILED = "failed"
@@ -106,7 +106,7 @@ def measured(name: str, planned: "pd.DataFrame", frames: "Frames") -> "pd.DataFr
 
     Returns:
         `planned` with `status` (`missing` without a record), `layers`, `parameters`, `macs`, `value` and `failed`.
-        `failed` says whether training failed: the run diverged or failed to train (`resnet_core.runs.outcomes`), so
+        `failed` says whether training failed: the run diverged or failed to train (`runs.records.outcomes`), so
         that it is worse than every run that has a value, and has none itself; never of a measure of the start. The
         value of a run that was lost, or is missing, is NaN too, and so is a value that is not finite.
     """

@@ -16,7 +16,7 @@ from analysis.report import PAGE, SEED, drawn_files, image_files, write_files
 from analysis.study import Study, read
 from analysis.trials import BUDGET, COSTS, KIND, MARGIN, MOST_BEST, Objective
 from resnet_core.errors import UserError
-from resnet_core.runs.outcomes import RULE
+from resnet_core.runs.records.outcomes import RULE
 
 CONFIRM = "confirm"
 CONFIRMED = ("verdicts", "accuracy", "effects", "summary")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special, stats
 
-from resnet_core.runs.outcomes import COMPLETED, FAILURES
+from resnet_core.runs.records.outcomes import COMPLETED, FAILURES
 
 RESAMPLES = 10_000
 MOST_DRAWS = 10_000_000  # of all resamples together

@@ -11,9 +11,9 @@ from analysis.looks import Look, following
 from analysis.measures import COST, MEASURES
 from analysis.tables import arm_labels, in_order
 from resnet_core.errors import UserError, nearest
-from resnet_core.runs.frames import Damaged, Frames
-from resnet_core.runs.plan import Plan
-from resnet_core.runs.store import PLAN, Store
+from resnet_core.runs.records.frames import Damaged, Frames
+from resnet_core.runs.records.plan import Plan
+from resnet_core.runs.records.store import PLAN, Store
 from resnet_core.sealed import encodable
 
 INACTIVE = "–"

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.measures import COST, FAILED, MEASURES, bounds, measured
 from analysis.statistics import failure_rates, summary, t_half_width
-from resnet_core.runs.frames import Frames
+from resnet_core.runs.records.frames import Frames
 
 RESULTS = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
 STATUSES = ("completed", "failed_to_train", "diverged", "crashed")

@@ -17,7 +17,7 @@ from analysis.looks import WHOLE, Look
 from analysis.power import detectable, needed
 from analysis.samples import Array
 from analysis.statistics import CONFIDENCE, holm, rate_interval
-from resnet_core.runs.frames import Frames
+from resnet_core.runs.records.frames import Frames
 
 ALPHA = 1 - CONFIDENCE
 SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
@@ -76,7 +76,7 @@ def verdicts(
         claims: The claims.
         planned: A row a planned run: `run`, `seed` and the factors.
         frames: The tables of the study's store: of the runs `run`, `status`, `step`, the results, and for the rule of
-            `resnet_core.runs.outcomes` `net.classes`, `train.train_size` and `train.validation_fraction`.
+            `resnet_core.runs.records.outcomes` `net.classes`, `train.train_size` and `train.validation_fraction`.
         looks: The numbers of seeds at which verdicts are given, with their shares of the level. One at all seeds, with
             all of it, if there are none.
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from analysis import report
 from resnet_core.nets.spec import cifar
-from resnet_core.runs.executors import EXECUTORS
-from resnet_core.runs.job import Job
-from resnet_core.runs.plan import Plan, PlannedRun
-from resnet_core.runs.records import Outcome, Record
+from resnet_core.runs.execution.executors import EXECUTORS
+from resnet_core.runs.execution.job import Job
+from resnet_core.runs.execution.todo import Todo
+from resnet_core.runs.records.plan import Plan, PlannedRun
+from resnet_core.runs.records.record import Outcome, Record
+from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.store import Store
-from resnet_core.runs.todo import Todo
-from resnet_core.runs.train import network_of
+from resnet_core.runs.training.train import network_of
 
 TRAIN = TrainSpec(steps=2, data_sha256="0" * 64)
 ARMS = [(depth, skip) for depth in (8, 14, 20, 26, 32) for skip in ("none", "A", "B", "C")]

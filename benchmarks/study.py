@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from resnet_core.runs.data import open_source
-from resnet_core.runs.store import Store
+from resnet_core.runs.records.store import Store
 
 STEPS, SEEDS, SIZE = 100, 4, 16
 

@@ -72,7 +72,7 @@ def ours(net: str, probes: str) -> Callable[[], float]:
     from resnet_core.probes.spec import ProbeSpec
     from resnet_core.runs.data.arrays import Dataset
     from resnet_core.runs.spec import Run, TrainSpec
-    from resnet_core.runs.train import execute
+    from resnet_core.runs.training.train import execute
 
     if probes == "nondeterministic":
         from tensorflow.python.framework import config
@@ -105,9 +105,9 @@ def second_seed() -> float:
     configure(threads=1)
     from resnet_core.nets.spec import cifar
     from resnet_core.probes.spec import ProbeSpec
-    from resnet_core.runs.job import dataset
+    from resnet_core.runs.execution.job import dataset
     from resnet_core.runs.spec import Run, TrainSpec
-    from resnet_core.runs.train import execute
+    from resnet_core.runs.training.train import execute
 
     train = TrainSpec(image_size=16, batch_size=BATCH, steps=1)
     runs = [Run(cifar(56, 8, input_shape=(16, 16, 1)), train, ProbeSpec(steps=(), each_epoch=False), i) for i in (0, 1)]

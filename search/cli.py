@@ -9,17 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ablations.execution import Execution, add_execution_options, number
 from ablations.folders import DEFAULT_OUT
-from ablations.plugins import add_plugin_option
-from ablations.settings import add_setting_options, fields_of, settings_help, training
 from resnet_core.command_line import Parser, console, folder, run_program, say
 from resnet_core.errors import UserError, nearest
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.description import printable
-from resnet_core.runs.plugins import Plugins, load_plugins
+from resnet_core.runs.execution.options import Execution, add_execution_options, number
+from resnet_core.runs.execution.plugins import Plugins, add_plugin_option, load_plugins
 from resnet_core.runs.recipes import DATA, rebudgeted
 from resnet_core.runs.runtime import without_notices
+from resnet_core.runs.settings import add_setting_options, fields_of, settings_help, training
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.surroundings import check_backend, set_variables
 from search.oracles import DEFAULT, FIDELITIES, NAMES, SEVERAL
@@ -129,7 +128,7 @@ def list_all(options: argparse.Namespace) -> None:
 
 def list_trials(options: argparse.Namespace) -> None:
     """Print the trials of a search."""
-    from resnet_core.runs.store import Store
+    from resnet_core.runs.records.store import Store
     from search.listing import plan_of, trials_table
 
     plan, store = plan_of(options.search), Store(options.search)

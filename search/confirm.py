@@ -7,9 +7,9 @@ from analysis.claims import mean
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
-from resnet_core.runs.estimate import study_threads
-from resnet_core.runs.plan import Plan, PlannedRun
-from resnet_core.runs.records import Record
+from resnet_core.runs.execution.estimate import study_threads
+from resnet_core.runs.records.plan import Plan, PlannedRun
+from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
 from search.request import Search
 

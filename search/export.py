@@ -7,11 +7,11 @@ from typing import Any
 
 from resnet_core.folders import path_aside, sweep, sync, write_file
 from resnet_core.nets.spec import NetSpec
-from resnet_core.runs import job
-from resnet_core.runs.checkpoints import UNREADABLE, variables_of
-from resnet_core.runs.records import Record
+from resnet_core.runs.execution import job
+from resnet_core.runs.records.record import Record
+from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.store import Store
+from resnet_core.runs.training.checkpoints import UNREADABLE, variables_of
 from resnet_core.spec_model import Spec
 from search.confirm import FOUND
 from search.objectives import Objective

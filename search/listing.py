@@ -8,9 +8,9 @@ import numpy as np
 
 from analysis.pareto import crowding, front_ranks, knee
 from resnet_core.errors import UserError
-from resnet_core.runs.plan import Plan
-from resnet_core.runs.records import Record
-from resnet_core.runs.store import Store
+from resnet_core.runs.records.plan import Plan
+from resnet_core.runs.records.record import Record
+from resnet_core.runs.records.store import Store
 from search.live import shown, values_of
 from search.objectives import Objective, objectives
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from resnet_core.errors import UserError, nearest
-from resnet_core.runs.records import Record
+from resnet_core.runs.records.record import Record
 
 Direction = Literal["max", "min"]
 DIRECTIONS: dict[str, Direction] = {

@@ -12,11 +12,11 @@ from filelock import Timeout
 from resnet_core.command_line import say
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
-from resnet_core.runs.plan import Plan, PlannedRun
-from resnet_core.runs.records import Record
+from resnet_core.runs.execution.todo import Todo
+from resnet_core.runs.records.plan import Plan, PlannedRun
+from resnet_core.runs.records.record import Record
+from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
-from resnet_core.runs.store import Store
-from resnet_core.runs.todo import Todo
 from search.objectives import Objective
 from search.replay import tell
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resnet_core.errors import UserError
-from resnet_core.runs.plan import PlannedRun
-from resnet_core.runs.records import Record
+from resnet_core.runs.records.plan import PlannedRun
+from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
 from search.objectives import Objective
 

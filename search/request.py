@@ -15,8 +15,8 @@ from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
-from resnet_core.runs.estimate import study_threads
-from resnet_core.runs.plan import Plan
+from resnet_core.runs.execution.estimate import study_threads
+from resnet_core.runs.records.plan import Plan
 from resnet_core.runs.spec import Run, TrainSpec
 from search.limits import GIB, Limits, run_bytes
 from search.objectives import Objective

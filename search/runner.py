@@ -11,22 +11,22 @@ from typing import Any
 
 from filelock import Timeout
 
-from ablations.execution import Execution, carry_out, execute
-from ablations.runner import asked_data, exit_if_failed, fill, set_aside, trained_on
 from ablations.verdicts import print_verdicts
 from resnet_core.command_line import console, say
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 from resnet_core.nets.cost import cost
-from resnet_core.runs import job
 from resnet_core.runs.data import check_sizes
-from resnet_core.runs.estimate import start_seconds, train_seconds
-from resnet_core.runs.frames import Damaged
-from resnet_core.runs.plan import Plan
-from resnet_core.runs.records import ADVICE, FAILED, Record
+from resnet_core.runs.execution import job
+from resnet_core.runs.execution.estimate import start_seconds, train_seconds
+from resnet_core.runs.execution.fill import asked_data, carry_out, execute, exit_if_failed, fill, set_aside, trained_on
+from resnet_core.runs.execution.options import Execution
+from resnet_core.runs.records.frames import Damaged
+from resnet_core.runs.records.plan import Plan
+from resnet_core.runs.records.record import ADVICE, FAILED, Record
+from resnet_core.runs.records.store import Store
+from resnet_core.runs.records.survey import Survey
 from resnet_core.runs.spec import Run
-from resnet_core.runs.store import Store
-from resnet_core.runs.survey import Survey
 from search import confirm
 from search.export import StateLost, export
 from search.limits import GIB, run_bytes

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_core.errors import UserError, line_in, nearest
 from resnet_core.nets.spec import NetSpec
-from resnet_core.runs.plugins import registrations
+from resnet_core.runs.execution.plugins import registrations
 from resnet_core.runs.runtime import without_notices
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.users_code import load

@@ -8,7 +8,7 @@ from typing import Any
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
 from resnet_core.nets.zoo import network
-from resnet_core.runs.store import Store
+from resnet_core.runs.records.store import Store
 from search.listing import best_first, in_order, objectives_of, plan_of
 from search.oracles import FIDELITIES
 from search.request import Search

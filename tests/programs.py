@@ -20,7 +20,7 @@ from pathlib import Path
 PROGRAMS = {"resnet-ablate": "ablations", "resnet-report": "analysis", "resnet-search": "search"}
 LOADED = (
     "ablations.cli", "ablations.runner", "analysis.cli", "analysis.report", "analysis.searches", "pebble",
-    "resnet_core.runs.train", "search.cli", "search.runner", "tensorflow",
+    "resnet_core.runs.training.train", "search.cli", "search.runner", "tensorflow",
 )  # fmt: skip
 READ_BY_THEM = ("CUDA_", "HOME", "KERAS_", "MALLOC_", "MPL", "OMP_", "ONEDNN_", "PYTHON", "TF_", "XLA_")
 

@@ -11,8 +11,9 @@ ROOT = Path(__file__).parents[1]
 LINE = ["resnet_core.nets", "resnet_core.probes", "resnet_core.runs", "analysis", "ablations", "search"]
 ANALYSIS_MAY_USE = {
     "resnet_core.command_line", "resnet_core.errors", "resnet_core.folders", "resnet_core.sealed",
-    "resnet_core.surroundings", "resnet_core.runs.description", "resnet_core.runs.frames", "resnet_core.runs.outcomes",
-    "resnet_core.runs.plan", "resnet_core.runs.store",
+    "resnet_core.surroundings", "resnet_core.runs.description", "resnet_core.runs.records.frames",
+    "resnet_core.runs.records.outcomes",
+    "resnet_core.runs.records.plan", "resnet_core.runs.records.store",
     "resnet_core.nets.spec", "resnet_core.probes.spec", "resnet_core.runs.spec",
 }  # fmt: skip
 MODULES = [path for top in ("resnet_core", "ablations", "analysis", "search") for path in (ROOT / top).rglob("*.py")]

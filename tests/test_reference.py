@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import findings, formats, report
-from resnet_core.runs.store import Store
+from resnet_core.runs.records.store import Store
 
 REFERENCE = Path(__file__).parents[1] / "results" / "reference"
 STUDIES = sorted(path.parent for path in REFERENCE.rglob("study.json") if "learning_rates" not in path.parts)

@@ -16,9 +16,9 @@ from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.spec import ProbeSpec
-from resnet_core.runs.job import dataset
+from resnet_core.runs.execution.job import dataset
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.train import execute
+from resnet_core.runs.training.train import execute
 from resnet_core.surroundings import set_for_program, set_variables
 
 HOSTILE = {

@@ -19,7 +19,7 @@ from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.reading import FIELDS as READING
 from resnet_core.runs.reading import DataFormat, colour
-from resnet_core.runs.schedules import cosine, drops, one_cycle
+from resnet_core.runs.training.schedules import cosine, drops, one_cycle
 from resnet_core.spec_model import Readers, Spec, digest
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]

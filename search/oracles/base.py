@@ -16,8 +16,8 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from analysis.pareto import crowding, front_ranks
 from resnet_core.errors import UserError
 from resnet_core.folders import sweep, write_file
-from resnet_core.runs.record_files import reason_of
-from resnet_core.runs.records import NOT_FINITE
+from resnet_core.runs.records.files import reason_of
+from resnet_core.runs.records.record import NOT_FINITE
 from resnet_core.sealed import UNREADABLE, seal, unseal
 from resnet_core.seeds import generator
 from search.oracles.points import Space, Values, own

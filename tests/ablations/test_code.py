@@ -13,8 +13,8 @@ from resnet_core.nets import blocks
 from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.store import Store
 
 STUDY = '''
 """A question."""
@@ -211,8 +211,8 @@ def test_a_block_that_is_registered_anew_changes_the_id_and_the_cost(registry):
 
 
 def test_the_steps_of_two_registrations_are_not_shared(registry):
-    from resnet_core.runs.job import dataset
-    from resnet_core.runs.train import execute
+    from resnet_core.runs.execution.job import dataset
+    from resnet_core.runs.training.train import execute
 
     train = TrainSpec(data="digits", train_size=40, steps=1, batch_size=8)
     runs, results = [], []

@@ -9,8 +9,8 @@ from PIL import Image
 from ablations.cli import _main
 from analysis import report
 from resnet_core.errors import UserError
-from resnet_core.runs.store import Store
-from tests.resnet_core.test_pictures import damaged
+from resnet_core.runs.records.store import Store
+from tests.resnet_core.runs.data.test_pictures import damaged
 
 SETTINGS = ["--depth", "8", "--skip", "none", "--seeds", "1", "--set", "steps=1", "--set", "batch_size=8",
             "--set", "probe.batch_size=8"]  # fmt: skip

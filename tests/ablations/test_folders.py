@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resnet_core.runs.checkpoints import Checkpoint, State
-from resnet_core.runs.records import Outcome
-from resnet_core.runs.store import Store
+from resnet_core.runs.records.record import Outcome
+from resnet_core.runs.records.store import Store
+from resnet_core.runs.training.checkpoints import Checkpoint, State
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_a_study_json_is_left_as_it_is_by_status(program, study):
 
 def test_forget_networks_removes_them_and_nothing_else(capsys, study):
     from ablations.cli import main
-    from resnet_core.runs import networks
+    from resnet_core.runs.records import networks
 
     before = {path for path in study.rglob("*") if path.is_file()}
     for path in study.glob("runs/*.json"):
@@ -147,7 +147,7 @@ def test_forget_networks_removes_them_and_nothing_else(capsys, study):
 
 def test_runs_that_were_recorded_without_their_networks_are_said(capsys, study):
     from ablations.runner import say_without_network
-    from resnet_core.runs import networks
+    from resnet_core.runs.records import networks
 
     first, *rest = sorted(Store(study).survey().copies)
     networks.write(study, first, b"")

@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 
 from ablations import cli as ablate
-from ablations import runner
 from analysis import cli as report
 from analysis.formats import csv, whole_csv
 from resnet_core.command_line import printable
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import cifar
-from resnet_core.runs.records import Outcome
+from resnet_core.runs.execution.fill import fill
+from resnet_core.runs.records.record import Outcome
+from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.store import Store
 from resnet_core.sealed import seal, unseal
 from search.export import toml
 from tests.torture.stub import StubExecution, plan_of, record_of, run_of
@@ -169,6 +169,6 @@ def test_a_folder_that_is_moved_in_mid_run_is_not_made_again(tmp_path):
             return name, job
 
     with pytest.raises(UserError, match="must stay where it is"), contextlib.redirect_stdout(io.StringIO()):
-        runner.fill(plan_of(runs), runs, root, Moves(), 100)
+        fill(plan_of(runs), runs, root, Moves(), 100)
     assert not root.exists()
     assert (tmp_path / "elsewhere" / "study.json").exists()

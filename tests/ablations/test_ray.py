@@ -10,8 +10,8 @@ from importlib.util import find_spec
 import pytest
 
 from resnet_core.nets.blocks import BLOCKS, code_of
-from resnet_core.runs.plugins import load_plugins
-from resnet_core.runs.store import Store
+from resnet_core.runs.execution.plugins import load_plugins
+from resnet_core.runs.records.store import Store
 
 STUDY = ["run", "depth", "--depth", "8", "--seeds", "1", "--set", "steps=10", "--out", "out"]
 RAY = [*STUDY, "--executor", "ray"]

@@ -11,7 +11,7 @@ from ablations import cli
 from analysis.claims import mean
 from resnet_core.errors import UserError
 from resnet_core.folders import write_file
-from resnet_core.runs.store import Store
+from resnet_core.runs.records.store import Store
 
 
 @pytest.fixture(params=["files", "a part", "both"])

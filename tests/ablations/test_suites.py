@@ -1,6 +1,6 @@
 """The suites' arms, against lists written by hand and parameter counts of other implementations.
 
-Counts are those of timm, torchvision and the authors' code, as in tests/resnet_core/test_cost.py.
+Counts are those of timm, torchvision and the authors' code, as in tests/resnet_core/nets/test_cost.py.
 """
 
 import math
@@ -15,7 +15,7 @@ from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import cifar
 from resnet_core.nets.zoo import network
 from resnet_core.runs.data import DataInfo
-from resnet_core.runs.plan import Plan, PlannedRun
+from resnet_core.runs.records.plan import Plan, PlannedRun
 
 DIGITS = DataInfo((8, 8, 1), 10, 1437)
 CIFAR = DataInfo((32, 32, 3), 10, 50_000)

@@ -14,10 +14,10 @@ from resnet_core.errors import UserError
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
-from resnet_core.runs.plan import Plan
-from resnet_core.runs.records import Outcome, Record
+from resnet_core.runs.records.plan import Plan
+from resnet_core.runs.records.record import Outcome, Record
+from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import TrainSpec
-from resnet_core.runs.store import Store
 
 DATA = DataInfo((8, 8, 1), 10, 1437)
 GRID = (0.01, 0.03, 0.1)

@@ -10,8 +10,8 @@ from analysis.claims import mean
 from analysis.looks import Look
 from analysis.study import read
 from analysis.verdicts import verdicts
-from resnet_core.runs.records import Outcome, Record
-from resnet_core.runs.store import Store
+from resnet_core.runs.records.record import Outcome, Record
+from resnet_core.runs.records.store import Store
 from tests.ablations.test_tuning import DATA, request_of
 
 RISES = mean("test_error", depth=14) > mean("test_error", depth=8)

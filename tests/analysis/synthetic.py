@@ -6,10 +6,10 @@ from pathlib import Path
 
 from analysis.figures import STYLES
 from resnet_core.nets.spec import cifar
-from resnet_core.runs.plan import Plan, PlannedRun
-from resnet_core.runs.records import Outcome, Record
+from resnet_core.runs.records.plan import Plan, PlannedRun
+from resnet_core.runs.records.record import Outcome, Record
+from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.store import Store
 
 STEPS = (0, 1, 2)
 PAGE = replace(STYLES["screen"], suffixes=("svg",))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from analysis.claims import mean
 from resnet_core.nets.spec import cifar
-from resnet_core.runs.plan import Plan, PlannedRun
-from resnet_core.runs.records import Outcome, Record
+from resnet_core.runs.records.plan import Plan, PlannedRun
+from resnet_core.runs.records.record import Outcome, Record
+from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.store import Store
 
 FACTORS = ("skip", "block", "blocks", "width", "cardinality", "order", "learning_rate")
 DATA = "0" * 64

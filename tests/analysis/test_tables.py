@@ -5,7 +5,7 @@ import pytest
 from analysis import tables
 from analysis.measures import measured
 from analysis.statistics import rate_interval, t_interval
-from resnet_core.runs.frames import Frames
+from resnet_core.runs.records.frames import Frames
 
 FACTORS = ["depth", "skip"]
 

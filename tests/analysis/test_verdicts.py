@@ -17,8 +17,8 @@ from analysis.samples import Samples
 from analysis.statistics import holm
 from analysis.verdicts import contrasts, power, verdicts
 from resnet_core.errors import UserError
-from resnet_core.runs.frames import Frames
-from resnet_core.runs.store import Store
+from resnet_core.runs.records.frames import Frames
+from resnet_core.runs.records.store import Store
 
 PLAIN, RESIDUAL = ({"skip": skip} for skip in ("none", "A"))
 GAP = mean("test_error", **RESIDUAL) - mean("test_error", **PLAIN)

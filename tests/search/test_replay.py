@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from resnet_core.errors import UserError
-from resnet_core.runs.records import Outcome, Record
+from resnet_core.runs.records.record import Outcome, Record
+from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import TrainSpec
-from resnet_core.runs.store import Store
 from search import runner
 from search.objectives import for_keras_tuner
 from search.oracles import oracle

@@ -9,16 +9,16 @@ import keras
 import numpy as np
 import pytest
 
-from ablations.execution import Execution
 from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
-from resnet_core.runs import job
-from resnet_core.runs.records import Outcome, Record
+from resnet_core.runs.execution import job
+from resnet_core.runs.execution.options import Execution
+from resnet_core.runs.records.record import Outcome, Record
+from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import TrainSpec
-from resnet_core.runs.store import Store
-from resnet_core.runs.train import execute
+from resnet_core.runs.training.train import execute
 from search import runner
 from search.confirm import FIRST_SEED, twin
 from search.limits import Limits
@@ -309,7 +309,7 @@ def interrupt(*_, **__):
 
 @pytest.mark.parametrize("oracle", ["asha", "hyperband"])
 def test_a_promoted_trial_goes_on_from_the_state_and_comes_to_what_it_would_alone(search, oracle, monkeypatch):
-    from resnet_core.runs import engine
+    from resnet_core.runs.training import engine
 
     updates = []
     update = engine.Engine.update

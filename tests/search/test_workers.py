@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from resnet_core.runs.store import Store
+from resnet_core.runs.records.store import Store
 from search.spaces import SPACES
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the executor ra
 @pytest.fixture
 def space(tmp_path):
     (tmp_path / "space.py").write_text(SPACE)
-    return ["--space", "space.py", "--plugin", ROOT / "tests" / "resnet_core" / "misbehaving.py"]
+    return ["--space", "space.py", "--plugin", ROOT / "tests" / "resnet_core" / "runs" / "execution" / "misbehaving.py"]
 
 
 def outcomes(root: Path) -> dict[str, list[str]]:

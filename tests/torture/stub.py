@@ -4,11 +4,11 @@ import os
 import random
 from dataclasses import dataclass, replace
 
-from ablations.execution import Execution
 from resnet_core.nets.spec import cifar
-from resnet_core.runs.job import Job
-from resnet_core.runs.plan import Plan, PlannedRun
-from resnet_core.runs.records import Outcome, Record
+from resnet_core.runs.execution.job import Job
+from resnet_core.runs.execution.options import Execution
+from resnet_core.runs.records.plan import Plan, PlannedRun
+from resnet_core.runs.records.record import Outcome, Record
 from resnet_core.runs.spec import Run, TrainSpec
 
 TRAIN = TrainSpec(steps=2)

@@ -15,8 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ablations import runner
 from ablations.remove import remove_runs
-from resnet_core.runs.records import FAILED
-from resnet_core.runs.store import Store
+from resnet_core.runs.execution.fill import fill
+from resnet_core.runs.records.record import FAILED
+from resnet_core.runs.records.store import Store
 from tests.torture.stub import StubExecution, killed_after, plan_of, result_of, run_of
 
 KILLS = st.one_of(st.none(), st.integers(0, 40))
@@ -70,7 +71,7 @@ class Studied(RuleBasedStateMachine):
     def run(self, kill):
         runs = [run_of(seed, skip) for skip in SKIPS for seed in range(self.seeds)]
         self.runs |= {run.id: run for run in runs}
-        done = self._do(lambda: runner.fill(plan_of(runs), runs, self.store.root, StubExecution(), 100), kill)
+        done = self._do(lambda: fill(plan_of(runs), runs, self.store.root, StubExecution(), 100), kill)
         if done:
             self.known |= self.away  # they are taken back
             self.away = {}

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from ablations import cli as ablate
-from ablations import runner
 from analysis import cli as report
 from resnet_core.errors import UserError
-from resnet_core.runs.checkpoints import Checkpoint, State
-from resnet_core.runs.store import Store
+from resnet_core.runs.execution.fill import fill
+from resnet_core.runs.records.store import Store
+from resnet_core.runs.training.checkpoints import Checkpoint, State
 from resnet_core.sealed import CHECKSUM, seal
 from tests.torture.stub import StubExecution, plan_of, record_of, run_of
 
@@ -221,7 +221,7 @@ def _tried(root, runs, before, *, fits, often):
 def _filled(root, runs):
     """Run what is missing; return why that is refused, or nothing."""
     try:
-        runner.fill(plan_of(runs), runs, root, StubExecution(), 100)
+        fill(plan_of(runs), runs, root, StubExecution(), 100)
     except UserError as error:
         return str(error)
     return ""

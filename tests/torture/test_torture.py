@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resnet_core.runs.store import Store
+from resnet_core.runs.records.store import Store
 
 STUDY = ["run", "depth", "--depth", "8", "--skip", "A", "--set", "batch_size=32"]
 PROCESSES = ["--executor", "processes", "--workers", "2"]

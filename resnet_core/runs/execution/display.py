@@ -1,0 +1,208 @@
+"""What the terminal shows: tables, and how far a study is."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from resnet_core.command_line import console, say
+from resnet_core.runs.records.record import Record
+from resnet_core.runs.spec import Run
+from resnet_core.runs.training.train import REPORT_EVERY
+from resnet_core.runs.training.train import Progress as Step
+
+MOST_BARS = 8
+
+
+def duration(seconds: float) -> str:
+    """Return a time as `45 s`, `12 min`, `3.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def magnitude(number: float) -> str:
+    """Return a count as `269,722`, `40.6 M`, `2.83 G`."""
+    for unit, size in (("G", 1e9), ("M", 1e6)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number:,.0f}"
+
+
+def shown(level: object) -> str:
+    """Return a level of a factor; one that is not active in an arm as a dash."""
+    return "–" if level is None else str(level)
+
+
+def runs_table(
+    runs: Sequence[Run],
+    parameters: Sequence[int],
+    macs: Sequence[int],
+    seconds: Sequence[float],
+    recorded: Sequence[bool],
+) -> Table:
+    """Return the table of `--dry-run`: a row a run, the totals below."""
+    todo = [time for time, done in zip(seconds, recorded, strict=True) if not done]
+    table = Table(box=None, header_style="bold", show_footer=True)
+    for i, factor in enumerate((*runs[0].factors, "seed")):
+        table.add_column(factor, justify="right", footer=f"{len(runs)} runs" if i == 0 else "")
+    table.add_column("parameters", justify="right")
+    table.add_column("MACs", justify="right")
+    table.add_column("about", justify="right", footer=duration(sum(todo)))
+    table.add_column("", footer=f"{len(todo)} to run")
+    for run, count, operations, time_, done in zip(runs, parameters, macs, seconds, recorded, strict=True):
+        cells = [shown(value) for value in (*run.factors.values(), run.seed)]
+        table.add_row(*cells, magnitude(count), magnitude(operations), duration(time_), "recorded" if done else "")
+    return table
+
+
+class Display(Protocol):
+    """Shows the progress of a study, from entering to leaving the context."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+
+    def step(self, run: Run, step: Step) -> None:
+        """Show how far a run is. Several may be under way."""
+        ...
+
+    def end(self, record: Record) -> None:
+        """Show how a run ended."""
+        ...
+
+
+class Remaining:
+    """Estimates the time that is left, from the estimated work that was done since the first step it is told of.
+
+    As many runs as were ever under way at once are taken to be so until the last; none is faster than that lets it.
+
+    Args:
+        work: Estimated work of each run, by id, in any unit.
+        clock: Tells the time in seconds.
+    """
+
+    def __init__(self, work: Mapping[str, float], clock: Callable[[], float] = time.monotonic) -> None:
+        self._left = dict(work)
+        self._work = work
+        self._clock = clock
+        self._started: float | None = None
+        self._before = 0.0  # work that was done before the clock started, or by an earlier process
+        self._under_way: set[str] = set()
+        self._workers = 1
+
+    def step(self, run: Run, step: Step) -> None:
+        """Take note of how far a run is."""
+        work = self._work[run.id]
+        if run.id not in self._under_way:
+            timed = 0 if self._started is None else REPORT_EVERY  # a run that begins further on is resumed
+            self._before += work * max(0, step.step - timed) / step.steps
+            self._under_way.add(run.id)
+            self._workers = max(self._workers, len(self._under_way))
+        if self._started is None:
+            self._started = self._clock()
+        self._left[run.id] = work * (1 - step.step / step.steps)
+
+    def end(self, run: Run) -> None:
+        self._under_way.discard(run.id)
+        self._left[run.id] = 0.0
+
+    def seconds(self) -> float | None:
+        """Return the time that is left in seconds, or None as long as nothing tells it."""
+        left, total = sum(self._left.values()), sum(self._work.values())
+        done = total - left - self._before
+        if not left:
+            return 0.0
+        if self._started is None or done <= 1e-9 * total:
+            return None
+        longest = self._workers * max(self._left.values(), default=0.0)
+        return (self._clock() - self._started) / done * max(left, longest)
+
+    def __str__(self) -> str:
+        seconds = self.seconds()
+        return "ETA …" if seconds is None else f"ETA {duration(seconds)}"
+
+
+def ending(record: Record) -> str:
+    """Return how a run ended, in a few words."""
+    parts = [part for part in ("test", "val") if f"{part}_accuracy" in record.results]
+    names = {"test": "test", "val": "validation"}
+    figure = f"at step {record.outcome.step}"
+    if parts:
+        figure = f"{names[parts[0]]} accuracy {record.results[f'{parts[0]}_accuracy']:.3f}"
+    if record.status == "crashed":
+        figure += f", {record.outcome.message.strip().splitlines()[-1]}"
+    return f"{record.status}, {figure}, {duration(record.seconds)}"
+
+
+class Lines:
+    """A line for each run that ends: for logs and pipes."""
+
+    def __init__(self, work: Mapping[str, float]) -> None:
+        self._remaining = Remaining(work)
+        self._total = len(work)
+        self._ended = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def step(self, run: Run, step: Step) -> None:
+        self._remaining.step(run, step)
+
+    def end(self, record: Record) -> None:
+        self._ended += 1
+        self._remaining.end(record.run)
+        say(f"[{self._ended}/{self._total}] {record.run.label}: {ending(record)}; {self._remaining}")
+
+
+class Bars:
+    """A bar of the runs of the study, and below it one of the steps of each run under way, `MOST_BARS` at most.
+
+    Args:
+        work: Estimated work of each run, by id, in any unit.
+        to: Where to show them; the console of standard output if not given.
+    """
+
+    def __init__(self, work: Mapping[str, float], to: Console | None = None) -> None:
+        self._remaining = Remaining(work)
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(),
+            TimeElapsedColumn(), TextColumn("{task.fields[note]}", markup=False),
+            console=to or console(),
+        )  # fmt: skip
+        self._study = self._progress.add_task("runs", total=len(work), note="starting TensorFlow")
+        self._under_way: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def step(self, run: Run, step: Step) -> None:
+        self._remaining.step(run, step)
+        self._progress.update(self._study, note=str(self._remaining))
+        if run.id not in self._under_way:
+            if len(self._under_way) == MOST_BARS:
+                return
+            self._under_way[run.id] = self._progress.add_task("steps", total=step.steps, note="")
+        note = f"epoch {step.epoch}  loss {step.loss:.4f}  {run.label}"
+        self._progress.update(self._under_way[run.id], completed=step.step, note=note)
+
+    def end(self, record: Record) -> None:
+        self._remaining.end(record.run)
+        self._progress.update(self._study, advance=1, note=str(self._remaining))
+        if record.run.id in self._under_way:
+            self._progress.remove_task(self._under_way.pop(record.run.id))
+        self._progress.console.print(f"{record.run.label}: {ending(record)}", markup=False)
+
+
+def display(work: Mapping[str, float]) -> Display:
+    """Return bars on a terminal, lines elsewhere."""
+    return Bars(work) if sys.stdout.isatty() else Lines(work)

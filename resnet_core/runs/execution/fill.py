@@ -1,0 +1,147 @@
+"""Execute what is missing of the runs of a folder, record each, and show how far they are."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from itertools import groupby
+from pathlib import Path
+
+from resnet_core.command_line import say
+from resnet_core.runs.data import DataInfo, Reading
+from resnet_core.runs.execution.display import Display, display
+from resnet_core.runs.execution.estimate import start_seconds, train_seconds
+from resnet_core.runs.execution.executors import EXECUTORS
+from resnet_core.runs.execution.job import Job, asked, resident
+from resnet_core.runs.execution.loggers import open_loggers
+from resnet_core.runs.execution.options import Execution
+from resnet_core.runs.execution.todo import Todo
+from resnet_core.runs.records.plan import Plan
+from resnet_core.runs.records.record import FAILED
+from resnet_core.runs.records.store import Store
+from resnet_core.runs.records.survey import Survey
+from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.runs.training.train import Progress
+
+
+def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, images: int) -> None:
+    """Execute those of `runs` that are not recorded in a folder yet, and record each.
+
+    Args:
+        plan: What is added to the folder's plan.
+        runs: The runs of `plan`.
+        root: The folder.
+        execution: How.
+        images: On how many images a run is trained, about.
+
+    Raises:
+        UserError: The folder is of another study; nothing is written then.
+    """
+    store = Store(root)
+    survey = store.survey(whole=True)
+    store.add_plan(plan)
+    set_aside(store, survey)
+    if not execution.keep_states:
+        store.tidy(survey.statuses)
+    kept = store.plan()
+    threads = kept.threads if kept else 1
+    missing = [run for run in runs if run.id not in survey.copies]
+    attempts = {run.id: survey.next_attempt(run.id) for run in missing}
+    estimates = dict(zip((run.id for run in missing), estimated(missing, images, threads), strict=True))
+    with summarised(store, [run.id for run in runs]):
+        execute(missing, estimates, execution, store, threads, attempts)
+
+
+def execute(
+    runs: Sequence[Run],
+    seconds: Mapping[str, float],
+    execution: Execution,
+    store: Store,
+    threads: int,
+    attempts: Mapping[str, int],
+) -> None:
+    """Execute runs and record each, showing how far they are.
+
+    Args:
+        runs: What to execute.
+        seconds: Estimated time of each, by its id.
+        execution: How.
+        store: Where they are recorded.
+        threads: Of each process.
+        attempts: Number of the execution of each run, by its id, from 1.
+    """
+    if not runs:
+        return
+    name, job = execution.job(len(runs), sum(seconds.values()), threads, store, attempts)
+    with display({run.id: seconds[run.id] for run in runs}) as shown:
+        carry_out(Todo(runs, store, attempts), name, job, shown, execution.log)
+
+
+def carry_out(todo: Todo, name: str, job: Job, shown: Display, log: Sequence[str]) -> None:
+    """Execute what `todo` hands out, by the executor of this name, and show and log how far it is."""
+    root = job.store.root
+    loggers = open_loggers(log, root.name, root / "logs")
+
+    def on_progress(run: Run, progress: Progress) -> None:
+        shown.step(run, progress)
+        loggers.progress(run, progress)
+
+    with closing(loggers):
+        for record in EXECUTORS[name](todo, job, on_progress):
+            todo.finish(record.run)
+            shown.end(record)
+            loggers.end(record)
+
+
+def set_aside(store: Store, survey: Survey) -> None:
+    """Move damaged records out of the way, and say so; their runs are missing then."""
+    for one in survey.damaged:
+        print(f"{one.path} is no whole record: {one.reason}", file=sys.stderr)
+    if survey.damaged:
+        place = store.set_aside(survey.damaged)
+        print(f"set aside in {place}; the runs are executed anew", file=sys.stderr)
+
+
+@contextmanager
+def summarised(store: Store, ids: Sequence[str]) -> Iterator[None]:
+    """Print at the end what came of these runs."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"interrupted; {_summary(store.survey().statuses, ids)}; the same command runs the rest", file=sys.stderr)
+        raise
+    statuses = store.survey().statuses
+    say(f"{_summary(statuses, ids)}; report: resnet-report {store.root}")
+
+
+def exit_if_failed(store: Store, ids: Sequence[str]) -> None:
+    """Exit with 1 if one of these runs failed, and say how to see why."""
+    statuses = store.survey().statuses
+    failed = [run_id for run_id in ids if statuses.get(run_id) in FAILED]
+    if failed:
+        print(f"{len(failed)} failed; see resnet-ablate status {store.root}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _summary(statuses: Mapping[str, str], ids: Sequence[str]) -> str:
+    """Return how many of these runs ended how."""
+    ended = Counter(statuses[run_id] for run_id in ids if run_id in statuses)
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
+    return f"{ended.total()} of {len(ids)} runs recorded" + (f" ({counts})" if counts else "")
+
+
+def estimated(runs: Sequence[Run], images: int, threads: int) -> Iterator[float]:
+    """Yield the estimated time of each run; the first of each network in a row bears its start."""
+    for _, alike in groupby(runs, key=lambda run: run.net):
+        for i, run in enumerate(alike):
+            yield train_seconds(run, images, threads) + (start_seconds(run) if i == 0 else 0.0)
+
+
+def trained_on(train: TrainSpec, data: DataInfo) -> int:
+    """Return about how many images a run is trained on."""
+    return round((train.train_size or data.train_images) * (1 - train.validation_fraction))
+
+
+def asked_data(train: TrainSpec, execution: Execution) -> tuple[str, int | None, float, Reading]:
+    """Return the arguments of `open_source`."""
+    return asked(train, resident(execution.stream, execution.memory))

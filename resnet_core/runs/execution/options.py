@@ -1,0 +1,162 @@
+"""The options that say how runs are executed, and the execution itself."""
+
+import argparse
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from resnet_core.command_line import Parser
+from resnet_core.errors import UserError, nearest
+from resnet_core.runs.execution.loggers import PACKAGES, check_loggers
+from resnet_core.runs.records.store import Store
+from resnet_core.runs.runtime import available_cores
+
+if TYPE_CHECKING:
+    from resnet_core.runs.execution.job import Job, Stream
+
+EXECUTORS = ("serial", "processes", "ray")
+RETRIES = 2
+STREAM = ("auto", "always", "never")
+ADDRESS = re.compile(r"auto|(ray://)?[\w.\[\]:-]+:\d+")
+WORTH_PROCESSES = 60.0  # estimated seconds of work; each process needs some five to start
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How runs are to be executed, as a user said it; what is none is decided when the runs are known.
+
+    Attributes:
+        log: Names of the loggers that follow the runs.
+        address: Of a Ray cluster; empty for one that is started on this machine.
+        keep_states: Whether the last state of a run stays when the run is recorded.
+        keep_networks: Whether the trained network of a run stays beside its record.
+        setup: What makes the user's own code known to a process.
+        Others: See `Job`.
+    """
+
+    executor: str | None = None
+    workers: int | None = None
+    timeout: float | None = None
+    retries: int = RETRIES
+    memory: float | None = None
+    checkpoint_seconds: float = 60.0
+    log: Sequence[str] = ()
+    address: str = ""
+    setup: Callable[[], object] | None = None
+    stream: "Stream" = "auto"
+    keep_states: bool = False
+    keep_networks: bool = False
+
+    @classmethod
+    def of(cls, options: argparse.Namespace, setup: Callable[[], object]) -> "Execution":
+        """Return what the options of `add_execution_options` say.
+
+        Raises:
+            UserError: A value is none of the option's, or two contradict each other.
+        """
+        name = options.executor
+        if name not in (None, *EXECUTORS):
+            raise UserError(f"--executor must be {' or '.join(EXECUTORS)}, but got '{name}'{nearest(name, EXECUTORS)}")
+        execution = cls(
+            name,
+            None if options.workers is None else int(number("--workers", options.workers, whole=True)),
+            None if options.timeout is None else number("--timeout", options.timeout),
+            RETRIES if options.retries is None else int(number("--retries", options.retries, whole=True, least=0)),
+            None if options.memory is None else number("--memory", options.memory),
+            number("--checkpoint-every", options.checkpoint_every, least=0),
+            tuple(options.log),
+            options.address,
+            setup,
+            options.stream,
+            keep_networks=getattr(options, "keep_networks", False),
+        )
+        check_loggers(execution.log)
+        for option in ("workers", "timeout", "memory", "retries"):
+            if name == "serial" and getattr(options, option) is not None:
+                raise UserError(f"--{option} needs processes, but got --executor serial; take --executor processes")
+        if options.address and name != "ray":
+            raise UserError(
+                f"--address needs --executor ray, but got {f'--executor {name}' if name else 'no executor'}"
+            )
+        if options.address and not ADDRESS.fullmatch(options.address):
+            raise UserError(f"--address must be auto, HOST:PORT or ray://HOST:PORT, but got '{options.address[:40]}'")
+        if name == "ray" and find_spec("ray") is None:
+            raise UserError(
+                "--executor ray needs the package ray, but it is not installed; pip install 'resnet-ablation[ray]'"
+            )
+        return execution
+
+    def job(
+        self, runs: int, seconds: float, threads: int, store: Store, attempts: Mapping[str, int]
+    ) -> tuple[str, "Job"]:
+        """Return the name of the executor, and the job, for so many runs of so many estimated seconds."""
+        from resnet_core.runs.execution.job import Job, devices
+
+        most = len(devices()) or max(1, available_cores() // threads)
+        workers = min(self.workers or most, runs)
+        asked = self.workers or self.timeout or self.memory
+        if self.executor == "ray":
+            workers = min(self.workers or 0, runs)
+        name = self.executor or ("processes" if asked or (workers > 1 and seconds > WORTH_PROCESSES) else "serial")
+        job = Job(
+            Store(store.root.absolute()), attempts=attempts, threads=threads, workers=workers, timeout=self.timeout,
+            retries=self.retries, memory=self.memory, checkpoint_seconds=self.checkpoint_seconds, stream=self.stream,
+            address=self.address, keep_states=self.keep_states, keep_networks=self.keep_networks,
+        )  # fmt: skip
+        return name, replace(job, setup=self.setup) if self.setup else job
+
+
+def number(option: str, text: str, *, whole: bool = False, least: float | None = None) -> float:
+    """Return the number that an option was given.
+
+    Raises:
+        UserError: It is none, or too small: not positive, or below `least`.
+    """
+    try:
+        value = float(int(text) if whole else float(text))
+    except ValueError:
+        value = float("nan")
+    if not (value > 0 if least is None else value >= least) or value > 1e9:
+        kind = "whole number" if whole else "number"
+        bound = "above 0" if least is None else f"from {least:g} on"
+        raise UserError(f"{option} must be a {kind} {bound}, but got '{text[:40]}'")
+    return value
+
+
+def add_execution_options(parser: Parser) -> None:
+    """Add the options that say how runs are executed; the result of no run depends on them."""
+    group = parser.add_argument_group("execution, on which the result of no run depends")
+    group.add_argument("--executor", help="serial, in this process, processes, or ray; else what the work is worth")
+    group.add_argument("--workers", help="processes that execute runs at the same time; else one for each core or GPU")
+    group.add_argument(
+        "--address", default="",
+        help="Ray cluster of --executor ray: auto, HOST:PORT or ray://HOST:PORT; else one is started on this machine",
+    )  # fmt: skip
+    group.add_argument(
+        "--log", action="append", default=[], choices=PACKAGES,
+        help="follow the runs in tensorboard, mlflow or wandb; may be given again",
+    )  # fmt: skip
+    group.add_argument("--timeout", metavar="SECONDS", help="time after which a run is ended, as timed out")
+    group.add_argument(
+        "--retries", metavar="N", help=f"how often a run whose process was killed is begun again (default: {RETRIES})"
+    )
+    group.add_argument("--memory", metavar="GIB", help="memory after which a run is ended, as out of it")
+    group.add_argument(
+        "--stream", default="auto", choices=STREAM,
+        help="read the images of a file or folder from disk as they are needed: always, never, or where they would "
+        "take more than a quarter of the memory (default: auto)",
+    )  # fmt: skip
+    group.add_argument(
+        "--checkpoint-every", default="60", metavar="SECONDS",
+        help="time between the states from which a run that was ended goes on (default: 60)",
+    )  # fmt: skip
+
+
+def add_keep_option(parser: Parser) -> None:
+    """Add the option that keeps trained networks."""
+    parser.add_argument(
+        "--keep-networks", action="store_true",
+        help="keep the trained network of every run beside its record, for resnet-probe; forget-networks removes them",
+    )  # fmt: skip

@@ -1,0 +1,65 @@
+"""The user's own code in every process that executes runs: files that register blocks and data sets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resnet_core.command_line import Parser
+from resnet_core.nets.blocks import BLOCKS
+from resnet_core.runs.data.named import registered_sources
+from resnet_core.runs.runtime import without_notices
+from resnet_core.users_code import load, load_as_they_were, sources
+
+KIND = "plugin"
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """Files that are loaded. Sent to another process and called there, they are loaded as they are here.
+
+    Attributes:
+        files: The files.
+        texts: What they and the modules of their folders were, in the process that sent them; none where they are
+            loaded already.
+    """
+
+    files: tuple[Path, ...]
+    texts: Mapping[Path, str] | None = None
+
+    def __call__(self) -> None:
+        """Load the files, if they are not."""
+        if self.texts is not None:
+            with without_notices():
+                load_as_they_were(list(self.files), self.texts, KIND)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        texts = sources(list(self.files)) if self.texts is None else self.texts
+        return Plugins, (tuple(file.absolute() for file in self.files), texts)
+
+
+def load_plugins(files: Sequence[Path]) -> Plugins:
+    """Execute `files`, so that what they register is known; return what makes it known in another process.
+
+    Raises:
+        UserError: A file is not there, or raises an error.
+    """
+    for file in files:
+        with without_notices():
+            load(file, KIND)
+    return Plugins(tuple(files))
+
+
+def registrations() -> dict[str, Any]:
+    """Return all blocks and data sets that are registered, by kind and name."""
+    return {f"block {name}": block for name, block in BLOCKS.items()} | {
+        f"data {name}": source for name, source in registered_sources().items()
+    }
+
+
+def add_plugin_option(parser: Parser) -> None:
+    """Add `--plugin FILE` to a command."""
+    parser.add_argument(
+        "--plugin", action="append", default=[], type=Path, metavar="FILE",
+        help="a Python file of yours that registers blocks, which the field `block` then takes",
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What is stored of runs: plans, records and who is at which."""

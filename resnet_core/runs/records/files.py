@@ -1,0 +1,99 @@
+"""The file of a record: `<run id>.json`, or `<run id>-<attempt>.json` of an attempt after the first."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from resnet_core.errors import first_mistake
+from resnet_core.runs.records.copies import Copy
+from resnet_core.runs.records.outcomes import measured
+from resnet_core.runs.records.record import SCHEMA, Record, Stored
+from resnet_core.sealed import is_as_written, parsed, seal, unseal
+
+UNSEALED = 2
+"""The schema of records without a checksum."""
+RUN_ID = re.compile(r"[0-9a-f]{16}")
+_NAME = re.compile(r"(?P<run>[0-9a-f]{16})(-(?P<attempt>[2-9]|[1-9][0-9]{1,5}))?\.json")
+_ROWS = b',"epochs":{'
+
+
+def name_of(run_id: str, attempt: int) -> str:
+    """Return the name of the file of a record."""
+    return f"{run_id}.json" if attempt == 1 else f"{run_id}-{attempt}.json"
+
+
+def run_and_attempt(name: str) -> tuple[str, int] | None:
+    """Return what `name_of` was given, or None if this is no such name."""
+    parts = _NAME.fullmatch(name)
+    return (parts["run"], int(parts["attempt"] or 1)) if parts else None
+
+
+def text_of(record: Record) -> str:
+    """Return the content of the file of a record."""
+    return seal(record.to_dict())
+
+
+def read(path: Path) -> tuple[Stored, Record]:
+    """Return the record of a file.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError, RecursionError: There is none that is whole.
+    """
+    values = unseal(path.read_bytes(), since=SCHEMA)
+    stored = _checked(values, path)
+    record = stored.record()
+    if record.run.id != stored.id:
+        raise ValueError(f"a record must have the name of its run, but it is {record.run.id}")
+    return stored, record
+
+
+def head(path: Path) -> Stored:
+    """Return the record of a file without its rows; as fast as that is possible if it was not touched since.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError, RecursionError: There is none that is whole.
+    """
+    content = path.read_bytes()
+    rows = content.rfind(_ROWS)
+    if rows < 0 or not is_as_written(content):
+        return read(path)[0]
+    values = parsed(content[:rows] + b"}")
+    values.pop("sha256")
+    return _checked(values, path)
+
+
+def copy_of(stored: Stored, place: Path) -> Copy:
+    """Return what tells a record in this place from others of its run.
+
+    Raises:
+        KeyError, TypeError: Its run is none.
+    """
+    outcome = stored.outcome
+    known = measured(stored.results, stored.run["net"], stored.run["train"])
+    return Copy(stored.id, stored.attempt, outcome.status, outcome.step, place, outcome.message, known)
+
+
+def reason_of(error: Exception) -> str:
+    """Return what is wrong with a file that could not be read, in one line."""
+    match error:
+        case ValidationError():
+            return first_mistake(error)
+        case KeyError():
+            return f"it lacks {error}"
+        case OSError():
+            return error.strerror or str(error)
+        case _:
+            return " ".join(str(error).split()) or type(error).__name__
+
+
+def _checked(values: Mapping[str, Any], path: Path) -> Stored:
+    schema = values.get("schema", "none")
+    if schema not in (UNSEALED, SCHEMA):
+        raise ValueError(f"a record must be of schema {SCHEMA}, but it has {schema}")
+    stored = Stored.from_dict(values)
+    if run_and_attempt(path.name) != (stored.id, stored.attempt):
+        raise ValueError(f"a record must have the name of its run, but it is {stored.id}, attempt {stored.attempt}")
+    return stored

@@ -1,0 +1,110 @@
+"""Kept networks: the trained weights of runs, one file a run, beside the records."""
+
+import io
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from resnet_core.errors import UserError
+from resnet_core.folders import write_file
+from resnet_core.nets.cost import cost
+from resnet_core.runs.spec import Run
+
+if TYPE_CHECKING:
+    import keras
+
+Array = np.ndarray[Any, np.dtype[Any]]
+NETWORKS = "networks"
+"""The folder of a study that they are in."""
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
+
+
+def place_of(root: Path, run_id: str) -> Path:
+    """Return the file of a run's network in the folder of a study."""
+    return root / NETWORKS / f"{run_id}.npz"
+
+
+def kept(root: Path) -> dict[str, Path]:
+    """Return the files of the kept networks of a study, by the id of the run."""
+    return {path.stem: path for path in sorted((root / NETWORKS).glob("*.npz")) if not path.name.startswith(".")}
+
+
+def bytes_of(run: Run) -> int:
+    """Return about how many bytes the file of a run's network takes, without building it."""
+    spent = cost(run.net)
+    return 4 * (spent.trainable + spent.bn_running_stats)
+
+
+def encoded(weights: Sequence[Array]) -> bytes:
+    """Return the content of the file: the arrays, uncompressed, each with a checksum (CRC-32)."""
+    content = io.BytesIO()
+    arrays: dict[str, Any] = {f"weight{i}": array for i, array in enumerate(weights)}
+    np.savez(content, **arrays)
+    return content.getvalue()
+
+
+def write(root: Path, run_id: str, content: bytes) -> None:
+    """Write the file of a run's network, as a whole.
+
+    Raises:
+        UserError: There is no room, or the folder cannot be written.
+    """
+    path = place_of(root, run_id)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_file(path, content)
+    except OSError as error:
+        raise UserError(
+            f"kept networks must have room in a folder that can be written, but {path}: {error.strerror or error}"
+        ) from None
+
+
+def weights_of(root: Path, run: Run) -> list[Array]:
+    """Return the trained weights of a run, in the order of `keras.Model.weights`.
+
+    Raises:
+        UserError: They were not kept, or the file is damaged.
+    """
+    path = place_of(root, run.id)
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return [file[f"weight{i}"] for i in range(len(file.files))]
+    except FileNotFoundError:
+        raise UserError(
+            f"the network of a run must have been kept, but {path} is not there; run the study with --keep-networks "
+            "(in another --out, if the run is recorded already)"
+        ) from None
+    except UNREADABLE as error:
+        raise damaged(path, " ".join(str(error).split()) or type(error).__name__) from None
+
+
+def network_of(root: Path, run: Run) -> "keras.Model":
+    """Return the trained network of a run, bit for bit what was trained.
+
+    It takes images as the run has preprocessed them, `(image - shift) * scale` of its `Dataset`, and gives logits.
+
+    Raises:
+        UserError: It was not kept, its file is damaged, or the block of the run is not known or has another code.
+    """
+    from resnet_core.nets.keras_net import build
+    from resnet_core.runs.training.precision import dtype_policy
+    from resnet_core.runs.training.train import check_code
+
+    weights = weights_of(root, run)
+    check_code(run)
+    with dtype_policy(run.train.precision):
+        model = build(run.net, seed=run.init_seed)
+    try:
+        model.set_weights(weights)
+    except ValueError:
+        raise damaged(place_of(root, run.id), "its weights are of another network") from None
+    return model
+
+
+def damaged(path: Path, reason: str) -> UserError:
+    """Return the error that the file of a network is not whole."""
+    return UserError(f"a kept network must be whole, but {path} is not: {reason}; remove it, and train the run again")

@@ -1,0 +1,211 @@
+"""Parts: folders of three parquet tables that hold the records of many runs.
+
+A part never changes. Its name is the checksum of its `digests.json`, which has the SHA-256 of each table and the
+attempt of each run; so a part is believed if its tables have these checksums. Should `digests.json` itself be damaged,
+it follows from the tables. Parts of earlier versions have neither; they are read as a whole to see whether they can be.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resnet_core.folders import path_aside, sync, write_file
+from resnet_core.runs.records.copies import Copy
+from resnet_core.runs.records.files import RUN_ID, reason_of
+from resnet_core.runs.records.frames import NAMES, RECORD, Damaged, Frames, frames_of, read_parquet, write_parquet
+from resnet_core.runs.records.outcomes import COLUMNS, measured_in, statuses
+from resnet_core.runs.records.record import Record, Stored
+from resnet_core.sealed import UNREADABLE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DIGESTS = "digests.json"
+_COPIED = ("run", "attempt", "status", "step", "message")
+_KIND = "sealed-"  # before the checksum in the name of a part that has one
+
+
+class Unreadable(ValueError):
+    """A part is damaged.
+
+    Attributes:
+        damaged: Which of its files, and how.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(reason)
+        self.damaged = Damaged(path, reason)
+
+
+def folders(parts: Path) -> list[Path]:
+    """Return the folders of the parts, in the order of their names."""
+    return sorted(path for path in parts.glob("*") if not path.name.startswith("."))
+
+
+def write(parts: Path, read: Sequence[tuple[Stored, Record]]) -> Path:
+    """Write records into a part of their own, and return its folder."""
+    frames = frames_of(read)
+    texts = [json.dumps(replace(record, epochs=[], probes=[]).to_dict()) for _, record in read]
+    parts.mkdir(exist_ok=True)
+    aside = path_aside(parts)
+    aside.mkdir()
+    ended = [stored.outcome.status for stored, _ in read]  # without what is judged of it when it is read
+    runs = frames.runs.assign(status=ended).assign(**{RECORD: texts})
+    for name, table in zip(NAMES, (runs, frames.epochs, frames.probes), strict=True):
+        write_parquet(table, aside / f"{name}.parquet")
+        sync(aside / f"{name}.parquet")
+    text = _digests(aside, {stored.id: stored.attempt for stored, _ in read})
+    write_file(aside / DIGESTS, text)
+    place = parts / _name(text)
+    if not place.exists():
+        aside.rename(place)
+        sync(parts)
+    return place
+
+
+def check(folder: Path) -> None:
+    """Check the checksums of a part.
+
+    Raises:
+        Unreadable: One is another.
+    """
+    if not folder.name.startswith(_KIND):
+        frames(folder)
+        return
+    try:
+        said = (folder / DIGESTS).read_text()
+        digests = json.loads(said) if _name(said) == folder.name else None
+    except UNREADABLE:
+        digests = None
+    if digests is None:
+        with _names(folder / "runs.parquet"):
+            copied = copies(folder, checked=True)
+        for name in NAMES:
+            with _names(folder / f"{name}.parquet"):
+                read_parquet(folder / f"{name}.parquet")
+        if _name(_digests(folder, {copy.run: copy.attempt for copy in copied})) != folder.name:
+            raise Unreadable(folder, "its tables must be those that were written, but their checksum is that of others")
+        return
+    for name in NAMES:
+        path = folder / f"{name}.parquet"
+        with _names(path):
+            if _sha256(path) != digests["tables"][name]:
+                raise ValueError("its content must be what was written, but its checksum is that of another")
+
+
+def attempts(folder: Path) -> dict[str, int]:
+    """Return the attempt of each run of a part, damaged or not, as far as `digests.json` can be read."""
+    try:
+        runs = json.loads((folder / DIGESTS).read_text())["runs"]
+        return {run: attempt for run, attempt in runs.items() if RUN_ID.fullmatch(run) and attempt in range(1, 10**5)}
+    except (*UNREADABLE, AttributeError):
+        return {}
+
+
+def copies(folder: Path, *, checked: bool = False) -> list[Copy]:
+    """Return the records that a part has.
+
+    Args:
+        folder: The part.
+        checked: Whether it has been checked.
+
+    Raises:
+        Unreadable: It is damaged.
+    """
+    if not checked:
+        check(folder)
+    path = folder / "runs.parquet"
+    with _names(path):
+        table = _runs(path, list(dict.fromkeys([*_COPIED, *COLUMNS])))
+        columns = [table[name].tolist() for name in _COPIED]
+        return [Copy(run, int(attempt), status, int(step), folder, str(message), (loss, accuracy, classes, images))
+                for run, attempt, status, step, message, (loss, accuracy, classes, images)
+                in zip(*columns, measured_in(table).to_numpy().tolist(), strict=True)]  # fmt: skip
+
+
+def records(folder: Path, ids: Collection[str]) -> Iterator[Record]:
+    """Yield these records of a part that has been checked, without their rows.
+
+    Raises:
+        Unreadable: It is damaged.
+    """
+    path = folder / "runs.parquet"
+    with _names(path):
+        texts = read_parquet(path, ["run", RECORD])
+        found = [text for run, text in zip(texts["run"], texts[RECORD], strict=True) if run in ids]
+        yield from [Stored.from_dict(json.loads(text)).record() for text in found]
+
+
+def record(folder: Path, run_id: str) -> Record:
+    """Return a record of a part, with its rows.
+
+    Raises:
+        Unreadable: The part is damaged.
+    """
+    (found,) = records(folder, {run_id})
+    of_run = frames(folder).of({run_id})
+    rows = {name: getattr(of_run, name).drop(columns="run", errors="ignore") for name in ("epochs", "probes")}
+    return replace(found, **{name: table.to_dict("records") for name, table in rows.items()})
+
+
+def frames(folder: Path) -> Frames:
+    """Return the tables of a part that has been checked.
+
+    Raises:
+        Unreadable: It is damaged.
+    """
+    tables: dict[str, pd.DataFrame] = {}
+    for name in NAMES:
+        path = folder / f"{name}.parquet"
+        with _names(path):
+            tables[name] = _judged(_runs(path)) if name == "runs" else read_parquet(path)
+            if not tables[name].empty and not set(tables[name]["run"]) <= set(tables["runs"]["run"]):
+                raise ValueError("its rows must be of runs of the part, but some are of others")
+    return Frames(tables["runs"], tables["epochs"], tables["probes"])
+
+
+def _runs(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+    """Return the table of runs, or these of its columns; runs of earlier versions are of attempt 1."""
+    import pyarrow.parquet as pq
+
+    there = {name.removeprefix("json:"): name for name in pq.read_schema(path).names}
+    table = read_parquet(path, None if columns is None else [there[name] for name in columns if name in there])
+    strange = next((run for run in table["run"] if not RUN_ID.fullmatch(str(run))), None)
+    if strange is not None:
+        raise ValueError(f"a run's id must be of 16 hexadecimal digits, but it has {str(strange)[:40]!r}")
+    if table["run"].duplicated().any():
+        raise ValueError("a part must have a run once, but it has one twice")
+    return table if "attempt" in table else table.assign(attempt=1)
+
+
+def _judged(runs: "pd.DataFrame") -> "pd.DataFrame":
+    return runs.assign(status=statuses(runs).astype(runs["status"].dtype))
+
+
+def _name(digests: str) -> str:
+    return _KIND + hashlib.sha256(digests.encode()).hexdigest()[:32]
+
+
+def _digests(folder: Path, runs: Mapping[str, int]) -> str:
+    tables = {name: _sha256(folder / f"{name}.parquet") for name in NAMES}
+    return json.dumps({"tables": tables, "runs": dict(sorted(runs.items()))}, indent=1) + "\n"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _names(path: Path) -> Iterator[None]:
+    """Let what goes wrong say that it is this file that is damaged."""
+    try:
+        yield
+    except Unreadable:
+        raise
+    except Exception as error:  # a reader of parquet files may raise anything on a damaged one
+        raise Unreadable(path, reason_of(error)) from None

@@ -1,0 +1,172 @@
+"""What is kept of a run."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self
+
+from pydantic import PositiveInt, TypeAdapter
+
+from resnet_core.runs.description import DataInfo
+from resnet_core.runs.records.outcomes import status_of
+from resnet_core.runs.spec import Run
+
+SCHEMA = 3
+Status = Literal["completed", "diverged", "out_of_memory", "timed_out", "crashed", "killed"]
+FAILED: tuple[Status, ...] = ("out_of_memory", "timed_out", "crashed", "killed")
+"""How a run ends for reasons outside its spec, so that it may end otherwise when it is run again."""
+
+ADVICE: dict[str, str] = {
+    "diverged": "lower the learning rates",
+    "failed_to_train": "change the learning rates, or train for longer",
+    "out_of_memory": "bound the networks or the batch, or give them more memory",
+    "timed_out": "give them more time, or fewer steps",
+    "crashed": "see their errors",
+    "killed": "run them once more",
+}
+"""What helps against runs of a status."""
+
+Row = dict[str, Any]
+Columns = dict[str, list[Any]]
+NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}  # numbers that JSON has not
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        status: `completed`; `diverged`: the loss was not finite; `out_of_memory`; `timed_out`: it took
+            longer than it was given; `crashed`: an error was raised, or its process ended by a fault in native code;
+            `killed`: its process ended otherwise.
+        step: Updates that were made; those that are known of, if the process ended.
+        message: What happened, if the run was not completed; a traceback if it crashed.
+    """
+
+    status: Status
+    step: int
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run and what came of it.
+
+    Attributes:
+        run: What was asked for.
+        outcome: How it ended.
+        results: `train_loss`, `train_accuracy`, `val_…` and, if they are looked at, `test_…`, each at the last step
+            and in inference mode. Empty if the run was not completed, or had no step.
+        epochs: A row an epoch: `epoch`, `step` at its end, `learning_rate`, `loss` and `accuracy`
+            (means over its steps, in training mode), `val_loss`, `val_accuracy`.
+        probes: A row a measurement: `step`, `epoch`, `probe`, `layer`, `index`, `path`, `value`.
+        network: `layers`, `parameters` and `macs` of the network.
+        environment: See `runtime.environment`.
+        seconds: Wall time, start to end, of all the processes that had a part in it.
+        usage: `cpu_seconds` and `peak_memory_bytes` of the last of them, see `runtime.usage`, and `latency_seconds`
+            if it was asked for. May be empty.
+        attempt: Number of the execution of the run that it is of, from 1; the record of the last counts.
+        data: What was read: numbers of images, classes and their names, and what was skipped; none in old records.
+    """
+
+    run: Run
+    outcome: Outcome
+    results: dict[str, float] = field(default_factory=dict)
+    epochs: list[Row] = field(default_factory=list)
+    probes: list[Row] = field(default_factory=list)
+    network: dict[str, int] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    usage: dict[str, float] = field(default_factory=dict)
+    attempt: int = 1
+    data: DataInfo | None = None
+
+    @property
+    def status(self) -> str:
+        """How the run ended: the outcome's, or `failed_to_train`, see `resnet_core.runs.records.outcomes`."""
+        return status_of(self.outcome.status, self.results, self.run.net.classes, self.run.train)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as JSON-serialisable values; the rows by columns."""
+        return {
+            "schema": SCHEMA,
+            "id": self.run.id,
+            "attempt": self.attempt,
+            "run": self.run.to_dict(),
+            "outcome": asdict(self.outcome),
+            "results": self.results,
+            "network": self.network,
+            "environment": self.environment,
+            "seconds": self.seconds,
+            "usage": self.usage,
+            **({"data": self.data.to_dict()} if self.data else {}),
+            "epochs": columns(self.epochs),
+            "probes": columns(self.probes),
+        }
+
+
+@dataclass(frozen=True)
+class Stored:
+    """`Record.to_dict`, as it is checked when it is read."""
+
+    id: str
+    run: dict[str, Any]
+    outcome: Outcome
+    results: dict[str, float]
+    network: dict[str, int]
+    environment: dict[str, Any]
+    seconds: float
+    usage: dict[str, float] = field(default_factory=dict)
+    data: DataInfo | None = None
+    epochs: Columns = field(default_factory=dict)
+    probes: Columns = field(default_factory=dict)
+    attempt: PositiveInt = 1
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Check the values.
+
+        Raises:
+            ValidationError: One is missing or of a wrong kind.
+        """
+        return _STORED.validate_python(values)  # type: ignore[return-value]
+
+    def record(self) -> Record:
+        """Return the record.
+
+        Raises:
+            ValueError, KeyError, TypeError: It is not one.
+        """
+        epochs, probes = rows(self.epochs), rows(self.probes)
+        about: dict[str, Any] = {"network": self.network, "environment": self.environment, "seconds": self.seconds}
+        about |= {"usage": self.usage, "data": self.data, "attempt": self.attempt}
+        return Record(Run.from_dict(self.run), self.outcome, self.results, epochs, probes, **about)
+
+
+_STORED = TypeAdapter(Stored)
+
+
+def columns(table: Iterable[Row]) -> Columns:
+    """Return the columns of a table of rows; what is not a finite number is a word."""
+    listed = list(table)
+    names = dict.fromkeys(name for row in listed for name in row)
+    return {name: [_plain(row.get(name)) for row in listed] for name in names}
+
+
+def rows(table: Columns) -> list[Row]:
+    """Return the rows that `columns` took apart.
+
+    Raises:
+        ValueError: The columns differ in length.
+    """
+    values = [numbers(column) for column in table.values()]
+    return [dict(zip(table, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def numbers(column: list[Any]) -> list[Any]:
+    """Return a column of `columns` with numbers for the words."""
+    return [NOT_FINITE.get(value, value) if isinstance(value, str) else value for value in column]
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

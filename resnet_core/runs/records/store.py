@@ -1,0 +1,293 @@
+"""Records on disk: a folder a study.
+
+`study.json` says what was planned. `runs/<id>.json` is a run, whole; it is written beside its place and
+put into it at once, so that a reader never sees half of one and a process that dies leaves nothing that
+counts; `runs/<id>-2.json` is of its second attempt. `parts/<name>/` holds many runs as parquet tables. Of several
+records of a run the newest counts, see `copies`. `claims` says who executes what, `checkpoints` how far it is,
+`networks` holds the trained networks that are kept, `damaged` what could not be read, and `removed` the records of runs
+that are not planned any more.
+"""
+
+import uuid
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import Timeout
+
+from resnet_core.errors import UserError
+from resnet_core.folders import sweep, write_file, write_new
+from resnet_core.runs.records import claims, networks, parts
+from resnet_core.runs.records import files as record_files
+from resnet_core.runs.records.files import reason_of
+from resnet_core.runs.records.frames import Damaged, Frames, frames_of, joined
+from resnet_core.runs.records.parts import Unreadable
+from resnet_core.runs.records.plan import Plan
+from resnet_core.runs.records.record import FAILED, Record
+from resnet_core.runs.records.survey import (
+    DAMAGED,
+    PARTS,
+    REMOVED,
+    RUNS,
+    Survey,
+    counting,
+    files_of,
+    in_parts,
+    is_out,
+    look,
+)
+from resnet_core.sealed import UNREADABLE
+
+if TYPE_CHECKING:
+    import keras
+
+PLAN = "study.json"
+NOT_RUNS = frozenset({"study", "search"})
+"""Claims to what is no run."""
+
+
+class Store:
+    """The records of one study.
+
+    Args:
+        root: The study's folder. It need not exist until something is written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._runs, self._parts, self._removed = root / RUNS, root / PARTS, root / REMOVED
+
+    def plan(self) -> Plan | None:
+        """Return what was planned here, or None if nothing was.
+
+        Raises:
+            UserError: `study.json` is not one of ours.
+        """
+        path = self.root / PLAN
+        return Plan.read(path) if path.exists() else None
+
+    def check_base(self, base: dict[str, Any], unknown: frozenset[str] = frozenset()) -> None:
+        """Check that runs with this base may be added; see `Plan.check_base`."""
+        here = self.plan()
+        if here:
+            here.check_base(base, self.root, unknown)
+
+    def check_there(self) -> None:
+        """Check that the folder is still there.
+
+        Raises:
+            UserError: It is not.
+        """
+        if not self.root.is_dir():
+            raise claims.gone(self.root)
+
+    def add_plan(self, plan: Plan, *, mixed: bool = False) -> None:
+        """Add `plan` to what was planned here: its runs and its command.
+
+        Args:
+            plan: What is added.
+            mixed: Whether other runs may have an older code of a block.
+
+        Raises:
+            UserError: See `check_base`.
+        """
+        self.check_base(plan.base)
+        self.root.mkdir(parents=True, exist_ok=True)
+        sweep(self.root, "**/")
+        with claims.held(self.root, "study", "change a study's plan"):
+            here = self.plan()
+            if here:
+                here.check_base(plan.base, self.root)
+                if not mixed:
+                    here.check_code(plan, self.root)
+                plan = here.grown(plan)
+            if plan != here:
+                write_file(self.root / PLAN, plan.text())
+            self.take_out({run.id for run in here.runs} - {run.id for run in plan.runs} if here else set())
+            self.put_back(run.id for run in plan.runs)
+
+    def claim(self, run_id: str) -> claims.Claim:
+        """Return the claim to execute a run, not yet taken.
+
+        Raises:
+            UserError: The folder is not there.
+        """
+        return claims.claim(self.root, run_id)
+
+    def claimed(self) -> set[str]:
+        """Return the ids of the runs whose claims have not expired: somebody is executing them, or was a moment ago."""
+        return claims.claimed(self.root) - NOT_RUNS
+
+    def tidy(self, statuses: Mapping[str, str]) -> None:
+        """Remove what launchers that are no more have left of recorded runs: claims, and states nobody will take up."""
+        for path in (self.root / "claims").glob("*.lock"):
+            if path.stem in statuses:
+                with suppress(Timeout), self.claim(path.stem).acquire(timeout=0):
+                    pass
+        for run_id, status in statuses.items():
+            if status not in FAILED:
+                self.state_of(run_id).unlink(missing_ok=True)
+                self.crash_of(run_id).unlink(missing_ok=True)
+
+    def write(self, record: Record) -> None:
+        """Record a run. An attempt that is recorded already stays as it was.
+
+        Raises:
+            UserError: There is no room, or the folder cannot be written, or is no longer there.
+        """
+        path = self._file(record.run.id, record.attempt)
+        try:
+            self._runs.mkdir(exist_ok=True)
+            write_new(path, record_files.text_of(record))
+        except FileNotFoundError:
+            raise claims.gone(self.root) from None
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(f"records must have room in a folder that can be written, but {path}: {reason}") from None
+
+    def has(self, run_id: str, attempt: int = 1) -> bool:
+        """Return whether this attempt of a run is recorded, or in a part a later one."""
+        if self._file(run_id, attempt).exists():
+            return True
+        there = [_attempts(folder).get(run_id, 0) for folder in parts.folders(self._parts)]
+        return any(last >= attempt and not is_out(self.root, run_id, last) for last in there)
+
+    def read(self, run_id: str, attempt: int = 1) -> Record:
+        """Return the record of an attempt; if it has been moved into a part meanwhile, from there.
+
+        Raises:
+            UserError: There is none that is whole.
+        """
+        path = self._file(run_id, attempt)
+        try:
+            return record_files.read(path)[1]
+        except FileNotFoundError:
+            for folder in parts.folders(self._parts):
+                if _attempts(folder).get(run_id) == attempt:
+                    with suppress(Unreadable):
+                        return parts.record(folder, run_id)
+            self.check_there()
+            raise UserError(f"a record must stay where it was written, but {path} is no longer there") from None
+        except UNREADABLE as error:
+            raise UserError(f"a record must be whole, but {path} is not: {reason_of(error)}") from None
+
+    def network(self, run_id: str) -> "keras.Model":
+        """Return the trained network of a run, if it was kept; see `networks.network_of`.
+
+        Raises:
+            UserError: The run is not recorded, or its network was not kept, or is damaged.
+        """
+        copy = self.survey().copies.get(run_id)
+        if copy is None:
+            raise UserError(f"a run must be recorded, but '{run_id}' is not in {self.root}; `status` lists the runs")
+        return networks.network_of(self.root, self.read(run_id, copy.attempt).run)
+
+    def state_of(self, run_id: str) -> Path:
+        """Return the place of the state of a run under way."""
+        return self.root / "checkpoints" / f"{run_id}.npz"
+
+    def crash_of(self, run_id: str) -> Path:
+        """Return the place where a process says how it crashed in a run; see `crashes`."""
+        return self.root / "claims" / f"{run_id}.crash"
+
+    def survey(self, *, whole: bool = False) -> Survey:
+        """Return which record of each run counts, and how it ended.
+
+        Args:
+            whole: Whether the specs and rows of records are looked at, too, whose checksum is right.
+        """
+        return look(self.root, record_files.read if whole else lambda path: (record_files.head(path), None))[1]
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records that count, in the order of their ids; those of parts without their rows."""
+        files, survey = look(self.root, record_files.read)
+        found = {run: files[copy.place][1] for run, copy in survey.copies.items() if copy.place in files}
+        for folder, ids in in_parts(survey).items():
+            with suppress(Unreadable):
+                found |= {record.run.id: record for record in parts.records(folder, ids)}
+        yield from (found[run_id] for run_id in sorted(found))
+
+    def frames(self) -> Frames:
+        """Return the records that count as tables, and what cannot be read."""
+        files, survey = look(self.root, record_files.read)
+        damaged = list(survey.damaged)
+        tables = [frames_of(counting(files, survey))]
+        for folder, ids in in_parts(survey).items():
+            try:
+                tables.append(parts.frames(folder).of(ids))
+            except Unreadable as error:
+                damaged.append(error.damaged)
+        return joined(tables, damaged)
+
+    def compact(self) -> int:
+        """Move the runs that have files of their own into one part; return their number.
+
+        Readers and writers may go on meanwhile. Of a run that has several records, the one that counts is moved and the
+        others are removed. What is not in a part, whole, keeps its file.
+        """
+        sweep(self.root, "**/")
+        files, survey = look(self.root, record_files.read)
+        moved = counting(files, survey)
+        if moved:
+            place = parts.write(self._parts, moved)
+            written = {copy.run: copy.attempt for copy in parts.copies(place)}
+            if written != {stored.id: stored.attempt for stored, _ in moved}:
+                raise UserError(f"a part must have the records that were moved into it, but {place} has others")
+        for path, (stored, _) in files.items():
+            if stored.id in survey.copies:
+                path.unlink(missing_ok=True)
+        return len(moved)
+
+    def take_out(self, ids: Collection[str]) -> None:
+        """Move the records of runs into the folder `removed`, from which `put_back` takes them."""
+        if not ids:
+            return
+        self._removed.mkdir(exist_ok=True)
+        for folder, runs in in_parts(self.survey()).items():  # a part keeps its copy, which does not count then
+            for run_id in sorted(runs & {*ids}):
+                with suppress(Unreadable):
+                    record = parts.record(folder, run_id)
+                    write_new(
+                        self._removed / record_files.name_of(run_id, record.attempt), record_files.text_of(record)
+                    )
+        for path in files_of(self._runs, ids):
+            path.replace(self._removed / path.name)
+        for run_id in ids:
+            self.state_of(run_id).unlink(missing_ok=True)
+
+    def shrink(self, plan: Plan, ids: Collection[str]) -> None:
+        """Take the records of runs out, and put a plan without these runs in the place of the one that is here."""
+        with claims.held(self.root, "study", "change a study's plan"):
+            self.take_out(ids)
+            write_file(self.root / PLAN, plan.text())
+
+    def put_back(self, ids: Iterable[str]) -> None:
+        """Take back the records of runs that were taken out, if they have none."""
+        for path in files_of(self._removed, frozenset(ids)):
+            if not (self._runs / path.name).exists():
+                self._runs.mkdir(exist_ok=True)
+                path.replace(self._runs / path.name)
+
+    def set_aside(self, damaged: tuple[Damaged, ...]) -> Path:
+        """Move what cannot be read out of the way, whole parts included; return where to."""
+        place = self.root / DAMAGED
+        place.mkdir(exist_ok=True)
+        for one in damaged:
+            what = one.path.parent if one.path.parent.parent == self._parts else one.path
+            if what.exists():
+                what.rename(place / f"{what.name}-{uuid.uuid4().hex[:8]}")
+        return place
+
+    def _file(self, run_id: str, attempt: int) -> Path:
+        return self._runs / record_files.name_of(run_id, attempt)
+
+
+@lru_cache
+def _attempts(folder: Path) -> Mapping[str, int]:
+    """Return the attempt of each run of a part, which never changes; none if it is damaged."""
+    try:
+        return {copy.run: copy.attempt for copy in parts.copies(folder)}
+    except Unreadable:
+        return {}

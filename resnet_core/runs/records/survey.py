@@ -1,0 +1,126 @@
+"""What is in the folder of a study: its records, which of them count, and what is damaged."""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from resnet_core.runs.records import files as record_files
+from resnet_core.runs.records import parts
+from resnet_core.runs.records.copies import Copy, newest
+from resnet_core.runs.records.files import copy_of, reason_of
+from resnet_core.runs.records.frames import Damaged
+from resnet_core.runs.records.outcomes import statuses_of
+from resnet_core.runs.records.parts import Unreadable
+from resnet_core.runs.records.record import Record, Stored
+from resnet_core.sealed import UNREADABLE
+
+RUNS, PARTS, REMOVED, DAMAGED = "runs", "parts", "removed", "damaged"
+"""The folders of a store."""
+
+R = TypeVar("R")
+Files = dict[Path, tuple[Stored, R]]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is in a store, without the rows.
+
+    Attributes:
+        copies: The record that counts of each run, by the run's id.
+        damaged: What could not be read.
+        lost: Number of the last attempt whose record is damaged, by the id of the run.
+    """
+
+    copies: Mapping[str, Copy] = field(default_factory=dict)
+    damaged: tuple[Damaged, ...] = ()
+    lost: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def statuses(self) -> dict[str, str]:
+        """How each recorded run ended, by its id, `failed_to_train` among the ways; see `outcomes`."""
+        judged = statuses_of([(copy.status, copy.measured) for copy in self.copies.values()])
+        return dict(zip(self.copies, judged, strict=True))
+
+    def next_attempt(self, run_id: str) -> int:
+        """Return the number of the next execution of a run."""
+        recorded = self.copies[run_id].attempt + 1 if run_id in self.copies else 1
+        return max(recorded, self.lost.get(run_id, 1))
+
+
+def look(root: Path, read: Callable[[Path], tuple[Stored, R]]) -> tuple[Files[R], Survey]:
+    """Return what `read` returns of each file of a run, and which record of each run counts.
+
+    The files come before the parts: what is moved meanwhile is found in one of them.
+    """
+    files: Files[R] = {}
+    copies: list[Copy] = []
+    damaged: list[Damaged] = []
+    for path in files_in(root / RUNS):
+        try:
+            if not path.is_file():
+                raise ValueError("a record must be a file, but it is something else")
+            stored, whole = read(path)
+            copies.append(copy_of(stored, path))
+            files[path] = stored, whole
+        except FileNotFoundError:
+            continue  # it has gone into a part
+        except UNREADABLE as error:
+            damaged.append(Damaged(path, reason_of(error)))
+    for folder in parts.folders(root / PARTS):
+        try:
+            copies += (copy for copy in parts.copies(folder) if not is_out(root, copy.run, copy.attempt))
+        except Unreadable as error:
+            damaged.append(error.damaged)
+    lost = _lost(root, damaged)
+    return files, Survey(newest(copies, lost), tuple(damaged), lost)
+
+
+def counting(files: Files[Record], survey: Survey) -> list[tuple[Stored, Record]]:
+    """Return those of the files whose records count, in the order of their runs."""
+    return [files[copy.place] for _, copy in sorted(survey.copies.items()) if copy.place in files]
+
+
+def in_parts(survey: Survey) -> dict[Path, set[str]]:
+    """Return the runs whose records that count are in parts, by the part."""
+    found: dict[Path, set[str]] = {}
+    for run, copy in survey.copies.items():
+        if copy.place.parent.name == PARTS:
+            found.setdefault(copy.place, set()).add(run)
+    return dict(sorted(found.items()))
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return what is in a folder of records, in the order of the names."""
+    with suppress(FileNotFoundError):
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return []
+
+
+def files_of(folder: Path, runs: Collection[str]) -> list[Path]:
+    """Return the files of these runs, of all their attempts."""
+    named = ((path, record_files.run_and_attempt(path.name)) for path in files_in(folder))
+    return [path for path, of in named if of and of[0] in runs]
+
+
+def is_out(root: Path, run_id: str, attempt: int) -> bool:
+    """Return whether a record of a part does not count, since it was taken out."""
+    return (root / REMOVED / record_files.name_of(run_id, attempt)).exists()
+
+
+def _lost(root: Path, damaged: list[Damaged]) -> dict[str, int]:
+    """Return the last attempt of each run whose record is damaged, here or where it was set aside."""
+    lost: dict[str, int] = {}
+    aside = sorted((root / DAMAGED).glob("*"))
+    for path, name in [
+        *((one.path, one.path.name) for one in damaged),
+        *((path, re.sub(r"-[0-9a-f]{8}$", "", path.name)) for path in aside),
+    ]:
+        folder = path.parent if path.parent.parent == root / PARTS else path
+        of_file = record_files.run_and_attempt(name)
+        for run, attempt in [of_file] if of_file else parts.attempts(folder).items():
+            lost[run] = max(attempt, lost.get(run, 1))
+    return lost

@@ -1,0 +1,103 @@
+"""The options `--set` and those for the data, which `resnet-ablate` and `resnet-search` have in common."""
+
+import argparse
+from collections.abc import Collection
+from typing import Any
+
+from resnet_core.command_line import Parser
+from resnet_core.errors import UserError, nearest
+from resnet_core.nets.spec import NetSpec
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.fields import NET_GROUPS, fields_described, grouped, table_of
+from resnet_core.runs.reading import FIELDS as READING
+from resnet_core.runs.recipes import DATA, RECIPES, recipe
+from resnet_core.runs.spec import TrainSpec
+from resnet_core.spec_model import Spec
+
+KINDS: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": ProbeSpec}
+DECIDED = frozenset({"input_shape", "classes", "data_sha256", "test"})
+"""Fields that the data set decides, or the program."""
+SETS = "--set"
+
+
+def add_setting_options(parser: Parser, data: str | None = None) -> None:
+    """Add the options; `data` is the default of `--data`."""
+    parser.add_argument(
+        "--data", default=data,
+        help="data set: digits, cifar10, cifar100, mnist, fashion_mnist, an .npz file or a folder of images",
+    )  # fmt: skip
+    parser.add_argument("--image-size", help="rows and columns to which images are resized")
+    parser.add_argument(
+        "--background", metavar="COLOUR",
+        help="colour on which transparent images of a folder are composited: white, black, #rrggbb (default: white)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--skip-damaged", action="store_const", const="true",
+        help="leave out the images of a folder that cannot be decoded, and list them; else the first ends the program",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data-format", metavar="FORMAT",
+        help="where images of an .npz file have their channels: channels_last, channels_first, which are transposed "
+        "(default: as their shape says; what is not plainly channels_last is refused)",
+    )  # fmt: skip
+    parser.add_argument("--train-size", help="number of training images, a stratified choice")
+    parser.add_argument("--recipe", help=f"training of a paper to start from: {', '.join(RECIPES)}")
+    parser.add_argument(
+        SETS, action="append", default=[], metavar="FIELD=VALUE",
+        help="set a field of the network (norm=none), of the training (steps=500) or of the probe "
+        "(probe.batch_size=64); `run --help` lists them",
+    )  # fmt: skip
+
+
+def fields_of(options: argparse.Namespace, taken: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """Return the fields that the options give, for each kind of spec.
+
+    Args:
+        options: What was parsed.
+        taken: Names that have an option of their own.
+
+    Raises:
+        UserError: A field is not there, is given twice, or has an illegal value.
+    """
+    fields: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    for option in ("data", "image_size", *READING, "train_size"):
+        if getattr(options, option) is not None:
+            fields["train"][option] = TrainSpec.parse_field(option, getattr(options, option))
+    for setting in options.set:
+        path, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"{SETS} takes FIELD=VALUE, but got '{setting}'")
+        kind, dot, name = path.rpartition(".")
+        if name in taken:
+            raise UserError(f"{SETS} takes what has no option of its own, but got '{path}'; take --{name} {text}")
+        if not dot:
+            kind = "net" if name in NetSpec.model_fields else "train"
+        if kind not in KINDS or name not in KINDS[kind].model_fields or name in DECIDED:
+            raise UserError(f"{SETS} knows no field '{path}'{nearest(path, _settable(with_kind=bool(dot)))}")
+        if name in fields[kind]:
+            raise UserError(f"a field must be set once, but `{name}` is set again by {SETS} {setting}")
+        fields[kind][name] = KINDS[kind].parse_field(name, text)
+    return fields
+
+
+def _settable(*, with_kind: bool) -> set[str]:
+    """Return the fields that can be set, by name or with the kind of their spec; those of the probe always with it."""
+    return {
+        f"{kind}.{name}" if with_kind or kind == "probe" else name
+        for kind, spec in KINDS.items()
+        for name in {*spec.model_fields} - DECIDED
+    }
+
+
+def settings_help() -> str:
+    """Return the fields that `--set` takes, in groups, for the end of a help."""
+    net = grouped(fields_described(NetSpec, DECIDED), NET_GROUPS)
+    tables = [table_of(f"settings of the network, {group}", fields) for group, fields in net.items()]
+    tables.append(table_of("settings of the training", fields_described(TrainSpec, DECIDED)))
+    tables.append(table_of("settings of the probe", fields_described(ProbeSpec), "probe."))
+    return "\n".join([f"{SETS} FIELD=VALUE takes these; help(resnet_core.NetSpec) explains them:\n", *tables])
+
+
+def training(start: TrainSpec, name: str | None) -> TrainSpec:
+    """Return `start`, or the recipe of this name on its data."""
+    return start if name is None else recipe(name, **{field: getattr(start, field) for field in DATA})

@@ -1,0 +1,1 @@
+"""One run: from a run and its data to its record."""

@@ -1,0 +1,176 @@
+"""The state of a run under way, on disk."""
+
+import io
+import json
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import NonNegativeFloat, NonNegativeInt, TypeAdapter
+
+from resnet_core.errors import UserError
+from resnet_core.folders import write_file
+from resnet_core.runs.records.record import Columns, Row, columns, rows
+
+Array = np.ndarray[Any, np.dtype[Any]]
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass
+class State:
+    """All that a run needs to go on from where it is.
+
+    Attributes:
+        step: Updates that were made.
+        variables: Of the network and the optimiser, in the engine's order.
+        epochs, probes: The rows that were recorded.
+        taken: Loss and accuracy of each step of the epoch under way.
+        seconds: Wall time up to here.
+    """
+
+    step: int = 0
+    variables: Sequence[Array] = ()
+    epochs: list[Row] = field(default_factory=list)
+    probes: list[Row] = field(default_factory=list)
+    taken: list[tuple[float, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _About:
+    """What a state has beside its variables, as it is checked when it is read."""
+
+    made_with: str
+    step: NonNegativeInt
+    seconds: NonNegativeFloat
+    taken: list[tuple[float, float]]
+    epochs: Columns
+    probes: Columns
+
+    def __post_init__(self) -> None:
+        for table in (self.epochs, self.probes):
+            if len({len(column) for column in table.values()}) > 1:
+                raise ValueError("the columns of a table must be of one length")
+
+
+_ABOUT = TypeAdapter(_About)
+
+
+class Checkpoint:
+    """Where a run keeps its state, and how often.
+
+    Args:
+        path: An `.npz` file; none keeps nothing.
+        seconds: Time from one state to the next, at least.
+        made_with: What the bits of the results depend on beside the run; a state made with something else is not taken.
+        stop: Tells whether the run is to stop: when a state has been saved, it is interrupted.
+        keeps_last: Whether a state is saved after the last step.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        seconds: float,
+        made_with: str = "",
+        stop: Callable[[], bool] = lambda: False,
+        *,
+        keeps_last: bool = False,
+    ) -> None:
+        self.keeps_last = keeps_last
+        self._stop = stop
+        self._path = path
+        self._seconds = seconds
+        self._made_with = made_with
+        self._last = time.monotonic()
+
+    def due(self) -> bool:
+        """Return whether it is time for a state to be saved."""
+        return self._stop() or (self._path is not None and time.monotonic() - self._last >= self._seconds)
+
+    def save(self, state: State) -> None:
+        """Keep `state` in the place of the last one; where there is no room, the last one stays.
+
+        Raises:
+            KeyboardInterrupt: The run is to stop.
+        """
+        with suppress(OSError):
+            self._write(state)
+        self._last = time.monotonic()
+        if self._stop():
+            raise KeyboardInterrupt
+
+    def save_last(self, state: State) -> None:
+        """Keep the state after the last step, from which something goes on.
+
+        Raises:
+            UserError: There is no room, or the folder cannot be written.
+        """
+        try:
+            self._write(state)
+        except OSError as error:
+            raise UserError(
+                f"the last state of a run must have room in a folder that can be written, but {self._path}: "
+                f"{error.strerror or error}"
+            ) from None
+
+    def _write(self, state: State) -> None:
+        if self._path is None:
+            return
+        about = {
+            "made_with": self._made_with, "step": state.step, "seconds": state.seconds, "taken": state.taken,
+            "epochs": columns(state.epochs), "probes": columns(state.probes),
+        }  # fmt: skip
+        arrays = {f"variable{i}": array for i, array in enumerate(state.variables)}
+        self._path.parent.mkdir(exist_ok=True)  # in the folder of the study, if that is still there
+        content = io.BytesIO()
+        np.savez(content, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+        write_file(self._path, content.getvalue())
+
+    def load(self) -> State | None:
+        """Return the state that was kept, or None if there is none that is whole and made alike."""
+        if self._path is None:
+            return None
+        try:
+            with _opened(self._path) as (about, file):
+                variables = _variables(file)
+        except UNREADABLE:
+            return None
+        if about.made_with != self._made_with:
+            return None
+        return State(about.step, variables, rows(about.epochs), rows(about.probes), about.taken, about.seconds)
+
+
+def variables_of(path: Path) -> list[Array]:
+    """Return the variables of the state in a file.
+
+    Raises:
+        OSError, ValueError, KeyError, EOFError, BadZipFile: There is none that is whole.
+    """
+    with _opened(path) as (_, file):
+        return _variables(file)
+
+
+def _variables(file: Any) -> list[Array]:
+    return [file[f"variable{i}"] for i in range(len(file.files) - 1)]
+
+
+def step_of(path: Path) -> int | None:
+    """Return the step of the state in a file, or None if there is none that is whole."""
+    try:
+        with _opened(path) as (about, _):
+            return about.step
+    except UNREADABLE:
+        return None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[_About, Any]]:
+    """Open a state; give all of it but the variables, and the file they are in."""
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        yield _ABOUT.validate_json(str(file["about"])), file

@@ -1,0 +1,274 @@
+"""One training run, from its spec to its record."""
+
+import json
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resnet_core.errors import UserError
+from resnet_core.nets.blocks import BLOCKS, code_of
+from resnet_core.nets.cost import cost
+from resnet_core.runs.data.arrays import Dataset
+from resnet_core.runs.records.record import Outcome, Record, Status
+from resnet_core.runs.runtime import environment, usage
+from resnet_core.runs.spec import Run
+from resnet_core.runs.training.checkpoints import Array, Checkpoint, State
+from resnet_core.runs.training.order import batches, probed_batch
+from resnet_core.surroundings import check_backend, settings_of_a_run
+
+REPORT_EVERY = 10
+NOWHERE = Checkpoint(None, math.inf)
+OnTrained = Callable[[list[Array]], None]
+
+
+def _nothing(weights: list[Array]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: after `step` of `steps` updates, in `epoch`, with this loss; `row` if the epoch has ended."""
+
+    step: int
+    steps: int
+    epoch: int
+    loss: float
+    row: Mapping[str, Any] | None = None
+
+
+class Diverged(Exception):
+    """The loss, or another result, is not finite after `step` updates."""
+
+    def __init__(self, step: int, value: float, name: str = "loss") -> None:
+        super().__init__(f"the {name} was {value} at step {step}")
+        self.step = step
+
+
+def execute(
+    run: Run,
+    data: Dataset,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    checkpoint: Checkpoint = NOWHERE,
+    on_trained: OnTrained = _nothing,
+) -> Record:
+    """Train `run` on `data` and return its record, however it ends.
+
+    A run whose state is in `checkpoint` goes on from there, and its record is the one it would have had.
+    Only an interrupt leaves without a record.
+
+    Args:
+        run: What is trained, and how.
+        data: On what.
+        on_progress: Called every few steps.
+        checkpoint: Where states are kept.
+        on_trained: Called with the trained weights, in the order of `keras.Model.weights`, if the run completes.
+
+    Raises:
+        UserError: The block of the run is not known here, or has another code than when the run was made.
+    """
+    check_code(run)
+    check_backend()
+    with settings_of_a_run():
+        return _executed(run, data, on_progress, checkpoint, on_trained)
+
+
+def _executed(
+    run: Run, data: Dataset, on_progress: Callable[[Progress], None], checkpoint: Checkpoint, on_trained: OnTrained
+) -> Record:
+    started, used = time.perf_counter(), usage()
+    training = Training(run, data, on_progress, checkpoint)
+    state, measured = training.state, {}
+    try:
+        results = training.complete()
+        measured = training.latency()
+        on_trained(training.weights())
+        outcome = Outcome("completed", state.step)
+    except Diverged as error:
+        results, outcome = {}, Outcome("diverged", error.step, str(error))
+        state.probes = [row for row in state.probes if row["step"] <= error.step]
+    except (Exception, SystemExit) as error:  # a user's block may call `sys.exit`
+        results, outcome = {}, Outcome(_status(error), state.step, traceback.format_exc())
+    seconds = round(training.seconds_before + time.perf_counter() - started, 3)
+    spent = {**used(), **measured}
+    return Record(
+        run,
+        outcome,
+        results,
+        state.epochs,
+        state.probes,
+        network_of(run),
+        environment(),
+        seconds,
+        spent,
+        data=data.info,
+    )
+
+
+def network_of(run: Run) -> dict[str, int]:
+    """Return what a record says of the network."""
+    of = cost(run.net)
+    return {"layers": run.net.depth, "parameters": of.trainable, "macs": of.macs}
+
+
+def check_code(run: Run) -> None:
+    """Check that the block of a run is what it was when the run was made.
+
+    Raises:
+        UserError: It is not.
+    """
+    block = run.net.block
+    if run.code and block not in BLOCKS:
+        raise UserError(
+            f"the block '{block}' must be known in every process that executes its runs, but it is not in this one; "
+            "write it into a file of its own and name that by --plugin, or execute its runs in one process"
+        )
+    if code_of(block) != run.code:
+        raise UserError(f"the code of the block '{block}' must be what it was when a run was made, but it has changed")
+
+
+def _status(error: BaseException) -> Status:
+    import tensorflow as tf
+
+    return "out_of_memory" if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError) else "crashed"
+
+
+def made_with() -> str:
+    """Return what the bits of a state depend on beside the run."""
+    elsewhere = {"commit", "uncommitted_changes"}
+    return json.dumps({name: value for name, value in environment().items() if name not in elsewhere})
+
+
+class Training:
+    """A run under way.
+
+    Attributes:
+        state: How far it is; its variables are those of the last checkpoint.
+        seconds_before: Wall time of the processes that had a part in it before this one.
+    """
+
+    def __init__(
+        self, run: Run, data: Dataset, on_progress: Callable[[Progress], None], checkpoint: Checkpoint = NOWHERE
+    ) -> None:
+        self.state = State()
+        self.seconds_before = 0.0
+        self._run = run
+        self._data = data
+        self._on_progress = on_progress
+        self._checkpoint = checkpoint
+        self._measured: list[tuple[int, int, Any]] = []  # step, epoch, and norms that are not rows yet
+        self._started = time.perf_counter()
+
+    def complete(self) -> dict[str, float]:
+        """Make all updates that are left; return the final results.
+
+        Raises:
+            Diverged: A loss is not finite.
+        """
+        from resnet_core.runs.training.engine import StepSpec, engine, on_device
+
+        train, images, state = self._run.train, len(self._data.x_train), self.state
+        steps = train.total_steps(images)
+        self._device = on_device(self._data)
+        self._engine = engine(self._run.net, StepSpec.of(train, self._run.probe), self._run.code)
+        self._engine.reset(self._run.init_seed)
+        self._probed = probed_batch(self._run.data_seed, images, self._run.probe.batch_size)
+        kept = self._checkpoint.load()
+        if kept and self._engine.fits(kept.variables):
+            vars(state).update(vars(kept))
+            self.seconds_before = kept.seconds
+            self._engine.restore(kept.variables)
+        else:
+            self._probe(epoch=0, ends_epoch=False)
+        checked = len(state.taken)
+        draws = batches(
+            self._run.data_seed, images, train.batch_size, steps, state.step, cutout=train.cutout > 0, mixup=train.mixup
+        )
+        for batch, read in self._device.batches(draws, steps - state.step):
+            rate = train.learning_rate_at(state.step, steps)
+            loss, accuracy, norms = self._engine.update(self._device, batch, rate, read)
+            state.taken.append((loss, accuracy))
+            if self._run.probe.due_in_step(state.step):
+                self._measured.append((state.step, batch.epoch, norms))
+            state.step += 1
+            ends_epoch = batch.ends_epoch or state.step == steps
+            if ends_epoch or state.step % REPORT_EVERY == 0:
+                checked = self._check(checked)
+            self._probe(batch.epoch, ends_epoch)
+            if ends_epoch:
+                self._end_epoch(batch.epoch, rate)
+                checked = 0
+            if ends_epoch or state.step % REPORT_EVERY == 0:
+                row = state.epochs[-1] if ends_epoch else None
+                self._on_progress(Progress(state.step, steps, batch.epoch, float(loss), row))
+            if self._checkpoint.due():
+                checked = self._check(checked)
+                self._save()
+        if self._checkpoint.keeps_last:
+            self._save(last=True)
+        results = dict(self._results()) if steps else {}
+        for name, value in results.items():
+            if not math.isfinite(value):
+                raise Diverged(state.step, value, name)
+        return results
+
+    def weights(self) -> list[Array]:
+        """Return the weights as they are now."""
+        return self._engine.weights()
+
+    def latency(self) -> dict[str, float]:
+        """Return the time that the trained network takes for an image, if it is asked for."""
+        passes = self._run.probe.latency
+        return {"latency_seconds": self._engine.latency(passes)} if passes else {}
+
+    def _save(self, *, last: bool = False) -> None:
+        self.state.variables = self._engine.variables()
+        self.state.taken = [(float(loss), float(accuracy)) for loss, accuracy in self.state.taken]
+        self.state.seconds = self.seconds_before + time.perf_counter() - self._started
+        (self._checkpoint.save_last if last else self._checkpoint.save)(self.state)
+
+    def _check(self, start: int) -> int:
+        """Check the losses of the epoch from the `start`-th on; return how many there are."""
+        self._record_steps()
+        taken = self.state.taken
+        for i, (loss, _) in enumerate(taken[start:], start):
+            if not math.isfinite(float(loss)):
+                raise Diverged(self.state.step - len(taken) + i, float(loss))
+        return len(taken)
+
+    def _probe(self, epoch: int, ends_epoch: bool) -> None:
+        state = self.state
+        if self._run.probe.due(state.step, ends_epoch=ends_epoch):
+            self._record_steps()
+            for row in self._engine.probe(self._device, self._probed):
+                state.probes.append({"step": state.step, "epoch": epoch, **row})
+
+    def _record_steps(self) -> None:
+        for step, epoch, norms in self._measured:
+            self.state.probes += ({"step": step, "epoch": epoch, **row} for row in self._engine.rows(norms))
+        self._measured.clear()
+
+    def _end_epoch(self, epoch: int, rate: float) -> None:
+        state = self.state
+        loss, accuracy = (_mean(float(value) for value in column) for column in zip(*state.taken, strict=True))
+        row = {"epoch": epoch, "step": state.step, "learning_rate": rate, "loss": loss, "accuracy": accuracy}
+        row |= self._scores("val")
+        state.epochs.append(row)
+        state.taken = []
+
+    def _results(self) -> Iterator[tuple[str, float]]:
+        for part in ("train", "val", "test") if self._run.train.test else ("train", "val"):
+            yield from self._scores(part).items()
+
+    def _scores(self, part: str) -> dict[str, float]:
+        images, labels = getattr(self._device, part)
+        if not len(images):
+            return {}
+        loss, accuracy = self._engine.evaluate(self._device, images, labels, self._run.train.evaluation_batch)
+        return {f"{part}_loss": loss, f"{part}_accuracy": accuracy}
+
+
+def _mean(values: Iterable[float]) -> float:
+    taken = list(values)
+    return math.fsum(taken) / len(taken)

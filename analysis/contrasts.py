@@ -48,13 +48,22 @@ class Contrasts:
     @property
     def failures(self) -> dict[str, tuple[int, int]]:
         """Of each term, in how many of how many runs that ended by themselves training failed."""
-        failed = self.seeds.failed[0].sum(axis=1)
-        ended = (self.seeds.failed[0] | np.isfinite(self.seeds.values[0])).sum(axis=1)
         counts: dict[str, tuple[int, int]] = {}
-        for label, k, n in zip(self.labels, failed, ended, strict=True):
+        for label, k, n in zip(self.labels, *self._failed_and_ended, strict=True):
             before = counts.get(label, (0, 0))
             counts[label] = before[0] + int(k), before[1] + int(n)
         return counts
+
+    @property
+    def failure_rates(self) -> list[float]:
+        """Of each arm, in which share of the runs that ended by themselves training failed; NaN of none."""
+        failed, ended = self._failed_and_ended
+        return [k / n if n else np.nan for k, n in zip(failed.tolist(), ended.tolist(), strict=True)]
+
+    @property
+    def _failed_and_ended(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        ended = self.seeds.failed[0] | np.isfinite(self.seeds.values[0])
+        return self.seeds.failed[0].sum(axis=1), ended.sum(axis=1)
 
 
 def contrasts(claim: Claim, planned: pd.DataFrame, frames: Frames) -> Contrasts:

@@ -14,7 +14,7 @@ from analysis.claims import Claim
 from analysis.contrasts import Contrasts, contrasts, failure_words, first_seeds
 from analysis.decisions import Decision, decide
 from analysis.looks import WHOLE, Look
-from analysis.power import detectable, needed
+from analysis.power import detectable, needed, needed_of_rates, needed_of_signs
 from analysis.samples import Array
 from analysis.statistics import CONFIDENCE, holm, rate_interval
 from resnet_core.runs.records.frames import Frames
@@ -23,6 +23,7 @@ ALPHA = 1 - CONFIDENCE
 SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
 OPPOSITE = "opposite"
 CONTAINS = "the interval contains the bound"
+TOO_FEW_RUNS = "so few runs do not show it"
 
 
 @dataclass(frozen=True)
@@ -141,15 +142,27 @@ def _row(one: Judged, corrected: float, decided: bool, level: float, look: Look)
     distance = _distance(claim, effect)
     d = distance / spread if spread else np.nan
     opposite = decided and _sign(claim, found) * (1 if low > 0 else -1 if high < 0 else 0) < 0
-    seeds = np.nan if decided else needed(abs(d), level, both=_in_the_middle(claim, effect))
+    seeds = np.nan if decided else _needed(one, abs(d), effect, level)
     return {
         "claim": claim.text or str(claim), "verdict": verdict, "direction": OPPOSITE if opposite else "",
         "measure": claim.measure, "effect": effect, "low": low, "high": high, "level": 1 - level,
         "relation": claim.relation, "bound": claim.bound, "d": d, "n": one.n, "N": found.planned, "p": one.p,
         "p_corrected": corrected, "failures": failure_words(found), "needed": seeds,
         "parameters": found.cost[0], "macs": found.cost[1], "lost": "; ".join(found.lost),
-        "note": "; ".join(_notes(one, decided, seeds, look)),
+        "note": "; ".join(_notes(one, decided, seeds, level, look)),
     }  # fmt: skip
+
+
+def _needed(one: Judged, d: float, effect: float, level: float) -> float:
+    """Return how many seeds would show what these are like: more than these, which have not shown it."""
+    found, samples = one.found, one.decision.samples
+    if found.sentence.rate:
+        seeds = needed_of_rates(found.failure_rates, [*found.sentence.shares], one.claim.bound, level)
+        return max(seeds, found.seeds.failed.shape[2] + 1.0)
+    seeds = needed(d, level * float(one.decision.part[0]), both=_in_the_middle(one.claim, effect))
+    if effect != one.claim.bound and (samples.alike[0] or samples.flipped[0]):
+        seeds = max(np.nan_to_num(seeds), needed_of_signs(level * float(one.decision.part[0])))
+    return max(seeds, one.n + 1.0)
 
 
 def _interval(one: Judged, level: float) -> tuple[float, float]:
@@ -199,7 +212,7 @@ def _in_the_middle(claim: Claim, effect: float) -> bool:
     return claim.relation == "within" and abs(effect) < claim.bound / 10
 
 
-def _notes(one: Judged, decided: bool, seeds: float, look: Look) -> list[str]:
+def _notes(one: Judged, decided: bool, seeds: float, level: float, look: Look) -> list[str]:
     """Return what there is to say of a verdict."""
     notes, found, values = [], one.found, one.values
     if one.provisional:
@@ -214,16 +227,17 @@ def _notes(one: Judged, decided: bool, seeds: float, look: Look) -> list[str]:
         if runs.any():
             notes.append(f"{runs.sum()} of {len(runs)} seeds of {label} collapsed: far from the others, and failures")
     if not decided and not one.provisional:
-        why = _why_not(one, look)
+        why = _why_not(one, level, look)
         notes.append(why)
-        if why == CONTAINS and not np.isnan(seeds):
+        if why in (CONTAINS, TOO_FEW_RUNS) and not np.isnan(seeds):
             notes.append(f"some {seeds:.0f} seeds would show an effect of this size")
     return notes
 
 
-def _why_not(one: Judged, look: Look) -> str:
+def _why_not(one: Judged, level: float, look: Look) -> str:
     """Say why a claim is not decided."""
     found, samples = one.found, one.decision.samples
+    least = needed_of_signs(level * float(one.decision.part[0]))
     bounded = np.isfinite(found.sentence.high - found.sentence.low)
     if not look.share:
         return "these seeds are beyond the last look, or the looks before have used all of the 5 %"
@@ -233,12 +247,12 @@ def _why_not(one: Judged, look: Look) -> str:
         return "fewer than two seeds are there" if not found.seeds.failed.any() else "fewer than two seeds have trained"
     if found.seeds.lost.any():
         return "the runs that were lost may turn it around, or too few seeds are there"
-    if samples.alike[0] and not found.sentence.rate and one.n < 6:
-        return "the seeds do not differ, so that only six or more that agree could show it"
-    if samples.flipped[0] and one.n < 6:
-        return "fewer than six seeds show nothing where some are far from the others"
+    if samples.alike[0] and not found.sentence.rate and one.n < least:
+        return f"the seeds do not differ, so that only {least} or more that agree could show it"
+    if samples.flipped[0] and one.n < least:
+        return f"fewer than {least} seeds show nothing where some are far from the others"
     if found.sentence.rate:
-        return "so few runs do not show it"
+        return TOO_FEW_RUNS
     return CONTAINS
 
 
@@ -257,17 +271,21 @@ def power(claims: Sequence[Claim], planned: pd.DataFrame, frames: Frames, seeds:
     Returns:
         A row a claim: `claim`, `n`, `effect` (from the bound; of a margin, inside its nearer end), `spread` (standard
         deviation over the seeds), the least difference that a number of seeds shows, as `at_{seeds}`, and `needed`: how
-        many seeds show the effect. Of rates, exact tests need more.
+        many seeds show the effect. Of rates, `needed` is that of `analysis.power.needed_of_rates`.
     """
     alpha = ALPHA / max(1, len(claims))
     rows = []
     for claim in claims:
-        values = contrasts(claim, planned, frames).values
+        found = contrasts(claim, planned, frames)
+        values = found.values
         spread = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
         mean = float(values.mean()) if len(values) else np.nan
         effect = _distance(claim, mean)
         row = {"claim": claim.text or str(claim), "n": len(values), "effect": effect, "spread": spread}
         row |= {f"at_{n}": detectable(n, alpha) * spread for n in seeds}
         d = abs(effect) / spread if spread else np.nan
-        rows.append({**row, "needed": needed(d, alpha, both=_in_the_middle(claim, mean))})
+        seeds = needed(d, alpha, both=_in_the_middle(claim, mean))
+        if found.sentence.rate:
+            seeds = needed_of_rates(found.failure_rates, [*found.sentence.shares], claim.bound, alpha)
+        rows.append({**row, "needed": seeds})
     return pd.DataFrame(rows)

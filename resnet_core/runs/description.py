@@ -74,6 +74,11 @@ class DataInfo:
         return replace(self, train_images=taken - kept, validation_images=kept)
 
     @property
+    def training_counts(self) -> tuple[int, ...]:
+        """Training images of each class, with those kept aside, in the whole data set; empty if unknown."""
+        return tuple(train for train, _ in self.class_counts)
+
+    @property
     def line(self) -> str:
         """All of it in a line."""
         return "; ".join(self._parts())

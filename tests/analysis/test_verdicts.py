@@ -12,7 +12,7 @@ from scipy import stats
 from analysis.claims import Claim, mean, rate
 from analysis.looks import Look, announced, following
 from analysis.measures import MEASURES, measured
-from analysis.power import detectable, needed
+from analysis.power import detectable, needed, needed_of_rates
 from analysis.samples import Samples
 from analysis.statistics import holm
 from analysis.verdicts import contrasts, power, verdicts
@@ -182,7 +182,34 @@ def test_a_margin_is_kept_only_if_the_interval_is_within_it(differences, expecte
 def test_seeds_that_do_not_differ_are_decided_by_signs(n, verdict):
     row = judged(LOWER, {"A": [0.1] * n, "none": [0.2] * n})
     assert (row["verdict"], row["p"]) == (verdict, pytest.approx(2 * 0.5**n))
-    assert ("six or more that agree" in row["note"]) == (n < 6)
+    assert ("6 or more that agree" in row["note"]) == (n < 6)
+    assert n >= 6 or row["needed"] == 6
+
+
+def test_more_seeds_are_needed_than_have_not_shown_it():
+    """By the spread alone, t would need 4 of these; a seed far from the others asks for signs, of which there are 7."""
+    errors = {"A": [0.10, 0.11, 0.09, 0.10, 0.60], "none": [0.7] * 5}
+    row = judged(LOWER, errors)
+    assert row["verdict"] == "inconclusive"
+    assert row["needed"] > row["n"]
+
+
+@pytest.mark.parametrize(
+    ("rates", "bound", "expected"),
+    [
+        ((1.0, 0.0), 0.0, 4),  # three of three and none of three show it at 5 %, not at 1 %
+        ((0.5, 0.0), 0.0, 11),  # 9.5 by the arcsine; 5 of 10 and none of 10 have p = .013, 6 of 11 .005
+        ((0.2, 0.2), 0.0, np.nan),
+        ((0.501, 0.5), 0.0, np.nan),
+        ((1.0,), 0.5, 8),  # 2 * 0.5**8 is below 1 %
+        ((0.0,), 0.5, 8),
+    ],
+)
+def test_how_many_runs_show_rates_of_failure(rates, bound, expected):
+    shares = [1.0, -1.0][: len(rates)]
+    assert needed_of_rates(rates, shares, bound, 0.01) == pytest.approx(expected, nan_ok=True)
+    if len(rates) == 2:
+        assert needed_of_rates(rates[::-1], shares, bound, 0.01) == pytest.approx(expected, nan_ok=True)
 
 
 def test_a_factor_that_a_claim_leaves_open_is_averaged_over():

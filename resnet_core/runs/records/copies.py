@@ -29,7 +29,7 @@ class Copy:
     step: int
     place: Path
     message: str = ""
-    measured: Measured = field(default=(math.nan,) * 4, compare=False)  # NaN is not itself
+    measured: Measured = field(default=(math.nan,) * 6, compare=False)  # NaN is not itself
 
 
 def newest(copies: Iterable[Copy], lost: Mapping[str, int]) -> dict[str, Copy]:

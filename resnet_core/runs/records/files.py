@@ -72,7 +72,8 @@ def copy_of(stored: Stored, place: Path) -> Copy:
         KeyError, TypeError: Its run is none.
     """
     outcome = stored.outcome
-    known = measured(stored.results, stored.run["net"], stored.run["train"])
+    counts = stored.data.training_counts if stored.data else ()
+    known = measured(stored.results, stored.run["net"], stored.run["train"], counts)
     return Copy(stored.id, stored.attempt, outcome.status, outcome.step, place, outcome.message, known)
 
 

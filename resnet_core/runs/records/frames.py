@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from resnet_core.runs.records.outcomes import CONSTANT, constant
 from resnet_core.runs.records.record import Record, Stored, numbers
 from resnet_core.sealed import encodable
 
@@ -74,6 +75,8 @@ def run_columns(record: Record) -> Iterator[tuple[str, Any]]:
         counts = {"train": record.data.train_images, "val": record.data.validation_images}
         counts |= {"test": record.data.test_images} if run.train.test else {}
         yield from ((f"{part}_images", count) for part, count in counts.items())
+        if record.data.class_counts:
+            yield from zip(CONSTANT, constant(record.data.training_counts), strict=True)
     yield from ((f"environment.{name}", value) for name, value in record.environment.items())
     for name, spec in (("net", run.net), ("train", run.train), ("probe", run.probe)):
         yield from ((f"{name}.{field}", value) for field, value in spec)

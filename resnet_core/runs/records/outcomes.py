@@ -8,9 +8,12 @@ its network knows nothing of the training images at the end, in inference mode:
   those whose moving statistics lag behind in a short run, have up to 1.3 times.
 - or its accuracy is not better than chance: an exact one-sided binomial test of `IMAGES` images, or of the training
   images if there are fewer, has a p-value of `LEVEL` or more. With 10 classes this is an accuracy of 13 % or less, with
-  100 classes of 2.1 %. The level is low since the share of the most frequent class, which a constant answer has for
-  its accuracy, is a little above 1 / classes. More images than `IMAGES` are not counted: .105 on 50,000 images is
-  above chance beyond doubt, and no training either.
+  100 classes of 2.1 %. More images than `IMAGES` are not counted: .105 on 50,000 images is above chance beyond doubt,
+  and no training either.
+- or its accuracy is, by the same test, not better than that of the best constant answer, the share of the most frequent
+  class, and its loss is not below `LEARNT` of that of the best constant probabilities, the entropy of the shares. With
+  unequal classes, a network that gives one answer has an accuracy far above 1 / classes. The loss is asked too since a
+  network may learn which images are of a rare class without ever preferring that class.
 
 The rule is applied where records are read, so it holds for records of any age, and a later rule for those of today.
 """
@@ -28,24 +31,35 @@ if TYPE_CHECKING:
 LOSS = 2.0
 IMAGES = 1000
 LEVEL = 0.001
+LEARNT = 0.95
 COMPLETED, DIVERGED, FAILED_TO_TRAIN = "completed", "diverged", "failed_to_train"
 FAILURES = (DIVERGED, FAILED_TO_TRAIN)
 """How training fails: a result, that the spec leads to, and not an accident."""
 MOST_CLASSES = 1000
 """Of a table that does not say how many classes there are, a loss counts as that of so many."""
+CONSTANT = ("constant_accuracy", "constant_loss")
+"""Columns of what `constant` returns."""
 COLUMNS = ("run", "status", "train_loss", "train_accuracy", "net.classes", "train.train_size",
-           "train.validation_fraction")  # fmt: skip
+           "train.validation_fraction", *CONSTANT)  # fmt: skip
 """Of the table of runs, what the rule reads."""
-Measured = tuple[float, float, float, float]
-"""Loss and accuracy of the training images, classes, and training images; NaN where unknown."""
+Measured = tuple[float, float, float, float, float, float]
+"""What `failed_to_train` takes; NaN where unknown."""
 RULE = (
     "A completed run failed to train if at its end, in inference mode, its training loss is above "
     f"{LOSS:g} ln(classes), or its training accuracy not above chance (exact binomial test of {IMAGES:,} images, "
-    f"or of all if there are fewer, at {LEVEL:g})."
+    f"or of all if there are fewer, at {LEVEL:g}), or not above the share of the most frequent class while its "
+    f"training loss is not below {LEARNT:g} of the entropy of the classes' shares."
 )
 
 
-def failed_to_train(loss: Any, accuracy: Any, classes: Any, images: Any) -> Any:
+def failed_to_train(
+    loss: Any,
+    accuracy: Any,
+    classes: Any,
+    images: Any,
+    constant_accuracy: Any = math.nan,
+    constant_loss: Any = math.nan,
+) -> Any:
     """Return whether training failed, by the rule above; arrays broadcast.
 
     Args:
@@ -53,16 +67,42 @@ def failed_to_train(loss: Any, accuracy: Any, classes: Any, images: Any) -> Any:
         accuracy: Share of the training images that are classified rightly, in [0, 1]; NaN if unknown.
         classes: How many there are; NaN if unknown.
         images: How many training images there are; NaN if unknown.
+        constant_accuracy: Share of the most frequent class, see `constant`; NaN if unknown.
+        constant_loss: Entropy of the classes' shares, in nats; NaN if unknown.
     """
     from scipy import stats
 
-    loss, accuracy, classes, images = (np.asarray(values, dtype=float) for values in (loss, accuracy, classes, images))
+    loss, accuracy, classes, images, constant_accuracy, constant_loss = (
+        np.asarray(values, dtype=float)
+        for values in (loss, accuracy, classes, images, constant_accuracy, constant_loss)
+    )
     known = np.isfinite(classes)
     high = loss > LOSS * np.log(np.where(known, classes, MOST_CLASSES))
     n = np.fmin(images, IMAGES)
     right = np.where(np.isfinite(accuracy), np.round(accuracy * n), n)
-    by_chance = stats.binom.sf(right - 1, n, 1 / np.where(known, classes, 1.0)) >= LEVEL
-    return high | (known & by_chance & np.isfinite(accuracy))
+
+    def not_above(chance: Any) -> Any:
+        return np.isfinite(accuracy) & (stats.binom.sf(right - 1, n, chance) >= LEVEL)
+
+    by_chance = known & not_above(1 / np.where(known, classes, 1.0))
+    constant = not_above(constant_accuracy) & ~(loss < LEARNT * constant_loss)  # NaN is above nothing, and not a chance
+    return high | by_chance | constant
+
+
+def constant(counts: "Sequence[int]") -> tuple[float, float]:
+    """Return the accuracy and the loss of the best answer that does not depend on the image.
+
+    Args:
+        counts: Training images of each class.
+
+    Returns:
+        The share of the most frequent class, and the entropy of the shares in nats; NaN of no images.
+    """
+    shares = np.asarray(counts, dtype=float)
+    if not shares.sum() > 0:
+        return math.nan, math.nan
+    shares = shares[shares > 0] / shares.sum()
+    return float(shares.max()), float(-(shares * np.log(shares)).sum())
 
 
 def statuses(runs: "pd.DataFrame") -> "pd.Series[Any]":
@@ -80,7 +120,8 @@ def measured_in(runs: "pd.DataFrame") -> "pd.DataFrame":
     """Return what `failed_to_train` takes, a column an argument, of a table with `COLUMNS`, or those that there are."""
     numbers = runs.reindex(columns=list(COLUMNS[2:])).astype(float)
     images = numbers.pop("train.train_size") * (1 - numbers.pop("train.validation_fraction").fillna(0.0))
-    return numbers.assign(images=images)
+    numbers.insert(3, "images", images)
+    return numbers
 
 
 def statuses_of(rows: "Sequence[tuple[str, Measured]]") -> list[str]:
@@ -92,17 +133,16 @@ def statuses_of(rows: "Sequence[tuple[str, Measured]]") -> list[str]:
             for (status, _), lost in zip(rows, failed, strict=True)]  # fmt: skip
 
 
-def measured(results: "Mapping[str, float]", net: "Mapping[str, Any]", train: "Mapping[str, Any]") -> Measured:
-    """Return what `failed_to_train` takes, of the results of a run and the fields of its specs."""
+def measured(
+    results: "Mapping[str, float]", net: "Mapping[str, Any]", train: "Mapping[str, Any]", counts: "Sequence[int]"
+) -> Measured:
+    """Return what `failed_to_train` takes, of a run's results, the fields of its specs and images of each class."""
     size, held_out = train.get("train_size"), train.get("validation_fraction", 0.0)
     images = math.nan if size is None else size * (1 - held_out)
-    return results.get("train_loss", math.nan), results.get("train_accuracy", math.nan), net["classes"], images
+    loss, accuracy = (results.get(f"train_{name}", math.nan) for name in ("loss", "accuracy"))
+    return loss, accuracy, net["classes"], images, *constant(counts)
 
 
-def status_of(status: str, results: dict[str, float], classes: int, train: Any) -> str:
-    """Return the same of one record: its outcome's status, its results, and the fields of its specs."""
-    if status != COMPLETED or "train_loss" not in results:
-        return status
-    images = math.nan if train.train_size is None else train.train_size * (1 - train.validation_fraction)
-    failed = failed_to_train(results["train_loss"], results["train_accuracy"], classes, images)
-    return FAILED_TO_TRAIN if failed else status
+def status_of(status: str, known: Measured) -> str:
+    """Return the same of one record: its outcome's status, and what `measured` returns."""
+    return statuses_of([(status, known)])[0]

@@ -122,8 +122,8 @@ def copies(folder: Path, *, checked: bool = False) -> list[Copy]:
     with _names(path):
         table = _runs(path, list(dict.fromkeys([*_COPIED, *COLUMNS])))
         columns = [table[name].tolist() for name in _COPIED]
-        return [Copy(run, int(attempt), status, int(step), folder, str(message), (loss, accuracy, classes, images))
-                for run, attempt, status, step, message, (loss, accuracy, classes, images)
+        return [Copy(run, int(attempt), status, int(step), folder, str(message), tuple(known))
+                for run, attempt, status, step, message, known
                 in zip(*columns, measured_in(table).to_numpy().tolist(), strict=True)]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import PositiveInt, TypeAdapter
 
 from resnet_core.runs.description import DataInfo
-from resnet_core.runs.records.outcomes import status_of
+from resnet_core.runs.records.outcomes import measured, status_of
 from resnet_core.runs.spec import Run
 
 SCHEMA = 3
@@ -84,7 +84,8 @@ class Record:
     @property
     def status(self) -> str:
         """How the run ended: the outcome's, or `failed_to_train`, see `resnet_core.runs.records.outcomes`."""
-        return status_of(self.outcome.status, self.results, self.run.net.classes, self.run.train)
+        counts = self.data.training_counts if self.data else ()
+        return status_of(self.outcome.status, measured(self.results, dict(self.run.net), dict(self.run.train), counts))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON-serialisable values; the rows by columns."""

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resnet_core.runs.records.outcomes import failed_to_train, status_of, statuses
+from resnet_core.runs.records.outcomes import constant, failed_to_train, measured, status_of, statuses
 from resnet_core.runs.spec import TrainSpec
 
 LN10 = np.log(10)
@@ -43,6 +43,32 @@ def test_only_a_completed_run_is_judged_and_a_table_as_a_record():
     assert statuses(runs).tolist() == expected
     assert statuses(runs.assign(status=statuses(runs))).tolist() == expected
     results = [{"train_loss": 0.5, "train_accuracy": 0.9}, {"train_loss": 1e3, "train_accuracy": 0.1}, {}, {}]
-    train = TrainSpec(steps=2)
-    assert [status_of(*one, 10, train) for one in zip(runs["status"], results, strict=True)] == expected
-    assert status_of("completed", {}, 10, train) == "completed"  # of no step
+    known = [measured(row, {"classes": 10}, dict(TrainSpec(steps=2)), ()) for row in results]
+    assert [status_of(*pair) for pair in zip(runs["status"], known, strict=True)] == expected
+    assert status_of("completed", known[-1]) == "completed"  # of no step
+
+
+@pytest.mark.parametrize(
+    ("loss", "accuracy", "status"),
+    [
+        (0.33, 0.9, "failed_to_train"),  # one answer for all images, and the shares for probabilities
+        (0.325, 0.9, "failed_to_train"),
+        (0.30, 0.9, "completed"),  # it tells some images of the rare class, though it never prefers it
+        (0.33, 0.95, "completed"),
+        (0.33, 0.4, "failed_to_train"),
+        (0.30, 0.4, "failed_to_train"),
+    ],
+)
+def test_a_constant_answer_is_no_training_where_classes_are_unequal(loss, accuracy, status):
+    """Nine images of ten are of one class: its share is .9, and the entropy .325 nats."""
+    results = {"train_loss": loss, "train_accuracy": accuracy}
+    assert status_of("completed", measured(results, {"classes": 2}, dict(TrainSpec(steps=2)), (900, 100))) == status
+    table = pd.DataFrame([{"run": "a", "status": "completed", **results, "net.classes": 2,
+                           "constant_accuracy": 0.9, "constant_loss": 0.325}])  # fmt: skip
+    assert statuses(table).tolist() == [status]
+
+
+def test_the_best_constant_answer():
+    assert constant([900, 100, 0]) == pytest.approx((0.9, -0.9 * np.log(0.9) - 0.1 * np.log(0.1)))
+    assert constant([5] * 10) == pytest.approx((0.1, LN10))
+    assert np.isnan(constant([])).all()

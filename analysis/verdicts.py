@@ -161,7 +161,7 @@ def _needed(one: Judged, d: float, effect: float, level: float) -> float:
         return max(seeds, found.seeds.failed.shape[2] + 1.0)
     seeds = needed(d, level * float(one.decision.part[0]), both=_in_the_middle(one.claim, effect))
     if effect != one.claim.bound and (samples.alike[0] or samples.flipped[0]):
-        seeds = max(np.nan_to_num(seeds), needed_of_signs(level * float(one.decision.part[0])))
+        seeds = max(float(np.nan_to_num(seeds)), needed_of_signs(level * float(one.decision.part[0])))
     return max(seeds, one.n + 1.0)
 
 
@@ -284,8 +284,8 @@ def power(claims: Sequence[Claim], planned: pd.DataFrame, frames: Frames, seeds:
         row = {"claim": claim.text or str(claim), "n": len(values), "effect": effect, "spread": spread}
         row |= {f"at_{n}": detectable(n, alpha) * spread for n in seeds}
         d = abs(effect) / spread if spread else np.nan
-        seeds = needed(d, alpha, both=_in_the_middle(claim, mean))
+        enough = needed(d, alpha, both=_in_the_middle(claim, mean))
         if found.sentence.rate:
-            seeds = needed_of_rates(found.failure_rates, [*found.sentence.shares], claim.bound, alpha)
-        rows.append({**row, "needed": seeds})
+            enough = needed_of_rates(found.failure_rates, [*found.sentence.shares], claim.bound, alpha)
+        rows.append({**row, "needed": enough})
     return pd.DataFrame(rows)

@@ -158,7 +158,7 @@ def _needed(one: Judged, d: float, effect: float, level: float) -> float:
     found, samples = one.found, one.decision.samples
     if found.sentence.rate:
         seeds = needed_of_rates(found.failure_rates, [*found.sentence.shares], one.claim.bound, level)
-        return max(seeds, found.seeds.failed.shape[2] + 1.0)
+        return max(seeds, float(found.seeds.failed.shape[2] + 1))
     seeds = needed(d, level * float(one.decision.part[0]), both=_in_the_middle(one.claim, effect))
     if effect != one.claim.bound and (samples.alike[0] or samples.flipped[0]):
         seeds = max(float(np.nan_to_num(seeds)), needed_of_signs(level * float(one.decision.part[0])))

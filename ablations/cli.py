@@ -21,7 +21,7 @@ from resnet_core.errors import UserError, nearest
 from resnet_core.runs.execution.options import Execution, add_execution_options, add_keep_option
 from resnet_core.runs.execution.plugins import Plugins, add_plugin_option, load_plugins
 from resnet_core.runs.recipes import DATA, rebudgeted
-from resnet_core.runs.settings import add_setting_options, fields_of, settings_help, training
+from resnet_core.runs.settings import add_setting_options, fields_of, probing, settings_help, training
 from resnet_core.runs.spec import TrainSpec
 
 MOST_SEEDS = 20  # that --until may come to
@@ -177,7 +177,7 @@ def run_study(options: argparse.Namespace) -> None:
         fixed=fields["net"],
         train=rebudgeted(training(scale.train, options.recipe), fields["train"]),
         given=fields["train"],
-        probe=study.probe.replace(**fields["probe"]),
+        probe=probing(study.probe, fields["probe"]),
         seeds=seeds,
         root=options.out / study.name,
         command=options.command_line,

@@ -18,7 +18,7 @@ from resnet_core.runs.execution.options import Execution, add_execution_options,
 from resnet_core.runs.execution.plugins import Plugins, add_plugin_option, load_plugins
 from resnet_core.runs.recipes import DATA, rebudgeted
 from resnet_core.runs.runtime import without_notices
-from resnet_core.runs.settings import add_setting_options, fields_of, settings_help, training
+from resnet_core.runs.settings import add_setting_options, fields_of, probing, settings_help, training
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.surroundings import check_backend, set_variables
 from search.oracles import DEFAULT, FIDELITIES, NAMES, SEVERAL
@@ -206,7 +206,7 @@ def _search(options: argparse.Namespace) -> "Search":
             "a search chooses by validation images, but validation_fraction is 0; set validation_fraction=0.1"
         )
     timed = any(one.name == "latency_seconds" for one in sought)
-    probe = PROBE.replace(**({"latency": PASSES} if timed else {}), **fields["probe"])
+    probe = probing(PROBE, {**({"latency": PASSES} if timed else {}), **fields["probe"]})
     if bounds["memory"] is not None:
         train, probe = within_step(train, probe, fields)
         say(
@@ -221,7 +221,7 @@ def _search(options: argparse.Namespace) -> "Search":
         Budget(**numbers), train, probe, fields["net"], seed, options.out / options.name, options.command_line,
     )  # fmt: skip
     starts = starts_of(search, options.start)
-    return replace(search, starts=starts, start_words=tuple(options.start))
+    return replace(search, starts=starts, start_words=tuple(options.start), given=fields["train"])
 
 
 def _training(options: argparse.Namespace, given: dict[str, Any]) -> TrainSpec:

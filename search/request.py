@@ -39,6 +39,7 @@ class Search:
         train: What every training starts from.
         probe: What is measured of each network.
         fixed: Fields of `NetSpec` that are set in every network.
+        given: Fields of `TrainSpec` that the user gave.
         seed: Of the oracle, and of every trial.
         root: Folder of the records.
         command: The command line that asked.
@@ -62,6 +63,7 @@ class Search:
     data: DataInfo = field(default_factory=lambda: DataInfo((8, 8, 1), 10, 1437))
     starts: Sequence[Values] = ()
     start_words: Sequence[str] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def run_of(self, values: Mapping[str, Any]) -> Run:
         """Return the run of a trial.
@@ -107,12 +109,17 @@ class Search:
         """Check that the space has a point within the limits, and that its function bears every value.
 
         Raises:
-            UserError: It has none, or the function does not.
+            UserError: It has none, or the function does not, or it sets a field of the training that the user gave.
         """
         default = self.space.active({})
-        for values in (default, *self.space.neighbours(default)):
-            if self.excess(values) < math.inf:
-                self.run_of(values)
+        points = [values for values in (default, *self.space.neighbours(default)) if self.excess(values) < math.inf]
+        trains = [self.run_of(values).train for values in points]
+        for name, value in self.given.items():
+            if trains and all(getattr(train, name) != value for train in trains):
+                raise UserError(
+                    f"a field that the space decides cannot be set, but `{name}` is decided by '{self.space.name}'; "
+                    "take --fix for a hyperparameter"
+                )
         if self.excess(default) <= 1:
             return
         values, excess = self.space.least(self.excess)

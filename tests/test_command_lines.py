@@ -72,6 +72,8 @@ run depth --executor thread|--executor must be serial or processes or ray
 run depth --workers 0|--workers must be a whole number above 0
 run depth --timeout -3|--timeout must be a number above 0
 run depth --memory nan|--memory must be a number above 0
+run depth --stream always|--stream always needs a file or a folder of images, but 'digits' is a name
+run depth --set probe.steps= --set probe.each_epoch=false --set probe.batch_size=4|`probe.batch_size` needs steps
 run depth --stream maybe|unknown --stream 'maybe'
 run depth --plugin mine.py|a plugin must load, but mine.py, line 2, raises SystemExit(0)
 run depth --plugin nothing.py|a plugin must be a readable Python file
@@ -125,6 +127,10 @@ run --start nothing|published network
 run --fix skip|--fix takes NAME=VALUE
 run --fix skip=A --fix skip=B|must be fixed once
 run --set zzzz=3|; the nearest of
+run --set skip=A|`skip` is decided by 'cifar-small'
+run --set learning_rate=0.5|`learning_rate` is decided by 'cifar-small'
+run --stream always|--stream always needs a file
+run --set probe.steps= --set probe.batch_size=4|`probe.batch_size` needs steps
 trials|the following arguments are required: SEARCH
 trials folder|SEARCH must be the folder of a search
 """

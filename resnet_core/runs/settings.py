@@ -1,7 +1,7 @@
 """The options `--set` and those for the data, which `resnet-ablate` and `resnet-search` have in common."""
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from resnet_core.command_line import Parser
@@ -96,6 +96,20 @@ def settings_help() -> str:
     tables.append(table_of("settings of the training", fields_described(TrainSpec, DECIDED)))
     tables.append(table_of("settings of the probe", fields_described(ProbeSpec), "probe."))
     return "\n".join([f"{SETS} FIELD=VALUE takes these; help(resnet_core.NetSpec) explains them:\n", *tables])
+
+
+def probing(start: ProbeSpec, given: Mapping[str, Any]) -> ProbeSpec:
+    """Return `start` with the fields that were given.
+
+    Raises:
+        UserError: The batch of a probe is given, and no probe is taken.
+    """
+    probe = start.replace(**given)
+    if "batch_size" in given and not (probe.steps or probe.each_epoch):
+        raise UserError(
+            f"`probe.batch_size` needs steps that are probed, but got {probe.batch_size} and none; set probe.steps=0"
+        )
+    return probe
 
 
 def training(start: TrainSpec, name: str | None) -> TrainSpec:

@@ -68,13 +68,19 @@ def open_source(
             `train/<class>/*` and `test/<class>/*`, or with `<class>/*`.
         image_size: Height and width to which the images are resized.
         resident: Bytes up to which the images of a path are held in memory; more are read from disk as they are
-            asked for. The images of a name are held in memory.
+            asked for. The images of a name are held in memory, and refused where `resident` is 0.
         reading: What is seen through transparent images, what becomes of damaged ones, where channels are.
 
     Raises:
-        UserError: There is nothing of this name, or not in one of these forms; or `reading` has what is not read.
+        UserError: There is nothing of this name, or not in one of these forms; or `reading` has what is not read, or
+            the images of a name are to be read from disk.
     """
     if data in NAMED:
+        if not resident:
+            raise UserError(
+                f"--stream always needs a file or a folder of images, but '{data}' is a name, whose images are held in "
+                "memory; take --stream auto"
+            )
         reading.check(f"'{data}'")
         load, info = NAMED[data]
         if not image_size:

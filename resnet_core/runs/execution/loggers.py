@@ -11,12 +11,14 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 from resnet_core.errors import UserError
+from resnet_core.runs.records.claims import gone
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress
@@ -99,12 +101,16 @@ class Loggers:
 
     Args:
         loggers: Loggers by name.
+        root: The study's folder. Nothing is logged once it has gone, so that no logger makes it anew.
     """
 
-    def __init__(self, loggers: Mapping[str, Logger]) -> None:
+    def __init__(self, loggers: Mapping[str, Logger], root: Path) -> None:
         self._loggers = dict(loggers)
+        self._root = root
 
     def _each(self, call: Callable[[Logger], None]) -> None:
+        if self._loggers and not self._root.is_dir():
+            raise gone(self._root)
         for name, logger in list(self._loggers.items()):
             try:
                 call(logger)
@@ -120,7 +126,12 @@ class Loggers:
         self._each(lambda logger: logger.end(record))
 
     def close(self) -> None:
-        self._each(lambda logger: logger.close())
+        if self._root.is_dir():
+            self._each(lambda logger: logger.close())
+            return
+        for logger in self._loggers.values():
+            with suppress(Exception):  # what has its files open still writes there
+                logger.close()
 
 
 def check_loggers(names: Sequence[str]) -> None:
@@ -143,13 +154,14 @@ def open_loggers(names: Sequence[str], study: str, folder: Path) -> Loggers:
     Args:
         names: Of `PACKAGES`.
         study: The study's name.
-        folder: Where a logger without a server keeps its files, each in a folder of its name.
+        folder: A folder in that of the study, where a logger without a server keeps its files, each in a folder of its
+            name.
 
     Raises:
         UserError: A package is missing, or Weights & Biases knows no user.
     """
     check_loggers(names)
-    return Loggers({name: LOGGERS[name](study, folder / name) for name in dict.fromkeys(names)})
+    return Loggers({name: LOGGERS[name](study, folder / name) for name in dict.fromkeys(names)}, folder.parent)
 
 
 def settings(run: Run) -> dict[str, Any]:

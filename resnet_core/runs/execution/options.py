@@ -33,13 +33,14 @@ class Execution:
         keep_states: Whether the last state of a run stays when the run is recorded.
         keep_networks: Whether the trained network of a run stays beside its record.
         setup: What makes the user's own code known to a process.
+        retries: See `Job`; none for 2.
         Others: See `Job`.
     """
 
     executor: str | None = None
     workers: int | None = None
     timeout: float | None = None
-    retries: int = RETRIES
+    retries: int | None = None
     memory: float | None = None
     checkpoint_seconds: float = 60.0
     log: Sequence[str] = ()
@@ -63,7 +64,7 @@ class Execution:
             name,
             None if options.workers is None else int(number("--workers", options.workers, whole=True)),
             None if options.timeout is None else number("--timeout", options.timeout),
-            RETRIES if options.retries is None else int(number("--retries", options.retries, whole=True, least=0)),
+            None if options.retries is None else int(number("--retries", options.retries, whole=True, least=0)),
             None if options.memory is None else number("--memory", options.memory),
             number("--checkpoint-every", options.checkpoint_every, least=0),
             tuple(options.log),
@@ -96,14 +97,15 @@ class Execution:
 
         most = len(devices()) or max(1, available_cores() // threads)
         workers = min(self.workers or most, runs)
-        asked = self.workers or self.timeout or self.memory
+        asked = any(option is not None for option in (self.workers, self.timeout, self.memory, self.retries))
         if self.executor == "ray":
             workers = min(self.workers or 0, runs)
         name = self.executor or ("processes" if asked or (workers > 1 and seconds > WORTH_PROCESSES) else "serial")
         job = Job(
             Store(store.root.absolute()), attempts=attempts, threads=threads, workers=workers, timeout=self.timeout,
-            retries=self.retries, memory=self.memory, checkpoint_seconds=self.checkpoint_seconds, stream=self.stream,
-            address=self.address, keep_states=self.keep_states, keep_networks=self.keep_networks,
+            retries=RETRIES if self.retries is None else self.retries, memory=self.memory,
+            checkpoint_seconds=self.checkpoint_seconds, stream=self.stream, address=self.address,
+            keep_states=self.keep_states, keep_networks=self.keep_networks,
         )  # fmt: skip
         return name, replace(job, setup=self.setup) if self.setup else job
 
@@ -146,7 +148,7 @@ def add_execution_options(parser: Parser) -> None:
     group.add_argument(
         "--stream", default="auto", choices=STREAM,
         help="read the images of a file or folder from disk as they are needed: always, never, or where they would "
-        "take more than a quarter of the memory (default: auto)",
+        "take more than a quarter of the memory (default: auto); those of a name, such as digits, are held in memory",
     )  # fmt: skip
     group.add_argument(
         "--checkpoint-every", default="60", metavar="SECONDS",

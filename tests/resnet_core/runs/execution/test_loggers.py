@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from resnet_core.errors import UserError
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import prepare
@@ -306,6 +307,28 @@ class TestWandb:
         assert list(tmp_path.glob("logs")) == []
 
 
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_folder_that_was_moved_away_is_not_made_again(done, name, tmp_path, monkeypatch, capsys):
+    pytest.importorskip(name)
+    of_mlflow = {"MLFLOW_TRACKING_URI": "", "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_FILE_STORE": "true"}
+    for variable, value in {**of_mlflow, "WANDB_MODE": "offline"}.items():
+        monkeypatch.setenv(variable, value)
+    told, record = done
+    root = tmp_path / "depth"
+    root.mkdir()
+    loggers = open_loggers([name], "depth", root / "logs")
+    for progress in told[:2]:
+        loggers.progress(RUN, progress)
+    root.rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="depth is no longer there"):
+        loggers.progress(RUN, told[2])
+    with pytest.raises(UserError, match="depth is no longer there"):
+        loggers.end(record)
+    loggers.close()
+    assert not root.exists()
+    assert capsys.readouterr().err == ""
+
+
 class Broken:
     """A logger that fails in one of its calls, and counts them."""
 
@@ -328,10 +351,10 @@ class Broken:
 
 
 @pytest.mark.parametrize("call", ["progress", "end", "close"])
-def test_the_first_error_of_a_logger_is_its_last_call(done, call, capsys):
+def test_the_first_error_of_a_logger_is_its_last_call(done, call, capsys, tmp_path):
     told, record = done
     broken, whole = Broken(call), Broken(None)
-    loggers = Loggers({"broken": broken, "whole": whole})
+    loggers = Loggers({"broken": broken, "whole": whole}, tmp_path)
     for progress in told[:2]:
         loggers.progress(RUN, progress)
     loggers.end(record)

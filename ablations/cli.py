@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from ablations.designs import Design
 from ablations.files import is_file, study_in
-from ablations.folders import DEFAULT_OUT, add_commands
+from ablations.folders import add_commands
 from ablations.remove import add_remove_command
 from ablations.request import Request
 from ablations.show import add_show_command
@@ -18,6 +18,7 @@ from ablations.suites import suites
 from ablations.verdicts import add_verdict_commands
 from resnet_core.command_line import Parser, console, folder, run_program, say
 from resnet_core.errors import UserError, nearest
+from resnet_core.folders import DEFAULT_OUT
 from resnet_core.runs.execution.options import Execution, add_execution_options, add_keep_option
 from resnet_core.runs.execution.plugins import Plugins, add_plugin_option, load_plugins
 from resnet_core.runs.recipes import DATA, rebudgeted

@@ -4,7 +4,7 @@ import re
 from html import escape
 
 from resnet_core.nets.blocks import residual_block
-from resnet_core.nets.cost import CostNet, LayerCost, Tensor
+from resnet_core.nets.counting import CostNet, LayerCost, Tensor
 from resnet_core.nets.spec import NetSpec
 
 BOX_WIDTH, BOX_HEIGHT, GAP, LEFT, RIGHT, MARGIN = 170, 26, 16, 120, 330, 30

@@ -2,19 +2,15 @@
 
 import argparse
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-from ablations.suites import suites
-from resnet_core.command_line import Parser, console, folder, say
-from resnet_core.errors import UserError, nearest
+from ablations.folder_command import add_folder_command, study_folder
+from resnet_core.command_line import console, folder, say
 from resnet_core.folders import check_writable, sweep, write_file
 from resnet_core.runs.execution.options import Execution, add_execution_options, add_keep_option
 from resnet_core.runs.execution.plugins import add_plugin_option, load_plugins
 from resnet_core.runs.records import networks
 from resnet_core.runs.records.store import Store
-
-DEFAULT_OUT = Path("results/local")
 
 
 def add_commands(commands: Any) -> None:
@@ -40,28 +36,6 @@ def add_commands(commands: Any) -> None:
         forget_networks,
     )  # fmt: skip
     forget.add_argument("--dry-run", action="store_true", help="say what would be removed, and change nothing")
-
-
-def add_folder_command(commands: Any, name: str, help_: str, function: Any) -> Parser:
-    """Add a command that takes the folder of a study."""
-    parser: Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
-    parser.add_argument("study", metavar="STUDY", help=f"folder of the study, or its name if it is in {DEFAULT_OUT}")
-    parser.set_defaults(command=function)
-    return parser
-
-
-def study_folder(text: str) -> Path:
-    """Return the folder of a study that is given by its path, or by its name.
-
-    Raises:
-        UserError: There is no study, or its plan cannot be read.
-    """
-    for path in (Path(text), DEFAULT_OUT / text):
-        if text and Store(path).plan():
-            return path
-    raise UserError(
-        f"STUDY must be the folder of a study, with a study.json, but '{text}' is none{nearest(text, suites())}"
-    )
 
 
 def print_status(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ablations.folders import add_folder_command, study_folder
+from ablations.folder_command import add_folder_command, study_folder
 from resnet_core.command_line import say
 from resnet_core.errors import UserError, nearest
 from resnet_core.folders import check_writable

@@ -9,8 +9,8 @@ from ablations.request import Request
 from resnet_core.command_line import console, say
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
-from resnet_core.nets.blocks import BLOCKS
 from resnet_core.nets.cost import cost
+from resnet_core.nets.registry import BLOCKS
 from resnet_core.runs.data import check_sizes
 from resnet_core.runs.execution import job
 from resnet_core.runs.execution.estimate import study_threads
@@ -79,7 +79,7 @@ def run(request: Request, execution: Execution) -> None:
     """
     from ablations.tuning import tuned
     from ablations.until import keep_look, until_decided
-    from ablations.verdicts import print_verdicts
+    from analysis.terminal import print_verdicts
     from resnet_core.surroundings import check_backend, set_variables
 
     if request.until_decided and not request.claims:

@@ -9,7 +9,8 @@ from typing import Any
 
 from resnet_core.command_line import console
 from resnet_core.errors import UserError, nearest
-from resnet_core.nets.cost import LayerCost, cost
+from resnet_core.nets.cost import cost
+from resnet_core.nets.counting import LayerCost
 from resnet_core.nets.spec import NetSpec
 from resnet_core.nets.zoo import list_networks, network
 from resnet_core.runs.execution.plugins import add_plugin_option, load_plugins

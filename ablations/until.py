@@ -5,9 +5,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ablations.request import Request
-from ablations.verdicts import judged
 from analysis.claims import Claim
 from analysis.looks import Look, announced, following
+from analysis.terminal import judged
 from resnet_core.command_line import say
 from resnet_core.runs.data import DataInfo
 from resnet_core.runs.records.store import Store

@@ -4,14 +4,12 @@ import argparse
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ablations.folders import add_folder_command, study_folder
-from resnet_core.command_line import console, say
+from ablations.folder_command import add_folder_command, study_folder
+from analysis.terminal import number, print_verdicts
+from resnet_core.command_line import console
 from resnet_core.errors import UserError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SEEDS = (3, 5, 10, 20)
 
@@ -55,7 +53,7 @@ def say_power(options: argparse.Namespace) -> None:
     for column in ("claim", "n", "effect", "spread", *(f"{n} seeds show" for n in SEEDS), "seeds for the effect"):
         table.add_column(column, justify="left" if column == "claim" else "right")
     for row in found.to_dict("records"):
-        shown = (_number(row[name]) for name in ("effect", "spread", *(f"at_{n}" for n in SEEDS)))
+        shown = (number(row[name]) for name in ("effect", "spread", *(f"at_{n}" for n in SEEDS)))
         seeds = "–" if math.isnan(row["needed"]) else f"{row['needed']:.0f}"
         table.add_row(row["claim"], str(row["n"]), *shown, seeds)
     console().print(table)
@@ -74,50 +72,3 @@ def _with_claims(options: argparse.Namespace) -> Path:
     if not plan or not plan.claims:
         raise UserError(f"a verdict needs a claim, but the study in {root} has none on its arms")
     return root
-
-
-def judged(root: Path) -> "pd.DataFrame | None":
-    """Return the verdicts of a study; none if it has no claims."""
-    from analysis.study import read
-    from analysis.verdicts import verdicts
-
-    study = read(root)
-    return verdicts(study.claims, study.planned, study.frames, study.looks) if study.claims else None
-
-
-def print_verdicts(root: Path) -> None:
-    """Print a row a claim, and below it what stands in its way."""
-    from rich.table import Table
-
-    found = judged(root)
-    if found is None:
-        return
-    table = Table(box=None, header_style="bold")
-    for column in ("verdict", "claim", "effect", "interval, corrected", "n", "p, corrected", "parameters", "MACs"):
-        table.add_column(column, justify="left" if column in ("verdict", "claim") else "right")
-    for row in found.to_dict("records"):
-        notes = [row["note"]] if row["note"] else []
-        notes += [f"without a result: {row['lost']}"] if row["lost"] else []
-        table.add_row(
-            ", ".join(filter(None, [row["verdict"], row["direction"]])),
-            "\n".join([row["claim"], *notes]),
-            _number(row["effect"]),
-            f"{_number(row['low'])} to {_number(row['high'])}",
-            f"{row['n']} of {row['N']}",
-            "–" if math.isnan(row["p_corrected"]) else f"{row['p_corrected']:.2g}",
-            *("–" if math.isnan(row[name]) else f"×{row[name]:.3g}" for name in ("parameters", "macs")),
-        )
-    console().print(table)
-    say(counted(found))
-
-
-def counted(found: "pd.DataFrame") -> str:
-    """Say how many claims are supported, refuted, of these the other way round, and inconclusive."""
-    counts = found["verdict"].value_counts()
-    words = [f"{counts.get(name, 0)} {name}" for name in ("supported", "refuted", "inconclusive")]
-    words[1] += f" (opposite: {found['direction'].eq('opposite').sum()})"
-    return f"{len(found)} claims: {', '.join(words)}"
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3g}"

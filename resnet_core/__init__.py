@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from resnet_core.errors import UserError
-from resnet_core.nets.blocks import register_block
 from resnet_core.nets.cost import cost
+from resnet_core.nets.registry import register_block
 from resnet_core.nets.spec import NetSpec, cifar
 from resnet_core.nets.zoo import list_networks, network
 from resnet_core.probes.spec import ProbeSpec

@@ -26,6 +26,8 @@ from resnet_core.users_code import folder_of, is_neighbour
 OURS = {Path(__file__).parents[1] / name for name in ("resnet_core", "ablations", "analysis", "search")}
 INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")} | OURS
 MOST = 100_000  # values that a block may refer to
+RELEASED = {"resnet_core.nets.registry": "resnet_core.nets.blocks"}
+"""Modules of this project whose content moved: the hashes of blocks that refer to it have the name from before."""
 
 
 def fingerprint(*values: Any) -> str:
@@ -124,7 +126,7 @@ class _Description:
         cells = [_content(cell) for cell in function.__closure__ or ()]
         if not is_users(function):  # an installed wrapper of a user's function, perhaps
             inner = [cell for cell in cells if isinstance(cell, FunctionType | type) and is_users(cell)]
-            return ["installed", function.__module__, function.__qualname__, *map(self, inner)]
+            return ["installed", _released(function.__module__), function.__qualname__, *map(self, inner)]
         names = names_of(function.__code__)
         source, changed = normal_form(function.__code__, function.__doc__)
         used: dict[str, Any] = {}
@@ -149,7 +151,7 @@ class _Description:
 
     def _class(self, kind: type) -> Any:
         if not is_users(kind):
-            return ["installed", kind.__module__, kind.__qualname__]
+            return ["installed", _released(kind.__module__), kind.__qualname__]
         fields = [
             [field.name, str(field.type), self(_or_none(field.default)), self(_or_none(field.default_factory))]
             for field in vars(kind).get("__dataclass_fields__", {}).values()
@@ -167,7 +169,7 @@ class _Description:
         if not is_users(kind) and callable(getattr(value, "get_config", None)):
             return ["configured", self(kind), self(value.get_config())]
         if callable(value) and isinstance(getattr(value, "__qualname__", None), str):
-            return ["installed", str(getattr(value, "__module__", "")), value.__qualname__]
+            return ["installed", _released(str(getattr(value, "__module__", ""))), value.__qualname__]
         if kind.__module__.startswith("tensorflow") and callable(getattr(value, "numpy", None)):
             return ["tensor", self(value.numpy())]
         if is_users(kind) or hasattr(value, "__dict__"):
@@ -186,6 +188,11 @@ class _Description:
 def is_users_module(module: ModuleType) -> bool:
     """Return whether a module is a user's own."""
     return getattr(module, "__file__", None) is not None and _in_users_file(vars(module))
+
+
+def _released(module: str | None) -> str | None:
+    """Return the name that a module was released under."""
+    return RELEASED.get(module or "", module)
 
 
 def _content(cell: Any) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from resnet_core.errors import UserError
 
+DEFAULT_OUT = Path("results/local")  # where studies and searches are written
 ASIDE = ".writing-"
 OLD_SECONDS = 24 * 3600.0
 

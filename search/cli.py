@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ablations.folders import DEFAULT_OUT
 from resnet_core.command_line import Parser, console, folder, run_program, say
 from resnet_core.errors import UserError, nearest
+from resnet_core.folders import DEFAULT_OUT
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.description import printable
 from resnet_core.runs.execution.options import Execution, add_execution_options, number

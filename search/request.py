@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 from resnet_core.errors import UserError
-from resnet_core.nets.blocks import code_of
 from resnet_core.nets.cost import cost
+from resnet_core.nets.registry import code_of
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo

@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import Timeout
 
-from ablations.verdicts import print_verdicts
+from analysis.terminal import print_verdicts
 from resnet_core.command_line import console, say
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable

@@ -36,6 +36,31 @@ def place(module: str) -> int:
     return max((i for i, top in enumerate(LINE) if f"{module}.".startswith(f"{top}.")), default=-1)
 
 
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Whether at the top, within a function or for annotations alone."""
+    files = {name_of(path): path for path in MODULES}
+    left = {name: imported_modules(path, files) - {name} for name, path in files.items()}
+    while free := [name for name, uses in left.items() if not uses & left.keys()]:
+        for name in free:
+            del left[name]
+    assert left == {}
+
+
+def imported_modules(path: Path, files: dict[str, Path]) -> set[str]:
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inside = {f"{node.module}.{alias.name}" for alias in node.names} & files.keys()
+            modules |= inside or {str(node.module)}
+    return modules & files.keys()
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_imports_nothing_that_stands_right_of_it(path):
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)

@@ -4,127 +4,34 @@ F, the branch, is looked up by `spec.block`, pre and post by `spec.order`; S is 
 without the skip has all of the rest.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from math import log2
-from typing import Any
 
-from resnet_core.errors import UserError, nearest
-from resnet_core.fingerprint import fingerprint, is_ours
+from resnet_core.errors import UserError
 from resnet_core.nets.interpreter import Interpreter, Value
-from resnet_core.users_code import guarded
+from resnet_core.nets.registry import BLOCKS, ORDERS, Block, Order, register_block, registered
+from resnet_core.nets.skips import join
 
-Branch = Callable[[Interpreter, Value, int, int], Value]
-
-
-@dataclass(frozen=True)
-class Order:
-    """Where normalisation (`norm`) and activation (`act`) stand (He et al. 2016, figure 4).
-
-    Attributes:
-        pre: Before the branch; the first block of a network has it before the split.
-        tail: At the end of the branch. Between its convolutions there are always both.
-        post: After the addition.
-    """
-
-    pre: tuple[str, ...] = ()
-    tail: tuple[str, ...] = ()
-    post: tuple[str, ...] = ()
-
-    @property
-    def stem(self) -> tuple[str, ...]:
-        """What follows the first convolution: both, less what the first block brings."""
-        return ("norm", "act")[: 2 - len(self.pre)]
-
-    @property
-    def head(self) -> tuple[str, ...]:
-        """What precedes the pooling: what the next block would begin with."""
-        return self.pre
+__all__ = [
+    "BLOCKS",
+    "ORDERS",
+    "Block",
+    "Order",
+    "antialiased",
+    "attend_to_channels",
+    "basic",
+    "bottleneck",
+    "convolutions",
+    "dropped",
+    "fixup_gain",
+    "register_block",
+    "registered",
+    "residual_block",
+    "scaled",
+    "squeeze_and_excite",
+]  # fmt: skip
 
 
-ORDERS = {
-    "original": Order(tail=("norm",), post=("act",)),
-    "bn_after_addition": Order(post=("norm", "act")),
-    "relu_before_addition": Order(tail=("norm", "act")),
-    "relu_only_preactivation": Order(pre=("act",), tail=("norm",)),
-    "full_preactivation": Order(pre=("norm", "act")),
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """A registered branch F. Two blocks are equal if they are one registration.
-
-    Attributes:
-        branch: F, a function of an interpreter, a value, the stage's width and the stride, that returns a
-            map of width · `expansion` channels.
-        kernels: Kernel sizes of its convolutions, in order, where `NetSpec.kernels` does not say.
-        expansion: Channels of its output over the width, where `NetSpec.expansion` does not say.
-    """
-
-    branch: Branch
-    kernels: tuple[int, ...]
-    expansion: int
-
-
-BLOCKS: dict[str, Block] = {}
-
-
-def register_block(name: str, *, kernels: tuple[int, ...] = (3, 3), expansion: int = 1) -> Callable[[Any], Any]:
-    """Register the decorated function, or class with `__call__`, as the branch `NetSpec(block=name)`.
-
-    Args:
-        name: A new name.
-        kernels: See `Block`; their number counts as depth.
-        expansion: See `Block`.
-
-    A function or class of the same name may be registered again, as when a cell of a notebook is run again: it takes
-    the place of the one before.
-
-    Raises:
-        UserError: There is another block of this name.
-    """
-
-    def register(branch: Any) -> Any:
-        known = BLOCKS.get(name)
-        if known and (is_ours(known.branch) or _name(known.branch) != _name(branch)):
-            raise UserError(f"a block's name must be new, but there is a block '{name}' already; choose another")
-        BLOCKS[name] = Block(branch() if isinstance(branch, type) else branch, kernels, expansion)
-        return branch
-
-    return register
-
-
-def _name(branch: Any) -> str:
-    """Return the name of a branch in its module."""
-    return str(getattr(branch, "__qualname__", type(branch).__qualname__))
-
-
-def code_of(block: str) -> str:
-    """Return the hash of the code of a user's block, and nothing for a block of this project, or one that is not known.
-
-    Raises:
-        UserError: The block refers to a value that has no content to tell it by.
-    """
-    known = BLOCKS.get(block)
-    if known is None or is_ours(known.branch):
-        return ""
-    with guarded(f"the code of the block '{block}' must be readable"):
-        return fingerprint(known.branch, known.kernels, known.expansion)
-
-
-def registered(name: str) -> Block:
-    """Return the block of this name.
-
-    Raises:
-        UserError: None is registered.
-    """
-    if name not in BLOCKS:
-        raise UserError(f"`block` must be a registered block, but got '{name}'{nearest(name, BLOCKS)}")
-    return BLOCKS[name]
-
-
-@register_block("basic", kernels=(3, 3), expansion=1)
+@register_block("basic")
 def basic(at: Interpreter, x: Value, width: int, strides: int) -> Value:
     """F = conv relu BN conv, all of the block's width (He et al. 2015, figure 5 left; wide, Zagoruyko 2016)."""
     return convolutions(at, x, [width * at.spec.growth] * len(at.spec.convolutions), strides)
@@ -200,8 +107,6 @@ def residual_block(at: Interpreter, x: Value, width: int, strides: int, *, stage
         block: Counted from 1 in its stage.
         index: Counted from 1 in the network.
     """
-    from resnet_core.nets.skips import join
-
     spec, order = at.spec, ORDERS[at.spec.order]
     a = at.norm_act(x, order.pre, norm="pre_bn", act="pre_act")
     f = registered(spec.block).branch(at, a, width, strides)

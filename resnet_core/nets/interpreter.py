@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Literal, Self
 
-from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.fields import NetFields
 
 Shape = tuple[int, int, int]
 Value = Any  # a KerasTensor for KerasNet, a Tensor for CostNet
@@ -25,7 +25,7 @@ class Interpreter(ABC):
         prefix: Put before the name of every layer, as in `stage1_block2_conv1`.
     """
 
-    def __init__(self, spec: NetSpec) -> None:
+    def __init__(self, spec: NetFields) -> None:
         self.spec = spec
         self.prefix = ""
 

@@ -1,7 +1,8 @@
 """From images to logits: the stem, the stages, the head."""
 
-from resnet_core.nets.blocks import ORDERS, antialiased, residual_block
+from resnet_core.nets.blocks import antialiased, residual_block
 from resnet_core.nets.interpreter import Interpreter, Value
+from resnet_core.nets.registry import ORDERS
 
 
 def network(at: Interpreter, images: Value) -> Value:

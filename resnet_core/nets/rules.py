@@ -2,22 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from resnet_core.errors import UserError
-
-if TYPE_CHECKING:
-    from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.counting import normalised_channels
+from resnet_core.nets.fields import NetFields
+from resnet_core.nets.registry import BLOCKS, ORDERS
 
 MOST_BLOCKS = 10_000
-Test = Callable[["NetSpec"], bool]
+Test = Callable[[NetFields], bool]
 
 
-def _has_max_pool(spec: "NetSpec") -> bool:
+def _has_max_pool(spec: NetFields) -> bool:
     return spec.stem != "cifar" and spec.stem_pool == "max" and spec.antialias != "average"
 
 
-def _halves(spec: "NetSpec") -> bool:
+def _halves(spec: NetFields) -> bool:
     return spec.stem != "cifar" or len(spec.depths) > 1
 
 
@@ -50,7 +49,7 @@ READ: dict[str, tuple[Test, str]] = {
 """See `Spec.readers`."""
 
 
-def check(spec: "NetSpec") -> None:
+def check(spec: NetFields) -> None:
     """Check the rules.
 
     Raises:
@@ -60,9 +59,7 @@ def check(spec: "NetSpec") -> None:
         raise UserError(message)
 
 
-def _broken(spec: "NetSpec") -> Iterator[str]:
-    from resnet_core.nets.blocks import BLOCKS
-
+def _broken(spec: NetFields) -> Iterator[str]:
     if len(spec.depths) != len(spec.widths):
         yield (
             "`depths` and `widths` must have one entry a stage each, "
@@ -79,7 +76,7 @@ def _broken(spec: "NetSpec") -> Iterator[str]:
         yield from _broken_norm(spec)
 
 
-def _broken_stem(spec: "NetSpec") -> Iterator[str]:
+def _broken_stem(spec: NetFields) -> Iterator[str]:
     width, least = spec.stem_width or spec.widths[0], {"deep": 2, "tiered": 3}.get(spec.stem, 1)
     if width < least:
         yield (
@@ -94,7 +91,7 @@ def _broken_stem(spec: "NetSpec") -> Iterator[str]:
         )
 
 
-def _blurred_sides(spec: "NetSpec") -> list[int]:
+def _blurred_sides(spec: NetFields) -> list[int]:
     """Return the sides of the maps that an anti-aliased network blurs."""
     sides, blurred = list(spec.input_shape[:2]), []
     for place in ("conv", "pool") if spec.stem != "cifar" else ():
@@ -106,7 +103,7 @@ def _blurred_sides(spec: "NetSpec") -> list[int]:
     return blurred
 
 
-def _broken_kernels(spec: "NetSpec") -> Iterator[str]:
+def _broken_kernels(spec: NetFields) -> Iterator[str]:
     even = [size for size in spec.kernels if size % 2 == 0]
     if even:
         yield f"`kernels` must be odd, since an even one has no centre, but got kernels={spec.kernels}"
@@ -133,7 +130,7 @@ def _broken_kernels(spec: "NetSpec") -> Iterator[str]:
         )
 
 
-def _broken_skip(spec: "NetSpec") -> Iterator[str]:
+def _broken_skip(spec: NetFields) -> Iterator[str]:
     channels = (spec.stem_width or spec.widths[0], *(width * spec.growth for width in spec.widths))
     if spec.skip == "A" and any(after < before for before, after in pairwise(channels)):
         yield (
@@ -162,9 +159,7 @@ def _broken_skip(spec: "NetSpec") -> Iterator[str]:
         )
 
 
-def _broken_branch(spec: "NetSpec") -> Iterator[str]:
-    from resnet_core.nets.blocks import ORDERS
-
+def _broken_branch(spec: NetFields) -> Iterator[str]:
     ends_with_norm = "norm" in ORDERS[spec.order].tail
     if spec.branch_scale == "zero_gamma" and (spec.norm == "none" or not ends_with_norm):
         yield (
@@ -195,10 +190,8 @@ def _broken_branch(spec: "NetSpec") -> Iterator[str]:
         yield f"a branch ends with one attention, but got eca=True and se_reduction={spec.se_reduction}; take one"
 
 
-def _broken_norm(spec: "NetSpec") -> Iterator[str]:
+def _broken_norm(spec: NetFields) -> Iterator[str]:
     if spec.norm == "group":
-        from resnet_core.nets.cost import normalised_channels
-
         odd = [channels for channels in normalised_channels(spec) if channels % spec.norm_groups]
         if odd:
             yield f"`norm_groups` must divide the channels of every map, but got {spec.norm_groups} for {odd[0]}"

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from resnet_core.nets.blocks import ORDERS
 from resnet_core.nets.interpreter import Interpreter, Shape, Value
+from resnet_core.nets.registry import ORDERS
 
 Option = Callable[[Interpreter, Value, Value, Shape, int], Value]
 

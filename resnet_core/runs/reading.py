@@ -1,12 +1,9 @@
 """How images are read: the settings that change which pixels a network sees."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from resnet_core.errors import UserError
-
-if TYPE_CHECKING:
-    from resnet_core.runs.spec import TrainSpec
 
 DataFormat = Literal["channels_last", "channels_first"]
 FIELDS = ("background", "skip_damaged", "data_format")
@@ -20,11 +17,6 @@ class Reading:
     background: str = "white"
     skip_damaged: bool = False
     data_format: DataFormat | None = None
-
-    @classmethod
-    def of(cls, train: "TrainSpec") -> "Reading":
-        """Return what the training says."""
-        return cls(train.background, train.skip_damaged, train.data_format)
 
     def check(self, data: str, *read: str) -> None:
         """Check that what is set is read.

@@ -14,11 +14,12 @@ from pydantic import (
 )
 
 from resnet_core.errors import UserError
-from resnet_core.nets.blocks import code_of
+from resnet_core.nets.registry import code_of
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.reading import FIELDS as READING
-from resnet_core.runs.reading import DataFormat, colour
+from resnet_core.runs.reading import DataFormat, Reading, colour
+from resnet_core.runs.rules import READ
 from resnet_core.runs.training.schedules import cosine, drops, one_cycle
 from resnet_core.spec_model import Readers, Spec, digest
 
@@ -144,8 +145,6 @@ class TrainSpec(Spec):
 
     @classmethod
     def readers(cls) -> Readers:
-        from resnet_core.runs.rules import READ
-
         return READ
 
     def replace(self, **changes: Any) -> Self:
@@ -153,6 +152,11 @@ class TrainSpec(Spec):
         if len(changes.keys() & {"steps", "epochs"}) == 1:
             changes = {"steps": None, "epochs": None, **changes}
         return super().replace(**changes)
+
+    @property
+    def reading(self) -> Reading:
+        """How the images are read."""
+        return Reading(self.background, self.skip_damaged, self.data_format)
 
     def total_steps(self, train_images: int) -> int:
         """Return the number of updates for this many training images."""
@@ -185,8 +189,8 @@ class Run:
     Attributes:
         net, train, probe: What is trained, how, and what is measured.
         seed: Seed of everything that has none of its own in `train`.
-        code: Hash of the code of a user's block, see `nets.blocks.code_of`; none takes that of the block as it is now,
-            and it is empty for a block of this project.
+        code: Hash of the code of a user's block, see `nets.registry.code_of`; none takes that of the block as it is
+            now, and it is empty for a block of this project.
         factors: What the study varies, by name: labels for its tables, no part of the identity.
     """
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from resnet_core.nets.blocks import BLOCKS, code_of
+from resnet_core.nets.registry import BLOCKS, code_of
 from resnet_core.runs.execution.plugins import load_plugins
 from resnet_core.runs.records.store import Store
 

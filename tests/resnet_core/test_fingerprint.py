@@ -11,6 +11,7 @@ import pytest
 
 from resnet_core.errors import UserError
 from resnet_core.fingerprint import fingerprint
+from resnet_core.nets.registry import ORDERS, Order, register_block, registered
 from resnet_core.users_code import load
 
 BLOCK = '''
@@ -248,3 +249,11 @@ def test_what_a_file_loads_reads_the_variables_of_a_run(tmp_path, monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     (tmp_path / "mine.py").write_text("import os\nONEDNN = os.environ['TF_ENABLE_ONEDNN_OPTS']")
     assert load(tmp_path / "mine.py", "plugin").ONEDNN == "1"
+
+
+def refers_to_the_registry(at):
+    return ORDERS["original"], Order, registered(at.spec.block), register_block
+
+
+def test_what_moved_within_this_project_leaves_the_hash_of_a_block_as_it_was():
+    assert fingerprint(refers_to_the_registry) == "e5a67b9fd802dbbf"  # as when it stood in nets.blocks

@@ -4,17 +4,18 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from signal import SIGABRT, SIGINT, SIGTERM, Signals
-from typing import Any, Protocol
+from typing import Any
 
 from resnet_core.command_line import end_if_imported_by_a_worker
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
+from resnet_core.runs.execution.base import ORPHAN_SECONDS, POLL_SECONDS, Executor, OnProgress, limit_memory
 from resnet_core.runs.execution.crashes import is_crash, witnessed
 from resnet_core.runs.execution.job import Job, devices, stop, stopped_by
 from resnet_core.runs.execution.main_script import importable
@@ -24,23 +25,6 @@ from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress
 
 Channel = Any  # a `multiprocessing.connection.Connection`
-OnProgress = Callable[[Run, Progress], None]
-POLL_SECONDS = 1.0  # between looks at runs that others are at
-ORPHAN_SECONDS = 5.0  # for the last state of a run whose launcher is no more
-
-
-class Executor(Protocol):
-    """Executes runs, records each in the store of the job, and yields the records in whatever order the runs end."""
-
-    def __call__(self, todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
-        """Execute the runs of `todo` until none is left.
-
-        Args:
-            todo: Hands out the runs; who takes the records gives the claims back.
-            job: How they are executed.
-            on_progress: Called every few steps of each run.
-        """
-        ...
 
 
 def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
@@ -228,14 +212,6 @@ def _begin(job: Job, sender: Channel, device: str | None) -> None:
     if job.memory:
         limit_memory(job.memory)
     job.begin()
-
-
-def limit_memory(gib: float) -> None:
-    """Let this process have no more than so many GiB."""
-    import resource
-
-    limit = int(gib * 2**30)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _end_with_parent() -> None:

@@ -199,7 +199,7 @@ prepared = lru_cache(maxsize=1)(prepare)
 
 def asked(train: TrainSpec, resident: float = math.inf) -> tuple[str, int | None, float, Reading]:
     """Return the arguments of `open_source` for the data of a run."""
-    return train.data, train.image_size, resident, Reading.of(train)
+    return train.data, train.image_size, resident, train.reading
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from resnet_core.command_line import Parser
-from resnet_core.nets.blocks import BLOCKS
+from resnet_core.nets.registry import BLOCKS
 from resnet_core.runs.data.named import registered_sources
 from resnet_core.runs.runtime import without_notices
 from resnet_core.users_code import load, load_as_they_were, sources

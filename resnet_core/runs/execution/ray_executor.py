@@ -24,7 +24,7 @@ from typing import Any
 
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
-from resnet_core.runs.execution.executors import ORPHAN_SECONDS, POLL_SECONDS, OnProgress
+from resnet_core.runs.execution.base import ORPHAN_SECONDS, POLL_SECONDS, OnProgress
 from resnet_core.runs.execution.job import Ended, Job
 from resnet_core.runs.execution.todo import Todo
 from resnet_core.runs.records.record import Record, Status, Stored

@@ -9,7 +9,7 @@ from contextlib import suppress
 import ray
 
 from resnet_core.errors import UserError
-from resnet_core.runs.execution.executors import limit_memory
+from resnet_core.runs.execution.base import limit_memory
 from resnet_core.runs.execution.job import Job, stop
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress

@@ -1,18 +1,17 @@
 """The updates, written out; each keeps its state in variables that `reset` sets back."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
-if TYPE_CHECKING:
-    from resnet_core.runs.training.engine import StepSpec
+from resnet_core.runs.training.step import StepSpec
 
 
 class Optimizer:
     """Updates `weights`. Its `state`, variables, is zero at first."""
 
-    def __init__(self, weights: Sequence[Any], step: "StepSpec") -> None:
+    def __init__(self, weights: Sequence[Any], step: StepSpec) -> None:
         self._weights = weights
         self._step = step
         self.state: list[Any] = []
@@ -43,7 +42,7 @@ class Sgd(Optimizer):
     the rate acts ten steps late.
     """
 
-    def __init__(self, weights: Sequence[Any], step: "StepSpec") -> None:
+    def __init__(self, weights: Sequence[Any], step: StepSpec) -> None:
         super().__init__(weights, step)
         self._velocity = self._slots()
 
@@ -62,7 +61,7 @@ class AdamW(Optimizer):
     Kingma and Ba 2015, algorithm 1; the decay of Loshchilov and Hutter 2019, times the rate as in Torch.
     """
 
-    def __init__(self, weights: Sequence[Any], step: "StepSpec") -> None:
+    def __init__(self, weights: Sequence[Any], step: StepSpec) -> None:
         super().__init__(weights, step)
         self._first, self._second = self._slots(), self._slots()
         self._updates = tf.Variable(0.0, trainable=False)
@@ -83,6 +82,6 @@ class AdamW(Optimizer):
             )  # fmt: skip
 
 
-def optimizer(weights: Sequence[Any], step: "StepSpec") -> Optimizer:
+def optimizer(weights: Sequence[Any], step: StepSpec) -> Optimizer:
     """Return the optimiser that `step` names."""
     return {"sgd": Sgd, "adamw": AdamW}[step.optimizer](weights, step)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnet_core.errors import UserError
-from resnet_core.nets.blocks import BLOCKS, code_of
 from resnet_core.nets.cost import cost
+from resnet_core.nets.registry import BLOCKS, code_of
 from resnet_core.runs.data.arrays import Dataset
 from resnet_core.runs.records.record import Outcome, Record, Status
 from resnet_core.runs.runtime import environment, usage
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.checkpoints import Array, Checkpoint, State
-from resnet_core.runs.training.order import batches, probed_batch
+from resnet_core.runs.training.order import Batch, batches, probed_batch
 from resnet_core.surroundings import check_backend, settings_of_a_run
 
 REPORT_EVERY = 10
@@ -157,6 +157,7 @@ class Training:
         self._data = data
         self._on_progress = on_progress
         self._checkpoint = checkpoint
+        self._checked = 0  # losses of `state.taken`
         self._measured: list[tuple[int, int, Any]] = []  # step, epoch, and norms that are not rows yet
         self._started = time.perf_counter()
 
@@ -166,44 +167,17 @@ class Training:
         Raises:
             Diverged: A loss is not finite.
         """
-        from resnet_core.runs.training.engine import StepSpec, engine, on_device
-
-        train, images, state = self._run.train, len(self._data.x_train), self.state
-        steps = train.total_steps(images)
-        self._device = on_device(self._data)
-        self._engine = engine(self._run.net, StepSpec.of(train, self._run.probe), self._run.code)
-        self._engine.reset(self._run.init_seed)
-        self._probed = probed_batch(self._run.data_seed, images, self._run.probe.batch_size)
-        kept = self._checkpoint.load()
-        if kept and self._engine.fits(kept.variables):
-            vars(state).update(vars(kept))
-            self.seconds_before = kept.seconds
-            self._engine.restore(kept.variables)
-        else:
-            self._probe(epoch=0, ends_epoch=False)
-        checked = len(state.taken)
+        run, state, images = self._run, self.state, len(self._data.x_train)
+        train, steps = run.train, run.train.total_steps(images)
+        self._begin(images)
+        self._checked = len(state.taken)
         draws = batches(
-            self._run.data_seed, images, train.batch_size, steps, state.step, cutout=train.cutout > 0, mixup=train.mixup
+            run.data_seed, images, train.batch_size, steps, state.step, cutout=train.cutout > 0, mixup=train.mixup
         )
         for batch, read in self._device.batches(draws, steps - state.step):
-            rate = train.learning_rate_at(state.step, steps)
-            loss, accuracy, norms = self._engine.update(self._device, batch, rate, read)
-            state.taken.append((loss, accuracy))
-            if self._run.probe.due_in_step(state.step):
-                self._measured.append((state.step, batch.epoch, norms))
-            state.step += 1
-            ends_epoch = batch.ends_epoch or state.step == steps
-            if ends_epoch or state.step % REPORT_EVERY == 0:
-                checked = self._check(checked)
-            self._probe(batch.epoch, ends_epoch)
-            if ends_epoch:
-                self._end_epoch(batch.epoch, rate)
-                checked = 0
-            if ends_epoch or state.step % REPORT_EVERY == 0:
-                row = state.epochs[-1] if ends_epoch else None
-                self._on_progress(Progress(state.step, steps, batch.epoch, float(loss), row))
+            self._make_step(batch, read, steps)
             if self._checkpoint.due():
-                checked = self._check(checked)
+                self._check()
                 self._save()
         if self._checkpoint.keeps_last:
             self._save(last=True)
@@ -212,6 +186,51 @@ class Training:
             if not math.isfinite(value):
                 raise Diverged(state.step, value, name)
         return results
+
+    def _begin(self, images: int) -> None:
+        """Take the engine and go on from the last state, or from the initial network, which is probed."""
+        from resnet_core.runs.training.device import on_device
+        from resnet_core.runs.training.engine import engine
+        from resnet_core.runs.training.step import StepSpec
+
+        run = self._run
+        self._device = on_device(self._data)
+        self._engine = engine(run.net, StepSpec.of(run.train, run.probe), run.code)
+        self._engine.reset(run.init_seed)
+        self._probed = probed_batch(run.data_seed, images, run.probe.batch_size)
+        kept = self._checkpoint.load()
+        if kept and self._engine.fits(kept.variables):
+            vars(self.state).update(vars(kept))
+            self.seconds_before = kept.seconds
+            self._engine.restore(kept.variables)
+        else:
+            self._probe(epoch=0, ends_epoch=False)
+
+    def _make_step(self, batch: Batch, read: Any, steps: int) -> None:
+        """Make one update, with what follows from it: probes, the row of an epoch that ends, a report.
+
+        Args:
+            batch: The images of the step.
+            read: The same, read, if they are not on the device.
+            steps: How many the run has in all.
+        """
+        state = self.state
+        rate = self._run.train.learning_rate_at(state.step, steps)
+        loss, accuracy, norms = self._engine.update(self._device, batch, rate, read)
+        state.taken.append((loss, accuracy))
+        if self._run.probe.due_in_step(state.step):
+            self._measured.append((state.step, batch.epoch, norms))
+        state.step += 1
+        ends_epoch = batch.ends_epoch or state.step == steps
+        reports = ends_epoch or state.step % REPORT_EVERY == 0
+        if reports:
+            self._check()
+        self._probe(batch.epoch, ends_epoch)
+        if ends_epoch:
+            self._end_epoch(batch.epoch, rate)
+        if reports:
+            row = state.epochs[-1] if ends_epoch else None
+            self._on_progress(Progress(state.step, steps, batch.epoch, float(loss), row))
 
     def weights(self) -> list[Array]:
         """Return the weights as they are now."""
@@ -228,14 +247,14 @@ class Training:
         self.state.seconds = self.seconds_before + time.perf_counter() - self._started
         (self._checkpoint.save_last if last else self._checkpoint.save)(self.state)
 
-    def _check(self, start: int) -> int:
-        """Check the losses of the epoch from the `start`-th on; return how many there are."""
+    def _check(self) -> None:
+        """Check the losses of the epoch that have not been checked."""
         self._record_steps()
         taken = self.state.taken
-        for i, (loss, _) in enumerate(taken[start:], start):
+        for i, (loss, _) in enumerate(taken[self._checked :], self._checked):
             if not math.isfinite(float(loss)):
                 raise Diverged(self.state.step - len(taken) + i, float(loss))
-        return len(taken)
+        self._checked = len(taken)
 
     def _probe(self, epoch: int, ends_epoch: bool) -> None:
         state = self.state
@@ -255,7 +274,7 @@ class Training:
         row = {"epoch": epoch, "step": state.step, "learning_rate": rate, "loss": loss, "accuracy": accuracy}
         row |= self._scores("val")
         state.epochs.append(row)
-        state.taken = []
+        state.taken, self._checked = [], 0
 
     def _results(self) -> Iterator[tuple[str, float]]:
         for part in ("train", "val", "test") if self._run.train.test else ("train", "val"):

@@ -4,9 +4,9 @@ import keras
 import pytest
 
 from resnet_core.errors import UserError
-from resnet_core.nets.blocks import BLOCKS, register_block
 from resnet_core.nets.cost import cost
 from resnet_core.nets.keras_net import build
+from resnet_core.nets.registry import BLOCKS, register_block
 from resnet_core.nets.spec import NetSpec
 from resnet_core.nets.traced import traced
 from tests.resnet_core.nets.test_keras_net import tensors_kept

@@ -17,7 +17,7 @@ from resnet_core.runs.data.stored import CHUNK_VALUES, Parts, StoredImages, chun
 from resnet_core.runs.execution import job
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.checkpoints import Checkpoint
-from resnet_core.runs.training.engine import StreamedData, on_device
+from resnet_core.runs.training.device import StreamedData, on_device
 from resnet_core.runs.training.order import batches
 from resnet_core.runs.training.train import execute, made_with
 from tests.resnet_core.runs.data.test_data import arrays, write_folder

@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 
 from resnet_core.runs.spec import TrainSpec
-from resnet_core.runs.training.engine import StepSpec
 from resnet_core.runs.training.optimizers import optimizer
+from resnet_core.runs.training.step import StepSpec
 
 SHAPES = [(3, 3, 2, 4), (4,), (4, 5)]
 RATES = [0.1, 0.1, 0.01, 0.05]

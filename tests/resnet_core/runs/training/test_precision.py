@@ -9,8 +9,9 @@ from resnet_core.probes.gradient_norms import GradientProbe
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import prepare
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.training.engine import Engine, StepSpec
+from resnet_core.runs.training.engine import Engine
 from resnet_core.runs.training.precision import HIGHEST_SCALE, STEPS_TO_GROW, LossScale, dtype_policy
+from resnet_core.runs.training.step import StepSpec
 from resnet_core.runs.training.train import execute
 
 NET = cifar(8, 4, input_shape=(8, 8, 1))

@@ -13,8 +13,10 @@ from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import prepare
 from resnet_core.runs.records.record import Outcome
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.training.engine import Data, Engine, StepSpec, engine
+from resnet_core.runs.training.device import Data
+from resnet_core.runs.training.engine import Engine, engine
 from resnet_core.runs.training.order import Batch, batches, probed_batch
+from resnet_core.runs.training.step import StepSpec
 from resnet_core.runs.training.train import execute
 from resnet_core.seeds import generator
 

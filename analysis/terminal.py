@@ -1,0 +1,58 @@
+"""Verdicts in a terminal."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resnet_core.command_line import console, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def judged(root: Path) -> "pd.DataFrame | None":
+    """Return the verdicts of a study; none if it has no claims."""
+    from analysis.study import read
+    from analysis.verdicts import verdicts
+
+    study = read(root)
+    return verdicts(study.claims, study.planned, study.frames, study.looks) if study.claims else None
+
+
+def print_verdicts(root: Path) -> None:
+    """Print a row a claim, and below it what stands in its way."""
+    from rich.table import Table
+
+    found = judged(root)
+    if found is None:
+        return
+    table = Table(box=None, header_style="bold")
+    for column in ("verdict", "claim", "effect", "interval, corrected", "n", "p, corrected", "parameters", "MACs"):
+        table.add_column(column, justify="left" if column in ("verdict", "claim") else "right")
+    for row in found.to_dict("records"):
+        notes = [row["note"]] if row["note"] else []
+        notes += [f"without a result: {row['lost']}"] if row["lost"] else []
+        table.add_row(
+            ", ".join(filter(None, [row["verdict"], row["direction"]])),
+            "\n".join([row["claim"], *notes]),
+            number(row["effect"]),
+            f"{number(row['low'])} to {number(row['high'])}",
+            f"{row['n']} of {row['N']}",
+            "–" if math.isnan(row["p_corrected"]) else f"{row['p_corrected']:.2g}",
+            *("–" if math.isnan(row[name]) else f"×{row[name]:.3g}" for name in ("parameters", "macs")),
+        )
+    console().print(table)
+    say(counted(found))
+
+
+def counted(found: "pd.DataFrame") -> str:
+    """Return how many claims are supported, refuted, of these the other way round, and inconclusive."""
+    counts = found["verdict"].value_counts()
+    words = [f"{counts.get(name, 0)} {name}" for name in ("supported", "refuted", "inconclusive")]
+    words[1] += f" (opposite: {found['direction'].eq('opposite').sum()})"
+    return f"{len(found)} claims: {', '.join(words)}"
+
+
+def number(value: float) -> str:
+    """Return a number of three digits; a dash if there is none."""
+    return "–" if math.isnan(value) else f"{value:.3g}"

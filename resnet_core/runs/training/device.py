@@ -1,0 +1,114 @@
+"""The data of a run where the network computes: on the device, or streamed from disk."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice, repeat
+from threading import Lock
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from resnet_core.runs.data.arrays import Dataset
+from resnet_core.runs.data.stored import Array, Rows, StoredImages
+from resnet_core.runs.training.order import Batch
+
+READ_AHEAD = 2  # batches
+Part = tuple[Any, tf.Tensor]
+"""Images and their labels; the images are stored where the data are streamed, else on the device."""
+
+
+class Preprocessing(NamedTuple):
+    """Images x become (x - shift) scale, in float32."""
+
+    shift: tf.Tensor
+    scale: tf.Tensor
+
+    def __call__(self, images: Any) -> Any:
+        """Return the images, preprocessed."""
+        return (tf.cast(images, tf.float32) - self.shift) * self.scale
+
+
+class Data:
+    """A `Dataset` on the device."""
+
+    def __init__(self, data: Dataset) -> None:
+        self.train: Part = self._kept(data.x_train), tf.convert_to_tensor(data.y_train)
+        self.val: Part = self._kept(data.x_val), tf.convert_to_tensor(data.y_val)
+        self.test: Part = self._kept(data.x_test), tf.convert_to_tensor(data.y_test)
+        self.preprocessing = Preprocessing(tf.convert_to_tensor(data.shift), tf.convert_to_tensor(data.scale))
+
+    def _kept(self, images: Rows) -> Any:
+        return tf.convert_to_tensor(images)
+
+    def batches(self, draws: Iterator[Batch], count: int) -> Iterator[tuple[Batch, Part | None]]:
+        """Yield the first `count` of `draws`, each with its images if they are not on the device."""
+        yield from zip(islice(draws, count), repeat(None))
+
+    def taken(self, indices: Array) -> Part:
+        """Return these training images."""
+        images, labels = self.train
+        return tf.gather(images, indices), tf.gather(labels, indices)
+
+    def parts(self, images: Any, labels: tf.Tensor, size: int) -> Iterator[Part]:
+        """Yield `images` in order, so many at a time."""
+        for start in range(0, len(images), size):
+            yield images[start : start + size], labels[start : start + size]
+
+
+class StreamedData(Data):
+    """A `Dataset` whose images are stored: they are read while the network computes."""
+
+    def _kept(self, images: Rows) -> Any:
+        return images if isinstance(images, StoredImages) else super()._kept(images)
+
+    def batches(self, draws: Iterator[Batch], count: int) -> Iterator[tuple[Batch, Part | None]]:
+        """See `Data.batches`; the images of the next steps are read ahead."""
+        images, labels = self.train
+        drawn: dict[int, Batch] = {}
+        ahead, lock = enumerate(draws), Lock()
+
+        def rows(step: int) -> Array:
+            with lock:
+                while step not in drawn:
+                    drawn.update([next(ahead)])
+                return drawn[step].indices
+
+        for step, read in enumerate(_read_ahead(images, rows, count)):
+            batch = drawn.pop(step)
+            yield batch, (read, tf.gather(labels, batch.indices))
+
+    def taken(self, indices: Array) -> Part:
+        """See `Data.taken`."""
+        images, labels = self.train
+        return tf.convert_to_tensor(images[indices].read()), tf.gather(labels, indices)
+
+    def parts(self, images: Any, labels: tf.Tensor, size: int) -> Iterator[Part]:
+        """See `Data.parts`; the next images are read ahead."""
+        if not isinstance(images, StoredImages):
+            yield from super().parts(images, labels, size)
+            return
+        starts = range(0, len(images), size)
+        read = _read_ahead(images, lambda i: slice(starts[i], starts[i] + size), len(starts))
+        for start, part in zip(starts, read, strict=True):
+            yield part, labels[start : start + size]
+
+
+def _read_ahead(images: StoredImages, rows: Callable[[int], Any], count: int) -> Iterable[tf.Tensor]:
+    """Return the images of `rows(0)` to `rows(count - 1)`, read by a thread of their own while others are in use."""
+
+    def read(i: int) -> Array:
+        return images[rows(i)].read()
+
+    def pictures(i: tf.Tensor) -> tf.Tensor:
+        # It has no state, as a function of i; what has one is not read ahead where operations are deterministic.
+        of = tf.numpy_function(read, [i], images.dtype, stateful=False)
+        return tf.ensure_shape(of, (None, *images.shape[1:]))
+
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 1
+    options.autotune.enabled = False
+    return tf.data.Dataset.range(count).map(pictures).prefetch(READ_AHEAD).with_options(options)  # type: ignore[no-any-return]
+
+
+def on_device(data: Dataset) -> Data:
+    """Return the data as an engine takes them, streamed if their training images are stored."""
+    return (StreamedData if isinstance(data.x_train, StoredImages) else Data)(data)

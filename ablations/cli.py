@@ -36,7 +36,7 @@ def parser(known: Mapping[str, Study]) -> Parser:
     listing.set_defaults(command=list_studies)
     add_show_command(commands)
     run = commands.add_parser(
-        "run", help="run a study", description="Run a study; what is recorded already is not run again.",
+        "run", help="run a study", description="Run a study. Runs that are already recorded are not repeated.",
         more=_run_help,
     )  # fmt: skip
     every = run.add_argument_group("all studies, one after the other", "run --all [--scale SCALE] [--out OUT] [...]")
@@ -83,23 +83,25 @@ def _add_common_options(one: Parser) -> None:
     one.add_argument("--seeds", metavar="N", help="number of seeds of every arm (default: the scale's)")
     one.add_argument(
         "--until", choices=("decided",),
-        help="add seeds to the arms of the claims that are open, until all are decided, at 5 %% for all looks together",
+        help="add seeds to the arms of undecided claims until all claims are decided, at 5 %% for all looks together",
     )  # fmt: skip
-    one.add_argument("--most-seeds", metavar="N", help="how many seeds --until may come to (default: 20)")
+    one.add_argument("--most-seeds", metavar="N", help="largest number of seeds with --until (default: 20)")
     one.add_argument(
         "--learning-rates", nargs="+", metavar="RATE",
-        help="give each arm the best of these by validation images, before its seeds are run (default: those of the "
+        help="choose the best of these for each arm on validation images, before its seeds run (default: those of the "
         "scale, if it has any and its training is not changed)",
     )  # fmt: skip
-    one.add_argument("--trial-seeds", metavar="N", help="trials of every arm at each of them (default: the scale's, 2)")
+    one.add_argument(
+        "--trial-seeds", metavar="N", help="number of seeds at each learning rate (default: the scale's, 2)"
+    )
     one.add_argument(
         "--match", choices=("parameters", "macs"),
-        help="widen or narrow every network until it costs as much as the first arm's",
+        help="adapt the widths of every network so that it costs as much as that of the first arm",
     )  # fmt: skip
     one.add_argument("--out", type=folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
     add_plugin_option(one)
     add_keep_option(one)
-    one.add_argument("--dry-run", action="store_true", help="print every run with its cost, and run nothing")
+    one.add_argument("--dry-run", action="store_true", help="print every run and its cost; run nothing")
     add_execution_options(one)
 
 

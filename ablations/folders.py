@@ -35,7 +35,7 @@ def add_commands(commands: Any) -> None:
         commands, "forget-networks", "remove the trained networks that --keep-networks has kept; the records stay",
         forget_networks,
     )  # fmt: skip
-    forget.add_argument("--dry-run", action="store_true", help="say what would be removed, and change nothing")
+    forget.add_argument("--dry-run", action="store_true", help="print what would be removed; change nothing")
 
 
 def print_status(options: argparse.Namespace) -> None:

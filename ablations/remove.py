@@ -25,7 +25,7 @@ def add_remove_command(commands: Any) -> None:
         "levels", nargs="+", metavar="FACTOR=LEVEL[,LEVEL]",
         help="the runs that have these levels, of all the factors that are named: skip=C depth=8,20; or seed=3",
     )  # fmt: skip
-    remove.add_argument("--dry-run", action="store_true", help="say what would be taken out, and change nothing")
+    remove.add_argument("--dry-run", action="store_true", help="print what would be removed; change nothing")
 
 
 def remove_runs(options: argparse.Namespace) -> None:

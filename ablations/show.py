@@ -21,13 +21,15 @@ def add_show_command(commands: Any) -> None:
     """Add the command to a parser's."""
     show = commands.add_parser(
         "show",
-        help="show a network, or two and how they differ",
+        help="show a network, or how two networks differ",
         description="Show a network's stages and cost, from its spec alone.\nNames: " + ", ".join(list_networks()),
     )
     show.set_defaults(command=show_network)
     show.add_argument("name", nargs="?", help="a published network (default: the default NetSpec)")
-    show.add_argument("other", nargs="?", help="another, to show how it differs")
-    show.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="set a field of the first")
+    show.add_argument("other", nargs="?", help="a second network, to compare with the first")
+    show.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="set a field of the first network"
+    )
     add_plugin_option(show)
     show.add_argument("--json", action="store_true", help="print name, spec and counts as JSON")
     show.add_argument("--svg", type=Path, metavar="FILE", help="draw the first block of the last stage")

@@ -19,10 +19,12 @@ def add_verdict_commands(commands: Any) -> None:
     add_folder_command(commands, "verdicts", "say which claims of a study its records support, or refute", say_verdicts)
     found = commands.add_parser(
         "findings",
-        help="say what the records of studies say of their claims",
-        description="Print the verdict on every claim of the studies in a folder, and how many there are, as Markdown.",
+        help="print the verdicts on the claims of studies",
+        description="Print the verdict on every claim of the studies in a folder, and their counts, as Markdown.",
     )
-    found.add_argument("folder", metavar="FOLDER", type=Path, help="a study's folder, or one with studies below it")
+    found.add_argument(
+        "folder", metavar="FOLDER", type=Path, help="folder of a study, or a folder that contains studies"
+    )
     found.set_defaults(command=say_findings)
     add_folder_command(commands, "power", "say which differences how many seeds can show", say_power)
 

@@ -30,7 +30,7 @@ def parser() -> Parser:
     top.add_argument("--out", type=folder, help="folder of the report (default: report/ in the study's folder)")
     top.add_argument(
         "--style", choices=("screen", "paper"), default="screen",
-        help="paper: figures of a journal's single column, PDF too, with fonts embedded (default: %(default)s)",
+        help="paper: figures for a single column, also as PDF with embedded fonts (default: %(default)s)",
     )  # fmt: skip
     return top
 

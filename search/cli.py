@@ -54,17 +54,18 @@ def parser() -> Parser:
     listing = commands.add_parser("list", help="list the spaces and oracles", description="List spaces and oracles.")
     listing.set_defaults(command=list_all)
     run = commands.add_parser(
-        "run", help="search", description="Search; what is recorded already is not run again, and more trials go on.",
+        "run", help="run a search",
+        description="Run a search. Recorded trials are not repeated; with more trials, it continues.",
         more=settings_help,
     )  # fmt: skip
     run.set_defaults(command=run_search)
     _add_run_options(run)
-    trials = commands.add_parser("trials", help="list the trials of a search, the best first")
+    trials = commands.add_parser("trials", help="list the trials of a search, best first")
     trials.add_argument("search", type=folder, metavar="SEARCH", help="folder of the search: results/local/search")
     trials.set_defaults(command=list_trials)
     predict = commands.add_parser(
-        "predict", help="say what pictures show",
-        description="Print what the network that a search has exported says of pictures: classes, probabilities.",
+        "predict", help="classify pictures",
+        description="Print the classes and probabilities that the exported network of a search gives to pictures.",
     )  # fmt: skip
     predict.add_argument("search", type=folder, metavar="SEARCH", help="folder of the search: results/local/search")
     predict.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a picture")
@@ -76,38 +77,40 @@ def _add_run_options(run: Parser) -> None:
     add_setting_options(run, data="digits")
     run.add_argument(
         "--space", default=DEFAULT_SPACE,
-        help=f"{', '.join(SPACES)}, or FILE.py with a function `space` of yours (default: %(default)s)",
+        help=f"{', '.join(SPACES)}, or FILE.py with your function `space` (default: %(default)s)",
     )  # fmt: skip
     run.add_argument("--fix", action="append", default=[], metavar="NAME=VALUE", help="fix a hyperparameter: skip=none")
     run.add_argument("--oracle", default=DEFAULT, help=f"{', '.join(NAMES)} (default: %(default)s)")
     run.add_argument(
         "--objective", default="val_accuracy",
-        help="what is sought: val_accuracy, val_loss; several are traded: val_accuracy,macs, or parameters, "
+        help="objective: val_accuracy or val_loss; several give a Pareto set: val_accuracy,macs, or parameters, "
         "latency_seconds (default: %(default)s)",
     )  # fmt: skip
     run.add_argument("--trials", default="60", help="number of trials (default: %(default)s)")
-    run.add_argument("--epochs", help="passes over the training images of a trial (default: 10)")
-    run.add_argument("--total-epochs", metavar="EPOCHS", help="passes of all trials together, after which none begins")
-    run.add_argument("--hours", help="time after which no trial begins")
-    run.add_argument("--max-params", metavar="N", help="bound on trainable parameters: 300k, 1.5M")
-    run.add_argument("--max-macs", metavar="N", help="bound on multiply-accumulates of an image: 40M")
+    run.add_argument("--epochs", help="number of epochs of a trial (default: 10)")
     run.add_argument(
-        "--max-memory", metavar="GIB", help="bound on the memory of a run, beside its images and TensorFlow itself"
+        "--total-epochs", metavar="EPOCHS", help="number of epochs of all trials together, after which no trial starts"
+    )
+    run.add_argument("--hours", help="time in hours after which no trial starts")
+    run.add_argument("--max-params", metavar="N", help="bound on trainable parameters: 300k, 1.5M")
+    run.add_argument("--max-macs", metavar="N", help="bound on the multiply-accumulates for an image: 40M")
+    run.add_argument(
+        "--max-memory", metavar="GIB", help="bound on the memory of a run, besides its images and TensorFlow itself"
     )
     run.add_argument(
         "--start", action="append", default=[], metavar="NAME|SEARCH",
-        help="try first the nearest point to a published network, or the best of an earlier search's folder",
+        help="start with the point nearest to a published network, or with the best of an earlier search (its folder)",
     )  # fmt: skip
     run.add_argument(
         "--confirm", default="3", metavar="K",
-        help="train the K best with fresh seeds, each beside its twin without (or with) the skip; 0 for none "
+        help="train the K best networks with fresh seeds, each beside its twin without (or with) the skip; 0 for none "
         "(default: %(default)s)",
     )  # fmt: skip
     run.add_argument("--confirm-seeds", metavar="N", help="number of fresh seeds (default: 3)")
     run.add_argument("--seed", default="0", help="seed of the oracle and of the trials (default: %(default)s)")
-    run.add_argument("--name", default="search", help="of the search's folder (default: %(default)s)")
+    run.add_argument("--name", default="search", help="name of the folder of the search (default: %(default)s)")
     run.add_argument("--out", type=folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
-    run.add_argument("--dry-run", action="store_true", help="print the space and what its networks cost, run nothing")
+    run.add_argument("--dry-run", action="store_true", help="print the space and the cost of its networks; run nothing")
     add_plugin_option(run)
     add_execution_options(run)
 

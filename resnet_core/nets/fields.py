@@ -24,87 +24,87 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 class NetFields(Spec):
     """A residual network or its plain twin, y = post(S(x) + scale · F(pre(x))), block by block.
 
-    `replace(skip="none")` is the plain twin of any network, whatever rode on its skip.
+    `replace(skip="none")` returns the plain twin of any network.
 
     Attributes:
         input_shape: Height, width and channels of an image.
-        classes: Number of classes, so of logits.
-        depths: Blocks in each stage. Every stage but the first halves height and width.
-        widths: Channels of each stage before expansion: those of a basic block, and of the 3x3
+        classes: Number of classes, which is the number of logits.
+        depths: Number of blocks in each stage. Every stage but the first halves height and width.
+        widths: Channels of each stage before expansion: the channels of a basic block, and those of the 3x3
             convolution of a bottleneck.
-        stem: `cifar`: one 3x3 convolution. `imagenet`: 7x7 with stride 2, then a 3x3 max-pool with
-            stride 2 (He et al. 2015). `deep`: three 3x3, the first with stride 2 and the first two of
-            half the width, then the max-pool (ResNet-C, He et al. 2019). `tiered`: as `deep`, but the first
-            has 3/8 of the width (timm's ResNet-T).
-        stem_pool: What halves a stem other than that for CIFAR again: `max`, the max-pool; `conv`: a 3x3
-            convolution with stride 2, normalisation and activation (ResNet-RS, Bello et al. 2021).
-        pool_padding: What the max-pool sees beyond the border: `lowest`, nothing, as in Torch; `zeros`,
-            which differ where values are negative, as in the pre-activation networks of Keras and BiT.
-        stem_width: Channels of the stem; none takes those of the first stage.
-        block: The branch F: `basic`, `bottleneck`, or the name of a registered function.
-        kernels: Kernel sizes of the branch's convolutions; none takes the block's own, (3, 3) or
-            (1, 3, 1). `basic` with (3, 1, 3) is B(3,1,3) of Zagoruyko and Komodakis 2016.
-        expansion: Channels of a block's output over `widths`; none takes the block's own, 1 or 4.
-        cardinality: Groups of a bottleneck's 3x3 convolution (ResNeXt, Xie et al. 2017).
-        group_width: A bottleneck's 3x3 convolution has width · group_width / 64 channels in each group.
-        stride_in: Which convolution of a bottleneck halves: the `first` (v1), or the first `spatial`
-            one (v1.5).
-        stride_block: Which block of a stage halves: the `first`, in every stage but the first, as in the
-            papers; or the `last`, in every stage but the last, as in the pre-activation networks of Keras.
-            There, a skip B is a subsampling where only height and width change, and a skip D the pooling.
-        antialias: How the convolution of a branch and the stem's pool halve. `none`: they skip every second
-            pixel. `blur`: they keep all, and a fixed 3x3 binomial filter with reflected borders halves after
-            the activation (Zhang 2019). `average`: an average of 2x2 does, in the stem in place of the
-            max-pool (timm). The skip is not changed. It has no weights and counts no MACs.
-        se_reduction: A squeeze-and-excitation at the end of the branch, with so many times fewer
-            channels in between (Hu et al. 2018); 0 for none.
-        eca: Whether the branch ends with efficient channel attention: a gate for each channel, the sigmoid
-            of a convolution along the channels' means, with a kernel of |log2(channels) + 1| / 2, made odd,
-            3 at least (Wang et al. 2020).
-        se_divisor: Those channels are rounded to a multiple of it, at least 1 (timm has 8).
-        dropout: Rate of the dropout before a branch's last convolution (Zagoruyko and Komodakis 2016).
-        order: Where normalisation and activation stand (He et al. 2016, figure 4, a to e).
-        first_split: Where the skip of a pre-activation network's first block begins: `after_activation`
-            (He et al. 2016, appendix), or `before_activation`, as that of all others (timm).
-        skip: What S(x) is. `none`: nothing, the plain net. `A`: x, with zeros for the new channels where
-            the shape changes; no parameters. `B`: x, by a 1x1 convolution where the shape changes. `C`:
-            a 1x1 convolution on every block (He et al. 2015, section 4.1). `D`: as B, after an average
-            pooling that does the halving (ResNet-D, He et al. 2019).
-        skip_mask: Which blocks have their skip: for each stage a word of 1 and 0, a digit a block.
-            Empty for all. See `keep_skips`.
-        zero_padding: Where option A puts its zeros: `append`, or `both` sides of the channels.
+        stem: Layers before the first block. `cifar`: one 3x3 convolution. `imagenet`: a 7x7 convolution with stride 2,
+            then 3x3 max-pooling with stride 2 (He et al. 2015). `deep`: three 3x3 convolutions, the first with stride
+            2, the first two of half the width, then the max-pooling (ResNet-C, He et al. 2019). `tiered`: like `deep`,
+            but the first convolution has 3/8 of the width (timm's ResNet-T).
+        stem_pool: Second halving of a stem other than `cifar`. `max`: the max-pooling. `conv`: a 3x3 convolution with
+            stride 2, normalisation and activation (ResNet-RS, Bello et al. 2021).
+        pool_padding: Padding of the max-pooling. `lowest`: minus infinity, as in PyTorch. `zeros`: zeros, as in the
+            pre-activation networks of Keras and BiT; the two differ where values are negative.
+        stem_width: Channels of the stem. `None` means those of the first stage.
+        block: Name of the branch F: `basic`, `bottleneck`, or a registered function.
+        kernels: Kernel sizes of the branch's convolutions. Empty means the block's own, (3, 3) or (1, 3, 1). `basic`
+            with (3, 1, 3) is B(3,1,3) of Zagoruyko and Komodakis 2016.
+        expansion: Output channels of a block divided by its width. `None` means the block's own, 1 or 4.
+        cardinality: Number of groups of a bottleneck's 3x3 convolution (ResNeXt, Xie et al. 2017).
+        group_width: Each group of a bottleneck's 3x3 convolution has width · group_width / 64 channels.
+        stride_in: Convolution of a bottleneck that has the stride: the `first` (v1), or the first `spatial` one (v1.5).
+        stride_block: Block of a stage that has the stride. `first`: in every stage but the first, as in the papers.
+            `last`: in every stage but the last, as in the pre-activation networks of Keras; then skip B subsamples, and
+            skip D pools, where only height and width change.
+        antialias: How the convolution of a branch and the pooling of the stem halve. `none`: by stride. `blur`: by
+            a fixed 3x3 binomial filter with reflected borders after the activation (Zhang 2019). `average`: by 2x2
+            average pooling, which replaces the max-pooling of the stem (timm). The skip is not affected. These filters
+            have no weights and count no MACs.
+        se_reduction: Reduction ratio of squeeze-and-excitation at the end of the branch (Hu et al. 2018); 0 for none.
+        eca: Whether the branch ends with efficient channel attention (Wang et al. 2020). Its kernel size is
+            |log2(channels) + 1| / 2, made odd, and at least 3.
+        se_divisor: The channels inside squeeze-and-excitation are rounded to a multiple of this (8 in timm).
+        dropout: Rate of the dropout before the last convolution of the branch (Zagoruyko and Komodakis 2016).
+        order: Positions of normalisation and activation (He et al. 2016, figure 4, a to e).
+        first_split: Where the skip of the first block of a pre-activation network begins: `after_activation` (He et al.
+            2016, appendix), or `before_activation`, as in all other blocks (timm).
+        skip: The skip S(x). `none`: no skip, the plain network. `A`: the identity, padded with zeros for new channels;
+            no parameters. `B`: the identity, or a 1x1 convolution where the shape changes. `C`: a 1x1 convolution in
+            every block (He et al. 2015, section 4.1). `D`: like `B`, after average pooling that does the halving
+            (ResNet-D, He et al. 2019).
+        skip_mask: Which blocks have a skip: for each stage a string of `1` and `0`, a digit for each block. Empty means
+            all. See `keep_skips`.
+        zero_padding: Position of option A's zeros: `append`, or on `both` sides of the channels.
         zero_pooling: How option A halves: `subsample` every second pixel, or `average` 2x2.
-        skip_transform: What rides on the skip (He et al. 2016, section 3.1): `identity`, nothing; `scale`:
-            S times `skip_factor` and F times `branch_factor`; `exclusive_gate`: (1 - g) S and g F;
-            `shortcut_gate`: (1 - g) S; `conv`: a 1x1 convolution; `dropout`. The gate g is the sigmoid
-            of a 1x1 convolution of S(x) whose kernel starts at 0 and whose bias starts at `gate_bias`.
-        skip_factor, branch_factor, gate_bias, skip_dropout: As said; the last is a rate.
-        branch_scale: What F is multiplied by. `one`; `zero_gamma`: the last normalisation's gamma, from
-            0 (Goyal et al. 2017); `skipinit` (De and Smith 2020) and `rezero` (Bachlechner et al. 2021):
-            a learned scalar, from 0; `fixup`: a learned scalar, from 1, with scalar biases before each
-            convolution and activation, and its own initial weights (Zhang et al. 2019);
-            `layerscale`: a learned factor a channel, from `layer_scale` (Touvron et al. 2021).
-        layer_scale: As said.
-        survival: Probability that the last block's branch is kept in a training step (stochastic depth,
-            Huang et al. 2016).
-        survival_decay: `linear`: block l of L has 1 - l/L (1 - survival). `constant`: all have `survival`.
-        drop_unit: `batch`: a branch is kept or dropped for the whole batch, and multiplied by its
-            probability at test (Huang et al. 2016). `sample`: for each image, and divided by the
-            probability in training.
-        norm: `batch`, `group` (of `norm_groups`), `layer` (over all but the batch), `none`.
-        norm_groups: As said.
-        norm_epsilon: Added to the variance.
-        bn_momentum: Share of the old moving average that a step of batch normalisation keeps.
-            Keras' own default of 0.99 is too slow for runs of a few hundred steps.
-        conv_bias: Whether the convolutions of stem and blocks have biases; `unnormalised`: those that no
-            normalisation follows directly.
-        standardize_weights: Whether the kernel of each convolution of stem, branch and skip has mean 0 and
-            variance 1 a filter when it is applied (Qiao et al. 2019; BiT, Kolesnikov et al. 2020).
-        weight_epsilon: Added to that variance.
-        activation: Called ReLU in the names of orders.
-        init: Initial kernels: truncated normal with variance 2 / fan in or 2 / fan out (He), or uniform
-            with variance 2 / (fan in + fan out) (Glorot).
-        padding: `explicit`: zeros on all sides alike, as in the papers. `same`: Keras' own, which at
+        skip_transform: Operation on the skip (He et al. 2016, section 3.1). `identity`: none. `scale`: S times
+            `skip_factor` and F times `branch_factor`. `exclusive_gate`: (1 - g) S and g F. `shortcut_gate`: (1 - g) S.
+            `conv`: a 1x1 convolution. `dropout`. The gate g is the sigmoid of a 1x1 convolution of S(x); its kernel
+            starts at 0 and its bias at `gate_bias`.
+        skip_factor: Factor of S with `skip_transform="scale"`.
+        branch_factor: Factor of F with `skip_transform="scale"`.
+        gate_bias: Initial bias of the gate.
+        skip_dropout: Rate of the dropout with `skip_transform="dropout"`.
+        branch_scale: Factor of F. `one`: 1. `zero_gamma`: the gamma of the last normalisation, which starts at 0 (Goyal
+            et al. 2017). `skipinit` (De and Smith 2020) and `rezero` (Bachlechner et al. 2021): a learned scalar that
+            starts at 0. `fixup`: a learned scalar that starts at 1, with scalar biases before each convolution and
+            activation, and its own initialisation (Zhang et al. 2019). `layerscale`: a learned factor for each channel
+            that starts at `layer_scale` (Touvron et al. 2021).
+        layer_scale: Initial value of LayerScale's factors.
+        survival: Probability that the branch of the last block is kept in a training step (stochastic depth, Huang et
+            al. 2016).
+        survival_decay: `linear`: block l of L is kept with probability 1 - l/L (1 - survival). `constant`: every block
+            with `survival`.
+        drop_unit: `batch`: a branch is dropped for the whole batch, and multiplied by its probability at test time
+            (Huang et al. 2016). `sample`: it is dropped for each image, and divided by the probability in training.
+        norm: Normalisation: `batch`, `group` (with `norm_groups`), `layer` (over all axes but the batch), `none`.
+        norm_groups: Number of groups of group normalisation.
+        norm_epsilon: Value added to the variance.
+        bn_momentum: Momentum of the moving averages of batch normalisation. Keras' default of 0.99 is too slow for runs
+            of a few hundred steps.
+        conv_bias: Whether the convolutions of stem and blocks have biases. `unnormalised`: only those that are not
+            directly followed by a normalisation.
+        standardize_weights: Whether the kernels of the convolutions of stem, branch and skip are standardised for each
+            filter (Qiao et al. 2019; BiT, Kolesnikov et al. 2020).
+        weight_epsilon: Value added to the variance of the kernels.
+        activation: Activation function, called ReLU in the names of orders.
+        init: Initial kernels: truncated normal with variance 2 / fan-in or 2 / fan-out (He), or uniform with variance
+            2 / (fan-in + fan-out) (Glorot).
+        padding: `explicit`: the same number of zeros on all sides, as in the papers. `same`: Keras' padding, which at
             stride 2 pads an even size on the right and bottom only.
     """
 
@@ -162,12 +162,12 @@ class NetFields(Spec):
 
     @property
     def growth(self) -> int:
-        """Channels of a block's output over `widths`."""
+        """Output channels of a block divided by its width."""
         return self.expansion or registered(self.block).expansion
 
     @property
     def depth(self) -> int:
-        """Layers with weights on the main path, a stem counted as one: stem, convolutions, classifier."""
+        """Number of layers with weights on the main path: the stem (counted as one), convolutions, classifier."""
         return 2 + len(self.convolutions) * sum(self.depths)
 
     def strides_of(self, stage: int, block: int) -> int:

@@ -41,10 +41,10 @@ def cifar(depth: int, width: int = 16, **fields: Any) -> NetSpec:
     """Return the CIFAR network of He et al. 2015, section 4.2, with `depth` layers.
 
     Args:
-        depth: 6n + 2 with basic blocks: 8, 20, 32, 44, 56, 110, 1202. Three stages of n blocks, the stem
-            and the classifier. In general, 3n times a branch's convolutions, and 2.
-        width: Channels of the first stage; the second has twice as many, the third four times.
-        fields: Further fields of `NetSpec`.
+        depth: Number of layers: three stages of n blocks, the stem and the classifier. With basic blocks this is
+            6n + 2: 8, 20, 32, 44, 56, 110, 1202. In general it is 3n times the convolutions of a branch, plus 2.
+        width: Channels of the first stage. The second stage has twice as many, the third four times as many.
+        fields: Other fields of `NetSpec`.
 
     Raises:
         UserError: No n gives this depth, or a field is illegal.

@@ -134,7 +134,7 @@ def wide(depth: int, width: int, **fields: Any) -> NetSpec:
     """Return a wide network of Zagoruyko and Komodakis 2016, depth = 6N + 4.
 
     Args:
-        depth: As said, with N blocks a stage.
+        depth: Number of layers; a stage has N blocks.
         width: Channels of the first stage, 16 k for WRN-depth-k; the second has twice as many, the third four times.
         fields: Further fields of `NetSpec`.
 

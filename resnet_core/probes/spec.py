@@ -8,20 +8,20 @@ from resnet_core.spec_model import Spec
 
 
 class ProbeSpec(Spec):
-    """Which steps are probed, and on which batch.
+    """At which steps a network is probed, and on which batch.
 
-    A step is counted in updates already made: step 0 is the network at its initial weights.
+    Steps count the updates that have been made: at step 0 the network has its initial weights.
 
     Attributes:
-        steps: Steps at which every probe is taken. The gradients of the first ten steps can change
-            by many orders of magnitude, so several early steps belong here. A run that ends before one has no such row.
-        each_epoch: Whether the end of every epoch is probed as well.
-        batch_size: Size of the fixed batch, the same images in every probe of a run and in every
-            run of a data seed. The norms depend on it, so compare only at one size.
-        step_gradients: Every how many steps the gradients of a training step itself are measured, from
-            step 0 on: of its own batch, augmented, by its own loss, in a pass that is made anyway. 0 for never.
-        latency: How often the trained network is timed at a single image; the median is kept with what the run has
-            used, since it is no function of the spec. 0 for never.
+        steps: Steps at which the network is probed. Include several early steps: gradients can change by many orders of
+            magnitude within the first ten. A run that ends before a step has no rows for it.
+        each_epoch: Whether the network is also probed at the end of every epoch.
+        batch_size: Size of the fixed batch. All probes of a run, and all runs of a data seed, use the same images.
+            Norms depend on the size, so compare only at equal sizes.
+        step_gradients: Interval in steps, from step 0, at which the gradients of the training step itself are recorded:
+            on its own augmented batch, by its own loss, at no extra pass. 0 for never.
+        latency: Number of times that the trained network is timed on a single image. The median is recorded in `usage`,
+            because it does not follow from the spec. 0 for never.
     """
 
     steps: tuple[NonNegativeInt, ...] = (0, 1, 2, 5, 10, 20, 50, 100)

@@ -98,5 +98,5 @@ def _attributes(docstring: str) -> Iterator[tuple[str, str]]:
     for entry in re.split(r"\n(?=    \w)", f"\n{section}"):
         names, colon, text = entry.strip().partition(": ")
         sentence = re.split(r"(?<=[.])(?<!et al[.])\s", " ".join(text.split()), maxsplit=1)[0]
-        if colon and not sentence.startswith("As said"):
+        if colon:
             yield from ((name.strip(), sentence) for name in names.split(","))

@@ -26,21 +26,21 @@ def add_setting_options(parser: Parser, data: str | None = None) -> None:
         "--data", default=data,
         help="data set: digits, cifar10, cifar100, mnist, fashion_mnist, an .npz file or a folder of images",
     )  # fmt: skip
-    parser.add_argument("--image-size", help="rows and columns to which images are resized")
+    parser.add_argument("--image-size", help="height and width to which images are resized")
     parser.add_argument(
         "--background", metavar="COLOUR",
-        help="colour on which transparent images of a folder are composited: white, black, #rrggbb (default: white)",
+        help="colour behind transparent images of a folder: white, black, #rrggbb (default: white)",
     )  # fmt: skip
     parser.add_argument(
         "--skip-damaged", action="store_const", const="true",
-        help="leave out the images of a folder that cannot be decoded, and list them; else the first ends the program",
+        help="leave out and list images of a folder that cannot be decoded; otherwise the first one is an error",
     )  # fmt: skip
     parser.add_argument(
         "--data-format", metavar="FORMAT",
-        help="where images of an .npz file have their channels: channels_last, channels_first, which are transposed "
+        help="position of the channels of an .npz file: channels_last, or channels_first, which are transposed "
         "(default: as their shape says; what is not plainly channels_last is refused)",
     )  # fmt: skip
-    parser.add_argument("--train-size", help="number of training images, a stratified choice")
+    parser.add_argument("--train-size", help="number of training images, chosen with stratification")
     parser.add_argument("--recipe", help=f"training of a paper to start from: {', '.join(RECIPES)}")
     parser.add_argument(
         SETS, action="append", default=[], metavar="FIELD=VALUE",

@@ -31,60 +31,60 @@ class TrainSpec(Spec):
     """How a network is trained.
 
     Attributes:
-        data: Name of a data set, or path of an `.npz` file or a folder of images.
-        data_sha256: Hash of the decoded data; a run is identified by it and not by `data`.
-        image_size: Height and width to which images are resized; none leaves them.
-        background: Colour on which transparent images of a folder are composited: `white`, `black`, `#rrggbb`.
-        skip_damaged: Whether images of a folder that cannot be decoded are left out, and listed; else they are an
+        data: Name of a data set, or path of an `.npz` file or of a folder of images.
+        data_sha256: Hash of the decoded data. It identifies the data of a run, `data` does not.
+        image_size: Height and width to which images are resized. `None` keeps their size.
+        background: Colour behind transparent images of a folder: `white`, `black` or `#rrggbb`.
+        skip_damaged: Whether images of a folder that cannot be decoded are left out and listed. Otherwise they are an
             error.
-        data_format: Where images of an `.npz` file have their channels, `channels_last` or `channels_first`; none
-            tells it from their shape, and refuses what is not plainly `channels_last`.
-        train_size: Number of training images to use, a stratified choice; none takes all.
-        validation_fraction: Share of them that is kept aside, stratified, for the curves.
-        split_seed: Seed of both choices.
-        preprocessing: `channel`: subtract the mean of each channel and divide by its deviation.
-            `pixel_mean`: subtract the mean image, after scaling to [0, 1] (He et al. 2015). Both
-            are of the training images.
+        data_format: Position of the channels of an `.npz` file, `channels_last` or `channels_first`. `None` infers it
+            from the shape, and refuses what is not clearly `channels_last`.
+        train_size: Number of training images, chosen with stratification. `None` means all.
+        validation_fraction: Fraction of the training images that is kept aside for validation, with stratification.
+        split_seed: Seed of these two choices.
+        preprocessing: `channel`: subtract the mean of each channel and divide by its standard deviation. `pixel_mean`:
+            scale to [0, 1] and subtract the mean image (He et al. 2015). Both are computed on the training images.
         augmentation: `crop_flip`: pad by 4, crop at random, flip half of the images (He et al. 2015).
-        cutout: Side in pixels of a square of zeros at a random place of each preprocessed image, cut off
-            at the borders (DeVries and Taylor 2017); 0 for none.
-        mixup: The alpha of Beta(alpha, alpha), from which each batch has its share: it is mixed with a
+        cutout: Side in pixels of a square of zeros at a random place of each preprocessed image, clipped at the borders
+            (DeVries and Taylor 2017); 0 for none.
+        mixup: The alpha of Beta(alpha, alpha), from which each batch draws its mixing share. The batch is mixed with a
             permutation of itself, images and labels (Zhang et al. 2018); 0 for none.
-        label_smoothing: The e of the target (1 - e) of the label and e / classes of every class (Szegedy
-            et al. 2016). Of the training loss alone: evaluation and probes have the plain cross-entropy.
-        steps: Number of updates; of 0, the initial network is probed and nothing else. Exactly one of `steps` and
-            `epochs` is given.
-        epochs: Number of passes over the training images; the last, partial batch of each is left out.
-        batch_size: Images in an update.
-        optimizer: `sgd`: v <- m v + g, w <- w - lr v, as in Torch. `adamw`: w <- w - lr (m / (√v + e) + d w),
-            with m and v the unbiased averages of g and g² (Kingma and Ba 2015, algorithm 1; Loshchilov and
-            Hutter 2019, with the decay times lr, as in Torch).
-        learning_rate: The lr above; the highest of the schedule.
+        label_smoothing: The e of the target (1 - e) · label + e / classes (Szegedy et al. 2016). It applies to the
+            training loss only; evaluation and probes use the plain cross-entropy.
+        steps: Number of updates. With 0, only the initial network is probed. Set exactly one of `steps` and `epochs`.
+        epochs: Number of passes over the training images. The last, partial batch of a pass is dropped.
+        batch_size: Number of images in an update.
+        optimizer: `sgd`: v <- m v + g, w <- w - lr v, as in PyTorch. `adamw`: w <- w - lr (m / (√v + e) + d w), with
+            the bias-corrected averages m of g and v of g² (Kingma and Ba 2015, algorithm 1; Loshchilov and Hutter 2019,
+            with the decay times lr, as in PyTorch).
+        learning_rate: The lr above; the highest learning rate of the schedule.
         momentum: The m of `sgd`.
-        nesterov: w <- w - lr (g + m v), with the new v, as in Torch.
-        beta_1, beta_2, epsilon: Of `adamw`: what the averages m and v keep in an update, and the e.
-        weight_decay: The d in g <- g + d w for `sgd`, and that of `adamw`.
-        weight_decay_of: What decays: `kernels` alone (He et al. 2015), or `all` trainable variables (the
-            released Torch code of He et al. 2016, Zagoruyko and Komodakis 2016).
-        schedule: The learning rate. `steps`: `learning_rate_drops`. `cosine`: half a cosine to 0, from the
-            end of the warm-up on (Loshchilov and Hutter 2017; He et al. 2019). `one_cycle`: a line from 0 up
-            to `peak`, and to 0 by the end (Smith and Topin 2018; Page 2018).
-        learning_rate_drops: Shares of the budget after which the learning rate is multiplied by `drop_factor`.
-        drop_factor: As said.
-        peak: Share of the budget at which `one_cycle` is highest.
-        descent: How it comes down.
-        warmup_steps: Updates made first at `warmup_learning_rate` (He et al. 2015), or on the way from it.
-        warmup_share: The share of the budget that they are, in place of their number.
+        nesterov: Use w <- w - lr (g + m v), with the new v, as in PyTorch.
+        beta_1: Decay of the average m of `adamw`.
+        beta_2: Decay of the average v of `adamw`.
+        epsilon: The e of `adamw`.
+        weight_decay: The d of g <- g + d w for `sgd`, and the d of `adamw`.
+        weight_decay_of: Variables that decay: `kernels` only (He et al. 2015), or `all` trainable variables (the
+            released PyTorch code of He et al. 2016, Zagoruyko and Komodakis 2016).
+        schedule: Learning rate over time. `steps`: `learning_rate_drops`. `cosine`: half a cosine to 0 after the
+            warm-up (Loshchilov and Hutter 2017; He et al. 2019). `one_cycle`: linear from 0 to the highest at `peak`,
+            and down to 0 at the end (Smith and Topin 2018; Page 2018).
+        learning_rate_drops: Fractions of the budget after which the learning rate is multiplied by `drop_factor`.
+        drop_factor: Factor of each drop.
+        peak: Fraction of the budget at which `one_cycle` is highest.
+        descent: Form of `one_cycle` after its peak.
+        warmup_steps: Number of first updates, made at `warmup_learning_rate` or on the way from it (He et al. 2015).
+        warmup_share: The same as a fraction of the budget.
         warmup: `constant`, or `linear` from `warmup_learning_rate` to `learning_rate` (Goyal et al. 2017).
-        warmup_learning_rate: As said.
-        precision: `mixed_float16`, `mixed_bfloat16`: Keras' policies, which compute the network in half
-            precision and keep weights, statistics of normalisation, logits and loss in float32. With float16
-            the loss is scaled, dynamically (Micikevicius et al. 2018).
-        init_seed: Seed of the initial weights; none takes the seed of the run.
-        data_seed: Seed of the order of batches, of the augmentation and of the choice of the probed
-            batch; none takes the seed of the run.
-        evaluation_batch: Images that are evaluated at a time. The last bits of a loss depend on it, its memory too.
-        test: Whether the test images are looked at, at the last step: not in a search, which chooses among runs.
+        warmup_learning_rate: Learning rate at which the warm-up begins.
+        precision: `mixed_float16` and `mixed_bfloat16` are Keras' policies: the network computes in half precision, and
+            weights, normalisation statistics, logits and loss stay in float32. With float16, the loss is scaled
+            dynamically (Micikevicius et al. 2018).
+        init_seed: Seed of the initial weights. `None` means the seed of the run.
+        data_seed: Seed of the order of batches, of the augmentation and of the choice of the probed batch. `None` means
+            the seed of the run.
+        evaluation_batch: Number of images evaluated at a time. Memory and the last bits of a loss depend on it.
+        test: Whether the test images are evaluated after the last step. A search, which chooses among runs, does not.
     """
 
     data: Annotated[str, Field(min_length=1)] = "digits"

@@ -56,7 +56,7 @@ class Folder:
 
     Args:
         path: The folder.
-        image_size: As said.
+        image_size: Height and width to which the images are resized, or `None`.
         resident: Bytes up to which images are held in memory; more stay in the cache folder.
         reading: What is seen through transparent pictures, and whether damaged ones are left out.
     """

@@ -129,22 +129,29 @@ def number(option: str, text: str, *, whole: bool = False, least: float | None =
 
 def add_execution_options(parser: Parser) -> None:
     """Add the options that say how runs are executed; the result of no run depends on them."""
-    group = parser.add_argument_group("execution, on which the result of no run depends")
-    group.add_argument("--executor", help="serial, in this process, processes, or ray; else what the work is worth")
-    group.add_argument("--workers", help="processes that execute runs at the same time; else one for each core or GPU")
+    group = parser.add_argument_group("execution (does not change the result of a run)")
+    group.add_argument(
+        "--executor",
+        help="serial (in this process), processes, or ray (default: serial for little work, else processes)",
+    )
+    group.add_argument(
+        "--workers", help="number of processes that execute runs at the same time (default: one for each core or GPU)"
+    )
     group.add_argument(
         "--address", default="",
-        help="Ray cluster of --executor ray: auto, HOST:PORT or ray://HOST:PORT; else one is started on this machine",
+        help="Ray cluster: auto, HOST:PORT or ray://HOST:PORT (default: one is started on this machine)",
     )  # fmt: skip
     group.add_argument(
         "--log", action="append", default=[], choices=PACKAGES,
-        help="follow the runs in tensorboard, mlflow or wandb; may be given again",
+        help="log the runs to tensorboard, mlflow or wandb; may be repeated",
     )  # fmt: skip
-    group.add_argument("--timeout", metavar="SECONDS", help="time after which a run is ended, as timed out")
+    group.add_argument("--timeout", metavar="SECONDS", help="time after which a run is ended as timed out")
     group.add_argument(
-        "--retries", metavar="N", help=f"how often a run whose process was killed is begun again (default: {RETRIES})"
+        "--retries",
+        metavar="N",
+        help=f"number of times that a run whose process was killed is started again (default: {RETRIES})",
     )
-    group.add_argument("--memory", metavar="GIB", help="memory after which a run is ended, as out of it")
+    group.add_argument("--memory", metavar="GIB", help="memory above which a run is ended as out of memory")
     group.add_argument(
         "--stream", default="auto", choices=STREAM,
         help="read the images of a file or folder from disk as they are needed: always, never, or where they would "
@@ -152,7 +159,7 @@ def add_execution_options(parser: Parser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--checkpoint-every", default="60", metavar="SECONDS",
-        help="time between the states from which a run that was ended goes on (default: 60)",
+        help="time between saved states, from which an interrupted run continues (default: 60)",
     )  # fmt: skip
 
 

@@ -61,5 +61,5 @@ def add_plugin_option(parser: Parser) -> None:
     """Add `--plugin FILE` to a command."""
     parser.add_argument(
         "--plugin", action="append", default=[], type=Path, metavar="FILE",
-        help="a Python file of yours that registers blocks, which the field `block` then takes",
+        help="your Python file that registers blocks, whose names the field `block` then accepts",
     )  # fmt: skip

@@ -20,6 +20,11 @@ KEPT = {
 """Variables of these names that concern logs, memory, or which processor it is."""
 SET = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 DEFAULTS = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+READ_AT_LOADING = (
+    "CUDA_", "HOME", "KERAS_", "KMP_", "LD_", "MALLOC_", "MKL_", "OMP_", "ONEDNN_", "OPENBLAS_", "PYTHON", "TF_",
+    "XLA_",
+)  # fmt: skip
+"""What the names of variables begin with that libraries read when they load, and may not read again."""
 KERAS = {"floatx": "float32", "image_data_format": "channels_last", "epsilon": 1e-7}
 """Keras' settings in a run."""
 LEGAL: dict[str, tuple[Any, ...]] = {
@@ -34,13 +39,25 @@ def set_variables() -> None:
     Raises:
         UserError: Keras' `keras.json` has a value with which Keras does not load.
     """
-    for name in [name for name in os.environ if name.startswith(NUMERIC) and name not in KEPT]:
+    for name in filter(_is_ours, list(os.environ)):
         del os.environ[name]
     os.environ.update(SET)
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     if "keras" not in sys.modules:
         _check_keras_json()
+
+
+def read_by_libraries() -> dict[str, str]:
+    """Return the part of the environment that libraries read when they load, without what `set_variables` sets."""
+    user = {
+        name: value for name, value in os.environ.items() if name.startswith(READ_AT_LOADING) and not _is_ours(name)
+    }
+    return {**DEFAULTS, **user}
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(NUMERIC) and name not in KEPT
 
 
 def _check_keras_json() -> None:

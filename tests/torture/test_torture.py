@@ -72,15 +72,24 @@ def assert_left_alone(exported, study, tmp_path):
     return compare
 
 
-def workers(launcher):
-    """Return the processes of a launcher that execute runs."""
-    found = []
+def children(pid):
+    """Return the processes that a process has started."""
     with contextlib.suppress(OSError):  # it may be no more
-        for thread in Path(f"/proc/{launcher.pid}/task").iterdir():
-            for pid in (thread / "children").read_text().split():
-                if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    found.append(int(pid))
-    return found
+        threads = Path(f"/proc/{pid}/task").iterdir()
+        return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    return []
+
+
+def command_of(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def workers(launcher):
+    """Return the processes of a launcher that execute runs: forks of the server that it has started."""
+    servers = [pid for pid in children(launcher.pid) if b"multiprocessing.forkserver" in command_of(pid)]
+    return [pid for server in servers for pid in children(server)]
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the processes of a launcher are found in /proc")
@@ -188,10 +197,10 @@ def test_a_launcher_that_ends_takes_its_workers_with_it(tmp_path, start):
     states = tmp_path / "depth" / "claims"
     while len(list(states.glob("*.lock"))) < 2 or len(workers(launcher)) < 2:
         time.sleep(0.1)
-    before = workers(launcher)
+    before = children(launcher.pid) + workers(launcher)
     launcher.kill()
     launcher.wait()
     deadline = time.monotonic() + 60
     while any(Path(f"/proc/{pid}").exists() for pid in before):
-        assert time.monotonic() < deadline, "a worker is still there after a minute"
+        assert time.monotonic() < deadline, "a process is still there after a minute"
         time.sleep(0.1)

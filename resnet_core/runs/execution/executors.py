@@ -4,7 +4,7 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
@@ -20,6 +20,7 @@ from resnet_core.runs.execution.crashes import is_crash, witnessed
 from resnet_core.runs.execution.job import Job, devices, stop, stopped_by
 from resnet_core.runs.execution.main_script import importable
 from resnet_core.runs.execution.todo import Todo
+from resnet_core.runs.execution.workers import become_worker, context
 from resnet_core.runs.records.record import Record, Status
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress
@@ -109,6 +110,8 @@ class _Slot:
         self._job = job
         self._wake = wake
         self._device = device
+        self._environment = dict(os.environ)
+        self._context = context(device)
         self.last: NetSpec | None = None
         self.run: Run | None = None
         self._open()
@@ -116,10 +119,9 @@ class _Slot:
     def _open(self) -> None:
         from pebble import ProcessPool
 
-        context = get_context("spawn")
-        self.channel, self._sender = context.Pipe(duplex=False)
-        arguments = [self._job, self._sender, self._device]
-        self._pool = ProcessPool(max_workers=1, context=context, initializer=_begin, initargs=arguments)
+        self.channel, self._sender = get_context("spawn").Pipe(duplex=False)
+        arguments = [self._job, self._sender, self._device, self._environment]
+        self._pool = ProcessPool(max_workers=1, context=self._context, initializer=_begin, initargs=arguments)
 
     def start(self, run: Run) -> None:
         """Begin a run."""
@@ -202,10 +204,11 @@ _job: Job
 _sender: Channel
 
 
-def _begin(job: Job, sender: Channel, device: str | None) -> None:
-    """Make a new process ready: its device, its memory, and what ends it."""
+def _begin(job: Job, sender: Channel, device: str | None, environment: Mapping[str, str]) -> None:
+    """Make a new process ready: its environment, its device, its memory, and what ends it."""
     global _job, _sender
     _job, _sender = job, sender
+    become_worker(environment)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device

@@ -26,6 +26,7 @@ from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress
 
 Channel = Any  # a `multiprocessing.connection.Connection`
+NETWORKS = 50  # that a process trains before a new one takes its place
 
 
 def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
@@ -119,12 +120,22 @@ class _Slot:
     def _open(self) -> None:
         from pebble import ProcessPool
 
+        self._networks = 0
         self.channel, self._sender = get_context("spawn").Pipe(duplex=False)
         arguments = [self._job, self._sender, self._device, self._environment]
         self._pool = ProcessPool(max_workers=1, context=self._context, initializer=_begin, initargs=arguments)
 
     def start(self, run: Run) -> None:
-        """Begin a run."""
+        """Begin a run, in a new process if this one has trained `NETWORKS` networks.
+
+        TensorFlow keeps what oneDNN has compiled for each shape, some 2 to 5 MB a network, and has no call that gives
+        it back; see `benchmarks.memory`.
+        """
+        if run.net != self.last:
+            if self._networks == NETWORKS:
+                self.stop()
+                self._open()
+            self._networks += 1
         self.run, self.last = run, run.net
         self._tries, self._step, self._started = 0, 0, time.monotonic()
         self._submit()

@@ -16,6 +16,7 @@ import pytest
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.execution import executors
 from resnet_core.runs.execution.executors import EXECUTORS
 from resnet_core.runs.execution.job import Job, dataset
 from resnet_core.runs.execution.ray_executor import LOOPBACK, STORE_BYTES, connected
@@ -280,6 +281,21 @@ class TestProcesses:
         assert len(active_children()) == 2
         records.close()
         assert active_children() == []
+
+
+def test_a_process_gives_way_to_a_new_one_after_so_many_networks(store, alone, monkeypatch):
+    """TensorFlow keeps some memory of each; the results are the same, and seeds of one network do not count."""
+    monkeypatch.setattr(executors, "NETWORKS", 1)
+    seen = {}
+
+    def on_progress(run, progress):
+        (worker,) = active_children()
+        seen[run.id] = worker.pid
+
+    runs = [one.run for one in alone[:3]]
+    assert list(map(bits, executed("processes", runs, store, on_progress=on_progress))) == list(map(bits, alone[:3]))
+    first, second, other = (seen[run.id] for run in runs)
+    assert first == second != other
 
 
 def test_a_node_that_does_not_see_the_folder_writes_nothing_there(store, alone):

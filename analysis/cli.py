@@ -79,8 +79,8 @@ def _main(arguments: Sequence[str] | None) -> None:
 
 def _report(study: "Study", out: Path, style: str) -> None:
     from analysis import report  # loads matplotlib
-    from analysis.figures import STYLES
     from analysis.formats import shown
+    from analysis.layout import STYLES
 
     page, tables = report.write(study, out, STYLES[style])
     if len(tables["verdicts"]):
@@ -90,19 +90,19 @@ def _report(study: "Study", out: Path, style: str) -> None:
 
 
 def _report_search(study: "Study", folder: Path, out: Path, style: str) -> None:
-    from analysis import searches
-    from analysis.figures import STYLES
+    from analysis import search_report
+    from analysis.layout import STYLES
 
-    page, tables = searches.write(searches.search_of(study, folder), out, STYLES[style])
+    page, tables = search_report.write(search_report.search_of(study, folder), out, STYLES[style])
     _print_table(tables["best"].drop(columns=study.factors))  # these are many, and in the report
     print(f"report: {page}")
 
 
 def _compare(folders: Sequence[Path], studies: "Sequence[Study]", out: Path, style: str) -> None:
-    from analysis import compare
-    from analysis.figures import STYLES
+    from analysis import comparison_report
+    from analysis.layout import STYLES
 
-    page, tables = compare.write(list(map(str, folders)), studies, out, STYLES[style])
+    page, tables = comparison_report.write(list(map(str, folders)), studies, out, STYLES[style])
     _print_table(tables["arms"])
     print(f"report: {page}")
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis.page import MOST_ROWS, Section, Table
+from analysis.page import MOST_ROWS
+from analysis.sections import Part, table_of
 from resnet_core.runs.records.plan import Plan
 
 CLASSES, SKIPPED = "classes", "skipped"
@@ -24,20 +25,17 @@ def tables_of(plan: Plan) -> dict[str, pd.DataFrame]:
     }
 
 
-def section_of(plan: Plan, by_name: Mapping[str, pd.DataFrame]) -> Section:
+def section_of(plan: Plan, by_name: Mapping[str, pd.DataFrame]) -> Part:
     """Return the section; there is nothing in it if the plan is an old one."""
     if plan.data is None:
-        return Section("Data")
+        return Part("Data")
     captions = {
         CLASSES: ("The classes.", "Numbers of images, those for validation among those for training. The outputs of "
                   "the networks are in this order."),
         SKIPPED: ("What was not read.", ""),
     }  # fmt: skip
     tables = [
-        Table(
-            name, caption, by_name[name], note, len(by_name[name]) > MOST_ROWS // 10,
-            ("csv", "tex", "md") if len(by_name[name]) <= MOST_ROWS else ("csv",),
-        )
+        table_of(name, by_name[name], caption, note, by_name[name], folded=len(by_name[name]) > MOST_ROWS // 10)
         for name, (caption, note) in captions.items()
-    ]  # fmt: skip
-    return Section("Data", words=[f"{plan.data.line.removeprefix('data: ')}."], tables=tables)
+    ]
+    return Part("Data", words=[f"{plan.data.line.removeprefix('data: ')}."], tables=tables)

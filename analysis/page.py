@@ -8,8 +8,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from analysis.figures import INK, PAPER_WHITE, Drawn
 from analysis.formats import heading, text_table
+from analysis.layout import INK, PAPER_WHITE, Drawn
 
 MOST_ROWS = 1000
 """Of a longer table, the page shows so many rows."""

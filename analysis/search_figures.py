@@ -8,8 +8,8 @@ from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 
 from analysis import plots
-from analysis.figures import MOST_ROWS, MOST_WORDS, Drawn, Style, legend_below, panels
 from analysis.formats import text
+from analysis.layout import MOST_ROWS, MOST_WORDS, Drawn, Style, legend_below, panels
 from analysis.trials import BUDGET, COSTS, KIND, PLAIN, WITH, Direction, Objective
 
 COLOURS = ListedColormap(colormaps["viridis"](np.linspace(0.2, 0.85, 256)))

@@ -21,24 +21,13 @@ from resnet_core.runs.runtime import without_notices
 from resnet_core.runs.settings import add_setting_options, fields_of, probing, settings_help, training
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.surroundings import check_backend, set_variables
-from search.oracles import DEFAULT, FIDELITIES, NAMES, SEVERAL
+from search.oracles import DEFAULT, ORACLES, of_several
 from search.spaces import DEFAULT as DEFAULT_SPACE
 from search.spaces import SPACES
 
 if TYPE_CHECKING:
     from search.request import Search
 
-ORACLES = {
-    "gp": "Gaussian process over all hyperparameters, expected improvement",
-    "tpe": "tree-structured Parzen estimator, of Optuna",
-    "evolution": "regularised evolution (Real et al. 2019)",
-    "nsga2": "NSGA-II, of Optuna, for several objectives",
-    "random": "at random, of KerasTuner",
-    "grid": "every combination, in an order of the seed that spreads them",
-    "bayesian": "Gaussian process with upper confidence bound, of KerasTuner",
-    "hyperband": "successive halving in brackets, of KerasTuner",
-    "asha": "asynchronous successive halving (Li et al. 2020)",
-}
 TRAIN = TrainSpec(data="digits", epochs=10, batch_size=64, validation_fraction=0.2, test=False)
 """What every training starts from; `space` and `--set` change it."""
 PROBE = ProbeSpec(steps=(0,), each_epoch=False)
@@ -80,7 +69,7 @@ def _add_run_options(run: Parser) -> None:
         help=f"{', '.join(SPACES)}, or FILE.py with your function `space` (default: %(default)s)",
     )  # fmt: skip
     run.add_argument("--fix", action="append", default=[], metavar="NAME=VALUE", help="fix a hyperparameter: skip=none")
-    run.add_argument("--oracle", default=DEFAULT, help=f"{', '.join(NAMES)} (default: %(default)s)")
+    run.add_argument("--oracle", default=DEFAULT, help=f"{', '.join(ORACLES)} (default: %(default)s)")
     run.add_argument(
         "--objective", default="val_accuracy",
         help="objective: val_accuracy or val_loss; several give a Pareto set: val_accuracy,macs, or parameters, "
@@ -119,13 +108,16 @@ def list_all(options: argparse.Namespace) -> None:
     """Print the spaces and the oracles."""
     from rich.table import Table
 
-    rows = {"space": {name: space.about for name, space in SPACES.items()}, "oracle": ORACLES}
+    rows = {
+        "space": {name: space.about for name, space in SPACES.items()},
+        "oracle": {name: known.about for name, known in ORACLES.items()},
+    }
     for title, about in rows.items():
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in (title, "", *(["several objectives"] if title == "oracle" else [])):
             table.add_column(column)
         for name, text in about.items():
-            table.add_row(name, text, *(["yes" if name in SEVERAL else "no"] if title == "oracle" else []))
+            table.add_row(name, text, *(["yes" if name in of_several() else "no"] if title == "oracle" else []))
         console().print(table)
 
 
@@ -173,8 +165,8 @@ def run_search(options: argparse.Namespace) -> None:
 
 def _search(options: argparse.Namespace) -> "Search":
     """Return what `options` ask for; all that can be checked without data is."""
-    if options.oracle not in NAMES:
-        raise UserError(f"--oracle must be known, but got '{options.oracle}'{nearest(options.oracle, NAMES)}")
+    if options.oracle not in ORACLES:
+        raise UserError(f"--oracle must be known, but got '{options.oracle}'{nearest(options.oracle, ORACLES)}")
     if not re.fullmatch(r"[\w.-]+", options.name) or options.name.strip(".") == "":
         raise UserError(f"--name must be of letters, digits, dots and dashes, but got '{options.name}'")
     numbers = {
@@ -198,9 +190,9 @@ def _search(options: argparse.Namespace) -> "Search":
     from search.starts import starts_of
 
     sought = objectives(options.objective)
-    if len(sought) > 1 and options.oracle not in SEVERAL:
+    if len(sought) > 1 and options.oracle not in of_several():
         raise UserError(
-            f"several objectives need an oracle that trades them, {', '.join(SEVERAL)}, but got --oracle "
+            f"several objectives need an oracle that trades them, {', '.join(of_several())}, but got --oracle "
             f"{options.oracle}"
         )
     _check_epochs(options.oracle, train, numbers["epochs"])
@@ -246,7 +238,7 @@ def _check_epochs(oracle: str, train: TrainSpec, total: int | None) -> None:
     Raises:
         UserError: It is not.
     """
-    counts = [f"--oracle {oracle}"] * (oracle in FIDELITIES) + ["--total-epochs"] * (total is not None)
+    counts = [f"--oracle {oracle}"] * ORACLES[oracle].fidelities + ["--total-epochs"] * (total is not None)
     if counts and train.epochs is None:
         raise UserError(f"{counts[0]} counts in epochs, but the training has steps={train.steps}; set --epochs")
 

@@ -20,7 +20,7 @@ from resnet_core.runs.records.plan import Plan
 from resnet_core.runs.spec import Run, TrainSpec
 from search.limits import GIB, Limits, run_bytes
 from search.objectives import Objective
-from search.oracles import FIDELITIES
+from search.oracles import ORACLES
 from search.proposals import EPOCHS, Budget
 from search.space import Space, SpaceError, Values
 
@@ -79,7 +79,7 @@ class Search:
                 "take --fix for a hyperparameter"
             )
         net = net.replace(**self.fixed)
-        if self.oracle in FIDELITIES:
+        if ORACLES[self.oracle].fidelities:
             check_constant_rate(self.oracle, train)
         if EPOCHS in values:
             train = train.replace(epochs=int(values[EPOCHS]))
@@ -168,7 +168,7 @@ class Search:
     @property
     def options(self) -> dict[str, Any]:
         """What the oracle must know beside the space."""
-        return {"max_epochs": self.train.epochs} if self.oracle in FIDELITIES else {}
+        return {"max_epochs": self.train.epochs} if ORACLES[self.oracle].fidelities else {}
 
 
 def excess(

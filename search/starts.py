@@ -10,7 +10,7 @@ from resnet_core.nets.spec import NetSpec
 from resnet_core.nets.zoo import network
 from resnet_core.runs.records.store import Store
 from search.listing import best_first, in_order, objectives_of, plan_of
-from search.oracles import FIDELITIES
+from search.oracles import ORACLES
 from search.request import Search
 from search.space import Values
 
@@ -24,7 +24,7 @@ def starts_of(search: Search, words: Sequence[str]) -> list[Values]:
     Raises:
         UserError: A word is neither, or the oracle takes none.
     """
-    if words and search.oracle in FIDELITIES:
+    if words and ORACLES[search.oracle].fidelities:
         raise UserError(f"--start needs an oracle that trains every trial in full, but got --oracle {search.oracle}")
     found: list[Values] = []
     for word in words:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 PROGRAMS = {"resnet-ablate": "ablations", "resnet-report": "analysis", "resnet-search": "search"}
 LOADED = (
-    "ablations.cli", "ablations.runner", "analysis.cli", "analysis.report", "analysis.searches", "pebble",
+    "ablations.cli", "ablations.runner", "analysis.cli", "analysis.report", "analysis.search_report", "pebble",
     "resnet_core.runs.training.train", "search.cli", "search.runner", "tensorflow",
 )  # fmt: skip
 READ_BY_THEM = ("CUDA_", "HOME", "KERAS_", "MALLOC_", "MPL", "OMP_", "ONEDNN_", "PYTHON", "TF_", "XLA_")

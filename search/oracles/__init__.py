@@ -4,6 +4,7 @@ Each is a `keras_tuner.Oracle`, so it works in any `keras_tuner.Tuner`; see `bas
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -14,23 +15,75 @@ if TYPE_CHECKING:
 
     from search.oracles.base import Oracle
 
-_CLASSES = {
-    "gp": "gp.GPOracle",
-    "tpe": "sampled.TPEOracle",
-    "evolution": "evolution.EvolutionOracle",
-    "nsga2": "sampled.NSGA2Oracle",
-    "random": "stock.RandomOracle",
-    "grid": "grid.GridOracle",
-    "bayesian": "stock.BayesianOracle",
-    "hyperband": "halving.HyperbandOracle",
-    "asha": "halving.ASHAOracle",
+
+@dataclass(frozen=True)
+class Registered:
+    """A registered oracle.
+
+    Attributes:
+        about: What it proposes, in a few words.
+        make: Its class, see `base.Oracle`, or where that is in this package, `module.Class`: it loads TensorFlow.
+        several: Whether it takes several objectives.
+        fidelities: Whether it says how long a trial trains, in KerasTuner's hyperparameters `tuner/…`.
+    """
+
+    about: str
+    make: "str | Callable[..., Oracle]"
+    several: bool = False
+    fidelities: bool = False
+
+    def load(self) -> "Callable[..., Oracle]":
+        """Return the class."""
+        if not isinstance(self.make, str):
+            return self.make
+        module, name = self.make.split(".")
+        return getattr(import_module(f"search.oracles.{module}"), name)  # type: ignore[no-any-return]
+
+
+ORACLES = {
+    "gp": Registered("Gaussian process over all hyperparameters, expected improvement", "gp.GPOracle", several=True),
+    "tpe": Registered("tree-structured Parzen estimator, of Optuna", "sampled.TPEOracle", several=True),
+    "evolution": Registered("regularised evolution (Real et al. 2019)", "evolution.EvolutionOracle", several=True),
+    "nsga2": Registered("NSGA-II, of Optuna, for several objectives", "sampled.NSGA2Oracle", several=True),
+    "random": Registered("at random, of KerasTuner", "stock.RandomOracle", several=True),
+    "grid": Registered("every combination, in an order of the seed that spreads them", "grid.GridOracle", several=True),
+    "bayesian": Registered("Gaussian process with upper confidence bound, of KerasTuner", "stock.BayesianOracle"),
+    "hyperband": Registered(
+        "successive halving in brackets, of KerasTuner", "halving.HyperbandOracle", fidelities=True
+    ),
+    "asha": Registered("asynchronous successive halving (Li et al. 2020)", "halving.ASHAOracle", fidelities=True),
 }
-NAMES = tuple(_CLASSES)
+"""By name; `register_oracle` adds to them."""
+OURS = frozenset(ORACLES)
 DEFAULT = "gp"
-SEVERAL = ("gp", "tpe", "evolution", "nsga2", "random", "grid")
-"""Those that take several objectives."""
-FIDELITIES = ("hyperband", "asha")
-"""Those that say how long a trial trains, in KerasTuner's hyperparameters `tuner/…`."""
+
+
+def register_oracle(name: str, about: str, *, several: bool = False) -> "Callable[[type[Oracle]], type[Oracle]]":
+    """Register the decorated class, a `search.oracles.base.Oracle`, as the oracle of `--oracle NAME`.
+
+    A class of a user's may be registered again, as in a notebook; it takes the place of the one before.
+
+    Args:
+        name: A new name.
+        about: What it proposes, in a few words, for `resnet-search list`.
+        several: Whether it takes several objectives.
+
+    Raises:
+        UserError: This project has an oracle of this name.
+    """
+
+    def register(kind: "type[Oracle]") -> "type[Oracle]":
+        if name in OURS:
+            raise UserError(f"an oracle's name must be new, but there is an oracle '{name}' already; choose another")
+        ORACLES[name] = Registered(about, kind, several)
+        return kind
+
+    return register
+
+
+def of_several() -> list[str]:
+    """Return the names of the oracles that take several objectives."""
+    return [name for name, known in ORACLES.items() if known.several]
 
 
 def oracle(
@@ -46,35 +99,33 @@ def oracle(
     """Return an oracle.
 
     Args:
-        name: One of `NAMES`.
+        name: One of `ORACLES`.
         objective: As KerasTuner takes it: a name, a `keras_tuner.Objective`, or several.
         hyperparameters: The space.
         max_trials: The search is over after as many; None for no bound.
         seed: A non-negative integer.
         accepts: Whether a point that has not been proposed yet may be.
-        starts: Points that are proposed first; not by those of `FIDELITIES`.
-        options: `max_epochs`, `min_epochs` and `factor` of those of `FIDELITIES`.
+        starts: Points that are proposed first; not by those that say how long a trial trains.
+        options: `max_epochs`, `min_epochs` and `factor` of those that say how long a trial trains.
 
     Raises:
         UserError: No oracle has this name, it does not take several objectives or points to start from, or such a
             point is none of the space.
     """
-    if name not in NAMES:
-        raise UserError(f"an oracle must be one of those there are, but got {name!r}{nearest(name, NAMES)}")
-    starts = list(starts)
-    if not isinstance(objective, str) and hasattr(objective, "__len__") and len(objective) > 1 and name not in SEVERAL:
+    if name not in ORACLES:
+        raise UserError(f"an oracle must be one of those there are, but got {name!r}{nearest(name, ORACLES)}")
+    known, starts = ORACLES[name], list(starts)
+    if not isinstance(objective, str) and hasattr(objective, "__len__") and len(objective) > 1 and not known.several:
         raise UserError(
-            f"the oracle {name!r} takes one objective, but got {len(objective)}; choose one of {', '.join(SEVERAL)}"
+            f"the oracle {name!r} takes one objective, but got {len(objective)}; "
+            f"choose one of {', '.join(of_several())}"
         )
-    if starts and name in FIDELITIES:
+    if starts and known.fidelities:
         raise UserError(
             f"the oracle {name!r} takes no points to start from, but got {len(starts)}; "
             "leave them out, or choose another oracle"
         )
-    module, kind = _CLASSES[name].split(".")
-    made: Oracle = getattr(import_module(f"search.oracles.{module}"), kind)(
-        objective, max_trials, hyperparameters, seed, accepts, starts, **options
-    )
+    made = known.load()(objective, max_trials, hyperparameters, seed, accepts, starts, **options)
     for start in starts if made.space.hyperparameters else ():  # a tuner may have the space yet to find
         made.space.complete(start)
     return made

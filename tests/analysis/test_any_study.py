@@ -7,7 +7,7 @@ import pytest
 
 from analysis import report
 from analysis.claims import mean
-from analysis.figures import STYLES
+from analysis.layout import STYLES
 from analysis.measures import measured
 from analysis.study import INACTIVE
 from tests.analysis.synthetic import PAGE, study

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from PIL import Image
 
-from analysis import report, searches
+from analysis import report, search_report
 from tests.analysis.synthetic import PAGE, study
 from tests.analysis.synthetic_search import search
 
@@ -47,7 +47,7 @@ def page_of_a_study(made):
 
 def page_of_a_search(made):
     folder = search(made / "search", objective="val_accuracy (max), macs (min)", confirm=2)
-    return searches.write(searches.search_of(report.read(folder), folder), made / "report", PAGE)[0]
+    return search_report.write(search_report.search_of(report.read(folder), folder), made / "report", PAGE)[0]
 
 
 @pytest.fixture(scope="module", params=[page_of_a_study, page_of_a_search], ids=["study", "search"])

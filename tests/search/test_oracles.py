@@ -15,7 +15,7 @@ from keras_tuner.engine.hyperparameters import HyperParameters
 
 from analysis.pareto import front_ranks
 from resnet_core.errors import UserError
-from search.oracles import DEFAULT, FIDELITIES, NAMES, SEVERAL, oracle
+from search.oracles import DEFAULT, ORACLES, of_several, oracle, register_oracle
 from search.oracles.points import Space, own, permuted
 
 LOSS = keras_tuner.Objective("loss", "min")
@@ -26,6 +26,8 @@ OPTIONS = {
     "bayesian": {"num_initial_points": 100},  # a proposal by its model takes seconds, see below
 }
 TRIALS = {"gp": 14, "tpe": 16, "nsga2": 30, "evolution": 30}
+NAMES, SEVERAL = tuple(ORACLES), of_several()
+FIDELITIES = [name for name, known in ORACLES.items() if known.fidelities]
 ONCE = tuple(name for name in NAMES if name not in FIDELITIES)
 stock = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")
 
@@ -680,3 +682,20 @@ def test_a_name_under_two_conditions_is_two_hyperparameters():
             for v in points(search(made(name, hp=hp), lambda v: {"loss": v["size"]}))
         }
         assert sizes == {True}
+
+
+def test_an_oracle_of_a_user_is_registered_by_name():
+    from search.oracles.stock import RandomOracle
+
+    class Mine(RandomOracle):
+        """At random, too."""
+
+    try:
+        register_oracle("mine", "as random")(Mine)
+        assert register_oracle("mine", "again")(Mine) is Mine
+        assert isinstance(made("mine"), Mine)
+        assert "mine" not in of_several()
+    finally:
+        del ORACLES["mine"]
+    with pytest.raises(UserError, match="there is an oracle 'gp' already"):
+        register_oracle("gp", "mine")(Mine)

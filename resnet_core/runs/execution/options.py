@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from resnet_core.command_line import Parser
 from resnet_core.errors import UserError, nearest
-from resnet_core.runs.execution.loggers import PACKAGES, check_loggers
+from resnet_core.runs.execution.loggers import LOGGERS, check_loggers
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.runtime import available_cores
 
@@ -142,8 +142,8 @@ def add_execution_options(parser: Parser) -> None:
         help="Ray cluster: auto, HOST:PORT or ray://HOST:PORT (default: one is started on this machine)",
     )  # fmt: skip
     group.add_argument(
-        "--log", action="append", default=[], choices=PACKAGES,
-        help="log the runs to tensorboard, mlflow or wandb; may be repeated",
+        "--log", action="append", default=[], metavar="LOGGER",
+        help=f"log the runs to {', '.join(LOGGERS)}, or to a logger of a --plugin; may be repeated",
     )  # fmt: skip
     group.add_argument("--timeout", metavar="SECONDS", help="time after which a run is ended as timed out")
     group.add_argument(

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from analysis import compare
+from analysis import comparison_report
 from analysis.study import read
 from resnet_core.errors import UserError
 from tests.analysis.synthetic import study
@@ -10,7 +10,7 @@ ARMS = [{"skip": "none"}, {"skip": "A"}]
 
 
 def found(first, second, names=("a", "b")):
-    return compare.tables_of(names, [read(first), read(second)])
+    return comparison_report.tables_of(names, [read(first), read(second)])
 
 
 def error(run):

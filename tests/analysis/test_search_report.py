@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import importance, report, searches, trials
-from analysis.figures import STYLES
+from analysis import importance, report, search_report, trials
+from analysis.layout import STYLES
 from analysis.trials import Objective
 from resnet_core.errors import UserError
 from tests.analysis.synthetic import PAGE
@@ -20,11 +20,11 @@ TWO = "val_accuracy (max), macs (min)"
 
 
 def read(folder, **options):
-    return searches.search_of(report.read(search(folder, **options)), folder)
+    return search_report.search_of(report.read(search(folder, **options)), folder)
 
 
 def written(folder, style=PAGE, **options):
-    page, tables = searches.write(read(folder / "search", **options), folder / "report", style)
+    page, tables = search_report.write(read(folder / "search", **options), folder / "report", style)
     return page.read_text(), tables, {path.stem for path in page.parent.glob("figures/*.svg")}
 
 
@@ -99,7 +99,7 @@ def test_nothing_is_said_that_the_data_do_not_say(whole):
 
 def test_the_same_records_give_the_same_bytes(whole, tmp_path):
     folder = whole[0]
-    searches.write(searches.search_of(report.read(folder / "search"), folder / "search"), tmp_path)
+    search_report.write(search_report.search_of(report.read(folder / "search"), folder / "search"), tmp_path)
     assert content(tmp_path) == content(folder / "report")
 
 
@@ -166,7 +166,7 @@ def test_trials_of_different_epochs_are_not_compared(tmp_path):
     assert rows.loc[31, "best_so_far"] == rows.loc[31, "val_accuracy"] < rows.loc[29, "best_so_far"]
     table, _ = importance.table(found.trials, found.study.factors, ACCURACY, np.random.default_rng(0))
     assert (table["n"].iloc[0], table["epochs"].iloc[0]) == (15, 16)
-    tables = searches.tables_of(found)
+    tables = search_report.tables_of(found)
     assert tables["best"]["epochs"].eq(16).all()
 
 
@@ -272,9 +272,9 @@ def test_a_confirmation_without_a_run_is_named(tmp_path):
     folder = search(tmp_path, confirm=1)
     for path in folder.glob("confirm/runs/*.json"):
         path.unlink()
-    found = searches.search_of(report.read(folder), folder)
+    found = search_report.search_of(report.read(folder), folder)
     assert found.confirm is None
-    page, _ = searches.write(found, tmp_path / "report", PAGE)
+    page, _ = search_report.write(found, tmp_path / "report", PAGE)
     assert "a report needs a run that has ended, but" in page.read_text()
 
 
@@ -285,7 +285,7 @@ def test_objectives_are_read_from_the_plan():
 
 
 def test_on_paper_a_search_has_figures_too(made, tmp_path):
-    page, _ = searches.write(made, tmp_path, STYLES["paper"])
+    page, _ = search_report.write(made, tmp_path, STYLES["paper"])
     assert {path.suffix for path in page.parent.glob("figures/*")} == {".svg", ".png", ".pdf"}
 
 

@@ -1,18 +1,19 @@
 """Where studies differ, arm by arm: whether runs of the same id have the same results, and else by how much."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib import style as styles
 
-from analysis import comparisons, figures, formats, plots, tables
-from analysis.figures import STYLES, Drawn, Style
+from analysis import comparisons, formats, layout, plots, tables
+from analysis.layout import STYLES, Drawn, Style
 from analysis.measures import measured
-from analysis.page import Image, Page, Section, Table
-from analysis.report import drawn_files, image_files, write_files
+from analysis.page import Page, Table
+from analysis.report_files import sections_drawn, write_files
+from analysis.sections import Part
 from analysis.study import Study
 from resnet_core.errors import UserError
 
@@ -154,13 +155,13 @@ def _drawn(differences: pd.DataFrame, style: Style) -> Drawn | None:
     if rows.empty:
         return None
     measure = rows["measure"].iloc[0]
-    rows = rows[rows["measure"] == measure].head(figures.MOST_ROWS)
+    rows = rows[rows["measure"] == measure].head(layout.MOST_ROWS)
     factors = [name for name in rows if name not in COLUMNS]
     names = [" ".join(f"{factor}={row[factor]}" for factor in factors) for row in rows.to_dict("records")]
-    figure, axes = figures.panels(1, 1, style, height=0.9 + 0.26 * len(rows))
+    figure, axes = layout.panels(1, 1, style, height=0.9 + 0.26 * len(rows))
     plots.forest(rows.assign(label=names), x="difference", hue="other", legend=False, ax=axes[0][0])
     axes[0][0].set_xlabel(f"difference of {plots.words(measure)}, first study minus the other")
-    figures.legend_below(figure, axes[0][0])
+    layout.legend_below(figure, axes[0][0])
     said = "; ".join(
         f"{name}: {formats.text(row['difference'])}" for name, row in zip(names, rows.to_dict("records"), strict=True)
     )
@@ -172,6 +173,43 @@ def _drawn(differences: pd.DataFrame, style: Style) -> Drawn | None:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What the sections of a comparison are made of: studies with their names, tables, and how figures are laid out."""
+
+    names: Sequence[str]
+    studies: Sequence[Study]
+    by_name: Mapping[str, pd.DataFrame]
+    style: Style
+
+
+def arms(report: Compared) -> Iterator[Part]:
+    """Which arms are the same, and how far the means of the others are apart."""
+    by_name = report.by_name
+    drawn = _drawn(by_name["differences"], report.style)
+    yield Part("Arms", [drawn] if drawn else [], [
+        Table("arms", "What is found of each arm.", by_name["arms"],
+              "Runs of the first study and of the other (second) that have a record; how many of them have the "
+              "same id, and how many of those agree in every number of results, epochs and probes."),
+        Table("differences", "Differences of the means, first study minus the other.", by_name["differences"],
+              "With the 95 % interval of Student's t, paired by seed where both have the same seeds, else Welch's. "
+              "The intervals are not corrected for their number.", folded=True),
+    ])  # fmt: skip
+
+
+def made(report: Compared) -> Iterator[Part]:
+    """Commands, settings and versions, where they differ."""
+    lines = [
+        f"{name}: {command}"
+        for name, study in zip(report.names, report.studies, strict=True)
+        for command in study.plan.commands
+    ]
+    yield Part("How they were made", lines=lines, tables=[
+        Table("settings", "Settings that differ.", report.by_name["settings"]),
+        Table("environment", "What they were made with, where that differs.", report.by_name["environment"]),
+    ])  # fmt: skip
+
+
 def write(
     names: Sequence[str], studies: Sequence[Study], out: Path, style: Style = STYLES["screen"]
 ) -> tuple[Path, dict[str, pd.DataFrame]]:
@@ -181,27 +219,8 @@ def write(
         The path of the page, and the tables by name.
     """
     by_name = tables_of(names, studies)
-    with styles.context(["default", dict(style.settings)]):  # whatever the user's own settings are
-        drawn = _drawn(by_name["differences"], style)
-        made = [(drawn, image_files(drawn, style))] if drawn else []
-    images = [Image(one, files["svg"], style.suffixes) for one, files in made]
-    sections = [
-        Section("Arms", images, [
-            Table("arms", "What is found of each arm.", by_name["arms"],
-                  "Runs of the first study and of the other (second) that have a record; how many of them have the "
-                  "same id, and how many of those agree in every number of results, epochs and probes."),
-            Table("differences", "Differences of the means, first study minus the other.", by_name["differences"],
-                  "With the 95 % interval of Student's t, paired by seed where both have the same seeds, else Welch's. "
-                  "The intervals are not corrected for their number.", folded=True),
-        ]),
-        Section("How they were made", lines=[
-            f"{name}: {command}"
-            for name, study in zip(names, studies, strict=True) for command in study.plan.commands
-        ], tables=[
-            Table("settings", "Settings that differ.", by_name["settings"]),
-            Table("environment", "What they were made with, where that differs.", by_name["environment"]),
-        ]),
-    ]  # fmt: skip
+    compared = Compared(names, studies, by_name, style)
+    sections, images = sections_drawn([arms, made], compared, style)
     about = [f"First: {names[0]}. Compared with it: {', '.join(names[1:])}."]
     page = Page(
         " and ".join(dict.fromkeys(study.plan.name for study in studies)),
@@ -209,5 +228,5 @@ def write(
         about,
         sections,
     )
-    write_files(out, PAGE, page, dict(drawn_files(made)), by_name)
+    write_files(out, PAGE, page, images, by_name)
     return out / PAGE, by_name

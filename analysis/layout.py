@@ -1,0 +1,134 @@
+"""How figures are laid out: styles, panels, legends, and what is said of a figure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.drawing import levels_of
+
+MOST_ARMS = 8
+"""Of more arms than these, the first are drawn: more lines cannot be told apart."""
+MOST_PANELS = 4
+MOST_ROWS = 40
+MOST_WORDS = 12  # values that the text for those who cannot see a figure names
+INK, PAPER_WHITE = "#1b1b1c", "#ffffff"
+"""The colours of text and ground, which the page exchanges where it is dark."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How figures are laid out.
+
+    Attributes:
+        width: Of a figure, in inches.
+        row: Height of a row of panels, in inches.
+        narrow: Whether what stands in a row is stacked.
+        suffixes: Kinds of files.
+        settings: Of matplotlib.
+    """
+
+    width: float
+    row: float
+    narrow: bool
+    suffixes: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+_SETTINGS: dict[str, Any] = {
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+    "axes.facecolor": PAPER_WHITE, "figure.facecolor": PAPER_WHITE, "savefig.facecolor": PAPER_WHITE,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
+    "grid.alpha": 0.3, "axes.titlesize": "medium", "figure.dpi": 100, "savefig.dpi": 160,
+    "svg.hashsalt": "resnet-report", "legend.frameon": False,
+}  # fmt: skip
+STYLES = {
+    "screen": Style(10.0, 3.0, False, ("svg", "png"), _SETTINGS),
+    # 89 mm is a single column of Nature's, 3.5 inches one of IEEE's; both ask for TrueType fonts and text as text.
+    "paper": Style(3.5, 2.0, True, ("svg", "png", "pdf"), {
+        **_SETTINGS, "font.size": 7, "legend.fontsize": 6, "lines.linewidth": 1.0, "lines.markersize": 3,
+        "axes.linewidth": 0.6, "savefig.dpi": 600, "pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none",
+    }),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure with what is said of it.
+
+    Attributes:
+        name: File name without its suffix.
+        title: Of its section.
+        figure: The figure.
+        alt: What is to be seen, for who cannot see it.
+        caption: How to read it.
+    """
+
+    name: str
+    title: str
+    figure: Figure
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Arms:
+    """The labels that are drawn, of how many."""
+
+    drawn: list[str]
+    total: int
+
+    @classmethod
+    def of(cls, labels: "pd.Series[Any]") -> "Arms":
+        """Return the first of the labels that are there."""
+        levels = [str(level) for level in levels_of(labels)]
+        return cls(levels[:MOST_ARMS], len(levels))
+
+    def rows(self, data: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of what is drawn."""
+        return data[data["label"].isin(self.drawn)]
+
+    @property
+    def note(self) -> str:
+        """Say what is not drawn."""
+        left = self.total - len(self.drawn)
+        return f" Of {self.total} arms the first {len(self.drawn)} are drawn; all are in the tables." if left else ""
+
+
+def some(levels: Sequence[Any], most: int) -> list[Any]:
+    """Return at most so many of the levels, evenly from the first to the last."""
+    if len(levels) <= most:
+        return list(levels)
+    return [levels[round(i * (len(levels) - 1) / (most - 1))] for i in range(most)]
+
+
+def panels(
+    rows: int, columns: int, style: Style, *, height: float | None = None, transposed: bool = True, **options: Any
+) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure and its axes by row and column; where the style is narrow, rows and columns change places."""
+    turned = style.narrow and transposed
+    lines, across = (columns, rows) if turned else (rows, columns)
+    figure = Figure(figsize=(style.width, (height or style.row) * lines + 0.6), layout="constrained")
+    axes = figure.subplots(lines, across, squeeze=False, **options)
+    return figure, [list(line) for line in (axes.T if turned else axes)]
+
+
+def outer(axes: list[list[Axes]], style: Style) -> None:
+    """Leave out the labels that the first panel of a row has already, and below others those of x."""
+    for line in axes:
+        for ax in line[1:] if not style.narrow else []:
+            ax.set_ylabel("")
+    last = [line[-1] for line in axes] if style.narrow else axes[-1]
+    if axes[0][0].get_xlabel() == axes[-1][0].get_xlabel():
+        for ax in (ax for line in axes for ax in line if ax not in last):
+            ax.set_xlabel("")
+
+
+def legend_below(figure: Figure, *axes: Axes) -> None:
+    """Explain the lines of axes, each name once."""
+    named = {text: handle for ax in axes for handle, text in zip(*ax.get_legend_handles_labels(), strict=True)}
+    columns = 1 if figure.get_figwidth() < 5 else 2 if max(map(len, named), default=0) > 40 else 4
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns)

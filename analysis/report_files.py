@@ -1,0 +1,104 @@
+"""A report as files: the page, and its figures and tables beside it."""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib import style as styles
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+from analysis import formats
+from analysis.layout import Drawn, Style
+from analysis.page import Image, Page, Section, Table, numeric_columns
+from analysis.sections import Builder, Part, Source
+from resnet_core.folders import sweep, write_file
+
+
+def sections_drawn(
+    builders: Sequence[Builder[Source]], source: Source, style: Style
+) -> tuple[list[Section], dict[str, bytes]]:
+    """Build the sections of a report.
+
+    Args:
+        builders: In the order of the page.
+        source: What each is called with.
+        style: How figures are laid out.
+
+    Returns:
+        The sections, and the files of their figures: path below the report, and content.
+
+    Raises:
+        ValueError: Two figures or two tables have one name, which would be one file.
+    """
+    with styles.context(["default", dict(style.settings)]):  # whatever the user's own settings are
+        parts = [part for build in builders for part in build(source)]
+        drawn = {part: [(figure, image_files(figure, style)) for figure in part.figures] for part in parts}
+    _check_names(parts)
+    files = {
+        f"figures/{figure.name}.{suffix}": content
+        for figures in drawn.values() for figure, kinds in figures for suffix, content in kinds.items()
+    }  # fmt: skip
+    return [_section(part, drawn[part], style) for part in parts], files
+
+
+def _section(part: Part, drawn: Sequence[tuple[Drawn, Mapping[str, bytes]]], style: Style) -> Section:
+    images = [Image(figure, kinds["svg"], style.suffixes) for figure, kinds in drawn]
+    return Section(part.title, images, part.tables, part.words, part.lines)
+
+
+def _check_names(parts: Sequence[Part]) -> None:
+    for kind, names in (
+        ("figures", [figure.name for part in parts for figure in part.figures]),
+        ("tables", [table.name for part in parts for table in part.tables]),
+    ):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{kind} of a report must have names of their own, but two are called '{twice[0]}'")
+
+
+def write_files(
+    out: Path, name: str, page: Page, images: Mapping[str, bytes], by_name: Mapping[str, pd.DataFrame]
+) -> None:
+    """Write a page, its figures and its tables, each aside and then into its place."""
+    files: dict[str, bytes | str] = dict(images)
+    for table in (table for section in page.sections for table in section.tables):
+        files.update(_table_files(table, by_name.get(table.name, table.frame)))
+    files[name] = page.render()
+    sweep(out, "**/")
+    for place, content in files.items():
+        path = out / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, content, durable=False)
+
+
+def image_files(drawn: Drawn, style: Style) -> dict[str, bytes]:
+    """Return a figure as the kinds of files of a style, by suffix; the same figure gives the same bytes."""
+    figure = drawn.figure
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # it is laid out, once for all kinds
+    files = {}
+    for suffix in style.suffixes:
+        buffer = io.BytesIO()  # by the canvas, since `savefig` draws everything once more before it does
+        match suffix:
+            case "svg":
+                FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+            case "pdf":
+                FigureCanvasPdf(figure).print_pdf(buffer, metadata={"CreationDate": None})
+            case "png":
+                figure.dpi = style.settings["savefig.dpi"]
+                FigureCanvasAgg(figure).print_png(buffer)
+        files[suffix] = buffer.getvalue()
+    return files
+
+
+def _table_files(table: Table, whole: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Yield the files of a table: all of it as CSV; what is shown of it as LaTeX and Markdown, if that is not long."""
+    yield f"tables/{table.name}.csv", formats.csv(whole)
+    if "tex" not in table.suffixes:
+        return
+    texts, numeric = formats.text_table(table.frame), numeric_columns(table.frame)
+    yield f"tables/{table.name}.tex", formats.latex(texts, numeric, table.caption, table.name)
+    yield f"tables/{table.name}.md", formats.markdown(texts, numeric)

@@ -1,0 +1,37 @@
+"""The report of a search: its page, and where it goes; `search_sections` has what is on the page."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import report
+from analysis.layout import STYLES, Style
+from analysis.page import Page
+from analysis.report import PAGE
+from analysis.report_files import sections_drawn, write_files
+from analysis.search_sections import SECTIONS, SearchReported
+from analysis.search_tables import Search, search_of, tables_of
+
+__all__ = ["search_of", "tables_of", "write"]
+
+
+def write(search: Search, out: Path, style: Style = STYLES["screen"]) -> tuple[Path, dict[str, pd.DataFrame]]:
+    """Write the report of a search into `out`: `report.html`, and all its figures and tables as files beside it.
+
+    Returns:
+        The path of the page, and the tables by name.
+    """
+    by_name = tables_of(search)
+    reported = SearchReported(search, by_name, style)
+    sections, images = sections_drawn(list(SECTIONS.values()), reported, style)
+    plan = search.study.plan
+    page = Page(plan.name, plan.question, _about(search), sections)
+    write_files(out, PAGE, page, images, by_name)
+    return out / PAGE, by_name
+
+
+def _about(search: Search) -> list[str]:
+    base = search.study.plan.base
+    names = ("oracle", "space", "objective", "limits", "search_seed")
+    said = "; ".join(f"{name.replace('_', ' ')}: {base[name]}" for name in names if base.get(name) not in (None, ""))
+    return [*report.progress(search.study), f"A run is a trial. {said[:1].upper()}{said[1:]}."]

@@ -1,0 +1,120 @@
+"""A search as its report has it: its objectives, its trials, and the tables that are made of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis import dataset, importance, report, tables, trials
+from analysis.report import SEED
+from analysis.study import Study, read
+from analysis.trials import BUDGET, COSTS, KIND, Objective
+from resnet_core.errors import UserError
+
+CONFIRM = "confirm"
+CONFIRMED = ("verdicts", "accuracy", "effects", "summary")
+"""The tables of the study of fresh seeds that are in the report of the search."""
+NAMES = {BUDGET: "epochs", KIND: "network"}
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is reported on: the study that a search's folder is, its objectives, its trials.
+
+    Attributes:
+        study: The folder, read.
+        of: The objectives.
+        trials: See `analysis.trials.table`.
+        varied: The hyperparameters of two values or more, and the epochs if these differ.
+        confirm: The study of the best with fresh seeds.
+        why_not: Why there is none, if it is begun.
+    """
+
+    study: Study
+    of: tuple[Objective, ...]
+    trials: pd.DataFrame
+    varied: list[str]
+    confirm: Study | None = None
+    why_not: str = ""
+
+
+def search_of(study: Study, folder: Path) -> Search:
+    """Return the search whose folder has been read, with its confirmation if it has one.
+
+    Raises:
+        UserError: The plan has no objective that is known.
+    """
+    of = trials.objectives(str(study.plan.base.get("objective")))
+    rows = trials.table(study, of)
+    confirm, why_not = None, ""
+    if (folder / CONFIRM / "study.json").exists():
+        try:
+            confirm = read(folder / CONFIRM)
+        except UserError as error:
+            why_not = str(error)
+    return Search(study, of, rows, trials.varied(rows, study.factors), confirm, why_not)
+
+
+def tables_of(search: Search) -> dict[str, pd.DataFrame]:
+    """Return the tables of the report by name, each a column a name and every digit; without rows if it has none."""
+    rows, of, study = search.trials, search.of, search.study
+    rng = np.random.default_rng(SEED)
+    weighed = [importance.table(rows, study.factors, one, rng) for one in of if one.name not in COSTS]
+    goals = [one.name for one in of]
+    told = [*study.factors, *([KIND] if "skip" not in study.factors else []), *epochs_of(search)]
+    listed = list(dict.fromkeys(["trial", *goals, *COSTS, *told, "seconds"]))
+    best = trials.best(rows, of)
+    by_name = {
+        "best": best[[*(name for name in ("rank", "knee") if name in best), *listed]],
+        "objectives": trials.reference(rows, of) if len(of) > 1 else pd.DataFrame(),
+        "anytime": _anytime(search),
+        "importance": pd.concat([table for table, _ in weighed], ignore_index=True) if weighed else pd.DataFrame(),
+        "importance_left_out": pd.DataFrame({"reason": [why for _, why in weighed if why]}),
+        "skips": trials.by_kind(rows, first_objective(search)),
+        "skip_difference": trials.between_kinds(rows, first_objective(search)),
+        "outcomes": trials.outcomes(rows),
+        "failures": rows.loc[
+            ~rows["status"].isin(["completed", "open"]), ["trial", *told, "status", "step", "message"]
+        ],
+        "trials": rows[list(dict.fromkeys(["trial", "status", *listed[1:], "run"]))],
+        "space": _space(study),
+        "environment": tables.environments(study.runs),
+        "settings": tables.in_common(study.runs, ("net", "train", "probe")),
+        **dataset.tables_of(study.plan),
+    }
+    if search.confirm:
+        made = report.tables_of(search.confirm)
+        by_name |= {f"{CONFIRM}_{name}": table for name, table in made.items()}
+        by_name[f"{CONFIRM}_found"] = trials.found_again(rows, first_objective(search), made["summary"])
+    return {name: _named(table) for name, table in by_name.items()}
+
+
+def first_objective(search: Search) -> Objective:
+    """Return the first objective that is no cost."""
+    return next((one for one in search.of if one.name not in COSTS), search.of[0])
+
+
+def epochs_of(search: Search) -> list[str]:
+    """Return the name of the budget if the trials have different ones."""
+    return [BUDGET] if BUDGET in search.varied else []
+
+
+def _anytime(search: Search) -> pd.DataFrame:
+    found = trials.anytime(search.trials, search.of)
+    ends = [name for name in ("best_so_far", "hypervolume") if name in found]
+    goals = [one.name for one in search.of]
+    return found[[*dict.fromkeys(["trial", "status", *epochs_of(search), "seconds", "seconds_so_far", *goals, *ends])]]
+
+
+def _space(study: Study) -> pd.DataFrame:
+    """Return the range of each hyperparameter that the plan names: `hyperparameter`, `range`."""
+    found = [
+        (name.partition(".")[2], str(words)) for name, words in study.plan.base.items() if name.startswith("space.")
+    ]
+    return pd.DataFrame(found, columns=["hyperparameter", "range"])
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with names for readers, where none is taken by a hyperparameter."""
+    return table.rename(columns={name: word for name, word in NAMES.items() if word not in table})

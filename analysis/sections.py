@@ -1,0 +1,81 @@
+"""What a report is put together from: builders of sections, each with its own figures and tables."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pandas as pd
+
+from analysis import formats
+from analysis.layout import Drawn, Style
+from analysis.page import MOST_ROWS, Table
+from analysis.study import Study
+
+LONG = 24
+"""A table of details with more rows is folded."""
+Source = TypeVar("Source")
+Builder = Callable[[Source], Iterable["Part"]]
+"""From what a report is of to its sections, none where there is nothing to say."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A section of a report before its figures are files.
+
+    Attributes:
+        title: Its heading.
+        figures: What is drawn in it.
+        tables: Its tables, below the figures.
+        words: Paragraphs of text, above the figures.
+        lines: Lines that are shown as they are, such as commands.
+    """
+
+    title: str
+    figures: Sequence[Drawn] = ()
+    tables: Sequence[Table] = ()
+    words: Sequence[str] = ()
+    lines: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What the sections of a study's report are made of.
+
+    Attributes:
+        study: The records and the plan.
+        by_name: The tables of the report, see `analysis.report.tables_of`.
+        style: How figures are laid out.
+    """
+
+    study: Study
+    by_name: Mapping[str, pd.DataFrame]
+    style: Style
+
+    def table(
+        self, name: str, caption: str, note: str = "", *, folded: bool = False, frame: pd.DataFrame | None = None
+    ) -> Table:
+        """Return a table of the page; by default all of `by_name[name]`, without factors of one level."""
+        whole = self.by_name[name]
+        return table_of(
+            name,
+            whole,
+            caption,
+            note,
+            formats.shown(whole, self.study.factors) if frame is None else frame,
+            folded=folded,
+        )
+
+    @property
+    def seeds(self) -> int:
+        """The least number of completed runs of an arm that has two or more; 0 if none has."""
+        runs = self.study.runs
+        completed = runs[runs["status"] == "completed"].groupby(self.study.factors, observed=True).size()
+        return int(completed[completed > 1].min()) if (completed > 1).any() else 0
+
+
+def table_of(
+    name: str, whole: pd.DataFrame, caption: str, note: str, frame: pd.DataFrame, *, folded: bool = False
+) -> Table:
+    """Return a table of a page, whose files of LaTeX and Markdown are left out where it is long."""
+    kinds = ("csv", "tex", "md") if len(whole) <= MOST_ROWS else ("csv",)
+    return Table(name, caption, frame, note, folded, kinds)

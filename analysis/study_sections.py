@@ -1,0 +1,228 @@
+"""The sections of a study's report, one builder each; `register_section` adds a user's own.
+
+A builder is called with a `Reported` and yields sections with their figures and tables. One that has nothing to say
+yields an empty section, or none.
+"""
+
+from collections.abc import Callable, Iterator
+
+from analysis import calibration, captions, dataset, figures, formats, tables, training_figures
+from analysis.layout import MOST_WORDS, Drawn
+from analysis.measures import measured
+from analysis.sections import LONG, Builder, Part, Reported
+from analysis.statistics import MOST_FLIPPED
+from resnet_core.errors import UserError, nearest
+
+HOLM = "p-values are corrected for the number of rows by Holm's method"
+
+
+def verdicts(report: Reported) -> Iterator[Part]:
+    """What the records say of each claim, and published figures beside ours."""
+    by_name = report.by_name
+    yield Part("Verdicts", tables=[
+        report.table("verdicts", "What the records say of each claim.",
+              f"{captions.VERDICTS} {calibration.of_verdicts(report.seeds)}",
+              frame=captions.claims(by_name["verdicts"])),
+        report.table("published", "Published figures beside ours.",
+              "Ours: the statistic that theirs is, over our n runs, or the mean if that is not known; beside it "
+              "the mean of n of N runs, with its 95 % interval of Student's t. Failed: the share of "
+              "our runs whose training failed or, beside one that failed there, which are above what the source "
+              "calls so."),
+    ])  # fmt: skip
+
+
+def results(report: Reported) -> Iterator[Part]:
+    """Accuracy, error and all other measures of each arm."""
+    bootstrap = calibration.sentence(report.seeds, "bca")
+    yield Part("Results", list(_results_drawn(report)), [
+        report.table("accuracy", "Accuracy and loss of each arm, at the last step.",
+              "Mean over the runs, with its 95 % interval of Student's t. n of N planned runs trained. "
+              "Failed: diverged, or failed to train, and in no mean. Lost: without a result for another reason, or "
+              "not yet run."),
+        report.table("trends", "Change as depth doubles.",
+              "Least-squares slope over log2 of the layers, seed by seed: the mean of n seeds, with its 95 % "
+              f"interval of Student's t; {HOLM}.", folded=True),
+        report.table("summary", "Every measure of every arm.",
+              "Mean with its 95 % interval of Student's t; iqm: mean of the middle half; bootstrap: BCa, or "
+              f"percentile where that is undefined, over at most 10,000 resamples. Of BCa: {bootstrap}",
+              folded=True),
+    ])  # fmt: skip
+
+
+def _results_drawn(report: Reported) -> Iterator[Drawn]:
+    names = ("train_accuracy", "test_accuracy", "train_error", "test_error")
+    data = {name: measured(name, report.study.planned, report.study.frames) for name in names}
+    if any(rows["value"].notna().any() for rows in data.values()):
+        layers = data["test_error"].groupby("label", observed=True)["layers"].nunique()
+        draw = figures.by_depth if (layers > 1).any() else figures.by_arm
+        yield draw(data, means(report), report.style, calibration.sentence(report.seeds))
+
+
+def effects(report: Reported) -> Iterator[Part]:
+    """Differences between arms, seed by seed, main effects and interactions."""
+    by_name = report.by_name
+    drawn = (
+        [figures.effects(by_name["effects"], report.style, calibration.sentence(report.seeds))]
+        if len(by_name["effects"])
+        else []
+    )
+    yield Part("Effects", drawn, [
+        report.table("effects", "Differences between arms, seed by seed.",
+              "Level minus reference, all other factors being equal; d: in standard deviations of the differences; "
+              "above: probability that a run of the level has the higher value (of improvement, where more "
+              f"is the aim); p: of Student's t-test, and of sign flips, which assume no distribution; {HOLM}."
+              f"{_least_p(report.seeds)}", folded=len(by_name["effects"]) > LONG,
+              frame=by_name["effects"].drop(columns=["bootstrap_low", "bootstrap_high", "bootstrap"],
+                                            errors="ignore")),
+        report.table("variance", "Main effects and interactions.",
+              "Analysis of variance (type II) of a linear model of the factors, with the seed as a block; share: "
+              f"of the sums of squares; {HOLM}.", folded=True),
+    ])  # fmt: skip
+
+
+def gradients(report: Reported) -> Iterator[Part]:
+    """Gradients by depth and over training."""
+    by_name = report.by_name
+    yield Part("Gradients", list(_gradients_drawn(report)), [
+        report.table("gradients", "Gradient near the input over that near the output.",
+              "Weights: L2 gradient of the second convolution over that of the last; "
+              "activations: first value between blocks over last. Geometric mean over n of N runs, with its 95 % "
+              "interval of Student's t over the logarithms.", folded=len(by_name["gradients"]) > LONG),
+    ])  # fmt: skip
+
+
+def _gradients_drawn(report: Reported) -> Iterator[Drawn]:
+    study, style = report.study, report.style
+    if study.probes.empty:
+        return
+    ends = tables.at_init_and_end(study.runs, study.probes, ["label", "layers"])
+    known = ends[ends["probe"].isin(list(training_figures.PROBES)) & ends["layers"].notna()]
+    if (known["value"] > 0).any():
+        batch = ", ".join(map(str, sorted(study.runs["probe.batch_size"].unique())))
+        yield training_figures.gradient_by_depth(known, batch, style)
+    main = study.probes[study.probes["path"] == "main"]
+    for probe in training_figures.PROBES:
+        rows = main[main["probe"] == probe].merge(study.runs[["run", "label", "layers"]], on="run")
+        if rows.loc[(rows["value"] > 0) & rows["layers"].notna(), "step"].nunique() > 1:
+            yield training_figures.gradient_over_training(rows, probe, style)
+
+
+def curves(report: Reported) -> Iterator[Part]:
+    """Loss and accuracy over training."""
+    study = report.study
+    epochs = study.epochs.merge(study.runs[["run", "label", "layers", "status"]], on="run")
+    if len(epochs) and epochs["layers"].notna().any():
+        yield Part("Learning curves", [training_figures.learning_curves(epochs, report.style)])
+
+
+def distributions(report: Reported) -> Iterator[Part]:
+    """Distributions of errors over the runs of each arm."""
+    study = report.study
+    errors = {name: measured(name, study.planned, study.frames) for name in ("test_error", "train_error")}
+    errors = {name: rows for name, rows in errors.items() if rows["value"].notna().any()}
+    if errors:
+        yield Part("Distributions", [figures.distributions(errors, report.style)])
+
+
+def cost(report: Reported) -> Iterator[Part]:
+    """Accuracy against parameters and multiply-accumulates."""
+    accuracy = measured("test_accuracy", report.study.planned, report.study.frames)
+    if accuracy["value"].notna().any() and accuracy["macs"].notna().any():
+        yield Part("Cost", [figures.cost(accuracy, "test_accuracy", means(report), report.style)])
+
+
+def outcomes(report: Reported) -> Iterator[Part]:
+    """How the runs ended."""
+    yield Part("Outcomes", tables=[
+        report.table("outcomes", "How the runs of each arm ended.",
+              captions.OUTCOMES),
+        report.table("failures", "The runs that were not completed."),
+        report.table("runs", "Every run.", folded=True),
+    ])  # fmt: skip
+
+
+def learning_rates(report: Reported) -> Iterator[Part]:
+    """What the learning rates were chosen from."""
+    by_name = report.by_name
+    if "tuning" not in by_name:
+        return
+    yield Part("Learning rates", tables=[
+        report.table("tuning", "What each arm's learning rate was chosen from.",
+              "Means over the trials that did not fail, by validation images; the test images are not looked at. "
+              "Of the rates of which the fewest trials failed, and whose accuracy is at most one standard error "
+              "below the highest, the one with the lowest loss is chosen.", folded=len(by_name["tuning"]) > LONG),
+        report.table("tuning_by_trials", "Expected validation accuracy of the best of so many trials.",
+              "Of trials drawn at random from those of the arm (Dodge et al. 2019); one that failed has 0.",
+              folded=True),
+    ])  # fmt: skip
+
+
+def data(report: Reported) -> Iterator[Part]:
+    """What was read of the data set."""
+    yield dataset.section_of(report.study.plan, report.by_name)
+
+
+def made(report: Reported) -> Iterator[Part]:
+    """Commands, versions and settings."""
+    yield Part("How it was made", lines=report.study.plan.commands, tables=[
+        report.table("environment", "What the runs were made with."),
+        report.table("settings", "What all runs have in common.", folded=True),
+        report.table("calibration", "How far verdicts and intervals of few seeds can be trusted.",
+              captions.CALIBRATION, folded=True),
+    ])  # fmt: skip
+
+
+def _least_p(seeds: int) -> str:
+    if not 0 < seeds <= MOST_FLIPPED:
+        return ""
+    return f" Of {seeds} seeds, no p-value of sign flips is below {formats.text(2.0 ** (1 - seeds))}."
+
+
+def means(report: Reported) -> str:
+    """Return the means of accuracy in words."""
+    accuracy, factors = report.by_name["accuracy"], report.study.factors
+    names = tables.varied(accuracy, factors) or list(factors)
+    arms = [
+        f"{' '.join(f'{name}={row[name]}' for name in names)}: train {formats.text(row['train_accuracy'])}, "
+        f"test {formats.text(row['test_accuracy'])} (n={row['n']} of {row['N']})"
+        for row in accuracy.head(MOST_WORDS).to_dict("records")
+    ]
+    more = len(accuracy) - len(arms)
+    return "; ".join(arms) + (f"; and {more} arms more in the table" if more else "")
+
+
+SECTIONS: dict[str, Builder[Reported]] = {
+    build.__name__: build
+    for build in (
+        verdicts, results, effects, gradients, curves, distributions, cost, outcomes, learning_rates, data, made,
+    )
+}  # fmt: skip
+"""The builders by name, in the order of the page."""
+
+
+def register_section(*, before: str = "made") -> Callable[[Builder[Reported]], Builder[Reported]]:
+    """Add the decorated function to the sections of every study's report.
+
+    Registered again under its name, as in a notebook, it takes the place of the one before.
+
+    Args:
+        before: Name of the section that follows it; `resnet-report list` names them.
+
+    Raises:
+        UserError: There is no section of the name `before`, or a section of this project has the function's name.
+    """
+
+    def register(build: Builder[Reported]) -> Builder[Reported]:
+        name = build.__name__
+        if before not in SECTIONS:
+            raise UserError(f"`before` must name a section, but got '{before}'{nearest(before, SECTIONS)}")
+        if name in SECTIONS and SECTIONS[name].__module__ == __name__:
+            raise UserError(f"a section's name must be new, but there is a section '{name}' already; choose another")
+        others = {known: other for known, other in SECTIONS.items() if known != name}
+        place = list(others).index(before)
+        ordered = [*list(others.items())[:place], (name, build), *list(others.items())[place:]]
+        SECTIONS.clear()
+        SECTIONS.update(ordered)
+        return build
+
+    return register

@@ -1,0 +1,95 @@
+"""Loggers: told of a run's epochs as they end, and of its record. One file a logger, registered by `register_logger`.
+
+They are copies for watching; the record stays what counts. So one that fails is left out with a line on
+standard error, and the runs go on. Each needs its package, which is loaded when it is asked for.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+import resnet_core.runs.execution.loggers.mlflow
+import resnet_core.runs.execution.loggers.tensorboard
+import resnet_core.runs.execution.loggers.wandb  # noqa: F401 - they register themselves
+from resnet_core.errors import UserError, nearest
+from resnet_core.runs.execution.loggers.base import LOGGERS, Logger, register_logger
+from resnet_core.runs.records.claims import gone
+from resnet_core.runs.records.record import Record
+from resnet_core.runs.spec import Run
+from resnet_core.runs.training.train import Progress
+
+__all__ = ["LOGGERS", "Logger", "Loggers", "check_loggers", "open_loggers", "register_logger"]
+
+
+class Loggers:
+    """Several loggers as one. The first error of a logger is said on standard error and is its last call.
+
+    Args:
+        loggers: Loggers by name.
+        root: The study's folder. Nothing is logged once it has gone, so that no logger makes it anew.
+    """
+
+    def __init__(self, loggers: Mapping[str, Logger], root: Path) -> None:
+        self._loggers = dict(loggers)
+        self._root = root
+
+    def _each(self, call: Callable[[Logger], None]) -> None:
+        if self._loggers and not self._root.is_dir():
+            raise gone(self._root)
+        for name, logger in list(self._loggers.items()):
+            try:
+                call(logger)
+            except Exception as error:  # whatever a server, a disk or a package may raise
+                del self._loggers[name]
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+                print(f"warning: {name} failed, and the study goes on without it: {reason}", file=sys.stderr)
+
+    def progress(self, run: Run, progress: Progress) -> None:
+        self._each(lambda logger: logger.progress(run, progress))
+
+    def end(self, record: Record) -> None:
+        self._each(lambda logger: logger.end(record))
+
+    def close(self) -> None:
+        if self._root.is_dir():
+            self._each(lambda logger: logger.close())
+            return
+        for logger in self._loggers.values():
+            with suppress(Exception):  # what has its files open still writes there
+                logger.close()
+
+
+def check_loggers(names: Sequence[str]) -> None:
+    """Check that there are these loggers and that their packages are installed, without loading them.
+
+    Raises:
+        UserError: One is not.
+    """
+    for name in names:
+        if name not in LOGGERS:
+            raise UserError(f"unknown --log '{name[:40]}'{nearest(name, LOGGERS)}")
+        package = LOGGERS[name].package
+        found = find_spec(package) if package else None
+        if package and (found is None or found.origin is None):  # a mere folder of that name has no origin
+            raise UserError(
+                f"--log {name} needs the package {package}, but it is not installed; "
+                f"pip install 'resnet-ablation[{package}]'"
+            )
+
+
+def open_loggers(names: Sequence[str], study: str, folder: Path) -> Loggers:
+    """Return the loggers of these names. Nothing is written before a run has begun.
+
+    Args:
+        names: Of `LOGGERS`.
+        study: The study's name.
+        folder: A folder in that of the study, where a logger without a server keeps its files, each in a folder of its
+            name.
+
+    Raises:
+        UserError: A package is missing, or Weights & Biases knows no user.
+    """
+    check_loggers(names)
+    return Loggers({name: LOGGERS[name].open(study, folder / name) for name in dict.fromkeys(names)}, folder.parent)

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass, replace
 
 from resnet_core.nets.spec import cifar
-from resnet_core.runs.execution.job import Job
+from resnet_core.runs.execution.job import Ended, Job
 from resnet_core.runs.execution.options import Execution
 from resnet_core.runs.records.plan import Plan, PlannedRun
 from resnet_core.runs.records.record import Outcome, Record
@@ -52,7 +52,7 @@ class StubJob(Job):
         pass
 
     def execute(self, run, on_progress, *, keep=True):
-        return record_of(run, self.attempt_of(run))
+        return Ended(record_of(run, self.attempt_of(run)))
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,18 @@
 
 from ablations.designs import grid, leave_out, one_at_a_time, paired, pairwise
 from ablations.study import Published, Scale, Study
-from analysis.claims import mean
+from analysis.claims import mean, rate
 
 __all__ = [
-    "Published", "Scale", "Study", "grid", "leave_out", "mean", "one_at_a_time", "paired", "pairwise",
+    "Published", "Scale", "Study", "column", "grid", "judge", "leave_out", "mean", "one_at_a_time", "paired",
+    "pairwise", "rate",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    """Return what needs pandas, when it is asked for."""
+    if name in ("column", "judge"):
+        from analysis import judging
+
+        return getattr(judging, name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from analysis.table_cli import add_options, is_of_table, report_table
 from resnet_core.command_line import Parser, console, folder, printable, run_program
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
@@ -19,7 +20,8 @@ COMPARE = "compare"
 ABOUT = """Write the report of a study: one HTML page, and its figures and tables as files.
 
   resnet-report STUDY...             a report in each folder, of a study or of a search; it may be running
-  resnet-report compare STUDY STUDY...   where the others differ from the first, arm by arm"""
+  resnet-report compare STUDY STUDY...   where the others differ from the first, arm by arm
+  resnet-report TABLE --factors ...  verdicts on the runs of others, a row a run"""
 
 
 def parser() -> Parser:
@@ -32,6 +34,7 @@ def parser() -> Parser:
         "--style", choices=("screen", "paper"), default="screen",
         help="paper: figures for a single column, also as PDF with embedded fonts (default: %(default)s)",
     )  # fmt: skip
+    add_options(top)
     return top
 
 
@@ -49,6 +52,10 @@ def _print_table(frame: "pd.DataFrame") -> None:
 
 def _main(arguments: Sequence[str] | None) -> None:
     options = parser().parse(arguments)
+    if is_of_table(options):
+        check_matplotlibrc()
+        _say(*report_table(options))
+        return
     comparing, folders = options.studies[0] == Path(COMPARE), options.studies
     if comparing:
         folders = folders[1:]
@@ -84,9 +91,20 @@ def _report(study: "Study", out: Path, style: str) -> None:
 
     page, tables = report.write(study, out, STYLES[style])
     if len(tables["verdicts"]):
-        _print_table(tables["verdicts"][["verdict", "claim", "effect", "low", "high", "n", "N", "p_corrected"]])
+        _print_verdicts(tables["verdicts"])
     _print_table(shown(tables["accuracy"], study.factors))
     print(f"report: {page}")
+
+
+def _say(page: Path, tables: "dict[str, pd.DataFrame]") -> None:
+    if "verdicts" in tables:
+        _print_verdicts(tables["verdicts"])
+    _print_table(tables["summary"].loc[:, :"high"])
+    print(f"report: {page}")
+
+
+def _print_verdicts(verdicts: "pd.DataFrame") -> None:
+    _print_table(verdicts[["verdict", "claim", "effect", "low", "high", "n", "N", "p_corrected"]])
 
 
 def _report_search(study: "Study", folder: Path, out: Path, style: str) -> None:

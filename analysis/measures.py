@@ -5,7 +5,7 @@ had is no result. How often training fails is a measure of its own, `failed`.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -132,7 +132,7 @@ def _nothing(frames: "Frames") -> "pd.Series[float]":
 
 
 PARTS = (("train", "training"), ("val", "validation"), ("test", "test"))
-MEASURES: Mapping[str, Measure] = {
+MEASURES: dict[str, Measure] = {
     **{
         f"{part}_error": Measure(
             f"share of the {name} images that are classified wrongly, at the last step, in inference mode",

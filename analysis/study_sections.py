@@ -110,8 +110,10 @@ def _gradients_drawn(report: Reported) -> Iterator[Drawn]:
 def curves(report: Reported) -> Iterator[Part]:
     """Loss and accuracy over training."""
     study = report.study
+    if study.epochs.empty:
+        return
     epochs = study.epochs.merge(study.runs[["run", "label", "layers", "status"]], on="run")
-    if len(epochs) and epochs["layers"].notna().any():
+    if epochs["layers"].notna().any():
         yield Part("Learning curves", [training_figures.learning_curves(epochs, report.style)])
 
 

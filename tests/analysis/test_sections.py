@@ -40,7 +40,7 @@ def test_a_section_of_a_user_has_its_place_its_figure_and_its_table(sections, tm
         report.read(study(tmp_path / "study", [{"skip": "A"}, {"skip": "none"}], 2)), tmp_path / "report", PAGE
     )
     text = page.read_text()
-    assert text.index('id="mine"') < text.index('id="results"')
+    assert text.index('<section id="mine"') < text.index('<section id="results"')
     assert (page.parent / "figures" / "mine.svg").exists()
     assert pd.read_csv(page.parent / "tables" / "mine.csv")["seeds"].tolist() == [2]
 

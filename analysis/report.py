@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import calibration, comparisons, dataset, tables
+from analysis import calibration, comparisons, dataset, tables, variance
 from analysis.layout import STYLES, Style
 from analysis.measures import measured
 from analysis.page import Page
@@ -44,7 +44,7 @@ def tables_of(study: Study) -> dict[str, pd.DataFrame]:
         "published": tables.published(planned, frames, study.plan.published),
         "accuracy": tables.accuracy(everywhere, factors, summarised),
         "effects": comparisons.together(partial(comparisons.effects, factors=factors, rng=rng), compared),
-        "variance": comparisons.together(partial(comparisons.main_effects, factors=factors), compared),
+        "variance": comparisons.together(partial(variance.main_effects, factors=factors), compared),
         "trends": comparisons.together(partial(comparisons.trends, by="label"), compared),
         "gradients": tables.gradients(summarised, factors),
         "summary": summarised,

@@ -3,7 +3,8 @@
 import math
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -90,34 +91,12 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
     Raises:
         UserError: Something asked for cannot be; nothing is written then.
     """
-    check_writable(search.root)
-    source = job.source(*asked_data(search.train, execution))
-    search = replace(search, data=source.info)
-    search.check()
-    check_sizes(search.run_of(search.space.active({})), source.info.train_images)
-    images, sha256 = job.content_of(*asked_data(search.train, execution))
-    search = replace(search, data=source.info, train=search.train.replace(data_sha256=sha256))
-    check_sizes(search.run_of(search.space.active({})), source.info.train_images)  # decoding may have left some out
-    job.prepared(images, job.of_data(search.train))
-    say(search.data.split(search.train).line)
+    search = _with_data(search, execution)
     store = Store(search.root)
     store.check_base(search.plan().base)
     store.root.mkdir(parents=True, exist_ok=True)
-    lease = store.claim("search")
-    try:
-        lease.acquire_when_expired(
-            lambda: say(f"{search.root} has a launcher, here or elsewhere; waiting a minute to see whether it is alive")
-        )
-    except Timeout:
-        raise UserError(f"a search must have one launcher, but another is at {search.root}; wait for it") from None
-    try:
+    with _alone(store):
         _propose(search, execution, store)
-    except KeyboardInterrupt:
-        count = len(store.survey().statuses)
-        print(f"interrupted; {count} trials recorded; the same command goes on", file=sys.stderr)
-        raise
-    finally:
-        lease.release()
     plan = store.plan()
     if plan is None:
         raise UserError("a search must have a trial, but the budget lets none begin; give it more")
@@ -132,20 +111,63 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
         chosen = [(places[record.run.id], record) for record in ranked[:best]]
         if len(chosen) < best:
             say(f"of the {best} networks to confirm, {len(chosen)} have been trained to the end")
-        runs = confirm.confirming(search, chosen, seeds)
-        root = search.root / confirm.FOLDER
-        fill(
-            confirm.plan_of(search, chosen, runs),
-            runs,
-            root,
-            replace(execution, keep_states=True),
-            trained_on(search.train, search.data),
+        _confirm(search, execution, chosen, seeds)
+
+
+def _with_data(search: Search, execution: Execution) -> Search:
+    """Return the search with what its data are, once they are read and fit.
+
+    Raises:
+        UserError: They do not fit.
+    """
+    check_writable(search.root)
+    source = job.source(*asked_data(search.train, execution))
+    search = replace(search, data=source.info)
+    search.check()
+    check_sizes(search.run_of(search.space.active({})), source.info.train_images)
+    images, sha256 = job.content_of(*asked_data(search.train, execution))
+    search = replace(search, data=source.info, train=search.train.replace(data_sha256=sha256))
+    check_sizes(search.run_of(search.space.active({})), source.info.train_images)  # decoding may have left some out
+    job.prepared(images, job.of_data(search.train))
+    say(search.data.split(search.train).line)
+    return search
+
+
+@contextmanager
+def _alone(store: Store) -> Iterator[None]:
+    """Hold the lease of a search's launcher; say on an interrupt how far the search is.
+
+    Raises:
+        UserError: Another launcher holds it.
+    """
+    lease = store.claim("search")
+    try:
+        lease.acquire_when_expired(
+            lambda: say(f"{store.root} has a launcher, here or elsewhere; waiting a minute to see whether it is alive")
         )
-        console().print(confirmed_table(root))
-        print_verdicts(root)
-        for path in _exported(search, execution, Store(root), {run.id for run in runs}):
-            say(f"{path}")
-        exit_if_failed(Store(root), [run.id for run in runs])
+    except Timeout:
+        raise UserError(f"a search must have one launcher, but another is at {store.root}; wait for it") from None
+    try:
+        yield
+    except KeyboardInterrupt:
+        count = len(store.survey().statuses)
+        print(f"interrupted; {count} trials recorded; the same command goes on", file=sys.stderr)
+        raise
+    finally:
+        lease.release()
+
+
+def _confirm(search: Search, execution: Execution, chosen: Sequence[tuple[int, Record]], seeds: int) -> None:
+    """Train the best trials and their twins with fresh seeds, and write the best network as files."""
+    runs = confirm.confirming(search, chosen, seeds)
+    plan, root = confirm.plan_of(search, chosen, runs), search.root / confirm.FOLDER
+    images = trained_on(search.train, search.data)
+    fill(plan, runs, root, replace(execution, keep_states=True), images)
+    console().print(confirmed_table(root))
+    print_verdicts(root)
+    for path in _exported(search, execution, Store(root), {run.id for run in runs}):
+        say(f"{path}")
+    exit_if_failed(Store(root), [run.id for run in runs])
 
 
 def _none_completed(search: Search, records: Sequence[Record]) -> str:
@@ -210,7 +232,7 @@ def _oracle(search: Search, trials: int) -> Any:
 
 def _is_whole(search: Search, store: Store) -> bool:
     """Return whether the oracle's state is there and whole; set it aside if it is damaged, and say so."""
-    from search.oracles.base import DamagedState  # loads TensorFlow
+    from search.oracles.state import DamagedState  # loads TensorFlow
 
     path = store.root / STATE
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Imports run one way, and what must start fast loads nothing slow."""
+"""Imports run one way and in no circle, nothing is too long to read, and what must start fast loads nothing slow."""
 
 import ast
 import subprocess
@@ -48,6 +48,21 @@ def test_no_modules_import_each_other_in_a_circle():
         for name in free:
             del left[name]
     assert left == {}
+
+
+MOST_LINES = {"module": 300, "function": 60}
+
+
+def test_no_module_and_no_function_is_too_long():
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in MODULES}
+    assert {name for name, length in lengths.items() if length > MOST_LINES["module"]} == set()
+    functions = {
+        f"{path.relative_to(ROOT)}:{node.name}": node.end_lineno - node.lineno + 1
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name for name, length in functions.items() if length > MOST_LINES["function"]} == set()
 
 
 def imported_modules(path: Path, files: dict[str, Path]) -> set[str]:

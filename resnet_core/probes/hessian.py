@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from resnet_core.probes.subject import Subject, stateless
+from resnet_core.probes.part import stateless
+from resnet_core.probes.subject import Subject
 
 Array = npt.NDArray[np.float64]
 

@@ -1,13 +1,10 @@
 """KerasTuner's oracles without their traps: seeded, resumable at any moment, and never ended by a failure."""
 
-import json
 import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
-import keras_tuner
 import numpy as np
 import numpy.typing as npt
 from keras_tuner.engine import hyperparameters as kinds
@@ -15,12 +12,9 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from analysis.pareto import crowding, front_ranks
 from resnet_core.errors import UserError
-from resnet_core.folders import sweep, write_file
-from resnet_core.runs.records.files import reason_of
-from resnet_core.runs.records.record import NOT_FINITE
-from resnet_core.sealed import UNREADABLE, seal, unseal
 from resnet_core.seeds import generator
 from search.oracles.points import Space, Values, own
+from search.oracles.state import Saved
 
 TRIES = 10_000  # random points, of which none is new and accepted, before a space counts as exhausted
 MUTATIONS = 100  # of a point that may not be proposed, before a random one is proposed for it
@@ -29,11 +23,7 @@ Array = npt.NDArray[np.float64]
 Answer = dict[str, Any]
 
 
-class DamagedState(UserError):
-    """The file of an oracle's state is not what was written."""
-
-
-class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
+class Oracle(Saved):
     """An oracle of KerasTuner without its traps.
 
     It is the base of this project's own, whose `populate_space` proposes from `space`, `ended`, `open` and `rng`; and
@@ -99,12 +89,6 @@ class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
     # What is searched.
 
     @property
-    def directions(self) -> dict[str, str]:
-        """Each objective with "min" or "max"."""
-        objectives = getattr(self.objective, "objectives", [self.objective])
-        return {objective.name: objective.direction for objective in objectives}
-
-    @property
     def space(self) -> Space:
         """The space as far as it is known."""
         if self._space.hyperparameters != self.hyperparameters.space:
@@ -115,12 +99,6 @@ class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
     def ended(self) -> list[Trial]:
         """The trials that ended, in this order."""
         return [self.trials[name] for name in self.end_order]
-
-    @property
-    def open(self) -> list[Trial]:
-        """The trials that have been proposed and have not ended, in the order of their proposal."""
-        over = set(self.end_order)
-        return [self.trials[name] for name in self.start_order if name not in over]
 
     def costs(self, trials: Sequence[Trial]) -> Array:
         """Return what trials came to, each objective to be minimised: (trials, objectives).
@@ -274,121 +252,6 @@ class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
             order = np.argsort([sign * trial.score for trial in completed], kind="stable")
         return [completed[place] for place in order[:num_trials]]
 
-    # State.
-
-    def identity(self) -> dict[str, Any]:
-        """Return what may not change when a search is continued."""
-        return {"oracle": type(self).__name__, "objective": dict(self.directions), "seed": self.seed}
-
-    def save(self) -> None:
-        with self._lock:
-            if self._directory is None:
-                return
-            self._take_up()  # before it is overwritten
-            text = seal(self.get_state())
-            if text == self._written:
-                return
-            write_file(Path(self._project_dir, "oracle.json"), text)
-            self._written = text
-
-    def reload(self) -> None:
-        with self._lock:
-            sweep(Path(self._project_dir))
-            file = Path(self._project_dir, "oracle.json")
-            try:
-                self.set_state(unseal(file.read_bytes()))
-            except UserError:
-                raise
-            except (*UNREADABLE, AttributeError, IndexError) as error:
-                raise DamagedState(
-                    f"a search is continued from its oracle.json, but {file} is damaged ({reason_of(error)}); "
-                    "choose another folder"
-                ) from error
-            self._taken_up = True
-
-    def _take_up(self) -> None:
-        """Continue what is in the folder, if the tuner has not: KerasTuner's looks for it after the first trial."""
-        if not self._taken_up and self._directory is not None and Path(self._project_dir, "oracle.json").exists():
-            self.reload()
-        self._taken_up = True
-
-    def get_state(self) -> dict[str, Any]:
-        trials = [self._state_of(trial) for trial in self.trials.values()]
-        state = super().get_state()
-        for known in ("tried_so_far", "id_to_hash", "ongoing_trials", "retry_queue", "seed_state", "run_times"):
-            state.pop(known)  # follows from the trials, or is not used
-        return {**state, "search": self.identity(), "spaces": self._spaces, "trials": trials}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        self._check_same(state)
-        self._spaces = state["spaces"]
-        self.trials = {}
-        for saved in state["trials"]:
-            self.trials[saved["id"]] = self._trial_of(saved)
-        super().set_state(
-            {
-                **state, "tried_so_far": [], "id_to_hash": {}, "ongoing_trials": {}, "retry_queue": [],
-                "seed_state": 0, "run_times": {},
-            }
-        )  # fmt: skip
-        for trial in self.trials.values():
-            self._record_values(trial)
-        self._retry_queue = [trial.trial_id for trial in self.open]
-
-    def _check_same(self, state: dict[str, Any]) -> None:
-        if "search" not in state and "hyperparameters" in state:
-            raise UserError(f"{self._project_dir} has a search of KerasTuner's own oracle; choose another folder")
-        for what, now in self.identity().items():
-            before = state["search"].get(what)
-            if before != now:
-                raise UserError(
-                    f"a search is continued with the {what} it began with, {before!r}, but got {now!r}; "
-                    "choose another folder, or overwrite this one"
-                )
-        saved = {_key(config): config for config in state["hyperparameters"]["space"]}
-        for config in self.hyperparameters.get_config()["space"]:
-            config = json.loads(json.dumps(config))
-            before = saved.get(_key(config), config)
-            if before != config:
-                raise UserError(
-                    f"a search is continued with the ranges it began with, but `{config['config']['name']}` was "
-                    f"{_range(before)} and is {_range(config)}; choose another folder, or overwrite this one"
-                )
-
-    def _state_of(self, trial: Trial) -> dict[str, Any]:
-        score = _word(trial.score)
-        if trial.trial_id in self._states and self._states[trial.trial_id]["score"] == score:
-            return self._states[trial.trial_id]
-        space = json.dumps(trial.hyperparameters.get_config()["space"])
-        if space not in self._spaces:
-            self._spaces.append(space)
-        metrics = {}
-        for name, history in trial.metrics.metrics.items():
-            steps = [[step.step, *map(_word, step.value)] for step in history.get_history()]
-            metrics[name] = {"direction": history.direction, "steps": steps}
-        state = {
-            "id": trial.trial_id, "space": self._spaces.index(space), "values": trial.hyperparameters.values,
-            "metrics": metrics, "score": score, "best_step": trial.best_step, "status": trial.status,
-            "message": trial.message,
-        }  # fmt: skip
-        if trial.status != TrialStatus.RUNNING:
-            self._states[trial.trial_id] = state
-        return state
-
-    def _trial_of(self, saved: dict[str, Any]) -> Trial:
-        """Return a trial from its state; one that was open has no metrics, as it will begin anew."""
-        config = {"space": json.loads(self._spaces[saved["space"]]), "values": saved["values"]}
-        hyperparameters = kinds.HyperParameters.from_config(config)
-        trial = Trial(hyperparameters, saved["id"], saved["status"], saved["message"])
-        if trial.status != TrialStatus.RUNNING:
-            for name, history in saved["metrics"].items():
-                trial.metrics.register(name, history["direction"])
-                for step, *values in history["steps"]:
-                    for value in values:
-                        trial.metrics.metrics[name].update(NOT_FINITE.get(value, value), step)
-            trial.score, trial.best_step = NOT_FINITE.get(saved["score"], saved["score"]), saved["best_step"]
-        return trial
-
 
 def answer(values: Values | None, waiting: bool = False) -> Answer:
     """Return what `populate_space` returns: a trial with these values, or if there are none, to wait or to stop."""
@@ -404,16 +267,3 @@ def _best(trial: Trial, name: str) -> float:
     if history.direction == "max":
         return float(max(values, default=-math.inf))
     return float(min(values, default=math.inf))
-
-
-def _word(value: float | None) -> float | str | None:
-    return value if value is None or math.isfinite(value) else str(float(value))
-
-
-def _key(config: dict[str, Any]) -> str:
-    """Return what tells a hyperparameter's configuration from the others: name and conditions."""
-    return json.dumps([config["config"]["name"], config["config"]["conditions"]])
-
-
-def _range(config: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config["config"].items() if name not in ("name", "conditions")}

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import comparisons, tables
+from analysis import comparisons, tables, variance
 from analysis.statistics import holm
 from analysis.study import INACTIVE
 
@@ -105,11 +105,11 @@ def test_there_is_no_p_value_at_n_1(grid):
 def test_one_arm_has_no_effect(grid):
     one = grid[(grid["depth"] == 8) & (grid["skip"] == "A")]
     assert comparisons.effects(one, ["depth", "skip"], rng()).empty
-    assert comparisons.main_effects(one, ["depth", "skip"]).empty
+    assert variance.main_effects(one, ["depth", "skip"]).empty
 
 
 def test_sums_of_squares_of_a_balanced_design_by_hand(grid):
-    table = comparisons.main_effects(grid, ["depth", "skip"]).set_index("term")
+    table = variance.main_effects(grid, ["depth", "skip"]).set_index("term")
     assert list(table.index) == ["depth", "skip", "seed", "depth × skip", "residual"]
     mean = grid["value"].mean()
     for factor in ("depth", "skip", "seed"):
@@ -130,7 +130,7 @@ def test_tests_of_a_balanced_design_are_those_of_a_mixed_model(grid):
     grid = grid.assign(
         value=grid["value"] + grid["seed"]
     )  # seeds that differ, so that the intercept's variance is not 0
-    depth = comparisons.main_effects(grid, ["depth", "skip"]).set_index("term").loc["depth × skip", "F"]
+    depth = variance.main_effects(grid, ["depth", "skip"]).set_index("term").loc["depth × skip", "F"]
     coded = grid.assign(a=(grid["depth"] == 20) - 0.5, b=(grid["skip"] == "A") - 0.5)
     fit = mixedlm("value ~ a * b", coded, groups="seed").fit(reml=True)
     assert fit.tvalues["a:b"] ** 2 == pytest.approx(depth, rel=1e-3)  # a likelihood's optimum is found to some digits
@@ -138,16 +138,16 @@ def test_tests_of_a_balanced_design_are_those_of_a_mixed_model(grid):
 
 def test_interactions_that_the_runs_cannot_tell_apart_are_left_out(grid):
     corner = grid[~((grid["depth"] == 20) & (grid["skip"] == "none"))]
-    assert comparisons.main_effects(corner, ["depth", "skip"])["term"].tolist() == ["depth", "skip", "seed", "residual"]
-    assert comparisons.main_effects(grid[grid["seed"] == 0], ["depth", "skip"])["term"].tolist() == [
+    assert variance.main_effects(corner, ["depth", "skip"])["term"].tolist() == ["depth", "skip", "seed", "residual"]
+    assert variance.main_effects(grid[grid["seed"] == 0], ["depth", "skip"])["term"].tolist() == [
         "depth", "skip", "residual",
     ]  # fmt: skip
 
 
 def test_equal_values_have_no_variance(grid):
-    assert comparisons.main_effects(grid.assign(value=0.5), ["depth", "skip"]).empty
+    assert variance.main_effects(grid.assign(value=0.5), ["depth", "skip"]).empty
     exact = grid.assign(value=grid["depth"].astype(float))
-    assert comparisons.main_effects(exact, ["depth", "skip"]).empty
+    assert variance.main_effects(exact, ["depth", "skip"]).empty
 
 
 def test_a_trend_is_a_slope_for_each_seed():

@@ -10,7 +10,8 @@ from resnet_core.probes.registry import Passes, Row, register_probe, whole
 from resnet_core.seeds import generator
 
 if TYPE_CHECKING:
-    from resnet_core.probes.subject import Subject, Weights
+    from resnet_core.probes.part import Weights
+    from resnet_core.probes.subject import Subject
 
 
 Array = npt.NDArray[np.float64]

@@ -14,7 +14,8 @@ from resnet_core.seeds import generator
 
 if TYPE_CHECKING:
     from resnet_core.probes.anatomy import Block
-    from resnet_core.probes.subject import Part, Subject
+    from resnet_core.probes.part import Part
+    from resnet_core.probes.subject import Subject
 
 
 @register_probe("lesion", passes=lambda net: Passes(forward=1 + net.block_count / 2))

@@ -8,7 +8,8 @@ from resnet_core.probes.score import Score
 
 if TYPE_CHECKING:
     from resnet_core.probes.anatomy import Block, Layer
-    from resnet_core.probes.subject import Subject, Weights
+    from resnet_core.probes.part import Weights
+    from resnet_core.probes.subject import Subject
 
 
 def _passes(net: Sized) -> Passes:

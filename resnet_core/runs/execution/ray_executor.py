@@ -7,17 +7,12 @@ lost starts anew. Environment variables that TensorFlow, Keras and XLA read go a
 """
 
 import json
-import math
 import os
 import re
-import signal
-import socket
-import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +21,7 @@ from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.execution.base import ORPHAN_SECONDS, POLL_SECONDS, OnProgress
 from resnet_core.runs.execution.job import Ended, Job
+from resnet_core.runs.execution.ray_cluster import Shape, connected
 from resnet_core.runs.execution.todo import Todo
 from resnet_core.runs.records.record import Record, Status, Stored
 from resnet_core.runs.runtime import available_cores
@@ -33,14 +29,7 @@ from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress
 
 ROOM_SECONDS = 600.0  # that a cluster which has lost its nodes is given to get others
-STORE_BYTES = 80 * 2**20  # of a Ray started here: what is sent is small
-CONNECT_SECONDS = 10.0
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # so Ray listens on the loopback address only; read when it loads
 VARIABLES = ("KERAS_", "TF_", "XLA_")
-SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what Ray warns that it will be
-}
 
 
 def execute(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
@@ -50,7 +39,7 @@ def execute(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
         UserError: There is no such cluster, it has no room for an actor, or a node cannot load what it needs.
     """
     with connected(job.address, max(available_cores(), job.workers * job.threads)):
-        shape = _Shape.of(job)
+        shape = Shape.of(job)
         room = shape.fitting()
         if not room:
             raise UserError(f"the executor ray needs a node with {shape}, but the cluster has none; take less")
@@ -112,91 +101,6 @@ def _end(slots: "list[_Slot]") -> None:
             slot.close()
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """What an actor takes of a node.
-
-    Attributes:
-        cpus: Threads of TensorFlow.
-        gpus: A share of one.
-        memory: In bytes.
-    """
-
-    cpus: int
-    gpus: float = 0.0
-    memory: int = 0
-
-    @classmethod
-    def of(cls, job: Job) -> "_Shape":
-        import ray
-
-        gpus = ray.cluster_resources().get("GPU", 0.0)
-        share = 1.0 / max(1, math.ceil((job.workers or 1) / gpus)) if gpus else 0.0
-        return cls(job.threads, share, int((job.memory or 0) * 2**30))
-
-    def __str__(self) -> str:
-        parts = [f"{self.cpus} CPU{'s' if self.cpus > 1 else ''}"]
-        parts += [f"{self.gpus:g} GPU"] if self.gpus else []
-        parts += [f"{self.memory / 2**30:g} GiB"] if self.memory else []
-        return " and ".join(parts)
-
-    def fitting(self) -> int:
-        """Return how many actors the nodes that are alive have room for, if nobody else uses them."""
-        import ray
-
-        takes = {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory}
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        return sum(min(int(node.get(name, 0) / take) for name, take in takes.items() if take) for node in nodes)
-
-
-@contextmanager
-def connected(address: str, cores: int) -> Iterator[None]:
-    """Connect to a cluster, or start one of so many cores for this machine alone, unless there is a connection.
-
-    Raises:
-        UserError: Ray is not installed, or there is no cluster of this version at the address.
-    """
-    for name, value in (SETTINGS if address else SETTINGS | LOOPBACK).items():
-        os.environ.setdefault(name, value)
-    try:
-        import ray
-        import ray._private.worker as ray_worker
-    except ImportError as error:
-        raise UserError(
-            f"the executor ray needs the package ray ({error}); pip install 'resnet-ablation[ray]'"
-        ) from None
-    if ray.is_initialized():
-        yield
-        return
-    here: dict[str, Any] = {"address": address}
-    if not address:
-        here = {"address": "local", "num_cpus": cores, "object_store_memory": STORE_BYTES, "include_dashboard": False}
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGTERM)
-    said = ray_worker.print_to_stdstream
-    ray_worker.print_to_stdstream = lambda *_, **__: None  # no option keeps what the nodes say from our output
-    try:
-        try:
-            if ":" in address:  # Ray itself would try for many minutes
-                host, _, port = address.removeprefix("ray://").rpartition(":")
-                socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-            with warnings.catch_warnings(action="ignore"):
-                ray.init(**here, log_to_driver=False, logging_level="critical")
-        except (OSError, RuntimeError, ValueError, OverflowError) as error:  # versions that differ are a RuntimeError
-            where = f"at --address {address}" if address else "on this machine"
-            reason = " ".join(str(error).split())[:300].removesuffix(".")
-            do = "; see `ray status`, or leave out --address to start one on this machine" if address else ""
-            raise UserError(f"the executor ray needs a cluster {where}, but: {reason}{do}") from None
-        if main:
-            signal.signal(signal.SIGTERM, handler)  # Ray has set its own
-        yield
-    finally:
-        ray.shutdown()
-        if main:
-            signal.signal(signal.SIGTERM, handler)
-        ray_worker.print_to_stdstream = said
-
-
 @dataclass
 class _Task:
     """A run, how often it was begun, how much was said of it, the step it came to, and when it began first."""
@@ -211,7 +115,7 @@ class _Task:
 class _Slot:
     """One actor at a time, a new one when it is lost, and the run that it is at."""
 
-    def __init__(self, job: Job, shape: _Shape) -> None:
+    def __init__(self, job: Job, shape: Shape) -> None:
         self._job = job
         self._shape = shape
         self._failed = 0

@@ -19,7 +19,7 @@ from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.execution import executors
 from resnet_core.runs.execution.executors import EXECUTORS
 from resnet_core.runs.execution.job import Job, dataset
-from resnet_core.runs.execution.ray_executor import LOOPBACK, STORE_BYTES, connected
+from resnet_core.runs.execution.ray_cluster import LOOPBACK, STORE_BYTES, connected
 from resnet_core.runs.execution.todo import Todo
 from resnet_core.runs.records.record import Stored
 from resnet_core.runs.records.store import Store

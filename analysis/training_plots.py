@@ -1,0 +1,161 @@
+"""Plots of what happened in training; see `analysis.plots`, which has them all."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from analysis import tables
+from analysis.drawing import (
+    LINES,
+    check_columns,
+    draw_band,
+    finish,
+    given_or_current,
+    groups_of,
+    levels_of,
+    literal,
+    with_gaps,
+)
+from resnet_core.errors import UserError
+
+MOST_LINES = 60
+"""Of more seeds than these, their range is drawn in place of a line each."""
+
+
+def gradient_by_depth(
+    data: pd.DataFrame, *, x: str = "index", y: str = "value", hue: str | None = None, style: str | None = None,
+    hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True, ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:  # fmt: skip
+    """Draw the gradient's magnitude from the input to the output, on a log scale; a band the range of the runs.
+
+    Args:
+        data: A row a measurement of one probe, as the `probes` of a store with the factors of their runs. A line is
+            the geometric mean of the values above 0.
+        x: Column of the layer's place.
+        y: Column of the magnitude.
+        hue: Column that tells lines apart, by colour.
+        style: Another, by the kind of line.
+        hue_order: The levels of `hue`, in order.
+        palette: A palette of seaborn's.
+        legend: Whether there is one.
+        ax: Where to draw.
+        **kwargs: For `Axes.plot`.
+
+    Raises:
+        UserError: There are values of more than one probe.
+    """
+    ax = given_or_current(ax)
+    check_columns(data, x, y, hue, style)
+    _one_probe(data)
+    for group in groups_of(data, hue, hue_order, palette):
+        for i, kind in enumerate(levels_of(group.rows[style]) if style else [""]):
+            rows = group.rows[group.rows[style] == kind] if style else group.rows
+            line = tables.profile(rows, [x], y)
+            name = ", ".join(word for word in (group.name, literal(kind)) if word)
+            look = {
+                "color": group.color, "ls": LINES[i % len(LINES)], "marker": group.marker, "ms": 4,
+                "markevery": max(1, len(line) // 8), "mfc": "white" if i else group.color, "label": name,
+            }  # fmt: skip
+            draw_band(ax, line[x], line["low"], line["high"], group.color)
+            ax.plot(line[x], line["value"], **look | kwargs)
+    if (data[y] > 0).any():
+        ax.set_yscale("log", subs=[])  # no ticks between powers of ten: over many decades they are a blur, and slow
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    return finish(ax, "layer, from the input on" if x == "index" else x, y, legend and (hue or style))
+
+
+def gradient_over_training(
+    data: pd.DataFrame, *, x: str = "step", y: str = "index", value: str = "value", cmap: Any = "viridis",
+    vmin: float | None = None, vmax: float | None = None, cbar: bool = True, ax: Axes | None = None, **kwargs: Any,
+) -> Axes:  # fmt: skip
+    """Draw the gradient's magnitude as a heat map, layer by step: log10 of the geometric mean over the runs.
+
+    Args:
+        data: A row a measurement of one probe, see `gradient_by_depth`. Where no value is above 0 it is left blank.
+        x: Column of the step; steps are drawn side by side, whatever is between them.
+        y: Column of the layer's place, the input at the top.
+        value: Column of the magnitude.
+        cmap: Of matplotlib.
+        vmin: Value of log10 at the lower end of the colours.
+        vmax: Value of log10 at the upper end.
+        cbar: Whether the colours are explained beside it.
+        ax: Where to draw.
+        **kwargs: For `Axes.pcolormesh`.
+
+    Raises:
+        UserError: There are values of more than one probe.
+    """
+    ax = given_or_current(ax)
+    check_columns(data, x, y, value)
+    _one_probe(data)
+    table = tables.profile(data, [y, x], value).pivot(index=y, columns=x, values="value")
+    places, steps = table.index.to_numpy(), table.columns.to_numpy()
+    mesh = ax.pcolormesh(
+        np.arange(len(steps) + 1), np.arange(len(places) + 1), np.ma.masked_invalid(np.log10(table.to_numpy(float))),
+        cmap=cmap, vmin=vmin, vmax=vmax, rasterized=True, **kwargs,
+    )  # fmt: skip
+    ax.grid(False)
+    for axis, levels in ((ax.xaxis, steps), (ax.yaxis, places)):
+        every = max(1, -(-len(levels) // 8))
+        axis.set_ticks(np.arange(len(levels))[::every] + 0.5, [literal(level) for level in levels[::every]])
+    ax.invert_yaxis()
+    if cbar and ax.figure is not None:
+        ax.figure.colorbar(mesh, ax=ax, label=literal(f"log10 {value}"))
+    ax.set_xlabel(literal(x))
+    ax.set_ylabel("layer, from the input on" if y == "index" else literal(y))
+    return ax
+
+
+def learning_curve(
+    data: pd.DataFrame, *, x: str = "step", y: str = "loss", hue: str | None = None, style: str | None = None,
+    units: str = "run", hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True,
+    ax: Axes | None = None, **kwargs: Any,
+) -> Axes:  # fmt: skip
+    """Draw a measure over the steps: a thin line a run, a thick one the mean of those that got to the last step.
+
+    Args:
+        data: A row an epoch of a run. The mean is over the runs of a group that have a value at its last step, so
+            that it does not change its runs on its way.
+        x: Column of the step.
+        y: Column of the measure.
+        hue: Column that tells lines apart, by colour.
+        style: Another, by the kind of line.
+        units: Column of the run.
+        hue_order: The levels of `hue`, in order.
+        palette: A palette of seaborn's.
+        legend: Whether there is one.
+        ax: Where to draw.
+        **kwargs: For `Axes.plot`.
+    """
+    ax = given_or_current(ax)
+    check_columns(data, x, y, hue, style, units)
+    for group in groups_of(data, hue, hue_order, palette):
+        for i, kind in enumerate(levels_of(group.rows[style]) if style else [""]):
+            rows = group.rows[group.rows[style] == kind] if style else group.rows
+            rows = rows.sort_values([units, x])
+            look: dict[str, Any] = {"color": group.color, "ls": LINES[i % len(LINES)]}
+            if rows[units].nunique() <= MOST_LINES:
+                ax.plot(*with_gaps(rows, x, y, units), lw=0.6, alpha=0.6, **look)
+            else:
+                ends = rows.groupby(x)[y].agg(["min", "max"])
+                draw_band(ax, ends.index, ends["min"], ends["max"], group.color)
+            reached = rows[(rows[x] == rows[x].max()) & rows[y].notna()][units]
+            mean = rows[rows[units].isin(reached)].groupby(x)[y].mean()
+            name = f"{group.name} ({reached.nunique()} of {rows[units].nunique()})"
+            look |= {"marker": group.marker, "ms": 4, "markevery": max(1, len(mean) // 6)}
+            look |= {"mfc": "white" if i else group.color}
+            ax.plot(mean.index, mean, label=f"{name}, {literal(kind)}" if style else name, **look | kwargs)
+    return finish(ax, x, y, legend and (hue or style))
+
+
+def _one_probe(data: pd.DataFrame) -> None:
+    if "probe" in data and data["probe"].nunique() > 1:
+        names = ", ".join(sorted(data["probe"].unique()))
+        raise UserError(
+            f"a figure of gradients must be of one probe, but the table has {names}; select the rows of one"
+        )

@@ -1,0 +1,72 @@
+"""`Part`: a part of a network with its compiled passes, at any values of its weights."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+Weights = Mapping[str, Any]
+"""Values in place of those of variables, by the variable's path."""
+
+
+@dataclass
+class Part:
+    """A part of a network with its compiled forward pass.
+
+    Attributes:
+        model: The part as a model; its weights are the network's.
+    """
+
+    model: keras.Model
+    _compiled: dict[bool, Callable[..., Any]] = field(default_factory=dict)
+    _gradients: dict[bool, Callable[..., Any]] = field(default_factory=dict)
+
+    def __call__(self, x: Any, weights: Weights | None = None, *, training: bool = False) -> Any:
+        """Return the part's output for a batch; in training mode batch statistics are used and not kept.
+
+        Args:
+            x: The batch.
+            weights: Values in place of those of some variables.
+            training: Whether normalisation and dropout are in training mode.
+        """
+        if training not in self._compiled:
+            self._compiled[training] = tf.function(self._forward(training), autograph=False, reduce_retracing=True)
+        changed = weights or {}
+        # As tensors, so that a value in place of a variable's is no other kind of argument and traces nothing anew.
+        values = [changed.get(variable.path, tf.convert_to_tensor(variable.value)) for variable in self.model.variables]
+        return self._compiled[training](x, values)
+
+    def vjp(self, x: Any, upstream: Any, *, training: bool = False) -> Any:
+        """Return the gradient of the sum of `upstream` times the part's output by its input, for a batch.
+
+        Args:
+            x: The batch.
+            upstream: Of the shape of the output.
+            training: See `__call__`.
+        """
+        if training not in self._gradients:
+            self._gradients[training] = tf.function(self._backward(training), autograph=False, reduce_retracing=True)
+        return self._gradients[training](x, upstream, [tf.convert_to_tensor(v.value) for v in self.model.variables])
+
+    def _backward(self, training: bool) -> Callable[[Any, Any, list[Any]], Any]:
+        def backward(x: Any, upstream: Any, values: list[Any]) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = stateless(self.model, x, values, training=training)
+            return tape.gradient(y, x, output_gradients=upstream, unconnected_gradients="zero")
+
+        return backward
+
+    def _forward(self, training: bool) -> Callable[[Any, list[Any]], Any]:
+        def forward(x: Any, values: list[Any]) -> Any:
+            return stateless(self.model, x, values, training=training)
+
+        return forward
+
+
+def stateless(model: keras.Model, x: Any, values: list[Any], *, training: bool) -> Any:
+    """Return a model's output at other values of its variables, without writing to any of them."""
+    with keras.StatelessScope(state_mapping=zip(model.variables, values, strict=True)):
+        return model(x, training=training)

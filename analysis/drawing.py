@@ -16,8 +16,10 @@ MARKERS = "os^Dvp*X"
 LINES: tuple[Any, ...] = ("-", (0, (3, 2)), (0, (1, 1.5)), (0, (5, 1, 1, 1)))
 MOST_POINTS = 200
 """More points of a group than these are pixels in a file of vectors."""
-LOWER, UPPER = 0.015, 0.985
-"""Where, between the edges of the axes from 0 to 1, what has no value is drawn."""
+LANE = "without a value"
+"""Label of the axes in which runs without a value are drawn."""
+FAILED, LOST = "failed", "no result"
+"""What stands beside a lane."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,18 @@ def is_completed(rows: pd.DataFrame, value: "pd.Series[Any]") -> "pd.Series[bool
 
 def draw_points(
     ax: Axes, place: "pd.Series[Any]", value: "pd.Series[Any]", group: Group, *, across: bool = False,
-    label: str | None = None, edge: float = LOWER,
+    label: str | None = None,
 ) -> None:  # fmt: skip
-    """Draw a run each: open, a cross if it was not completed, and at the edge of the axes if it has no value."""
+    """Draw a point for each run: open, or a cross if it was not completed. Runs without a value are in a lane.
+
+    Args:
+        ax: Where to draw.
+        place: Coordinate of each run along the axis that is not of the value.
+        value: Value of each run.
+        group: The group that the runs are of.
+        across: Whether the value is along x.
+        label: Name in the legend.
+    """
     completed = is_completed(group.rows, value)
     look: dict[str, Any] = {"color": group.color, "zorder": 3, "rasterized": len(value) > MOST_POINTS}
     kinds: list[tuple[Any, dict[str, Any]]] = [
@@ -120,11 +131,52 @@ def draw_points(
     for rows, marker in kinds:
         x, y = (value[rows], place[rows]) if across else (place[rows], value[rows])
         ax.scatter(x, y, **look, **marker)
-    lost = place[value.isna()]
-    edges = pd.Series(edge, lost.index)
-    transform = ax.get_yaxis_transform() if across else ax.get_xaxis_transform()
-    x, y = (edges, lost) if across else (lost, edges)
-    ax.scatter(x, y, **look, marker="x", s=22, transform=transform)
+    if value.isna().any():
+        _draw_without_value(ax, place[value.isna()], group, look, across=across)
+
+
+def _draw_without_value(ax: Axes, place: "pd.Series[Any]", group: Group, look: dict[str, Any], *, across: bool) -> None:
+    """Draw runs without a value in a lane outside the scale: a cross if training failed, a plus if they were lost.
+
+    Of a table without a column `failed`, every such run is a cross.
+    """
+    failed = group.rows["failed"].astype(bool)[place.index] if "failed" in group.rows else place.notna()
+    lane = lane_of(ax, across=across)
+    for rows, marker, word in ((failed, "x", FAILED), (~failed, "+", LOST)):
+        at = place[rows]
+        if at.empty:
+            continue
+        beside = _beside_each_other(place)[at.index]
+        lane.scatter(*((beside, at) if across else (at, beside)), **look, marker=marker, s=22, label=word)
+    words = [word for word in (FAILED, LOST) if any(points.get_label() == word for points in lane.collections)]
+    axis = lane.xaxis if across else lane.yaxis
+    axis.set_ticks([0.5], [" or ".join(words)])
+
+
+def _beside_each_other(place: "pd.Series[Any]") -> "pd.Series[float]":
+    """Return where runs stand across a lane of width 1, so that those at one place do not hide each other."""
+    at = place.groupby(place, dropna=False)
+    return (at.cumcount() + 1) / (at.transform("size") + 1)
+
+
+def lane_of(ax: Axes, *, across: bool) -> Axes:
+    """Return the lane of axes for what has no value: above them or, for values along x, right of them."""
+    for child in ax.child_axes:
+        if child.get_label() == LANE:
+            return child
+    if across:
+        lane = ax.inset_axes((1.02, 0.0, 0.1, 1.0), sharey=ax, label=LANE)
+        lane.set_xlim(0.0, 1.0)
+        lane.xaxis.tick_top()
+        lane.tick_params(left=False, labelleft=False, top=False, which="both")
+    else:
+        lane = ax.inset_axes((0.0, 1.02, 1.0, 0.07), sharex=ax, label=LANE)
+        lane.set_ylim(0.0, 1.0)
+        lane.tick_params(bottom=False, labelbottom=False, left=False, which="both")
+    lane.grid(False)
+    lane.spines[:].set_visible(False)
+    lane.set_facecolor((0.5, 0.5, 0.5, 0.12))
+    return lane
 
 
 def with_gaps(rows: pd.DataFrame, x: str, y: str, units: str) -> tuple[Any, Any]:

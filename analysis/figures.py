@@ -14,8 +14,8 @@ from analysis.layout import MOST_ROWS, MOST_WORDS, Arms, Drawn, Style, legend_be
 LINEAR_ERROR = 1e-3  # below, the axis of an error is linear, and reaches 0
 MEANS = (
     "Line or large point: mean over the seeds; band or bar: its 95 % interval of Student's t; small open points: the "
-    "seeds. A cross at the edge is a run without a value, which is in no mean: its training failed, or it was lost or "
-    "is missing."
+    "seeds. Runs without a value are in a lane outside the scale and in no mean: a cross is a run whose training "
+    "failed, a plus one that was lost or is missing."
 )
 
 

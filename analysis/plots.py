@@ -45,8 +45,9 @@ def measure_by_depth(
     """Draw a measure against depth: a line the mean, a band its 95 % interval (Student's t), a point a run.
 
     Args:
-        data: A row a run. One without a value of `y` is a cross at the lower edge, and counted in the legend; with
-            a column `status`, one that is not `completed` is a cross at its value.
+        data: A row a run. Runs without a value of `y` are in a lane above the axes, and counted in the legend: a
+            cross if training failed (column `failed`), a plus if they were lost. With a column `status`, a run that is
+            not `completed` is a cross at its value.
         x: Column of the depth, drawn on a log scale.
         y: Column of the measure. Of `analysis.measures.MEASURES`, its bounds bound the intervals.
         hue: Column that tells lines apart.

@@ -61,7 +61,7 @@ def needed_of_rates(rates: Sequence[float], shares: Sequence[float], bound: floa
         alpha: Two-sided.
 
     Returns:
-        NaN for no difference, for other contrasts, and where more than a thousand are needed.
+        NaN for no difference or an unknown rate, for other contrasts, and where more than a thousand are needed.
     """
     from scipy.stats import norm
     from statsmodels.stats.proportion import proportion_effectsize
@@ -70,7 +70,7 @@ def needed_of_rates(rates: Sequence[float], shares: Sequence[float], bound: floa
     if not one and (len(shares) != 2 or abs(sum(shares)) > ROUNDING or bound != 0):
         return float("nan")
     other = bound / shares[0] if one else rates[1]
-    if rates[0] == other:
+    if np.isnan([*rates, other]).any() or rates[0] == other:
         return float("nan")
     h = abs(proportion_effectsize(rates[0], other))
     least = (1 if one else 2) * ((norm.isf(alpha / 2) + norm.isf(1 - POWER)) / h) ** 2

@@ -16,7 +16,7 @@ COLOURS = ListedColormap(colormaps["viridis"](np.linspace(0.2, 0.85, 256)))
 """Neither as dark as the ground of a dark page, nor as light as that of a light one."""
 MOST_AXES = 18
 """Of more hyperparameters, the first are drawn."""
-CROSSES = "A cross at the edge is a trial that was not completed"
+CROSSES = "A cross is a trial that was not completed, in a lane outside the scale if it has no value"
 
 
 def anytime(rows: pd.DataFrame, of: Sequence[Objective], style: Style) -> Drawn:

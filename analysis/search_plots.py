@@ -12,9 +12,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from analysis import pareto, trials
 from analysis.drawing import (
     LINES,
-    LOWER,
     MOST_POINTS,
-    UPPER,
     check_columns,
     draw_points,
     finish,
@@ -42,8 +40,8 @@ def best_so_far(
     """Draw the best value up to each trial, a point a trial.
 
     Args:
-        data: A row a trial. One without a value of `y` is a cross at the edge of the worst; with a column `status`,
-            one that is not `completed` is a cross at its value, and not in the line.
+        data: A row a trial. One without a value of `y` is in a lane above the axes; with a column `status`, one that
+            is not `completed` is a cross at its value, and not in the line.
         x: Column of the order: the number of the trial, or the time up to its end.
         y: Column of the measure.
         direction: Whether the greatest value is the best, `max`, or the least, `min`.
@@ -62,7 +60,7 @@ def best_so_far(
         line = trials.best_so_far(values.where(is_completed(group.rows, values)), direction)
         style: dict[str, Any] = {"color": group.color, "ls": LINES[i % len(LINES)]} | kwargs
         ax.step([*group.rows[x], last], [*line, *line.tail(1)], where="post", label=group.counted(values), **style)
-        draw_points(ax, group.rows[x], values, group, edge=_worst(direction))
+        draw_points(ax, group.rows[x], values, group)
     return finish(ax, x, y, legend and hue)
 
 
@@ -75,8 +73,8 @@ def pareto_front(
     """Draw one objective against another, a point a trial, and the front that no trial is beyond.
 
     Args:
-        data: A row a trial. One without a value of `y` is a cross at the edge of the worst; with a column `status`,
-            one that is not `completed` is a cross at its value, and not of the front.
+        data: A row a trial. One without a value of `y` is in a lane above the axes; with a column `status`, one that
+            is not `completed` is a cross at its value, and not of the front.
         x: Column of an objective, drawn on a log scale if its values are above 0 and differ by a factor of 3 or more.
         y: Column of the other.
         directions: Of both, whether the greatest value is the best, `max`, or the least, `min`.
@@ -91,8 +89,7 @@ def pareto_front(
     check_columns(data, x, y, hue)
     known = data[data[x].notna()].astype({x: float, y: float})
     for group in groups_of(known, hue, hue_order, palette):
-        name, edge = group.counted(group.rows[y]), _worst(directions[1])
-        draw_points(ax, group.rows[x], group.rows[y], group, label=name, edge=edge)
+        draw_points(ax, group.rows[x], group.rows[y], group, label=group.counted(group.rows[y]))
     values = known.loc[is_completed(known, known[y]), [x, y]].to_numpy()
     if len(values):
         front = values[pareto.front_ranks(values, directions) == 0]
@@ -154,11 +151,6 @@ def parallel_coordinates(
     if cbar and ax.figure is not None:
         ax.figure.colorbar(lines, ax=ax, label=words(hue))
     return ax
-
-
-def _worst(direction: trials.Direction) -> float:
-    """Return the edge at which what has no value is drawn: that of the worst."""
-    return LOWER if direction == "max" else UPPER
 
 
 def _coordinate(column: "pd.Series[Any]") -> tuple[Any, list[tuple[float, str]]]:

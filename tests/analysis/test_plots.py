@@ -93,12 +93,30 @@ def test_the_line_is_the_mean_and_the_band_its_interval(runs, ax):
     assert labels(ax) == ["none (6 of 6)", "A (6 of 6)"]
 
 
-def test_a_lost_run_is_counted_and_drawn_at_the_edge(runs, ax):
-    runs.loc[0, "test_error"] = np.nan
-    plots.measure_by_depth(runs, hue="skip", ax=ax)
-    assert labels(ax)[0] == "none (5 of 6)"
-    edges = [points for points in ax.collections if points.get_offsets()[:, 1].tolist() == [0.015]]
-    assert len(edges) == 1
+@pytest.mark.parametrize(
+    ("failed", "word", "marker"),
+    [([True], "failed", 1), ([False], "no result", 1), ([True, False], "failed or no result", 2), (None, "failed", 1)],
+)
+@pytest.mark.parametrize("draw", [plots.measure_by_depth, plots.measure_by_arm])
+def test_runs_without_a_value_are_in_a_lane_outside_the_scale(draw, failed, word, marker, runs, ax):
+    count = len(failed or [None])
+    runs.loc[: count - 1, "test_error"] = np.nan
+    if failed:
+        runs["failed"] = False
+        runs.loc[: count - 1, "failed"] = failed
+    across = draw is plots.measure_by_arm
+    draw(runs, hue="skip", ax=ax, **({"y": "skip"} if across else {}))
+    assert labels(ax)[0] == f"none ({6 - count} of 6)"
+    (lane,) = ax.child_axes
+    drawn = np.concatenate([points.get_offsets() for points in lane.collections])
+    assert len(drawn) == count
+    assert len(lane.collections) == marker
+    assert ((drawn[:, 0 if across else 1] > 0) & (drawn[:, 0 if across else 1] < 1)).all()
+    assert len(np.unique(drawn, axis=0)) == count
+    assert [tick.get_text() for tick in (lane.get_xticklabels() if across else lane.get_yticklabels())] == [word]
+    ax.figure.draw_without_rendering()
+    outside, inside = lane.get_window_extent(), ax.get_window_extent()
+    assert (outside.x0 > inside.x1) if across else (outside.y0 > inside.y1)
 
 
 def test_hue_order_decides_the_order_of_the_colours(runs, ax):
@@ -157,13 +175,13 @@ def test_best_so_far_is_of_what_was_completed_and_goes_on_to_the_last_trial(foun
     assert line.get_xdata().tolist() == [1, 2, 3, 4, 5, 5]
     assert line.get_ydata().tolist() == [0.5, 0.7, 0.7, 0.7, 0.7, 0.7]
     points = [points.get_offsets().tolist() for points in ax.collections]
-    assert points == [[[1, 0.5], [2, 0.7], [4, 0.6]], [[3, 0.9]], [[5, 0.015]]]
+    assert points == [[[1, 0.5], [2, 0.7], [4, 0.6]], [[3, 0.9]]]
+    assert [points.get_offsets().tolist() for points in ax.child_axes[0].collections] == [[[5, 0.5]]]
 
 
-def test_the_least_may_be_the_best_and_what_has_no_value_is_at_the_other_edge(found, ax):
+def test_the_least_may_be_the_best(found, ax):
     plots.best_so_far(found.drop(columns="status"), direction="min", ax=ax)
     assert ax.get_lines()[0].get_ydata().tolist() == [0.5] * 6
-    assert ax.collections[-1].get_offsets().tolist() == [[5, 0.985]]
 
 
 def test_the_front_is_of_what_was_completed_and_that_of_all_colours(found, ax):

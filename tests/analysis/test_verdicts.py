@@ -203,6 +203,8 @@ def test_more_seeds_are_needed_than_have_not_shown_it():
         ((0.501, 0.5), 0.0, np.nan),
         ((1.0,), 0.5, 8),  # 2 * 0.5**8 is below 1 %
         ((0.0,), 0.5, 8),
+        ((np.nan, 0.5), 0.0, np.nan),  # no run of the arm has ended by itself yet
+        ((np.nan,), 0.5, np.nan),
     ],
 )
 def test_how_many_runs_show_rates_of_failure(rates, bound, expected):

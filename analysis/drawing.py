@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from pandas.api.types import is_number
 
 from resnet_core.command_line import printable
 from resnet_core.errors import UserError
@@ -49,7 +50,8 @@ def words(column: str) -> str:
     """Return the name of a column as an axis has it."""
     names = {
         "val_accuracy": "validation accuracy", "layers": "layers with weights", "macs": "multiply-accumulates",
-        "train.epochs": "epochs",
+        "train.epochs": "epochs", "weight_gradient_l2": "‖∂L/∂W‖₂ of each layer",
+        "activation_gradient_l2": "‖∂L/∂x‖₂ between blocks",
     }  # fmt: skip
     return names.get(column, literal(column.replace("_", " ")))
 
@@ -86,8 +88,12 @@ def levels_of(column: "pd.Series[Any]") -> list[Any]:
 
 
 def groups_of(data: pd.DataFrame, hue: str | None, order: Sequence[Any] | None, palette: Any) -> list[Group]:
-    """Return the groups of `hue`, in this order if there is one."""
-    levels = ([None] if hue is None else levels_of(data[hue])) if order is None else list(order)
+    """Return the groups of `hue`, in this order if there is one.
+
+    Without an order, levels are in that of their category or sorted, so that the panels of a figure, whose tables have
+    the same levels in another order, give a level the same colour.
+    """
+    levels = ([None] if hue is None else _in_any_table(data[hue])) if order is None else list(order)
     colors = sns.color_palette(palette, len(levels))
     return [
         Group(
@@ -96,6 +102,14 @@ def groups_of(data: pd.DataFrame, hue: str | None, order: Sequence[Any] | None, 
         )
         for i, level in enumerate(levels)
     ]  # fmt: skip
+
+
+def _in_any_table(column: "pd.Series[Any]") -> list[Any]:
+    """Return the levels in an order that does not depend on that of the rows: numbers by value, words by letter."""
+    levels = levels_of(column)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return levels
+    return sorted(levels, key=lambda level: (isinstance(level, str), level if is_number(level) else 0, str(level)))
 
 
 def draw_band(ax: Axes, x: Any, low: "pd.Series[Any]", high: "pd.Series[Any]", color: Any) -> None:
@@ -147,7 +161,8 @@ def _draw_without_value(ax: Axes, place: "pd.Series[Any]", group: Group, look: d
         if at.empty:
             continue
         beside = _beside_each_other(place)[at.index]
-        lane.scatter(*((beside, at) if across else (at, beside)), **look, marker=marker, s=22, label=word)
+        x, y = (beside, at) if across else (at, beside)
+        lane.scatter(x, y, **look, marker=marker, s=22, label=word)
     words = [word for word in (FAILED, LOST) if any(points.get_label() == word for points in lane.collections)]
     axis = lane.xaxis if across else lane.yaxis
     axis.set_ticks([0.5], [" or ".join(words)])
@@ -162,7 +177,7 @@ def _beside_each_other(place: "pd.Series[Any]") -> "pd.Series[float]":
 def lane_of(ax: Axes, *, across: bool) -> Axes:
     """Return the lane of axes for what has no value: above them or, for values along x, right of them."""
     for child in ax.child_axes:
-        if child.get_label() == LANE:
+        if isinstance(child, Axes) and child.get_label() == LANE:
             return child
     if across:
         lane = ax.inset_axes((1.02, 0.0, 0.1, 1.0), sharey=ax, label=LANE)

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from analysis import plots
-from analysis.drawing import levels_of, literal
+from analysis.drawing import levels_of, literal, words
 from analysis.layout import MOST_PANELS, Arms, Drawn, Style, legend_below, outer, panels, some
 
-PROBES = {"weight_gradient_l2": "‖∂L/∂W‖₂ of each layer", "activation_gradient_l2": "‖∂L/∂x‖₂ between blocks"}
+PROBES = {name: words(name) for name in ("weight_gradient_l2", "activation_gradient_l2")}
 
 
 def gradient_by_depth(ends: pd.DataFrame, batch_size: str, style: Style) -> Drawn:

@@ -51,7 +51,7 @@ def gradient_by_depth(
     """
     ax = given_or_current(ax)
     check_columns(data, x, y, hue, style)
-    _one_probe(data)
+    probe = _one_probe(data)
     for group in groups_of(data, hue, hue_order, palette):
         for i, kind in enumerate(levels_of(group.rows[style]) if style else [""]):
             rows = group.rows[group.rows[style] == kind] if style else group.rows
@@ -66,7 +66,8 @@ def gradient_by_depth(
     if (data[y] > 0).any():
         ax.set_yscale("log", subs=[])  # no ticks between powers of ten: over many decades they are a blur, and slow
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    return finish(ax, "layer, from the input on" if x == "index" else x, y, legend and (hue or style))
+    name = probe if probe and y == "value" else y
+    return finish(ax, "layer, from the input on" if x == "index" else x, name, legend and (hue or style))
 
 
 def gradient_over_training(
@@ -153,9 +154,17 @@ def learning_curve(
     return finish(ax, x, y, legend and (hue or style))
 
 
-def _one_probe(data: pd.DataFrame) -> None:
-    if "probe" in data and data["probe"].nunique() > 1:
+def _one_probe(data: pd.DataFrame) -> str:
+    """Return the name of the probe that a table is of; nothing if it does not say.
+
+    Raises:
+        UserError: It is of several.
+    """
+    if "probe" not in data or data.empty:
+        return ""
+    if data["probe"].nunique() > 1:
         names = ", ".join(sorted(data["probe"].unique()))
         raise UserError(
             f"a figure of gradients must be of one probe, but the table has {names}; select the rows of one"
         )
+    return str(data["probe"].iloc[0])

@@ -21,7 +21,8 @@ def runs():
         (skip, layers, seed) for skip in ("none", "A") for layers in (8, 20) for seed in range(3)
     )]  # fmt: skip
     data = pd.DataFrame(rows, columns=["run", "skip", "layers", "seed"])
-    return data.assign(test_error=np.arange(12) / 20, macs=data["layers"] * 100.0)
+    skips = pd.Categorical(data["skip"], ["none", "A"], ordered=True)
+    return data.assign(skip=skips, test_error=np.arange(12) / 20, macs=data["layers"] * 100.0)
 
 
 @pytest.fixture
@@ -232,3 +233,21 @@ def test_the_complementary_distribution_is_the_share_with_as_much_or_more(runs, 
     first, second = (line.get_ydata().tolist() for line in ax.get_lines())
     assert first == pytest.approx([3 / 6, 2 / 6, 1 / 6])  # a run without a value is below all
     assert second[0] == 1.0
+
+
+def test_a_level_has_one_colour_in_panels_whose_tables_have_another_order(runs, probes):
+    _, (left, right) = plt.subplots(1, 2)
+    plots.measure_by_depth(runs.astype({"skip": str}), hue="skip", ax=left)
+    plots.gradient_by_depth(probes.astype({"skip": str}).iloc[::-1], hue="skip", ax=right)
+    legends = [ax.get_legend() for ax in (left, right)]
+    first, second = (
+        {
+            text.get_text().split()[0]: line.get_color()
+            for line, text in zip(one.get_lines(), one.get_texts(), strict=True)
+        }
+        for one in legends
+    )
+    assert first == second
+    assert len(set(first.values())) == 2
+    assert right.get_ylabel() == "‖∂L/∂W‖₂ of each layer"
+    plt.close("all")

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ablations.carrying import carried
 from ablations.designs import Design
 from ablations.files import is_file, study_in
 from ablations.folders import add_commands
 from ablations.remove import add_remove_command
 from ablations.request import Request
 from ablations.show import add_show_command
-from ablations.study import Scale, Study, named
+from ablations.study import Scale, Study
 from ablations.suites import suites
 from ablations.verdicts import add_verdict_commands
 from resnet_core.command_line import Parser, console, folder, run_program, say
@@ -167,11 +168,14 @@ def run_study(options: argparse.Namespace) -> None:
     seeds = scale.seeds if options.seeds is None else _count("--seeds", options.seeds)
     chosen_from = rates or (() if reason else scale.learning_rates)
     _check_needed(options, seeds, chosen_from)
+    claims, left = carried(scale.claims, arms)
+    for line in left:
+        say(line)
     request = Request(
         study=study,
         scale=options.scale,
         arms=arms,
-        claims=named(scale.claims, arms),
+        claims=claims,
         published=scale.published,
         match=options.match,
         learning_rates=chosen_from,

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -230,15 +230,6 @@ def check_claim(claim: Claim, arms: Sequence[Arm], levels: Mapping[str, Sequence
             raise UserError(
                 f"a claim must be on arms of the design, but none has {term}; there are {known}", claim.line
             )
-
-
-def named(claims: Mapping[str, Claim], arms: Sequence[Arm]) -> tuple[Claim, ...]:
-    """Return the claims on these arms, with their words; a claim on others is left out."""
-    return tuple(
-        replace(claim, text=text)
-        for text, claim in claims.items()
-        if all(any(term.levels.items() <= arm.items() for arm in arms) for term in claim.terms)
-    )
 
 
 def _words(arm: Arm) -> str:

@@ -40,6 +40,10 @@ class Contrast:
     terms: tuple[Term, ...]
 
     def __add__(self, other: Self) -> Self:
+        if not isinstance(other, Contrast):
+            raise UserError(
+                f"a contrast is a sum of means, but got {other!r}; write numbers as the bound: mean(…) - mean(…) > 0.1"
+            )
         if other.measure != self.measure:
             raise UserError(f"a contrast must be of one measure, but got '{self.measure}' and '{other.measure}'")
         return replace(self, terms=(*self.terms, *other.terms))

@@ -257,6 +257,8 @@ def test_a_claim_reads_as_its_inequality_and_survives_json(claim, text):
     [
         (lambda: mean("test_eror"), "must be of a measure, but got 'test_eror'; did you mean 'test_error'"),
         (lambda: mean("test_error") - mean("test_loss"), "of one measure, but got 'test_error' and 'test_loss'"),
+        (lambda: mean("test_error") + 0.1, "a contrast is a sum of means, but got 0.1"),
+        (lambda: mean("test_error") - mean("test_error") - 0.1, "a contrast is a sum of means, but got -0.1"),
         (lambda: 0.1 < mean("test_error") < 0.2, "must be one inequality"),
         (lambda: mean("failed"), "a mean must be of a measure of runs, but got 'failed'"),
         (lambda: rate("test_error"), "a rate must be that of 'failed', but got 'test_error'"),

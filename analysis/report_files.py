@@ -77,7 +77,9 @@ def write_files(
 def image_files(drawn: Drawn, style: Style) -> dict[str, bytes]:
     """Return a figure as the kinds of files of a style, by suffix; the same figure gives the same bytes."""
     figure = drawn.figure
-    figure.draw_without_rendering()
+    layout = figure.get_layout_engine()
+    if layout:
+        layout.execute(figure)
     figure.set_layout_engine("none")  # it is laid out, once for all kinds
     files = {}
     for suffix in style.suffixes:

@@ -26,9 +26,8 @@ def pytest_configure(config):
 
 
 LONG = (
-    "torture-test_torture", "ray", "analysis-test_any_study", "resnet_core-test_executors", "torture-test_mutations",
-    "resnet_core-test_keras_net", "ablations-test_cli", "search-test_search", "analysis-test_report",
-    "search-test_workers", "probes",
+    "probes", "search-test_search", "ray", "nets-test_keras_net", "analysis-test_any_study", "ablations-test_cli",
+    "execution-test_executors", "torture-test_torture", "analysis-test_report", "torture-test_mutations",
 )  # fmt: skip
 """The groups that take more than half a minute of a processor: they come first, so that no worker ends with one."""
 

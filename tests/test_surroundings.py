@@ -32,16 +32,14 @@ HOSTILE = {
 RC = "figure.figsize: 2, 2\nfont.size: 30\naxes.titlesize: 40\ntext.usetex: True\nlines.linewidth: 9\nno such line\n"
 
 
-def program(folder, module, *words, variables=None, cwd=None):
+def program(folder, module, *words, variables):
     """Start a program from nothing."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "XLA_", "KERAS_"))}
     command = [sys.executable, "-m", module, *map(str, words)]
-    return subprocess.run(
-        command, cwd=cwd or folder, env={**clean, **(variables or {})}, capture_output=True, text=True, check=False
-    )
+    return subprocess.run(command, cwd=folder, env={**clean, **variables}, capture_output=True, text=True, check=False)
 
 
-def test_programs_run_and_report_as_in_an_empty_environment(tmp_path):
+def test_programs_run_and_report_as_in_an_empty_environment(programs, tmp_path):
     settings = {"floatx": "float64", "epsilon": 0.5, "image_data_format": "channels_first", "backend": "tensorflow"}
     (tmp_path / "keras").mkdir()
     (tmp_path / "keras" / "keras.json").write_text(json.dumps(settings))
@@ -50,7 +48,7 @@ def test_programs_run_and_report_as_in_an_empty_environment(tmp_path):
     (tmp_path / "here" / "matplotlibrc").write_text(RC)
     words = ["run", "depth", "--depth", "8", "--skip", "A", "--seeds", "1", "--set", "steps=3", "--executor", "serial"]
     done = [
-        program(tmp_path, "ablations", *words, "--out", tmp_path / "clean"),
+        programs.run("resnet-ablate", *words, "--out", tmp_path / "clean", cwd=tmp_path),
         program(tmp_path, "ablations", *words, "--out", tmp_path / "hostile", variables=variables),
     ]
     assert [one.returncode for one in done] == [0, 0], done[1].stderr
@@ -59,11 +57,11 @@ def test_programs_run_and_report_as_in_an_empty_environment(tmp_path):
     clean, hostile = (json.loads(next((tmp_path / of).glob("depth/runs/*")).read_text()) for of in ("clean", "hostile"))
     for name in ("id", "results", "epochs", "probes", "environment"):
         assert clean[name] == hostile[name]
-    for name, more in (("one", {}), ("other", variables)):
-        cwd = tmp_path / "here" if more else tmp_path
-        written = program(
-            tmp_path, "analysis", tmp_path / "clean" / "depth", "--out", tmp_path / name, variables=more, cwd=cwd
-        )
+    study, here = tmp_path / "clean" / "depth", tmp_path / "here"
+    for written in (
+        programs.run("resnet-report", study, "--out", tmp_path / "one", cwd=tmp_path),
+        program(here, "analysis", study, "--out", tmp_path / "other", variables=variables),
+    ):
         assert written.returncode == 0, written.stderr
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
     assert any(path.suffix == ".png" for path in files)

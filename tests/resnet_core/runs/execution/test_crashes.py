@@ -80,10 +80,11 @@ executed("serial", [run(0), misbehaving("faults"), run(0, skip="none")], Store(P
 """
 
 
-def test_the_next_launcher_records_the_crash_and_executes_the_rest(tmp_path):
-    store = Store(tmp_path)
-    command = [sys.executable, "-c", LAUNCHER, store.root]
-    died = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+def test_the_next_launcher_records_the_crash_and_executes_the_rest(programs, tmp_path):
+    (tmp_path / "study").mkdir()
+    store = Store(tmp_path / "study")
+    (tmp_path / "launcher.py").write_text(LAUNCHER)
+    died = programs.run(str(tmp_path / "launcher.py"), store.root, cwd=ROOT)
     runs = [run(0), misbehaving("faults"), run(0, skip="none")]
     assert is_crash(died.returncode), died.stderr
     assert store.survey().statuses == {runs[0].id: "completed"}

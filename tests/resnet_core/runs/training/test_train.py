@@ -1,7 +1,6 @@
 import json
-import subprocess
-import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,15 +66,16 @@ def test_a_run_of_no_step_is_the_probes_of_the_initial_network(data):
 
 
 @pytest.fixture(scope="module")
-def fresh():
+def fresh(programs, tmp_path_factory):
     """The rows of a run of each kind, of a process that runs these alone, in this order."""
-    script = (
+    script = tmp_path_factory.mktemp("fresh") / "script.py"
+    script.write_text(
         "from resnet_core.runs.runtime import configure; configure(threads=1);"
         "from tests.resnet_core.runs.training.test_train import *; from resnet_core.runs.data import open_source;"
         "data = prepare(open_source('digits').images, TRAIN);"
         "print(json.dumps({name: rows(execute(Run(NET, *KINDS[name], seed=0), data)) for name in KINDS}))"
     )
-    return json.loads(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout)
+    return json.loads(programs.run(str(script), cwd=Path(__file__).parents[4]).stdout)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from ablations.carrying import carried
 from ablations.designs import Design
+from ablations.extensions import add_extensions_command
 from ablations.files import is_file, study_in
 from ablations.folders import add_commands
 from ablations.remove import add_remove_command
@@ -49,6 +50,7 @@ def parser(known: Mapping[str, Study]) -> Parser:
         _add_run_options(one, study)
     add_commands(commands)
     add_remove_command(commands)
+    add_extensions_command(commands)
     add_verdict_commands(commands)
     return top
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations.folder_command import add_folder_command, study_folder
-from resnet_core.command_line import say
+from resnet_core.command_line import assigned, say
 from resnet_core.errors import UserError, nearest
 from resnet_core.folders import check_writable
 from resnet_core.runs.records.plan import Plan, PlannedRun
@@ -67,9 +67,7 @@ def selected(plan: Plan, words: Sequence[str], root: Path) -> list[PlannedRun]:
     wanted: dict[str, set[str]] = {}
     known = {name: _levels(plan, name) for name in (*plan.factors, SEED)}
     for word in words:
-        name, equals, text = word.partition("=")
-        if not equals:
-            raise UserError(f"remove takes FACTOR=LEVEL, but got '{word}'")
+        name, text = assigned(word, "remove", "FACTOR=LEVEL")
         if name not in known:
             raise UserError(f"the study has no factor '{name}'{nearest(name, known)}")
         if name in wanted:

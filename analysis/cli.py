@@ -10,17 +10,19 @@ from resnet_core.command_line import Parser, console, folder, printable, run_pro
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 from resnet_core.surroundings import check_matplotlibrc
+from resnet_core.users_code import load
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.study import Study
 
-COMPARE = "compare"
+COMPARE, LIST = "compare", "list"
 ABOUT = """Write the report of a study: one HTML page, and its figures and tables as files.
 
   resnet-report STUDY...             a report in each folder, of a study or of a search; it may be running
   resnet-report compare STUDY STUDY...   where the others differ from the first, arm by arm
+  resnet-report list                 the sections of a study's report
   resnet-report TABLE --factors ...  verdicts on the runs of others, a row a run"""
 
 
@@ -33,6 +35,10 @@ def parser() -> Parser:
     top.add_argument(
         "--style", choices=("screen", "paper"), default="screen",
         help="paper: figures for a single column, also as PDF with embedded fonts (default: %(default)s)",
+    )  # fmt: skip
+    top.add_argument(
+        "--plugin", action="append", default=[], type=Path, metavar="FILE",
+        help="Python file that registers sections of the report; may be repeated",
     )  # fmt: skip
     add_options(top)
     return top
@@ -50,8 +56,24 @@ def _print_table(frame: "pd.DataFrame") -> None:
     console().print(table)
 
 
+def _list_sections() -> None:
+    from rich.table import Table
+
+    from analysis.study_sections import SECTIONS  # loads matplotlib
+
+    table = Table("section", "what is in it", box=None, header_style="bold")
+    for name, build in SECTIONS.items():
+        table.add_row(name, (build.__doc__ or "").partition("\n")[0])
+    console().print(table)
+
+
 def _main(arguments: Sequence[str] | None) -> None:
     options = parser().parse(arguments)
+    for file in options.plugin:
+        load(file, "plugin")
+    if options.studies == [Path(LIST)]:
+        _list_sections()
+        return
     if is_of_table(options):
         check_matplotlibrc()
         _say(*report_table(options))

@@ -174,3 +174,20 @@ def folder(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("it must name a folder, but got ''")
     return Path(text)
+
+
+def assigned(word: str, option: str, form: str = "NAME=VALUE") -> tuple[str, str]:
+    """Return the name and the text of a word such as `depth=8`.
+
+    Args:
+        word: What was given.
+        option: What an error names: `--fix`.
+        form: What it takes.
+
+    Raises:
+        UserError: The word has no `=`.
+    """
+    name, equals, text = word.partition("=")
+    if not equals:
+        raise UserError(f"{option} takes {form}, but got '{word}'")
+    return name, text

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from resnet_core.command_line import assigned
 from resnet_core.errors import UserError, nearest
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.data import DataInfo
@@ -139,9 +140,7 @@ class Space:
             by_name.setdefault(hp.name, []).append(hp)
         fixed = dict(self.fixed)
         for setting in settings:
-            name, equals, text = setting.partition("=")
-            if not equals:
-                raise UserError(f"--fix takes NAME=VALUE, but got '{setting}'")
+            name, text = assigned(setting, "--fix")
             if name not in by_name:
                 raise UserError(f"--fix takes a hyperparameter of the space, but got '{name}'{nearest(name, by_name)}")
             if name in fixed:

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from resnet_core.probes.kinds.signal import signal
     from resnet_core.probes.kinds.similarity import similarity
     from resnet_core.probes.kinds.stitching import stitching
-    from resnet_core.probes.surgery import in_order, stitched, without_branch, without_skip
+    from resnet_core.probes.surgery import in_order, without_branch, without_skip
 
 ELSEWHERE = {
-    "GradientsByDepth": "callbacks", "in_order": "surgery", "stitched": "surgery", "without_branch": "surgery",
+    "GradientsByDepth": "callbacks", "in_order": "surgery", "without_branch": "surgery",
     "without_skip": "surgery",
 }  # fmt: skip
 __all__ = [
@@ -49,7 +49,6 @@ __all__ = [
     "shuffle",
     "signal",
     "similarity",
-    "stitched",
     "stitching",
     "without_branch",
     "without_skip",

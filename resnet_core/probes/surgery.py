@@ -66,34 +66,6 @@ def in_order(model: keras.Model, blocks: Sequence[str]) -> keras.Model:
     return keras.Model(inputs, _applied(head, x), name=model.name)
 
 
-def stitched(bottom: keras.Model, bottom_place: int, top: keras.Model, top_place: int) -> keras.Model:
-    """Return the bottom of one network with the top of another, through a new 1x1 convolution, "stitch".
-
-    The convolution has a normalisation before and after it, as in Bansal et al. 2021, section 3.
-
-    Args:
-        bottom: Gives all up to and with its place `bottom_place`.
-        bottom_place: Index of a place of `anatomy(bottom).places`.
-        top: Gives all that follows its place `top_place`.
-        top_place: Index of a place of `anatomy(top).places`.
-
-    Raises:
-        UserError: The values at the two places differ in height or width.
-    """
-    below, above = anatomy(bottom).places[bottom_place].call.tensor, anatomy(top).places[top_place].call.tensor
-    if tuple(below.shape[1:-1]) != tuple(above.shape[1:-1]):
-        raise UserError(
-            f"two places can be stitched where their maps are of one size, but got {tuple(below.shape[1:-1])} "
-            f"and {tuple(above.shape[1:-1])}"
-        )
-    start = keras.Model(functional(bottom).inputs[0], below)
-    inputs = keras.Input(batch_shape=start.inputs[0].shape, dtype=start.inputs[0].dtype, name="images")
-    x = keras.layers.BatchNormalization(name="stitch_bn1")(_applied(start, inputs))
-    x = keras.layers.Conv2D(above.shape[-1], 1, name="stitch")(x)
-    x = keras.layers.BatchNormalization(name="stitch_bn2")(x)
-    return keras.Model(inputs, _applied(keras.Model(above, functional(top).outputs[0]), x), name="stitched")
-
-
 def join_of(parts: Anatomy, block: str) -> Join:
     """Return the residual join of a block, by the name of the block or of what adds.
 

@@ -4,17 +4,16 @@ import argparse
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from resnet_core.command_line import Parser
+from resnet_core.command_line import Parser, assigned
 from resnet_core.errors import UserError, nearest
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.fields import NET_GROUPS, fields_described, grouped, table_of
 from resnet_core.runs.reading import FIELDS as READING
 from resnet_core.runs.recipes import DATA, RECIPES, recipe
+from resnet_core.runs.records.plan import SPECS
 from resnet_core.runs.spec import TrainSpec
-from resnet_core.spec_model import Spec
 
-KINDS: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": ProbeSpec}
 DECIDED = frozenset({"input_shape", "classes", "data_sha256", "test"})
 """Fields that the data set decides, or the program."""
 SETS = "--set"
@@ -59,24 +58,22 @@ def fields_of(options: argparse.Namespace, taken: Collection[str] = ()) -> dict[
     Raises:
         UserError: A field is not there, is given twice, or has an illegal value.
     """
-    fields: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    fields: dict[str, dict[str, Any]] = {kind: {} for kind in SPECS}
     for option in ("data", "image_size", *READING, "train_size"):
         if getattr(options, option) is not None:
             fields["train"][option] = TrainSpec.parse_field(option, getattr(options, option))
     for setting in options.set:
-        path, equals, text = setting.partition("=")
-        if not equals:
-            raise UserError(f"{SETS} takes FIELD=VALUE, but got '{setting}'")
+        path, text = assigned(setting, SETS, "FIELD=VALUE")
         kind, dot, name = path.rpartition(".")
         if name in taken:
             raise UserError(f"{SETS} takes what has no option of its own, but got '{path}'; take --{name} {text}")
         if not dot:
             kind = "net" if name in NetSpec.model_fields else "train"
-        if kind not in KINDS or name not in KINDS[kind].model_fields or name in DECIDED:
+        if kind not in SPECS or name not in SPECS[kind].model_fields or name in DECIDED:
             raise UserError(f"{SETS} knows no field '{path}'{nearest(path, _settable(with_kind=bool(dot)))}")
         if name in fields[kind]:
             raise UserError(f"a field must be set once, but `{name}` is set again by {SETS} {setting}")
-        fields[kind][name] = KINDS[kind].parse_field(name, text)
+        fields[kind][name] = SPECS[kind].parse_field(name, text)
     return fields
 
 
@@ -84,7 +81,7 @@ def _settable(*, with_kind: bool) -> set[str]:
     """Return the fields that can be set, by name or with the kind of their spec; those of the probe always with it."""
     return {
         f"{kind}.{name}" if with_kind or kind == "probe" else name
-        for kind, spec in KINDS.items()
+        for kind, spec in SPECS.items()
         for name in {*spec.model_fields} - DECIDED
     }
 

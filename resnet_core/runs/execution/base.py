@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from resnet_core.errors import UserError
+from resnet_core.fingerprint import is_ours
 from resnet_core.runs.execution.job import Job
 from resnet_core.runs.execution.todo import Todo
 from resnet_core.runs.records.record import Record
@@ -34,3 +36,30 @@ def limit_memory(gib: float) -> None:
 
     limit = int(gib * 2**30)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+EXECUTORS: dict[str, Executor] = {}
+"""By the name that `--executor` takes."""
+
+
+def register_executor(name: str) -> Callable[[Executor], Executor]:
+    """Register the decorated function, see `Executor`, as the executor of `--executor NAME`.
+
+    A function of a user's may be registered again, as in a notebook; it takes the place of the one before.
+
+    Args:
+        name: A new name.
+
+    Raises:
+        UserError: This project has an executor of this name.
+    """
+
+    def register(executor: Executor) -> Executor:
+        if name in EXECUTORS and is_ours(EXECUTORS[name]):
+            raise UserError(
+                f"an executor's name must be new, but there is an executor '{name}' already; choose another"
+            )
+        EXECUTORS[name] = executor
+        return executor
+
+    return register

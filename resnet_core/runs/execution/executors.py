@@ -15,7 +15,14 @@ from typing import Any
 from resnet_core.command_line import end_if_imported_by_a_worker
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
-from resnet_core.runs.execution.base import ORPHAN_SECONDS, POLL_SECONDS, Executor, OnProgress, limit_memory
+from resnet_core.runs.execution.base import (
+    EXECUTORS,
+    ORPHAN_SECONDS,
+    POLL_SECONDS,
+    OnProgress,
+    limit_memory,
+    register_executor,
+)
 from resnet_core.runs.execution.crashes import is_crash, witnessed
 from resnet_core.runs.execution.job import Job, devices, stop, stopped_by
 from resnet_core.runs.execution.main_script import importable
@@ -25,10 +32,13 @@ from resnet_core.runs.records.record import Record, Status
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress
 
+__all__ = ["EXECUTORS", "processes", "ray", "register_executor", "serial"]
+
 Channel = Any  # a `multiprocessing.connection.Connection`
 NETWORKS = 50  # that a process trains before a new one takes its place
 
 
+@register_executor("serial")
 def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
     """Execute one run after another in this process, which bears no `timeout`, `retries` or `memory`.
 
@@ -51,6 +61,7 @@ def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
         yield record
 
 
+@register_executor("processes")
 def processes(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
     """Execute runs in `job.workers` processes that load TensorFlow once; one that dies takes one run with it."""
     with importable():
@@ -91,14 +102,12 @@ def _in_processes(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Rec
             slot.stop()
 
 
+@register_executor("ray")
 def ray(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
     """Execute runs on the nodes of a Ray cluster, see `ray_executor`; the package is loaded when it is asked for."""
     from resnet_core.runs.execution import ray_executor
 
     yield from ray_executor.execute(todo, job, on_progress)
-
-
-EXECUTORS: dict[str, Executor] = {"serial": serial, "processes": processes, "ray": ray}
 
 
 class _Slot:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from resnet_core.command_line import Parser
 from resnet_core.errors import UserError, nearest
+from resnet_core.runs.execution.executors import EXECUTORS
 from resnet_core.runs.execution.loggers import LOGGERS, check_loggers
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.runtime import available_cores
@@ -16,7 +17,6 @@ from resnet_core.runs.runtime import available_cores
 if TYPE_CHECKING:
     from resnet_core.runs.execution.job import Job, Stream
 
-EXECUTORS = ("serial", "processes", "ray")
 RETRIES = 2
 STREAM = ("auto", "always", "never")
 ADDRESS = re.compile(r"auto|(ray://)?[\w.\[\]:-]+:\d+")

@@ -4,7 +4,7 @@ import pytest
 
 from resnet_core.errors import UserError
 from resnet_core.probes.anatomy import anatomy
-from resnet_core.probes.surgery import in_order, stitched, without_branch, without_skip
+from resnet_core.probes.surgery import in_order, without_branch, without_skip
 
 from .conftest import NETWORKS, images_for, operator_of
 
@@ -78,14 +78,3 @@ def test_orders_that_have_no_network(blocks, message, networks):
 def test_a_branch_that_is_not_there(name, block, message, networks):
     with pytest.raises(UserError, match=message):
         without_branch(networks(name), block)
-
-
-def test_stitching_joins_the_bottom_of_one_with_the_top_of_another(networks):
-    bottom, top = networks("our_residual"), networks("our_plain")
-    model = stitched(bottom, 3, top, 3)
-    assert model(images_for(model, 2)).shape == (2, 10)
-    shared = {id(weight) for weight in (*bottom.weights, *top.weights)}
-    own = [weight.path for weight in model.weights if id(weight) not in shared]
-    assert {path.split("/")[0] for path in own} == {"stitch_bn1", "stitch", "stitch_bn2"}
-    with pytest.raises(UserError, match=r"got \(8, 8\) and \(2, 2\)"):
-        stitched(bottom, 0, top, 9)

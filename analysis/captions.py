@@ -1,5 +1,7 @@
 """What a page says below its tables of verdicts and outcomes, and the verdicts as it has them."""
 
+import re
+
 import pandas as pd
 
 from resnet_core.runs.records.outcomes import RULE
@@ -38,6 +40,12 @@ def claims(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({
         "verdict": verdicts, "claim": texts, "effect": found["effect"], "low": found["low"], "high": found["high"],
         "bound": [f"{relation} {bound:g}" for relation, bound in zip(found["relation"], found["bound"], strict=True)],
-        "d": found["d"], "n": found["n"], "N": found["N"], "failures": found["failures"],
+        "d": found["d"], "n": found["n"], "N": found["N"], "failures": found["failures"].map(failures_shown),
         "p corrected": found["p_corrected"], "parameters": found["parameters"], "MACs": found["macs"],
     })  # fmt: skip
+
+
+def failures_shown(words: str) -> str:
+    """Return in how many runs of the arms training failed, in short where it failed in none."""
+    counts = [(int(failed), int(ended)) for failed, ended in re.findall(r"(\d+) of (\d+)(?: \(|,|$)", words)]
+    return f"none of {sum(ended for _, ended in counts)}" if counts and not any(k for k, _ in counts) else words

@@ -6,9 +6,11 @@ import pandas as pd
 
 from analysis.page import MOST_ROWS
 from analysis.sections import Part, table_of
+from resnet_core.runs.records.outcomes import constant
 from resnet_core.runs.records.plan import Plan
 
 CLASSES, SKIPPED = "classes", "skipped"
+MOST_NAMED = 12
 
 
 def tables_of(plan: Plan) -> dict[str, pd.DataFrame]:
@@ -23,6 +25,34 @@ def tables_of(plan: Plan) -> dict[str, pd.DataFrame]:
         CLASSES: pd.DataFrame(classes, columns=["class", "training", "test"]),
         SKIPPED: pd.DataFrame(skipped, columns=["reason", "file"]),
     }
+
+
+def lead(plan: Plan, runs: pd.DataFrame) -> list[str]:
+    """Say in a sentence or two what was trained on, and for how long; nothing of an old plan.
+
+    Args:
+        plan: The plan.
+        runs: The recorded runs, whose specs have the name of the data.
+    """
+    info = plan.data
+    if info is None:
+        return []
+    names = " and ".join(map(str, runs["train.data"].unique())) if "train.data" in runs else "unknown"
+    classes = ", ".join(info.class_names[:MOST_NAMED])
+    more = f", and {info.classes - MOST_NAMED} more" if info.classes > MOST_NAMED and info.class_names else ""
+    share, _ = constant(info.training_counts or [1] * info.classes)
+    steps, epochs = plan.base.get("train.steps"), plan.base.get("train.epochs")
+    size = plan.base.get("train.batch_size")
+    trained = ""
+    if isinstance(steps, int) and isinstance(size, int):
+        trained = f" Training: {steps:,} steps of {size:,} images."
+    elif isinstance(epochs, int):
+        trained = f" Training: {epochs:,} epochs."
+    return [
+        f"Data: {names}, {info.train_images:,} training, {info.validation_images:,} validation and "
+        f"{info.test_images:,} test images of {info.classes} classes{f' ({classes}{more})' if classes else ''}. "
+        f"A constant answer has an accuracy of {share:.3f}.{trained}"
+    ]
 
 
 def section_of(plan: Plan, by_name: Mapping[str, pd.DataFrame]) -> Part:

@@ -106,9 +106,10 @@ def latex(texts: pd.DataFrame, numeric: Sequence[bool], caption: str, label: str
         caption: What it is.
         label: For `\ref`.
     """
+    columns = "".join("r" if number else "l" for number in numeric) or "l"  # a table must have a column
     lines = [
         r"\begin{table}", rf"\caption{{{_escaped(caption)}}}", rf"\label{{tab:{label}}}",
-        rf"\begin{{tabular}}{{{''.join('r' if number else 'l' for number in numeric)}}}", r"\toprule",
+        rf"\begin{{tabular}}{{{columns}}}", r"\toprule",
         _latex_row(texts.columns), r"\midrule", *map(_latex_row, texts.to_numpy()),
         r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
     ]  # fmt: skip

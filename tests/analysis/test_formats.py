@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
+import pytest
 
-from analysis import formats
+from analysis import captions, formats
 
 TABLE = pd.DataFrame({
     "arm": ["skip_none & 5%", "b|c"], "n": [3, 12345], "mean": [0.5, np.nan], "mean_low": [-0.25, np.nan],
@@ -32,3 +33,22 @@ def test_markdown_and_latex():
 def test_what_says_nothing_is_left_out():
     table = pd.DataFrame({"depth": [8, 20], "skip": ["A", "A"], "layers": [8, 20], "n": [3, 3]})
     assert list(formats.shown(table, ["depth", "skip"])) == ["depth", "n"]
+
+
+@pytest.mark.parametrize(
+    ("failures", "shown"),
+    [
+        (["depth=8 0 of 5 (0 to 52 %)", "skip=A 0 of 4 (0 to 60 %)"], "none of 9"),
+        (["skip=none 5 of 5 (48 to 100 %)", "skip=A 0 of 5 (0 to 52 %)"], None),
+        (["a=10 of 3 0 of 0", "b 0 of 2 (0 to 84 %)"], "none of 2"),
+        ([""], ""),
+    ],
+)
+def test_failures_are_short_where_there_are_none(failures, shown):
+    words = ", ".join(failures)
+    assert captions.failures_shown(words) == (words if shown is None else shown)
+
+
+def test_a_latex_table_without_columns_has_one_for_latex():
+    latex = formats.latex(pd.DataFrame(), [], "Nothing.", "nothing").splitlines()
+    assert latex[3] == r"\begin{tabular}{l}"

@@ -241,11 +241,32 @@ def _is_whole(search: Search, store: Store) -> bool:
     probe._set_project_dir(str(store.root.parent.absolute()), store.root.name)
     try:
         probe.reload()
+        for trial in probe.trials.values():
+            _check_trial(search, trial, path)
     except DamagedState as error:
         say(str(error).partition(";")[0])
         store.set_aside((Damaged(path, str(error)),))
         return False
     return True
+
+
+def _check_trial(search: Search, trial: Any, path: Path) -> None:
+    """Check that the values of a trial are of the space.
+
+    Raises:
+        DamagedState: Its function raises an error with them.
+    """
+    from search.oracles.state import DamagedState
+
+    try:
+        search.run_of(trial.hyperparameters.values)
+    except UserError:  # of another space, or a block that is not known here: what that means is said later
+        return
+    except Exception as error:
+        raise DamagedState(
+            f"a search is continued from its oracle.json, but {path} is damaged (trial {trial.trial_id}: {error!r}); "
+            "choose another folder"
+        ) from error
 
 
 def _replay(search: Search, execution: Execution, store: Store, kept: Plan, survey: Survey) -> None:

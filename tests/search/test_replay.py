@@ -10,6 +10,7 @@ from resnet_core.errors import UserError
 from resnet_core.runs.records.record import Outcome, Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import TrainSpec
+from resnet_core.sealed import seal, unseal
 from search import runner
 from search.objectives import for_keras_tuner
 from search.oracles import oracle
@@ -107,7 +108,7 @@ def test_an_oracle_that_proposes_something_else_is_refused(search):
         again(replace(search, seed=7))
 
 
-@pytest.mark.parametrize("damage", ["", "{}", "[]", "null", "truncated", "score", "missing"])
+@pytest.mark.parametrize("damage", ["", "{}", "[]", "null", "truncated", "score", "missing", "values"])
 def test_a_damaged_state_is_made_anew(damage, search, capsys, monkeypatch):
     """And the search goes on as if nothing had been; the message names the file."""
     from tests.search.test_search import SERIAL
@@ -124,6 +125,10 @@ def test_a_damaged_state_is_made_anew(damage, search, capsys, monkeypatch):
             path.write_text(state[:200])
         case "score":
             path.write_text(state.replace('"score": 0.', '"score": 0.9').replace('"score":0.', '"score":0.9'))
+        case "values":  # of a trial, in a file that is sealed anew
+            values = unseal(path.read_bytes())
+            del values["trials"][0]["values"]["rate"]
+            path.write_text(seal(values))
         case _:
             path.write_text(damage)
     records = {file.name: file.read_bytes() for file in search.root.glob("runs/*")}
@@ -132,3 +137,23 @@ def test_a_damaged_state_is_made_anew(damage, search, capsys, monkeypatch):
     assert {file.name: file.read_bytes() for file in search.root.glob("runs/*")} == records
     assert f"{path} is made anew" in capsys.readouterr().out
     assert len(list(search.root.glob("damaged/*"))) == (damage != "missing")
+
+
+@pytest.mark.parametrize("content", [None, "{}"], ids=["lost", "damaged"])
+def test_a_record_that_is_lost_with_the_state_is_made_again(content, search, monkeypatch):
+    """A run's results are a function of its trial, so the state is what it was."""
+    from tests.search.test_search import SERIAL, trials
+
+    search = replace(search, budget=Budget(2))
+    monkeypatch.setattr(runner, "trials_table", lambda *_: "")
+    runner.run(search, SERIAL, best=0, seeds=1)
+    path, before = search.root / "oracle.json", trials(search)
+    state = path.read_text()
+    path.unlink()
+    record = sorted(search.root.glob("runs/*.json"))[0]
+    record.unlink()
+    if content is not None:
+        record.write_text(content)
+    runner.run(search, SERIAL, best=0, seeds=1)
+    assert trials(search) == before
+    assert path.read_text() == state

@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,6 +13,7 @@ from ablations.designs import Design
 from ablations.extensions import add_extensions_command
 from ablations.files import is_file, study_in
 from ablations.folders import add_commands
+from ablations.probes import add_probe_options, asked_of, sample_of
 from ablations.remove import add_remove_command
 from ablations.request import Request
 from ablations.show import add_show_command
@@ -104,6 +106,7 @@ def _add_common_options(one: Parser) -> None:
     one.add_argument("--out", type=folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
     add_plugin_option(one)
     add_keep_option(one)
+    add_probe_options(one)
     one.add_argument("--dry-run", action="store_true", help="print every run and its cost; run nothing")
     add_execution_options(one)
 
@@ -161,6 +164,8 @@ def run_study(options: argparse.Namespace) -> None:
     load_plugins(options.plugin)
     own = [study.file] if study.file and study.registers else []
     execution = Execution.of(options, Plugins((*options.plugin, *own)))
+    asked, options.set = asked_of(options, study)
+    execution = replace(execution, probes=asked, sample=sample_of(options))
     arms = _design(study, options).arms()
     fields = fields_of(options, study.factors)
     rates = tuple(TrainSpec.parse_field("learning_rate", word) for word in options.learning_rates or ())

@@ -27,7 +27,10 @@ def add_commands(commands: Any) -> None:
     add_keep_option(retry)
     add_execution_options(retry)
     export = add_folder_command(
-        commands, "export", "write a study's records as runs.csv, epochs.csv and probes.csv", export_csv
+        commands,
+        "export",
+        "write a study's records as runs.csv, epochs.csv and probes.csv (and probed.csv)",
+        export_csv,
     )
     export.add_argument("out", metavar="DIR", type=folder, help="folder of the files")
     add_folder_command(commands, "compact", "put a study's records into few files, which are read faster", compact)
@@ -105,7 +108,10 @@ def export_csv(options: argparse.Namespace) -> None:
     frames = Store(root).frames()
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
-    for name, table in (("runs", frames.runs), ("epochs", frames.epochs), ("probes", frames.probes)):
+    tables = {"runs": frames.runs, "epochs": frames.epochs, "probes": frames.probes}
+    if frames.probed is not None and len(frames.probed):
+        tables["probed"] = frames.probed
+    for name, table in tables.items():
         write_file(out / f"{name}.csv", whole_csv(table))
         say(f"{out / name}.csv: {len(table)} rows")
     for one in frames.damaged:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ablations.fairness import mismatches
+from ablations.probes import say_cost, say_unprobed
 from ablations.request import Request
 from resnet_core.command_line import console, say
 from resnet_core.errors import UserError
@@ -69,6 +70,8 @@ def dry_run(request: Request, execution: Execution) -> None:
         say(f"the networks that are kept take {kept / 2**20:.1f} MiB")
         if recorded:
             say_without_network(Store(request.root), [run.id for run in runs])
+    if execution.probes:
+        say_cost(execution.probes, execution.sample, [run.net for run in runs if _asked(run, sha256) not in recorded])
 
 
 def run(request: Request, execution: Execution) -> None:
@@ -98,7 +101,7 @@ def run(request: Request, execution: Execution) -> None:
         job.prepared(images, train)
     say(source.info.split(request.train).line)
     count = trained_on(request.train, source.info)
-    trial = replace(execution, keep_networks=False)
+    trial = replace(execution, keep_networks=False, probes=())
     request = tuned(request, source.info, sha256, lambda plan, runs, root: fill(plan, runs, root, trial, count))
 
     def execute_runs(of: Request, runs: Sequence[Run]) -> None:
@@ -113,6 +116,8 @@ def run(request: Request, execution: Execution) -> None:
         keep_look(request.root)
     if execution.keep_networks:
         say_without_network(Store(request.root), [run.id for run in runs])
+    if execution.probes:
+        say_unprobed(Store(request.root), runs, execution.probes, execution.sample)
     if request.untuned:
         say(f"no learning rate was chosen: {request.untuned}")
     print_verdicts(request.root)

@@ -85,7 +85,9 @@ class Study:
         scales: `smoke`, `laptop` and `paper`.
         source: Where it was asked first.
         train: From the scale's `TrainSpec` and factors, again keyword arguments, to an arm's own.
-        probe: What is measured.
+        probe: What is measured while a run trains.
+        probes: Probes that are measured of every trained network, each as its name and options: `lesion`,
+            `lesions draws=10`.
         file: A file of the user's that it is from.
         registers: Whether that file registers blocks or data sets, which every process that executes runs must know.
     """
@@ -97,6 +99,7 @@ class Study:
     source: str = ""
     train: Callable[..., TrainSpec] = lambda base: base
     probe: ProbeSpec = field(default_factory=ProbeSpec)
+    probes: Sequence[str] = ()
     file: Path | None = None
     registers: bool = False
 

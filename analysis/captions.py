@@ -4,6 +4,7 @@ import re
 
 import pandas as pd
 
+from analysis.blocks import about
 from resnet_core.runs.records.outcomes import RULE
 
 VERDICTS = (
@@ -49,3 +50,11 @@ def failures_shown(words: str) -> str:
     """Return in how many runs of the arms training failed, in short where it failed in none."""
     counts = [(int(failed), int(ended)) for failed, ended in re.findall(r"(\d+) of (\d+)(?: \(|,|$)", words)]
     return f"none of {sum(ended for _, ended in counts)}" if counts and not any(k for k, _ in counts) else words
+
+
+def blocks(card: pd.DataFrame) -> str:
+    """Return how the block card is read."""
+    return (
+        f"{about(card)}. Mean over n seeds, with its 95 % interval of Student's t; parameters and MACs are those of "
+        "the block. What a probe was measured on is said below its figure, and in the study's folder."
+    )

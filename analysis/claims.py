@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from analysis.measures import FAILED, MEASURES
+from analysis.measures import FAILED, MEASURES, find
 from resnet_core.errors import UserError, line_of_caller, nearest
 
 Relation = Literal[">", "<", "within"]
@@ -85,7 +85,7 @@ class Claim:
 
     Attributes:
         text: The claim in words.
-        measure: Of `analysis.measures.MEASURES`.
+        measure: See `mean`.
         terms: The contrast: the sum of these.
         relation: To the bound.
         bound: In the unit of the measure.
@@ -135,7 +135,8 @@ def mean(measure: str, **levels: Any) -> Contrast:
     """Return the mean of a measure over the arms that have `levels`; a factor that is not named is averaged over.
 
     Args:
-        measure: Of `analysis.measures.MEASURES`, as `test_error`.
+        measure: Of `analysis.measures.MEASURES`, as `test_error`, or of a probe's rows, as `lesion.largest`; see
+            `analysis.of_probes`.
         levels: The level of each factor.
 
     Raises:
@@ -165,5 +166,8 @@ def rate(outcome: str, **levels: Any) -> Contrast:
 
 
 def _check_measure(name: str) -> None:
-    if name not in MEASURES:
-        raise UserError(f"a claim must be of a measure, but got '{name}'{nearest(name, MEASURES)}")
+    if find(name) is None:
+        raise UserError(
+            f"a claim must be of a measure, but got '{name}'{nearest(name, MEASURES)} (or PROBE.STATISTIC, as "
+            "lesion.largest)"
+        )

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.claims import Claim
 from analysis.decisions import Seeds, Sentence
-from analysis.measures import COST, FAILED, MEASURES, bounds, measured
+from analysis.measures import COST, FAILED, bounds, measure, measured
 from analysis.samples import Array
 from analysis.statistics import rate_interval
 from analysis.tables import matches
@@ -100,13 +100,13 @@ def contrasts(claim: Claim, planned: pd.DataFrame, frames: Frames) -> Contrasts:
 
 
 def _sentence(claim: Claim, shares: Array, frames: Frames) -> Sentence:
-    measure = MEASURES[claim.measure]
+    one = measure(claim.measure)
     low, high = bounds(claim.measure)
-    column = f"{measure.images}_images"
+    column = f"{one.images}_images"
     images = np.inf
-    if measure.images in ("val", "test") and column in frames.runs and frames.runs[column].notna().any():
+    if one.images in ("val", "test") and column in frames.runs and frames.runs[column].notna().any():
         images = float(frames.runs[column].min())
-    worse = measure.worse if measure.when == "end" else 0
+    worse = one.worse if one.when == "end" else 0
     return Sentence(shares, claim.relation, claim.bound, worse, low, high, images, claim.measure == FAILED)
 
 

@@ -6,9 +6,11 @@ had is no result. How often training fails is a measure of its own, `failed`.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from analysis.of_probes import of_probe
+from resnet_core.errors import UserError, nearest
 from resnet_core.runs.records.outcomes import COMPLETED, FAILURES, statuses
 
 if TYPE_CHECKING:
@@ -86,9 +88,83 @@ def _ratio(probe: str, near_input: int, near_output: int, *, last: bool) -> "Cal
     return of
 
 
+def register_measure(
+    name: str,
+    about: str,
+    *,
+    best: float | None = None,
+    worst: float | None = None,
+    when: Literal["start", "end"] = "end",
+) -> "Callable[[Callable[[Frames], pd.Series[float]]], Callable[[Frames], pd.Series[float]]]":
+    """Register the decorated function, from the tables of a store to a number by run, as a measure.
+
+        @register_measure("last_loss", "training loss of the last epoch", best=0.0)
+        def last_loss(frames):
+            return frames.epochs.groupby("run")["loss"].last()
+
+    Claims, tables and reports then take it by its name. See `Measure` for the arguments.
+
+    Raises:
+        UserError: There is another measure of this name.
+    """
+
+    def register(of: "Callable[[Frames], pd.Series[float]]") -> "Callable[[Frames], pd.Series[float]]":
+        known = MEASURES.get(name)
+        if "." in name or (known and getattr(known.of, "__qualname__", "") != of.__qualname__):
+            raise UserError(f"a measure's name must be new and without a dot, but got '{name}'; choose another")
+        MEASURES[name] = Measure(about, of, best, worst, when)
+        return of
+
+    return register
+
+
+def find(name: str) -> Measure | None:
+    """Return the measure of this name: one of `MEASURES`, or one of a probe's rows, see `analysis.of_probes`.
+
+    `A or B` is the measure A, and B of a run that has no value of A: the error of a network from which a block was
+    taken, and of one that never had it, is `lesion[block=stage1_block3].mean or test_error`.
+
+    Raises:
+        UserError: It is written as one of a probe's rows, and wrong.
+    """
+    if name in MEASURES:
+        return MEASURES[name]
+    first, either, second = name.partition(" or ")
+    if either:
+        return _either(find(first), find(second))
+    of = of_probe(name)
+    return None if of is None else Measure(of.about, of)
+
+
+def _either(first: Measure | None, second: Measure | None) -> Measure | None:
+    """Return the measure that is the first where it has a value, with the bounds of the second."""
+    if first is None or second is None:
+        return None
+
+    def of(frames: "Frames") -> "pd.Series[float]":
+        return first.of(frames).astype(float).combine_first(second.of(frames).astype(float))
+
+    return replace(second, about=f"{first.about}; where that has no value, {second.about}", of=of, images="")
+
+
+def measure(name: str) -> Measure:
+    """Return the measure of this name; see `find`.
+
+    Raises:
+        UserError: There is none.
+    """
+    found = find(name)
+    if found is None:
+        raise UserError(
+            f"a measure must be a known one, or PROBE.STATISTIC as lesion.largest, but got '{name}'"
+            f"{nearest(name, MEASURES)}"
+        )
+    return found
+
+
 def bounds(name: str) -> tuple[float, float]:
     """Return the least and the greatest value that a measure can have; infinite where it has no bound."""
-    measure = MEASURES.get(name)
+    measure = find(name)
     if measure is None or measure.best is None:
         return -math.inf, math.inf
     worst = math.inf if measure.worst is None else measure.worst
@@ -99,7 +175,7 @@ def measured(name: str, planned: "pd.DataFrame", frames: "Frames") -> "pd.DataFr
     """Return the value of each planned run, so that no run is left out of what is made of them.
 
     Args:
-        name: Of `MEASURES`.
+        name: See `measure`.
         planned: A row a planned run: `run`, and any columns; `layers`, `parameters` and `macs` are those of the
             record if they are not among them.
         frames: The tables of the study's store.
@@ -112,17 +188,17 @@ def measured(name: str, planned: "pd.DataFrame", frames: "Frames") -> "pd.DataFr
     """
     import numpy as np
 
-    measure = MEASURES[name]
+    one = measure(name)
     recorded = frames.runs.reindex(columns=["run", "status", *(name for name in COST if name not in planned)])
     if len(recorded):
         recorded["status"] = statuses(frames.runs)
     recorded = recorded.set_index("run")
-    values = measure.of(frames) if len(recorded) else recorded["status"]
+    values = one.of(frames) if len(recorded) else recorded["status"]
     recorded["value"] = values.astype(float).replace([np.inf, -np.inf], np.nan)
     runs = planned.join(recorded, on="run")
     runs["status"] = runs["status"].astype(object).fillna("missing")
-    runs["failed"] = runs["status"].isin(FAILURES) & (measure.when != "start")
-    if measure.when == "end":
+    runs["failed"] = runs["status"].isin(FAILURES) & (one.when != "start")
+    if one.when == "end":
         runs["value"] = runs["value"].where(runs["status"].eq(COMPLETED))
     return runs
 
@@ -168,6 +244,18 @@ MEASURES: dict[str, Measure] = {
         _ratio(*ACTIVATIONS, last=False), when="start",
     ),
     "activation_gradient_decades_at_end": Measure("the same at the last step", _ratio(*ACTIVATIONS, last=True)),
+    **{
+        name: Measure(f"{about} of the images that the probe `scores` has seen, of the trained network",
+                      of_probe(f"scores[quantity={quantity}].mean"), best=best, worst=1.0 - best)  # type: ignore[arg-type]
+        for name, quantity, best, about in (
+            ("top5_accuracy", "top5_accuracy", 1.0, "share with the right class among the five likeliest"),
+            ("calibration_error", "calibration_error", 0.0, "expected calibration error (Guo et al. 2017, 15 bins)"),
+        )
+    },
+    "worst_class_accuracy": Measure(
+        "accuracy of the class that has the lowest, of the images that the probe `scores` has seen",
+        of_probe("scores[quantity=class_accuracy].smallest"), best=1.0, worst=0.0,  # type: ignore[arg-type]
+    ),
     FAILED: Measure(
         "1 of a run whose training failed, since it diverged or failed to train; 0 of one that was completed",
         _failed, best=0.0, worst=1.0, when="outcome",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import calibration, comparisons, dataset, tables, variance
+from analysis import blocks, calibration, comparisons, dataset, tables, variance
 from analysis.layout import STYLES, Style
 from analysis.measures import measured
 from analysis.page import Page
@@ -31,7 +31,7 @@ def tables_of(study: Study) -> dict[str, pd.DataFrame]:
     """Return the tables of the report by name, each a column a name and every digit; without rows if it has none."""
     planned, frames, factors, runs = study.planned, study.frames, study.factors, study.runs
     rng = np.random.default_rng(SEED)
-    values = tables.values(planned, frames)
+    values = tables.values(planned, frames, [claim.measure for claim in study.claims])
     compared = compared_by(study, values)
     summarised = tables.summaries(values, factors, rng)
     results = [name for name in tables.RESULTS if name in runs]
@@ -39,6 +39,8 @@ def tables_of(study: Study) -> dict[str, pd.DataFrame]:
     everywhere = measured("train_accuracy", planned, frames)
     tuning = study.plan.tuning
     tuned = {"tuning": rates_table(tuning), "tuning_by_trials": expected_table(tuning)} if tuning else {}
+    card = blocks.block_card(study.probed, runs)
+    tuned |= {"blocks": card} if len(card) else {}
     return tuned | {
         "verdicts": verdicts(study.claims, planned, frames, study.looks),
         "published": tables.published(planned, frames, study.plan.published),

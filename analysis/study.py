@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.claims import Claim
 from analysis.looks import Look, following
-from analysis.measures import COST, MEASURES
+from analysis.measures import COST, find
 from analysis.tables import arm_labels, in_order
 from resnet_core.errors import UserError, nearest
 from resnet_core.runs.records.frames import Damaged, Frames
@@ -30,6 +30,7 @@ class Study:
     epochs: pd.DataFrame
     probes: pd.DataFrame
     damaged: tuple[Damaged, ...]
+    probed: pd.DataFrame | None = None
 
     @property
     def factors(self) -> list[str]:
@@ -38,7 +39,7 @@ class Study:
     @property
     def frames(self) -> Frames:
         """The records as tables."""
-        return Frames(self.runs, self.epochs, self.probes, self.damaged)
+        return Frames(self.runs, self.epochs, self.probes, self.damaged, self.probed)
 
     @property
     def looks(self) -> tuple[Look, ...]:
@@ -87,7 +88,7 @@ def read(folder: Path) -> Study:
     costs = planned.merge(runs[["run", *COST]], on="run", how="left").groupby([*plan.factors], observed=True)
     planned[list(COST)] = costs[list(COST)].transform("first").astype(float)
     runs[list(COST)] = planned.set_index("run")[list(COST)].reindex(runs["run"]).to_numpy()
-    return Study(plan, planned, runs, frames.epochs, frames.probes, frames.damaged)
+    return Study(plan, planned, runs, frames.epochs, frames.probes, frames.damaged, _planned(frames.probed, planned))
 
 
 def _check(plan: Plan, path: Path) -> None:
@@ -100,12 +101,19 @@ def _check(plan: Plan, path: Path) -> None:
         arms = [term.levels for values in plan.claims for term in Claim.from_dict(values).terms]
         for figure in plan.published:
             arms.append(figure["arm"])
-            if figure["measure"] not in MEASURES:
+            if find(figure["measure"]) is None:
                 raise UserError(f"a figure must be of a measure, but got '{figure['measure']}'")
         for name in (name for arm in arms for name in arm if name not in plan.factors):
             raise UserError(f"an arm must be of the study's factors, but got '{name}'{nearest(name, plan.factors)}")
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def _planned(probed: pd.DataFrame | None, planned: pd.DataFrame) -> pd.DataFrame | None:
+    """Return what was measured of planned runs, with the label of their arm and their seed."""
+    if probed is None or probed.empty:
+        return None
+    return probed.merge(planned[["run", "label", "seed"]], on="run")
 
 
 def _level(value: Any) -> Any:

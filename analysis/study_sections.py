@@ -6,7 +6,7 @@ yields an empty section, or none.
 
 from collections.abc import Callable, Iterator
 
-from analysis import calibration, captions, dataset, figures, formats, tables, training_figures
+from analysis import calibration, captions, dataset, figures, formats, inside_figures, tables, training_figures
 from analysis.layout import MOST_WORDS, Drawn
 from analysis.measures import measured
 from analysis.sections import LONG, Builder, Part, Reported
@@ -107,6 +107,16 @@ def _gradients_drawn(report: Reported) -> Iterator[Drawn]:
             yield training_figures.gradient_over_training(rows, probe, style)
 
 
+def inside(report: Reported) -> Iterator[Part]:
+    """What probes have measured of trained networks."""
+    study, by_name = report.study, report.by_name
+    card = [
+        report.table("blocks", "The blocks of the trained networks.", captions.blocks(by_name["blocks"]),
+              folded=len(by_name["blocks"]) > LONG)
+    ] if "blocks" in by_name else []  # fmt: skip
+    yield Part("Inside", list(inside_figures.figures_of(study.probed, report.style)), card)
+
+
 def curves(report: Reported) -> Iterator[Part]:
     """Loss and accuracy over training."""
     study = report.study
@@ -196,7 +206,8 @@ def means(report: Reported) -> str:
 SECTIONS: dict[str, Builder[Reported]] = {
     build.__name__: build
     for build in (
-        verdicts, results, effects, gradients, curves, distributions, cost, outcomes, learning_rates, data, made,
+        verdicts, results, effects, gradients, inside, curves, distributions, cost, outcomes, learning_rates, data,
+        made,
     )
 }  # fmt: skip
 """The builders by name, in the order of the page."""

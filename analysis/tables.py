@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.measures import COST, FAILED, MEASURES, bounds, measured
+from analysis.measures import measure as known_measure
 from analysis.statistics import failure_rates, summary, t_half_width
 from resnet_core.runs.records.frames import Frames
 
@@ -72,12 +73,13 @@ def outcomes(planned: pd.DataFrame, runs: pd.DataFrame, factors: Sequence[str]) 
     return counted.join(rates[["failed_rate", "failed_rate_low", "failed_rate_high"]])
 
 
-def values(planned: pd.DataFrame, frames: Frames) -> dict[str, pd.DataFrame]:
+def values(planned: pd.DataFrame, frames: Frames, also: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
     """Return, of each measure of which a planned run has a value, its rows: see `analysis.measures.measured`.
 
-    How often training fails is no mean, and in `outcomes`.
+    How often training fails is no mean, and in `outcomes`. `also` names measures of probes' rows that are wanted.
     """
-    found = {name: measured(name, planned, frames) for name in MEASURES if name != FAILED}
+    names = [name for name in dict.fromkeys([*MEASURES, *also]) if name != FAILED]
+    found = {name: measured(name, planned, frames) for name in names}
     return {name: rows for name, rows in found.items() if rows["value"].notna().any()}
 
 
@@ -198,7 +200,7 @@ def _failed_share(data: pd.DataFrame, threshold: float) -> float:
 def _statistic(name: str, measure: str) -> Callable[[Any], Any]:
     """Return the function from values to a published figure's statistic."""
     if name == "best":
-        less_is_better = MEASURES[measure].best == 0
+        less_is_better = known_measure(measure).best == 0
         return np.min if less_is_better else np.max
     return np.median if name == "median" else np.mean
 

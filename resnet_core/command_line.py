@@ -43,13 +43,17 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         return super().format_help() + ("\n" + self._more() if self._more else "")
 
-    def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
+    def parse(self, arguments: Sequence[str] | None, *, intermixed: bool = False) -> argparse.Namespace:
         """Parse `arguments`.
+
+        Args:
+            arguments: Those of the command line.
+            intermixed: Whether options may stand between words of one kind; not with commands.
 
         Raises:
             UserError: They are not what the program takes.
         """
-        parsed, unknown = self.parse_known_args(arguments)
+        parsed, unknown = (self.parse_known_intermixed_args if intermixed else self.parse_known_args)(arguments)
         if unknown:
             parser: Parser = parsed._parser
             known = [option for action in parser._actions for option in action.option_strings]

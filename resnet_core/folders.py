@@ -52,6 +52,21 @@ def write_file(path: Path, content: bytes | str, *, durable: bool = True) -> Non
         sync(path.parent)
 
 
+def write_beside(path: Path, content: bytes) -> None:
+    """Write a file, as `write_file` does, into a folder of a study's that is made if need be.
+
+    Raises:
+        UserError: There is no room, or the folder cannot be written, or the study's is no longer there.
+    """
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_file(path, content)
+    except OSError as error:
+        raise UserError(
+            f"a file of a study must have room in a folder that can be written, but {path}: {error.strerror or error}"
+        ) from None
+
+
 def write_new(path: Path, content: bytes | str) -> bool:
     """Write a file that does not exist yet, as `write_file` does; return whether it was written, or was there.
 

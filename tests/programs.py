@@ -17,7 +17,12 @@ import threading
 import time
 from pathlib import Path
 
-PROGRAMS = {"resnet-ablate": "ablations", "resnet-report": "analysis", "resnet-search": "search"}
+PROGRAMS = {
+    "resnet-ablate": "ablations",
+    "resnet-report": "analysis",
+    "resnet-search": "search",
+    "resnet-probe": "ablations.probing",
+}
 LOADED = (
     "ablations.cli", "ablations.runner", "analysis.cli", "analysis.report", "analysis.search_report", "pebble",
     "resnet_core.runs.training.train", "search.cli", "search.runner", "tensorflow",

@@ -50,7 +50,7 @@ run depth --seeds -1|--seeds must be a whole number
 run depth --most-seeds 5|--most-seeds needs --until decided
 run depth --until decided --seeds 5 --most-seeds 3|at least the number of seeds, 5, but got 3
 run depth --until bored|unknown --until 'bored'
-run depth --trial-seeds 3|--trial-seeds needs learning rates
+run depth --set steps=5 --trial-seeds 3|--trial-seeds needs learning rates
 run depth --learning-rates|expected at least one argument
 run depth --learning-rates 0.1 --set learning_rate=0.2|either set or chosen
 run depth --match size|unknown --match 'size'

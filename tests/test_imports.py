@@ -11,10 +11,11 @@ ROOT = Path(__file__).parents[1]
 LINE = ["resnet_core.nets", "resnet_core.probes", "resnet_core.runs", "analysis", "ablations", "search"]
 ANALYSIS_MAY_USE = {
     "resnet_core.command_line", "resnet_core.errors", "resnet_core.folders", "resnet_core.sealed",
-    "resnet_core.surroundings", "resnet_core.runs.description", "resnet_core.runs.records.frames",
+    "resnet_core.surroundings", "resnet_core.users_code",
+    "resnet_core.runs.description", "resnet_core.runs.records.frames",
     "resnet_core.runs.records.outcomes",
     "resnet_core.runs.records.plan", "resnet_core.runs.records.store",
-    "resnet_core.nets.spec", "resnet_core.probes.spec", "resnet_core.runs.spec", "resnet_core.users_code",
+    "resnet_core.nets.cost", "resnet_core.nets.spec", "resnet_core.probes.spec", "resnet_core.runs.spec",
 }  # fmt: skip
 MODULES = [path for top in ("resnet_core", "ablations", "analysis", "search") for path in (ROOT / top).rglob("*.py")]
 MODULES.remove(ROOT / "resnet_core" / "__init__.py")  # the names a user imports, from all of the core
@@ -97,6 +98,8 @@ SLOW = ("tensorflow", "keras", "keras_tuner", "optuna", "sklearn", "pandas", "sc
         (["ablations", "run", "depth", "--dry-run"], SLOW),
         (["ablations", "run", "depth", "--dry-run", "--scale", "paper"], SLOW),
         (["analysis", "--help"], SLOW),
+        (["ablations.probing", "--help"], SLOW),
+        (["ablations.probing", "list"], SLOW),
         (["search", "--help"], SLOW),
         (["search", "list"], SLOW),
         (["search", "run", "--help"], SLOW),

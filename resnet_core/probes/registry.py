@@ -92,6 +92,12 @@ class Probe:
         return tuple(name for name in parameters if name in NEEDS)
 
     @property
+    def required(self) -> tuple[str, ...]:
+        """Those of the needs that have no default."""
+        parameters = inspect.signature(self.measure).parameters
+        return tuple(name for name in self.needs if parameters[name].default is inspect.Parameter.empty)
+
+    @property
     def options(self) -> dict[str, Any]:
         """The probe's own options with their defaults."""
         parameters = inspect.signature(self.measure).parameters
@@ -137,9 +143,8 @@ class Probe:
                     f"an option of the probe '{self.name}' must be one of {', '.join(self.options) or 'none'}, "
                     f"but got '{name}'{nearest(name, self.options)}"
                 )
-        parameters = inspect.signature(self.measure).parameters
-        for name in needs:
-            if name not in given and parameters[name].default is inspect.Parameter.empty:
+        for name in self.required:
+            if name not in given:
                 raise UserError(f"the probe '{self.name}' needs `{name}`, {NEEDS[name]}; give it")
         return given
 

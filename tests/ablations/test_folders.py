@@ -136,7 +136,7 @@ def test_forget_networks_removes_them_and_nothing_else(capsys, study):
 
     before = {path for path in study.rglob("*") if path.is_file()}
     for path in study.glob("runs/*.json"):
-        networks.write(study, path.stem, b"." * 2**20)
+        networks.write(study, path.stem, [])
     for words, left in (["--dry-run"], 8), ([], 0):
         with pytest.raises(SystemExit):
             main(["forget-networks", str(study), *words])
@@ -150,6 +150,6 @@ def test_runs_that_were_recorded_without_their_networks_are_said(capsys, study):
     from resnet_core.runs.records import networks
 
     first, *rest = sorted(Store(study).survey().copies)
-    networks.write(study, first, b"")
+    networks.write(study, first, [])
     say_without_network(Store(study), [first, *rest])
     assert capsys.readouterr().out.startswith("7 of 8 runs were recorded without --keep-networks and have no kept")

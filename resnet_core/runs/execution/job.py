@@ -14,10 +14,12 @@ from types import FrameType
 from typing import Any, Literal
 
 from resnet_core.errors import UserError
+from resnet_core.folders import write_beside
+from resnet_core.probes.asked import AUTO, Asked, Sample
 from resnet_core.runs.data import DataInfo, Dataset, Images, Reading, open_source, prepare
 from resnet_core.runs.execution.crashes import crash_in
 from resnet_core.runs.recipes import DATA
-from resnet_core.runs.records import networks
+from resnet_core.runs.records import measurements, networks
 from resnet_core.runs.records.record import Outcome, Record, Status
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.runtime import configure, total_memory
@@ -39,11 +41,12 @@ class Ended:
 
     Attributes:
         record: Its record.
-        network: The content of the file of its trained network, if that is kept; see `networks`.
+        files: Files that go beside the records, by their places in the folder of the study: the trained network, and
+            what probes have measured of it.
     """
 
     record: Record
-    network: bytes | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Job:
         address: Of a Ray cluster; empty for one that is started on this machine.
         keep_states: Whether the last state of a run stays when the run is recorded.
         keep_networks: Whether the trained network of a run stays beside its record.
+        probes: Probes that are measured of the trained network of every run that completes.
+        sample: On which images.
     """
 
     store: Store
@@ -79,6 +84,8 @@ class Job:
     address: str = ""
     keep_states: bool = False
     keep_networks: bool = False
+    probes: tuple[Asked, ...] = ()
+    sample: Sample = AUTO
 
     def begin(self) -> None:
         """Make this process ready for runs."""
@@ -105,17 +112,27 @@ class Job:
         data = dataset(run.train, resident(self.stream, self.memory))
         trained: list[list[networks.Array]] = []
         record = replace(execute(run, data, on_progress, checkpoint, trained.append), attempt=self.attempt_of(run))
-        return Ended(record, networks.encoded(trained[0]) if trained and self.keep_networks else None)
+        return Ended(record, dict(self._beside(run, data, trained[0])) if trained else {})
+
+    def _beside(self, run: Run, data: Dataset, weights: list[networks.Array]) -> Iterator[tuple[str, bytes]]:
+        """Yield the files that go beside the record of a run that has completed, each with its place."""
+        if self.keep_networks:
+            yield networks.name_of(run.id), networks.encoded(weights)
+        if self.probes:
+            from resnet_core.runs.execution.measuring import after_training
+
+            for measured in after_training(run, weights, data, self.probes, self.sample):
+                yield measurements.name_of(measured.item), measurements.content_of(measured)
 
     def attempt_of(self, run: Run) -> int:
         """Return the number of the execution of a run, from 1."""
         return self.attempts.get(run.id, 1)
 
     def record(self, ended: Ended) -> None:
-        """Record a run that has ended, its network first, and remove its state if it is not to stay."""
+        """Record a run that has ended, what is beside the record first, and remove its state if it is not to stay."""
         record = ended.record
-        if ended.network is not None:
-            networks.write(self.store.root, record.run.id, ended.network)
+        for name, content in ended.files.items():
+            write_beside(self.store.root / name, content)
         self._write(record)
         if not self.keep_states:
             self.store.state_of(record.run.id).unlink(missing_ok=True)

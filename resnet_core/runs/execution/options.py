@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from resnet_core.command_line import Parser
 from resnet_core.errors import UserError, nearest
+from resnet_core.probes.asked import AUTO, Asked, Sample
 from resnet_core.runs.execution.executors import EXECUTORS
 from resnet_core.runs.execution.loggers import LOGGERS, check_loggers
 from resnet_core.runs.records.store import Store
@@ -32,6 +33,8 @@ class Execution:
         address: Of a Ray cluster; empty for one that is started on this machine.
         keep_states: Whether the last state of a run stays when the run is recorded.
         keep_networks: Whether the trained network of a run stays beside its record.
+        probes: Probes that are measured of every trained network.
+        sample: On which images.
         setup: What makes the user's own code known to a process.
         retries: See `Job`; none for 2.
         Others: See `Job`.
@@ -49,6 +52,8 @@ class Execution:
     stream: "Stream" = "auto"
     keep_states: bool = False
     keep_networks: bool = False
+    probes: tuple[Asked, ...] = ()
+    sample: Sample = AUTO
 
     @classmethod
     def of(cls, options: argparse.Namespace, setup: Callable[[], object]) -> "Execution":
@@ -105,7 +110,7 @@ class Execution:
             Store(store.root.absolute()), attempts=attempts, threads=threads, workers=workers, timeout=self.timeout,
             retries=RETRIES if self.retries is None else self.retries, memory=self.memory,
             checkpoint_seconds=self.checkpoint_seconds, stream=self.stream, address=self.address,
-            keep_states=self.keep_states, keep_networks=self.keep_networks,
+            keep_states=self.keep_states, keep_networks=self.keep_networks, probes=self.probes, sample=self.sample,
         )  # fmt: skip
         return name, replace(job, setup=self.setup) if self.setup else job
 

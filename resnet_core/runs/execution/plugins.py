@@ -1,4 +1,4 @@
-"""The user's own code in every process that executes runs: files that register blocks and data sets."""
+"""The user's own code in every process that executes runs: files that register blocks, data sets and probes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from resnet_core.command_line import Parser
+from resnet_core.fingerprint import is_users
 from resnet_core.nets.registry import BLOCKS
+from resnet_core.probes.registry import PROBES
 from resnet_core.runs.data.named import registered_sources
 from resnet_core.runs.runtime import without_notices
 from resnet_core.users_code import load, load_as_they_were, sources
@@ -51,15 +53,15 @@ def load_plugins(files: Sequence[Path]) -> Plugins:
 
 
 def registrations() -> dict[str, Any]:
-    """Return all blocks and data sets that are registered, by kind and name."""
-    return {f"block {name}": block for name, block in BLOCKS.items()} | {
-        f"data {name}": source for name, source in registered_sources().items()
-    }
+    """Return all blocks and data sets, and a user's probes, that are registered, by kind and name."""
+    kinds = ("block", BLOCKS), ("data", registered_sources())
+    known: dict[str, Any] = {f"{kind} {name}": value for kind, registry in kinds for name, value in registry.items()}
+    return known | {f"probe {name}": one for name, one in PROBES.items() if is_users(one.measure)}
 
 
 def add_plugin_option(parser: Parser) -> None:
     """Add `--plugin FILE` to a command."""
     parser.add_argument(
         "--plugin", action="append", default=[], type=Path, metavar="FILE",
-        help="your Python file that registers blocks, whose names the field `block` then accepts",
+        help="your Python file that registers blocks, whose names the field `block` then accepts, or probes",
     )  # fmt: skip

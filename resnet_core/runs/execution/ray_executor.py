@@ -192,11 +192,11 @@ class _Slot:
             return []
         if value is None:
             return self._death(task, None, again)
-        text, network, said = value
+        text, files, said = value
         _tell(task, said[task.said :], on_progress)
         record = Stored.from_dict(json.loads(text)).record()
         self.task = None
-        self._job.record(Ended(record, network))
+        self._job.record(Ended(record, files))
         return [record]
 
     def _ask(self, task: _Task, on_progress: OnProgress) -> None:

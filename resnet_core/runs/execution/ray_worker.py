@@ -38,8 +38,8 @@ class Worker:
             raise UserError(f"{error} (on the node {platform.node()})") from None
 
     @ray.method(concurrency_group=RUNS)  # type: ignore[untyped-decorator]
-    def perform(self, run: Run) -> tuple[str, bytes | None, list[Progress]] | None:
-        """Execute a run; return its record as JSON, its network if kept, and all that was said of it.
+    def perform(self, run: Run) -> tuple[str, Mapping[str, bytes], list[Progress]] | None:
+        """Execute a run; return its record as JSON, the files beside it, and all that was said of it.
 
         If it was stopped, None is returned.
         """
@@ -52,7 +52,7 @@ class Worker:
             return None
         except UserError as error:
             raise UserError(f"{error} (on the node {platform.node()})") from None
-        return json.dumps(ended.record.to_dict(), allow_nan=False), ended.network, said
+        return json.dumps(ended.record.to_dict(), allow_nan=False), ended.files, said
 
     def progress(self, start: int) -> list[Progress]:
         """Return what was said of the run under way after the first `start` times."""

@@ -38,12 +38,14 @@ class Frames:
         epochs: `run`, and the columns of `Record.epochs`.
         probes: `run`, and the columns of `Record.probes`.
         damaged: What could not be read, and is in none of the tables.
+        probed: What probes have measured of trained networks, see `records.measurements.table`; none if nobody asked.
     """
 
     runs: "pd.DataFrame"
     epochs: "pd.DataFrame"
     probes: "pd.DataFrame"
     damaged: tuple[Damaged, ...] = ()
+    probed: "pd.DataFrame | None" = None
 
     def of(self, runs: Collection[str]) -> "Frames":
         """Return the tables of these runs."""

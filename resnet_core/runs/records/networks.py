@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from resnet_core.errors import UserError
-from resnet_core.folders import write_file
+from resnet_core.folders import write_beside
 from resnet_core.nets.cost import cost
 from resnet_core.runs.spec import Run
 
@@ -23,9 +23,14 @@ NETWORKS = "networks"
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
+def name_of(run_id: str) -> str:
+    """Return the place of a run's network in the folder of a study."""
+    return f"{NETWORKS}/{run_id}.npz"
+
+
 def place_of(root: Path, run_id: str) -> Path:
     """Return the file of a run's network in the folder of a study."""
-    return root / NETWORKS / f"{run_id}.npz"
+    return root / name_of(run_id)
 
 
 def kept(root: Path) -> dict[str, Path]:
@@ -47,20 +52,13 @@ def encoded(weights: Sequence[Array]) -> bytes:
     return content.getvalue()
 
 
-def write(root: Path, run_id: str, content: bytes) -> None:
+def write(root: Path, run_id: str, weights: Sequence[Array]) -> None:
     """Write the file of a run's network, as a whole.
 
     Raises:
         UserError: There is no room, or the folder cannot be written.
     """
-    path = place_of(root, run_id)
-    try:
-        path.parent.mkdir(exist_ok=True)
-        write_file(path, content)
-    except OSError as error:
-        raise UserError(
-            f"kept networks must have room in a folder that can be written, but {path}: {error.strerror or error}"
-        ) from None
+    write_beside(place_of(root, run_id), encoded(weights))
 
 
 def weights_of(root: Path, run: Run) -> list[Array]:

@@ -11,6 +11,7 @@ that are not planned any more.
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from filelock import Timeout
 
 from resnet_core.errors import UserError
 from resnet_core.folders import sweep, write_file, write_new
-from resnet_core.runs.records import claims, networks, parts
+from resnet_core.runs.records import claims, measurements, networks, parts
 from resnet_core.runs.records import files as record_files
 from resnet_core.runs.records.files import reason_of
 from resnet_core.runs.records.frames import Damaged, Frames, frames_of, joined
@@ -219,7 +220,8 @@ class Store:
                 tables.append(parts.frames(folder).of(ids))
             except Unreadable as error:
                 damaged.append(error.damaged)
-        return joined(tables, damaged)
+        probed, damaged_too = measurements.table(self.root)
+        return replace(joined(tables, [*damaged, *damaged_too]), probed=probed)
 
     def compact(self) -> int:
         """Move the runs that have files of their own into one part; return their number.

@@ -15,12 +15,15 @@ import pytest
 
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import cifar
+from resnet_core.probes.asked import Asked, Sample
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.execution import executors
 from resnet_core.runs.execution.executors import EXECUTORS
 from resnet_core.runs.execution.job import Job, dataset
+from resnet_core.runs.execution.measuring import after_training
 from resnet_core.runs.execution.ray_cluster import LOOPBACK, STORE_BYTES, connected
 from resnet_core.runs.execution.todo import Todo
+from resnet_core.runs.records import measurements
 from resnet_core.runs.records.record import Stored
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
@@ -80,6 +83,7 @@ def alone():
     return [execute(one, dataset(one.train), on_trained=partial(WEIGHTS.__setitem__, one.id)) for one in runs]
 
 
+SAMPLE = Sample(images=16)
 WEIGHTS = {}
 """The trained weights of those runs, by their ids."""
 
@@ -135,7 +139,7 @@ class Ended:
         self.interrupted_at = step_of(store.state_of(self.resumed.id))
         self.records, self.told = [], []
         todo = Todo([self.theirs, *ours], store)
-        job = replace(JOB, store=store, keep_networks=True)
+        job = replace(JOB, store=store, keep_networks=True, probes=(Asked("lesion"),), sample=SAMPLE)
         for record in EXECUTORS[name](todo, job, lambda run, progress: self.told.append((run.id, progress.step))):
             assert store.read(record.run.id).to_dict() == record.to_dict()
             todo.finish(record.run)
@@ -190,6 +194,16 @@ class TestContract:
         data = dataset(alone[0].run.train)
         logits = ended.store.network(alone[0].run.id).predict((data.x_test - data.shift) * data.scale, verbose=0)
         assert (logits.argmax(1) == data.y_test).mean() == alone[0].results["test_accuracy"]
+
+    def test_probes_are_measured_of_the_networks_of_completed_runs(self, ended, alone):
+        table, damaged = measurements.table(ended.store.root)
+        completed = {record.run.id for record in ended.records if record.outcome.status == "completed"}
+        assert (set(table["run"]), damaged) == (completed, ())
+        one = alone[0].run
+        (given,) = after_training(one, WEIGHTS[one.id], dataset(one.train), [Asked("lesion")], SAMPLE)
+        rows = table[table["run"] == one.id]
+        assert [row["value"] for row in given.rows] == rows["value"].tolist()
+        assert (set(rows["part"]), set(rows["images"])) == ({"test"}, {16})
 
 
 def interrupt_at(step, one, path):
@@ -304,8 +318,8 @@ def test_a_node_that_does_not_see_the_folder_writes_nothing_there(store, alone):
     from resnet_core.runs.execution.ray_worker import Worker
 
     worker = Worker(replace(JOB, store=store, checkpoint_seconds=0.0), str(Path.cwd()), {})
-    text, network, said = worker.perform(alone[0].run)
-    assert network is None
+    text, files, said = worker.perform(alone[0].run)
+    assert files == {}
     assert bits(Stored.from_dict(json.loads(text)).record()) == bits(alone[0])
     assert [progress.step for progress in said] == [5, 10, 12]
     assert list(store.root.iterdir()) == []

@@ -19,7 +19,7 @@ def run(width=4):
 def store(tmp_path):
     store = Store(tmp_path)
     store.write(Record(run(), Outcome("completed", 1), network={}))
-    networks.write(tmp_path, run().id, networks.encoded(build(run().net).get_weights()))
+    networks.write(tmp_path, run().id, build(run().net).get_weights())
     return store
 
 

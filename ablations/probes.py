@@ -1,0 +1,123 @@
+"""`--probe`: probes that are measured of every trained network of a study, after its training."""
+
+import argparse
+from collections.abc import Sequence
+
+from ablations.study import Study
+from resnet_core.command_line import Parser, say
+from resnet_core.errors import UserError, nearest
+from resnet_core.nets.spec import NetSpec
+from resnet_core.probes.asked import IMAGES, Asked, Item, Sample, Size, asked_for, total_passes, unmeasurable
+from resnet_core.probes.registry import probes as registered
+from resnet_core.runs.records import networks
+from resnet_core.runs.records.measurements import name_of
+from resnet_core.runs.records.outcomes import COMPLETED, FAILED_TO_TRAIN
+from resnet_core.runs.records.store import Store
+from resnet_core.runs.spec import Run
+
+PARTS = ("auto", "train", "val", "test")
+GIVEN = ("images", "labels", "initial", "train_images", "train_labels")
+"""What a probe may need that a run has."""
+
+
+def add_probe_options(parser: Parser) -> None:
+    """Add `--probe` to a command that runs a study."""
+    parser.add_argument(
+        "--probe", action="append", default=[], metavar="PROBE",
+        help="measure this probe of every trained network, as resnet-probe does of kept ones (`resnet-probe list`); "
+        "may be given again; --set PROBE.OPTION=VALUE sets its options",
+    )  # fmt: skip
+    add_sample_options(parser, "--probe-part", "--probe-images")
+
+
+def add_sample_options(parser: Parser, part: str, images: str) -> None:
+    """Add the options that say which images probes are measured on."""
+    parser.add_argument(
+        part, dest="part", default="auto", choices=PARTS,
+        help="images that probes are measured on (default: test images, or those that there are)",
+    )  # fmt: skip
+    parser.add_argument(images, dest="images", metavar="N", help=f"how many of them (default: {IMAGES})")
+
+
+def sample_of(options: argparse.Namespace) -> Sample:
+    """Return which images probes are measured on.
+
+    Raises:
+        UserError: Their number is none.
+    """
+    if options.images is None:
+        return Sample(options.part)
+    if not (options.images.isdecimal() and options.images.isascii()) or not 1 <= int(options.images) < 10**9:
+        raise UserError(f"the number of probed images must be a whole number from 1 on, but got '{options.images}'")
+    return Sample(options.part, int(options.images))
+
+
+def settings_of(words: Sequence[str], names: Sequence[str]) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Return the options of probes among `PROBE.OPTION=VALUE`, by probe, and the words that are of no probe.
+
+    Args:
+        words: What was given to `--set`.
+        names: The probes that are asked for.
+
+    Raises:
+        UserError: An option is set twice, or is of a probe that is not asked for.
+    """
+    settings: dict[str, dict[str, str]] = {}
+    others = []
+    for word in words:
+        path, equals, text = word.partition("=")
+        name, dot, option = path.partition(".")
+        if not (equals and dot) or name not in registered():
+            others.append(word)
+            continue
+        if name not in names:
+            raise UserError(f"--set {word} is of the probe '{name}', which is not asked for{nearest(name, names)}")
+        if option in settings.setdefault(name, {}):
+            raise UserError(f"an option must be set once, but {path} is set again by --set {word}")
+        settings[name][option] = text
+    return settings, others
+
+
+def asked_of(options: argparse.Namespace, study: Study) -> tuple[tuple[Asked, ...], list[str]]:
+    """Return the probes that a study and the options ask for, and what is left of `--set`.
+
+    Raises:
+        UserError: A probe or an option is unknown, or a probe needs what a single run has not.
+    """
+    words = [*study.probes, *options.probe]
+    names = [word.split()[0] for word in words if word.split()]
+    if not words and not any("." in word.partition("=")[0] for word in options.set):
+        return (), options.set
+    given, others = settings_of(options.set, names)
+    asked = asked_for(words, given)
+    for one in asked:
+        reason = unmeasurable(one, GIVEN)
+        if reason:
+            raise UserError(
+                f"the probe '{one.name}' cannot be measured with a run: {reason}; keep the networks (--keep-networks), "
+                "and give them to resnet-probe"
+            )
+    return asked, others
+
+
+def say_cost(asked: Sequence[Asked], sample: Sample, nets: Sequence[NetSpec]) -> None:
+    """Say how many passes the probes of these networks take."""
+    passes = total_passes([(one, Size.of(net)) for net in nets for one in asked])
+    say(
+        f"the probes {', '.join(one.name for one in asked)} of {len(nets)} networks take {passes.forward:,.0f} forward "
+        f"and {passes.backward:,.0f} backward passes of {sample.images} images"
+    )
+
+
+def say_unprobed(store: Store, runs: Sequence[Run], asked: Sequence[Asked], sample: Sample) -> None:
+    """Say which of these runs were completed and are not probed, and how that is done."""
+    statuses, kept = store.survey().statuses, networks.kept(store.root)
+    trained = [run.id for run in runs if statuses.get(run.id) in (COMPLETED, FAILED_TO_TRAIN)]
+    items = [Item(of, one, sample) for of in trained for one in asked]
+    lacking = list(dict.fromkeys(item.of for item in items if not (store.root / name_of(item)).exists()))
+    if not lacking:
+        return
+    how = f"resnet-probe {store.root} {' '.join(one.name for one in asked)}"
+    if not kept.keys() >= {*lacking}:
+        how = "they were recorded without --probe and their networks are not kept: give another --out"
+    say(f"{len(lacking)} of {len(runs)} runs are not probed, {lacking[0]} first; {how}")

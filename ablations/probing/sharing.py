@@ -1,0 +1,135 @@
+"""Makes measurements, each once among all who share the folder, in this process or in several."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from filelock import Timeout
+
+from ablations.probing.targets import Target
+from resnet_core.errors import UserError
+from resnet_core.probes.asked import Asked, Item, Sample
+from resnet_core.runs.execution.job import devices
+from resnet_core.runs.execution.main_script import importable
+from resnet_core.runs.execution.workers import become_worker, context
+from resnet_core.runs.records import claims, measurements
+from resnet_core.runs.runtime import configure
+
+if TYPE_CHECKING:
+    from resnet_core.runs.records.measurements import Measurement
+
+POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of an item: its measurement without the rows, their number, and whether it was made here."""
+
+    measured: "Measurement"
+    rows: int
+    here: bool
+
+
+def measure(target: Target, items: Sequence[Item], workers: int, setup: Callable[[], object]) -> Iterator[Made]:
+    """Make the measurements that are not there; yield what came of each, whoever has made it.
+
+    Args:
+        target: What is probed.
+        items: What is measured.
+        workers: Processes; 1 is this one.
+        setup: What makes the user's own code known to a process.
+    """
+    left = list(items)
+    steps = _in_processes(target, workers, setup) if workers > 1 else _here(target, setup)
+    while left:
+        ended = set()
+        for item, came in steps(left):
+            if came is not None:
+                ended.add(item.id)
+                yield came
+        left = [item for item in left if item.id not in ended]
+        if left and not ended:
+            time.sleep(POLL_SECONDS)  # others are at all of them
+
+
+Steps = Callable[[Sequence[Item]], Iterator[tuple[Item, Made | None]]]
+
+
+def _here(target: Target, setup: Callable[[], object]) -> Steps:
+    _begin(target.threads, setup)
+    return lambda items: ((item, perform(target, item)) for item in items)
+
+
+def _in_processes(target: Target, workers: int, setup: Callable[[], object]) -> Steps:
+    def steps(items: Sequence[Item]) -> Iterator[tuple[Item, Made | None]]:
+        # The measurements of one network are one task, so that its parts are compiled once.
+        tasks = [list(group) for _, group in groupby(items, key=lambda item: item.of)]
+        with (
+            importable(),
+            ProcessPoolExecutor(
+                min(workers, len(tasks)),
+                context(next(iter(devices()), None)),
+                _begin_worker,
+                (dict(os.environ), target.threads, setup),
+            ) as pool,
+        ):
+            futures = [pool.submit(_perform, target, task) for task in tasks]
+            try:
+                for future in as_completed(futures):
+                    yield from future.result()
+            except BrokenProcessPool:
+                raise UserError(
+                    "every process must live until its measurements are made, but one was ended; the same command goes "
+                    "on, with fewer --workers if there was no memory left"
+                ) from None
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    return steps
+
+
+def _begin(threads: int, setup: Callable[[], object]) -> None:
+    configure(threads)
+    setup()
+
+
+def _begin_worker(environment: Mapping[str, str], threads: int, setup: Callable[[], object]) -> None:
+    become_worker(environment)
+    _begin(threads, setup)
+
+
+def _perform(target: Target, items: Sequence[Item]) -> list[tuple[Item, Made | None]]:
+    return [(item, perform(target, item)) for item in items]
+
+
+def perform(target: Target, item: Item) -> Made | None:
+    """Make a measurement that is not there, and write it; None if somebody else is at it."""
+    claim = claims.claim(target.root, f"probe-{item.id}")
+    try:
+        claim.acquire(timeout=0)
+    except Timeout:
+        return None
+    try:
+        found, here = measurements.there(target.root, item), False
+        if found is None:
+            from resnet_core.runs.execution.measuring import measured
+
+            found, here = measured(item, _network(target, item.of, item.sample, item.other)), True
+            measurements.write(target.root, found)
+    finally:
+        with suppress(OSError):
+            claim.release()
+    return Made(replace(found, rows=()), len(found.rows), here)
+
+
+@lru_cache(maxsize=1)
+def _network(target: Any, of: str, sample: Sample, other: str) -> Any:
+    """Return a network of a target, the last one if it is the same, with what its probes may need."""
+    return target.network(Item(of, Asked(""), sample, other))

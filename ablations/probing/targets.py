@@ -1,0 +1,126 @@
+"""What is probed, and the kept networks of a study."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from resnet_core.errors import UserError
+from resnet_core.probes.asked import Asked, Item, Sample, Size
+from resnet_core.runs.records import networks
+from resnet_core.runs.records.store import Store
+from resnet_core.runs.spec import Run
+
+if TYPE_CHECKING:
+    from resnet_core.probes.registry import Sized
+    from resnet_core.runs.execution.measuring import Given
+
+NEXT_SEED = "seed"
+
+
+class Target(Protocol):
+    """What is probed. It can be sent to another process, and be a key."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def root(self) -> Path:
+        """The folder that measurements are written into."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of TensorFlow in each process."""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What probes may ask for, by names of `registry.NEEDS`."""
+
+    def items(self, asked: Sequence[Asked], sample: Sample) -> list[Item]:
+        """Return what is to be measured, the networks in an order in which alike ones follow each other."""
+
+    def label(self, of: str) -> str:
+        """Return what a network is called."""
+
+    def size(self, of: str) -> "Sized":
+        """Return the size of a network."""
+
+    def network(self, item: Item) -> "Given":
+        """Return the network of an item, and what its probes may need."""
+
+
+@dataclass(frozen=True)
+class StudyTarget:
+    """The kept networks of a study.
+
+    Attributes:
+        root: Folder of the study.
+        threads: Those of its runs.
+        other: The second network of probes that take one: the id of a run, or `seed` for the next seed of the same
+            arm; empty for the latter where a probe needs one, and none elsewhere.
+    """
+
+    root: Path
+    threads: int
+    other: str = ""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """See `Target`."""
+        return ("images", "labels", "initial", "other", "train_images", "train_labels")
+
+    def items(self, asked: Sequence[Asked], sample: Sample) -> list[Item]:
+        """See `Target`.
+
+        Raises:
+            UserError: No network is kept.
+        """
+        found = runs(self.root)
+        if not found:
+            raise UserError(
+                f"the networks of a study must have been kept to be probed, but {self.root} has none; "
+                "`resnet-ablate run … --keep-networks` keeps them (in another --out, if the runs are recorded already)"
+            )
+        if self.other not in ("", NEXT_SEED, *found):
+            raise UserError(f"--other must be 'seed' or a run whose network is kept, but got '{self.other}'")
+        return [Item(of, one, sample, self._other(of, one)) for of in found for one in asked]
+
+    def _other(self, of: str, asked: Asked) -> str:
+        needs = asked.probe.needs if self.other else asked.probe.required
+        if "other" not in needs or self.other not in ("", NEXT_SEED):
+            return self.other if "other" in needs else ""
+        found = runs(self.root)
+        alike = sorted((run.seed, name) for name, run in found.items() if run.factors == found[of].factors)
+        names = [name for _, name in alike]
+        return names[(names.index(of) + 1) % len(names)] if len(names) > 1 else ""
+
+    def label(self, of: str) -> str:
+        """See `Target`."""
+        return runs(self.root)[of].label
+
+    def size(self, of: str) -> Size:
+        """See `Target`."""
+        return Size.of(runs(self.root)[of].net)
+
+    def network(self, item: Item) -> "Given":
+        """See `Target`."""
+        from resnet_core.runs.execution.measuring import of_run
+
+        run, other = runs(self.root)[item.of], item.other
+        make = (lambda: networks.network_of(self.root, runs(self.root)[other])) if other else None
+        data = _data(run)
+        return of_run(run, networks.weights_of(self.root, run), data, item.sample, make)
+
+
+@lru_cache(maxsize=1)
+def runs(root: Path) -> dict[str, Run]:
+    """Return the runs of a study whose networks are kept, those of one network in a row, by their ids."""
+    kept = networks.kept(root)
+    found = [record.run for record in Store(root).records() if record.run.id in kept]
+    return {run.id: run for run in sorted(found, key=lambda run: (str(run.net), run.train.precision, run.seed))}
+
+
+def _data(run: Run) -> Any:
+    from resnet_core.runs.execution.job import dataset, resident
+
+    return dataset(run.train, resident("auto"))

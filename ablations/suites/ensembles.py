@@ -1,0 +1,74 @@
+"""Ensembles of paths: blocks taken out of trained networks, one and several at a time.
+
+Question  Does a trained residual net lose as little without a block as an ensemble without a member?
+Source    Veit, Wilber, Belongie 2016, sections 4.1 and 4.2 (figures without printed numbers)
+Command   resnet-ablate run ensembles --scale smoke
+
+After training, blocks are taken out: of a residual net y = S(x) takes the place of y = S(x) + F(x), of a plain net a
+block that keeps the shape becomes the identity. The residual net is the pre-activation one, whose paths are sums; a
+ReLU after the addition breaks that view.
+"""
+
+from typing import Literal
+
+from ablations.designs import grid
+from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.study import Scale, Study
+from analysis.claims import mean
+from resnet_core.nets.spec import NetSpec, cifar
+
+Network = Literal["plain", "residual"]
+
+
+def net(depth: int, network: Network, width: int = 16) -> NetSpec:
+    """Return an arm's network; of a depth, both have equal parameters but for the last normalisation."""
+    return cifar(depth, width, skip="none") if network == "plain" else cifar(depth, width, order="full_preactivation")
+
+
+ONE = "lesion[changes_shape=False]"
+claims = {
+    "A block less costs the plain net more than the residual net.": (
+        mean(f"{ONE}.mean", network="plain") > mean(f"{ONE}.mean", network="residual")
+    ),
+    "Without one block, whichever it is, the plain net errs on more than half of the images.": (
+        mean(f"{ONE}.smallest", network="plain") > 0.5
+    ),
+    "The residual net's error rises with the number of blocks that are taken out.": (
+        mean("lesions[over=count].slope", network="residual") > 0
+    ),
+    "A further block that is taken out costs the residual net less than a fifth of the images.": (
+        mean("lesions[over=count].slope", network="residual") < 0.2
+    ),
+}
+NETWORKS = ("plain", "residual")
+
+study = Study(
+    name="ensembles",
+    question="Does a trained residual net lose as little without a block as an ensemble without a member?",
+    source="Veit et al. 2016, sections 4.1 and 4.2",
+    net=net,
+    probes=("lesion", "lesions", "shuffle", "paths"),
+    scales={
+        "smoke": Scale(
+            design=grid(depth=(20,), network=NETWORKS, width=(8,)),
+            train=DIGITS,
+            seeds=5,
+            claims=claims,
+            learning_rates=DIGITS_RATES,
+        ),
+        "laptop": Scale(
+            design=grid(depth=(20,), network=NETWORKS),
+            train=CIFAR_16,
+            seeds=3,
+            claims=claims,
+            learning_rates=CIFAR_16_RATES,
+        ),
+        "paper": Scale(
+            design=grid(depth=(110,), network=NETWORKS),
+            train=HE_2015,
+            seeds=3,
+            claims=claims,
+            untuned=OF_THE_PAPER,
+        ),
+    },
+)

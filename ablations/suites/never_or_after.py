@@ -1,0 +1,85 @@
+"""A part that a network never had, against one that was taken from it afterwards.
+
+Question  Is a part that training can do without also one that the trained network can do without?
+Source    ours; a part taken afterwards is Veit et al. 2016, section 4.1
+Command   resnet-ablate run never-or-after --scale smoke
+
+The part is the branch, or the skip, of the last block of a stage. *Never*: a network trained without it; without its
+branch a block is the identity, so the network has one block less there. *After*: the part is taken from the trained
+network that has all of them, of the same seed. The measure is the error of what is left, on test images.
+"""
+
+from typing import Literal
+
+from ablations.designs import grid
+from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.study import Scale, Study
+from analysis.claims import Claim, Contrast, mean
+from resnet_core.nets.spec import NetSpec, cifar
+
+Without = Literal["nothing", "branch1", "branch2", "branch3", "skip1", "skip2", "skip3"]
+WITHOUT: tuple[Without, ...] = ("nothing", "branch1", "branch2", "branch3", "skip1", "skip2", "skip3")
+STAGES = (1, 2, 3)
+
+
+def net(depth: int, without: Without, width: int = 16) -> NetSpec:
+    """Return a network that never had the branch, or the skip, of the last block of a stage."""
+    whole = cifar(depth, width)
+    if without == "nothing":
+        return whole
+    part, stage = without[:-1], int(without[-1]) - 1
+    if part == "branch":
+        return whole.replace(depths=tuple(count - (i == stage) for i, count in enumerate(whole.depths)))
+    mask = tuple("1" * (count - (i == stage)) + "0" * (i == stage) for i, count in enumerate(whole.depths))
+    return whole.replace(skip_mask=mask)
+
+
+def error(part: str, stage: int, blocks: int, without: Without) -> Contrast:
+    """Return the error without a part: of the whole network, from which it is taken, or of one that never had it."""
+    taken = f"block=stage{stage}_block{blocks}" + (",taken_out=skip" if part == "skip" else "")
+    return mean(f"lesion[{taken}].mean or test_error", without=without)
+
+
+def _claims(depth: int) -> dict[str, Claim]:
+    blocks = (depth - 2) // 6
+    claims: dict[str, Claim] = {}
+    for part in ("branch", "skip"):
+        for stage in STAGES:
+            never: Without = f"{part}{stage}"  # type: ignore[assignment]
+            claims[
+                f"Without the {part} of the last block of stage {stage}, the net errs more if it was taken afterwards "
+                "than if it was never there."
+            ] = error(part, stage, blocks, "nothing") > error(part, stage, blocks, never)
+    return claims
+
+
+study = Study(
+    name="never-or-after",
+    question="Is a part that training can do without also one that the trained network can do without?",
+    source="ours",
+    net=net,
+    probes=("lesion", "lesion taken_out=skip"),
+    scales={
+        "smoke": Scale(
+            design=grid(depth=(20,), without=WITHOUT, width=(8,)),
+            train=DIGITS,
+            seeds=5,
+            claims=_claims(20),
+            learning_rates=DIGITS_RATES,
+        ),
+        "laptop": Scale(
+            design=grid(depth=(20,), without=WITHOUT),
+            train=CIFAR_16,
+            seeds=3,
+            claims=_claims(20),
+            learning_rates=CIFAR_16_RATES,
+        ),
+        "paper": Scale(
+            design=grid(depth=(56,), without=WITHOUT),
+            train=HE_2015,
+            seeds=3,
+            claims=_claims(56),
+            untuned=OF_THE_PAPER,
+        ),
+    },
+)

@@ -1,0 +1,64 @@
+"""Similarity: how alike the values between the blocks of wide and of deep networks are.
+
+Question  Do wide and deep networks repeat themselves from block to block?
+Source    Nguyen, Raghu, Kornblith 2021, "Do wide and deep networks learn the same things?", section 4 (figures alone)
+Command   resnet-ablate run similarity --scale smoke
+
+The measure is the mean of debiased linear CKA over all pairs of places of the trained network, on test images. Nguyen
+et al. see a block structure, places that are all alike, where a network is large for its data.
+"""
+
+from ablations.designs import one_at_a_time
+from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.study import Scale, Study
+from analysis.claims import Claim, mean
+from resnet_core.nets.spec import NetSpec, cifar
+
+
+def net(depth: int, width: int) -> NetSpec:
+    """Return an arm's network."""
+    return cifar(depth, width)
+
+
+def _claims(depths: tuple[int, int], widths: tuple[int, int]) -> dict[str, Claim]:
+    first = {"depth": depths[0], "width": widths[0]}
+    return {
+        f"The places of a net {widths[1] // widths[0]} times as wide are more alike.": (
+            mean("similarity.mean", **{**first, "width": widths[1]}) > mean("similarity.mean", **first)
+        ),
+        f"The places of a net of {depths[1]} layers are more alike than those of {depths[0]}.": (
+            mean("similarity.mean", **{**first, "depth": depths[1]}) > mean("similarity.mean", **first)
+        ),
+    }
+
+
+study = Study(
+    name="similarity",
+    question="Do wide and deep networks repeat themselves from block to block?",
+    source="Nguyen et al. 2021, section 4",
+    net=net,
+    probes=("similarity",),
+    scales={
+        "smoke": Scale(
+            design=one_at_a_time({"depth": 14, "width": 4}, depth=(32,), width=(16,)),
+            train=DIGITS,
+            seeds=5,
+            claims=_claims((14, 32), (4, 16)),
+            learning_rates=DIGITS_RATES,
+        ),
+        "laptop": Scale(
+            design=one_at_a_time({"depth": 14, "width": 8}, depth=(32,), width=(32,)),
+            train=CIFAR_16,
+            seeds=3,
+            claims=_claims((14, 32), (8, 32)),
+            learning_rates=CIFAR_16_RATES,
+        ),
+        "paper": Scale(
+            design=one_at_a_time({"depth": 38, "width": 16}, depth=(164,), width=(160,)),
+            train=HE_2015,
+            seeds=3,
+            claims=_claims((38, 164), (16, 160)),
+            untuned=OF_THE_PAPER,
+        ),
+    },
+)

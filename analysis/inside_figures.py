@@ -1,0 +1,257 @@
+"""The figures of the section *Inside*: what probes have measured of trained networks."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from analysis.drawing import levels_of, literal
+from analysis.layout import MOST_PANELS, MOST_WORDS, Drawn, Style, legend_below, panels
+from analysis.of_probes import usual
+
+EVAL = "in inference mode"
+PREFIX = "inside_"
+"""Of the names of the figures."""
+
+
+def figures_of(probed: pd.DataFrame | None, style: Style) -> Iterator[Drawn]:
+    """Yield the figures that there are rows for.
+
+    Args:
+        probed: Rows of probes with `label` and `seed`, as `analysis.study.read` has them.
+        style: How they are laid out.
+    """
+    if probed is None or probed.empty:
+        return
+    draws = {"lesion": lesions, "reset": lesions, "similarity": similarity, "landscape": landscape,
+             "curvature": spectrum, "signal": variance}  # fmt: skip
+    for probe, draw in draws.items():
+        rows = probed[probed["probe"] == probe]
+        rows = usual(rows).dropna(axis=1, how="all") if len(rows) else rows
+        if len(rows):
+            yield from draw(rows, style)
+    for name, rows in probed.groupby("probe", sort=True):
+        rows = usual(rows).dropna(axis=1, how="all")
+        if str(name) not in BUILT_IN and rows["index"].nunique() > 1:
+            yield from by_place(rows, style)
+
+
+BUILT_IN = frozenset({
+    "activation_gradient_l2", "curvature", "iterative", "landscape", "lesion", "lesions", "linear_probe", "paths",
+    "randomise", "reset", "scores", "shattering", "shuffle", "signal", "similarity", "stitching",
+    "weight_gradient_l2", "weight_gradient_rms",
+})  # fmt: skip
+"""Names in the rows of the probes of this project; of any other the values are drawn by place."""
+
+
+def _arms(rows: pd.DataFrame) -> tuple[list[str], str]:
+    """Return the labels that are drawn, and what is said if some are not."""
+    labels = [str(level) for level in levels_of(rows["label"])]
+    left = len(labels) - MOST_PANELS
+    note = f" Of {len(labels)} arms the first {MOST_PANELS} are drawn; all are in the tables." if left > 0 else ""
+    return labels[:MOST_PANELS], note
+
+
+def _of(rows: pd.DataFrame, label: str) -> pd.DataFrame:
+    return rows[rows["label"].astype(str) == label]
+
+
+def _sample(rows: pd.DataFrame) -> str:
+    """Return what was measured, in words: networks, images, options."""
+    runs, images = rows["run"].nunique(), " or ".join(f"{n:g}" for n in sorted(rows["images"].unique()))
+    part = {"val": "validation", "train": "training"}.get(str(rows["part"].iloc[0]), str(rows["part"].iloc[0]))
+    options = rows["options"].iloc[0]
+    return f"n = {runs} networks; {images} {part} images" + (f"; {options}" if options else "")
+
+
+def _said(values: "pd.Series[float]") -> str:
+    """Return the means of blocks in words."""
+    parts = [f"{name} {value:.3g}" for name, value in values.head(MOST_WORDS).items()]
+    return ", ".join(parts) + (", …" if len(values) > MOST_WORDS else "")
+
+
+def lesions(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
+    """Draw the error with each block taken out, or set back, as bars with every seed."""
+    probe = str(rows["probe"].iloc[0])
+    if "unit" in rows:
+        rows = rows[rows["unit"] == "block"]
+    if rows.empty:
+        return
+    what = "without its branch" if probe == "lesion" else "back at its initial weights"
+    labels, note = _arms(rows)
+    figure, axes = panels(1, len(labels), style, sharey=True)
+    said = []
+    for ax, label in zip(axes[0], labels, strict=True):
+        mine = _of(rows, label)
+        means = mine.groupby(["index", "block"], sort=True)["value"].mean().droplevel("index")
+        places = {block: place for place, block in enumerate(means.index)}
+        ax.bar(range(len(means)), means, color="C0", alpha=0.5, label="mean over the seeds")
+        ax.scatter(mine["block"].map(places), mine["value"], s=12, color="C3", zorder=3, label="a seed")
+        ax.axhline(mine.groupby("run")["intact"].first().mean(), color="k", lw=0.9, ls="--", label="whole network")
+        step = -(-len(means) // 14)
+        ax.set_xticks(range(0, len(means), step), [_short(name) for name in means.index[::step]], rotation=90)
+        ax.set_title(literal(label))
+        ax.set_ylim(0, 1)
+        ax.grid(axis="x", visible=False)
+        said.append(f"{label}: {_said(means)}")
+    axes[0][0].set_ylabel("error")
+    legend_below(figure, axes[0][0])
+    yield Drawn(
+        f"{PREFIX}{probe}", f"Error with one block {what}", figure,
+        f"Bars of the error with one block {what}, a panel an arm, a bar a block. {'; '.join(said)}.",
+        f"Error of the network with one block {what}, the others being as trained: {_sample(rows)}; normalisation by "
+        f"moving statistics, {EVAL}. Bar: mean over the seeds; points: every seed; dashed: the whole network.{note}",
+    )  # fmt: skip
+
+
+def _short(block: str) -> str:
+    """Return `stage1_block2` as `1.2`, and any other name as it is, cut."""
+    return literal(block.replace("stage", "").replace("_block", ".")[:18])
+
+
+def similarity(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
+    """Draw CKA of all places as maps, with the pairs that are within the null."""
+    labels, note = _arms(rows)
+    figure, axes = panels(1, len(labels), style, height=style.row + 0.6)
+    said = []
+    for ax, label in zip(axes[0], labels, strict=True):
+        mine = _of(rows, label)
+        grid, null = (mine.pivot_table("value", "index", "other_index", "mean"),
+                      mine.pivot_table("null_high", "index", "other_index", "mean"))  # fmt: skip
+        ax.imshow(grid, vmin=0, vmax=1, cmap="viridis", origin="lower", interpolation="nearest")
+        within = np.argwhere(grid.to_numpy() <= null.to_numpy())
+        ax.plot(within[:, 1], within[:, 0], "x", color="w", ms=4, ls="none")
+        ax.set_title(literal(label))
+        ax.set_xlabel("place, from the input on")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(MaxNLocator(integer=True))
+        ax.grid(visible=False)
+        apart = grid.to_numpy()[~np.eye(*grid.shape, dtype=bool)]
+        said.append(f"{label}: off the diagonal from {np.nanmin(apart):.2f} to {np.nanmax(apart):.2f}, null up to "
+                    f"{np.nanmax(null):.2f}")  # fmt: skip
+    axes[0][0].set_ylabel("place, from the input on")
+    figure.colorbar(axes[0][0].images[0], ax=axes[0], label="CKA")
+    yield Drawn(
+        "inside_similarity", "How alike places are", figure,
+        f"Maps of CKA, place by place, a panel an arm. {'; '.join(said)}.",
+        f"Linear CKA, debiased, of the values between blocks: {_sample(rows)}; {EVAL}. Mean over the seeds. A white "
+        "cross marks pairs that are no more alike than 97.5 % of those whose images are permuted." + note,
+    )  # fmt: skip
+
+
+def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
+    """Draw the loss along one direction as lines with the seeds, along two as contours."""
+    labels, note = _arms(rows)
+    two = "y" in rows and rows["y"].notna().any()
+    figure, axes = panels(1, len(labels), style, sharey=not two)
+    said = []
+    for ax, label in zip(axes[0], labels, strict=True):
+        mine = _of(rows, label)
+        centre = mine[(mine["x"].abs() < 1e-9)]["value"].mean()
+        said.append(f"{label}: {centre:.3g} in the middle, {mine['value'].max():.3g} at most")
+        if two:
+            grid = mine.pivot_table("value", "y", "x", "mean")
+            contours = ax.contour(grid.columns, grid.index, np.log10(np.maximum(grid, 1e-12)), 12)
+            ax.clabel(contours, fontsize="x-small")
+            ax.set_aspect("equal")
+        else:
+            for _, seed in mine.groupby("run"):
+                ax.plot(seed["x"], seed["value"], color="C0", alpha=0.35, lw=0.8)
+            middle = mine.groupby("x")["value"].agg(["median", "min", "max"])
+            ax.fill_between(middle.index, middle["min"], middle["max"], color="C0", alpha=0.15, lw=0)
+            ax.plot(middle.index, middle["median"], color="C0", lw=1.6)
+            ax.set_yscale("log")
+        ax.set_title(literal(label))
+        ax.set_xlabel("along the direction")
+    axes[0][0].set_ylabel("along the second direction" if two else "loss")
+    how = "contours of log10 of the mean loss over the seeds" if two else "line: median of the seeds; band: all of them"
+    yield Drawn(
+        "inside_landscape", "Loss around the trained network", figure,
+        f"The loss along {'two directions' if two else 'one direction'}, a panel an arm. {'; '.join(said)}.",
+        f"Cross-entropy along random directions with filter normalisation (Li et al. 2018): {_sample(rows)}; "
+        f"normalisation by moving statistics unless said, {EVAL}; {how}.{note}",
+    )  # fmt: skip
+
+
+def spectrum(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
+    """Draw the spectral density of the Hessian of the whole network."""
+    density = rows[rows["quantity"] == "density"] if "quantity" in rows else rows[:0]
+    if density.empty:
+        return
+    labels, note = _arms(density)
+    figure, axes = panels(1, len(labels), style, sharey=True)
+    said = []
+    for ax, label in zip(axes[0], labels, strict=True):
+        mine = _of(density, label)
+        for i, (_, seed) in enumerate(mine.groupby("run")):
+            ax.vlines(seed["eigenvalue"], 1e-7, seed["value"].clip(lower=1e-7), color=f"C{i % 10}", lw=1.0, alpha=0.7)
+        ax.set_yscale("log")
+        ax.set_title(literal(label))
+        ax.set_xlabel("eigenvalue")
+        said.append(f"{label}: from {mine['eigenvalue'].min():.3g} to {mine['eigenvalue'].max():.3g}")
+    axes[0][0].set_ylabel("share of the spectrum")
+    yield Drawn(
+        "inside_spectrum", "Spectrum of the Hessian", figure,
+        f"The eigenvalues of the Hessian of the loss with their shares, a panel an arm. {'; '.join(said)}.",
+        f"Stochastic Lanczos quadrature (Yao et al. 2020): {_sample(density)}; normalisation by moving statistics "
+        f"unless said. A line is a Ritz value with its weight, a colour a seed.{note}",
+    )  # fmt: skip
+
+
+def variance(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
+    """Draw the variance of the channels by depth."""
+    names: Sequence[str] = ("variance", "branch_variance")
+    rows = rows[rows["quantity"].isin(names)]
+    if rows.empty:
+        return
+    labels, note = _arms(rows)
+    figure, axes = panels(1, len(names), style, sharex=True)
+    said = []
+    for ax, quantity in zip(axes[0], names, strict=True):
+        for i, label in enumerate(labels):
+            mine = _of(rows[rows["quantity"] == quantity], label)
+            if mine.empty:
+                continue
+            # A block's branch ends where its output is; places are counted from the one after the stem.
+            x = mine["index"] + (quantity == "branch_variance")
+            means = mine["value"].groupby(x).mean()
+            ax.plot(means.index, means, color=f"C{i}", marker="o", ms=3, label=literal(label))
+            ax.scatter(x, mine["value"], s=6, color=f"C{i}", alpha=0.4)
+            said.append(f"{label}, {quantity.replace('_', ' ')}: {means.iloc[0]:.3g} to {means.iloc[-1]:.3g}")
+        ax.set_yscale("log")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_xlabel("place, from the input on")
+        ax.set_title("between blocks" if quantity == "variance" else "at the end of the branch")
+    axes[0][0].set_ylabel("variance of the channels")
+    legend_below(figure, axes[0][0])
+    mode = "moving statistics" if "training=False" in str(rows["options"].iloc[0]) else "statistics of the batch"
+    yield Drawn(
+        "inside_variance", "Variance by depth", figure,
+        f"The variance of the channels by depth, between blocks and at the end of the branches. {'; '.join(said)}.",
+        f"Mean over the channels of their variance over images and positions: {_sample(rows)}, one batch; "
+        f"normalisation by {mode}. Line: mean over the seeds; points: every seed.{note}",
+    )  # fmt: skip
+
+
+def by_place(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
+    """Draw the values of a probe by place, as they are: of a probe that a user has written."""
+    probe = str(rows["probe"].iloc[0])
+    labels, note = _arms(rows)
+    figure, axes = panels(1, 1, style)
+    ax, said = axes[0][0], []
+    for i, label in enumerate(labels):
+        mine = _of(rows, label)
+        means = mine.groupby("index")["value"].mean()
+        ax.plot(means.index, means, color=f"C{i}", marker="o", ms=3, label=literal(label))
+        ax.scatter(mine["index"], mine["value"], s=6, color=f"C{i}", alpha=0.4)
+        said.append(f"{label}: {means.iloc[0]:.3g} to {means.iloc[-1]:.3g}")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("index, from the input on")
+    ax.set_ylabel(literal(probe))
+    legend_below(figure, ax)
+    yield Drawn(
+        f"{PREFIX}{probe}", f"The probe {probe}", figure,
+        f"The values of the probe {probe} by depth, a line an arm. {'; '.join(said)}.",
+        f"Values of the probe {probe}: {_sample(rows)}. Line: mean over the seeds; points: every seed.{note}",
+    )  # fmt: skip

@@ -1,0 +1,179 @@
+"""What is asked for: probes with their options, and the images that they are measured on. Loads no TensorFlow."""
+
+import inspect
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import TypeAdapter, ValidationError
+
+from resnet_core.errors import UserError, did_you_mean, first_mistake
+from resnet_core.fingerprint import fingerprint, is_users
+from resnet_core.nets.cost import cost
+from resnet_core.nets.spec import NetSpec
+from resnet_core.probes.registry import Passes, Probe, probe
+from resnet_core.spec_model import digest
+
+Part = Literal["auto", "train", "val", "test"]
+IMAGES = 512
+TRAINING_TIMES = 4
+"""Training images that a probe is given, for each of the images that it is measured on."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Which images a probe is measured on: a random choice, the same for all runs of one data set.
+
+    Attributes:
+        part: `auto` takes the test images or, where a run has none, the validation or training images.
+        images: How many; all, if there are fewer.
+    """
+
+    part: Part = "auto"
+    images: int = IMAGES
+
+
+AUTO = Sample()
+"""What is taken if nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A probe that is asked for.
+
+    Attributes:
+        name: The probe.
+        options: Those of its options that are not at their defaults, as JSON has them.
+        code: Hash of the code of a user's probe; empty for one of this project.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    code: str = ""
+
+    @property
+    def text(self) -> str:
+        """The options as they are written on the command line, `draws=10 seed=1`; empty for the defaults."""
+        return " ".join(f"{name}={_text(value)}" for name, value in sorted(self.options.items()))
+
+    @property
+    def probe(self) -> Probe:
+        """The probe."""
+        return probe(self.name)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One measurement that is to be made.
+
+    Attributes:
+        of: Id of the run, or of the network.
+        asked: The probe.
+        sample: The images.
+        other: Id of the second network; empty without one.
+    """
+
+    of: str
+    asked: Asked
+    sample: Sample
+    other: str = ""
+
+    @property
+    def id(self) -> str:
+        """Sixteen hexadecimal digits; the same measurement has the same id."""
+        asked, sample = self.asked, self.sample
+        options = json.dumps(dict(asked.options), sort_keys=True)
+        return digest(
+            "measurement/1", self.of, asked.name, options, asked.code, sample.part, str(sample.images), self.other
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the cost of a probe depends on, of a network that is not built."""
+
+    block_count: int
+    layer_count: int
+
+    @classmethod
+    def of(cls, net: NetSpec) -> "Size":
+        """Return the size of the network that a spec describes."""
+        kernels = sum(layer.macs > 0 for layer in cost(net).layers)
+        return cls(sum(net.depths), kernels)
+
+
+def asked_for(words: Sequence[str], settings: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Asked, ...]:
+    """Return these probes with these options.
+
+    Args:
+        words: Of each probe its name, and options after it: `lesion`, `lesions draws=10`. One that is given twice is
+            taken once.
+        settings: Further options by the name of the probe; texts are read as the option's type.
+
+    Raises:
+        UserError: A probe or an option is unknown, or a value is none of the option's.
+    """
+    found = {}
+    for word in words:
+        name, *options = word.split() or [""]
+        given = {option: value for option, _, value in (text.partition("=") for text in options)}
+        one = _asked(probe(name), {**given, **(settings or {}).get(name, {})})
+        found[one.name, one.text] = one
+    return tuple(found.values())
+
+
+def _asked(asked: Probe, options: Mapping[str, Any]) -> Asked:
+    defaults = asked.options
+    given = {}
+    for name, value in options.items():
+        if name not in defaults:
+            raise UserError(
+                f"an option of the probe '{asked.name}' must be one of {', '.join(defaults) or 'none'}, but got "
+                f"'{name}'{did_you_mean(name, defaults)}"
+            )
+        parsed = _parsed(asked, name, value)
+        if parsed != _plain(defaults[name]):
+            given[name] = parsed
+    code = fingerprint(asked.measure) if is_users(asked.measure) else ""
+    return Asked(asked.name, given, code)
+
+
+def _parsed(asked: Probe, name: str, value: Any) -> Any:
+    """Return the value of an option, as JSON has it."""
+    kind: Any = inspect.signature(asked.measure).parameters[name].annotation
+    if kind is inspect.Parameter.empty or isinstance(kind, str):
+        default = asked.options[name]
+        kind = Any if default is None else type(default)
+    if isinstance(value, str) and (get_origin(kind) or kind) not in (str, Literal):
+        origin = get_origin(kind) or kind
+        if isinstance(origin, type) and issubclass(origin, Collection):
+            value = [word for word in value.split(",") if word]
+        elif value == "none" and type(None) in get_args(kind):
+            value = None
+    try:
+        return _plain(TypeAdapter(kind).validate_python(value))
+    except ValidationError as error:
+        raise UserError(first_mistake(error, f"{asked.name}.{name}")) from None
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple | list) else value
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def unmeasurable(asked: Asked, given: Collection[str]) -> str:
+    """Return why a probe cannot be measured with what is given, by names of `registry.NEEDS`; empty if it can."""
+    from resnet_core.probes.registry import NEEDS
+
+    lacking = [name for name in asked.probe.required if name not in given]
+    return f"it needs {' and '.join(NEEDS[name] for name in lacking)}" if lacking else ""
+
+
+def total_passes(costs: Sequence[tuple[Asked, Any]]) -> Passes:
+    """Return the passes of probes of networks, each with its `Sized`."""
+    passes = [asked.probe.passes(size) for asked, size in costs]
+    return Passes(sum(each.forward for each in passes), sum(each.backward for each in passes))

@@ -1,0 +1,56 @@
+"""How well a network classifies, beyond its accuracy: by class, among the first five, and how sure it is."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from resnet_core.probes.registry import Passes, Row, register_probe, whole
+
+if TYPE_CHECKING:
+    from resnet_core.probes.subject import Subject
+
+Array = npt.NDArray[np.float64]
+
+
+@register_probe("scores", passes=lambda net: Passes(forward=1))
+def scores(net: "Subject", images: Any, labels: Any, bins: int = 15) -> Iterator[Row]:
+    """Accuracy, overall and of each class, accuracy among the first five, and expected calibration error (Guo 2017).
+
+    The calibration error is the mean over the images of |accuracy - confidence| of their bin, the bins of equal width
+    by the confidence, which is the largest probability (Guo et al. 2017, equation 3). The network is in inference mode.
+
+    Args:
+        net: The network.
+        images: (n, height, width, channels).
+        labels: (n,), integers.
+        bins: Number of bins of the confidence.
+
+    Yields:
+        Rows of the whole network with `quantity`: `accuracy`, `top5_accuracy`, `calibration_error`, and
+        `class_accuracy` with the `class` and its `count` of images. All are shares.
+    """
+    import tensorflow as tf
+
+    parts = []
+    for (x,) in net.batches(images):
+        outputs = tf.cast(net.outputs(x), tf.float32)
+        parts.append(np.asarray(outputs if net.ends_in_softmax else tf.nn.softmax(outputs), np.float64))
+    probabilities, y = np.concatenate(parts), np.asarray(labels)
+    right = probabilities.argmax(axis=1) == y
+    among = (probabilities > probabilities[np.arange(len(y)), y][:, None]).sum(axis=1) < 5
+    yield whole(value=float(right.mean()), quantity="accuracy")
+    yield whole(value=float(among.mean()), quantity="top5_accuracy")
+    yield whole(value=calibration_error(probabilities.max(axis=1), right, bins), quantity="calibration_error")
+    for label in np.unique(y):
+        mine = right[y == label]
+        yield whole(value=float(mine.mean()), quantity="class_accuracy", **{"class": int(label)}, count=len(mine))
+
+
+def calibration_error(confidence: Array, right: npt.NDArray[np.bool_], bins: int) -> float:
+    """Return the expected calibration error: bins of equal width, closed on the right."""
+    places = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    count = np.bincount(places, minlength=bins)
+    gaps = np.bincount(places, right, bins) - np.bincount(places, confidence, bins)
+    return float(np.abs(gaps[count > 0]).sum() / len(right))

@@ -1,0 +1,177 @@
+"""Measurements on disk: one file for a network, a probe, its options and its images, in the folder `probed`.
+
+They are no part of the records: what is measured of a trained network does not change what came of training, so the id
+of a run does not depend on it, and a network that was kept can be probed years later. Loads no TensorFlow.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import TypeAdapter
+
+from resnet_core.folders import write_beside
+from resnet_core.probes.asked import Asked, Item, Sample
+from resnet_core.runs.records.files import reason_of
+from resnet_core.runs.records.frames import Damaged
+from resnet_core.runs.records.record import Columns, Row, columns, numbers
+from resnet_core.sealed import UNREADABLE, seal, unseal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER = "probed"
+"""The folder of a study that they are in."""
+SCHEMA = 1
+Status = Literal["measured", "unfit", "failed"]
+FIRST = ("run", "probe", "options", "layer", "block", "index", "path", "value")
+"""The columns that the table begins with; the coordinates of the probes follow."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What came of measuring one probe of one network.
+
+    Attributes:
+        item: What was asked for.
+        status: `measured`; `unfit`: the probe makes no sense for this network, `reason` says why; `failed`: the probe
+            raised an error, and is measured again when it is asked for again.
+        rows: The rows, with coordinates; none unless measured.
+        images: How many images there were, and `part` of which kind: `train`, `val` or `test`.
+        reason: Why there are no rows.
+        seconds: Wall time.
+    """
+
+    item: Item
+    status: Status
+    rows: Sequence[Row] = ()
+    images: int = 0
+    part: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _File:
+    """A measurement as its file has it."""
+
+    id: str
+    of: str
+    probe: str
+    status: Status
+    sample: Sample
+    options: dict[str, Any] = field(default_factory=dict)
+    code: str = ""
+    other: str = ""
+    images: int = 0
+    part: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+    rows: Columns = field(default_factory=dict)
+
+
+_FILE = TypeAdapter(_File)
+
+
+def name_of(item: Item) -> str:
+    """Return the place of a measurement in the folder of a study."""
+    return f"{FOLDER}/{item.of}-{item.id}.json"
+
+
+def content_of(measured: Measurement) -> bytes:
+    """Return the content of the file of a measurement, with its checksum."""
+    item = measured.item
+    told = _File(
+        item.id, item.of, item.asked.name, measured.status, item.sample, dict(item.asked.options), item.asked.code,
+        item.other, measured.images, measured.part, measured.reason, round(measured.seconds, 3), columns(measured.rows),
+    )  # fmt: skip
+    return seal({"schema": SCHEMA, **asdict(told)}).encode()
+
+
+def write(root: Path, measured: Measurement) -> None:
+    """Write a measurement, as a whole.
+
+    Raises:
+        UserError: There is no room, or the folder cannot be written.
+    """
+    write_beside(root / name_of(measured.item), content_of(measured))
+
+
+def there(root: Path, item: Item) -> Measurement | None:
+    """Return the measurement of an item, if there is one that is whole and has not failed."""
+    try:
+        found = read(root / name_of(item))
+    except UNREADABLE:
+        return None
+    return None if found.status == "failed" else found
+
+
+def read(path: Path) -> Measurement:
+    """Return the measurement in a file.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError, RecursionError: There is none that is whole.
+    """
+    file = _read(path)
+    names = list(file.rows)
+    table = [dict(zip(names, row, strict=True)) for row in zip(*map(numbers, file.rows.values()), strict=True)]
+    return Measurement(_item(file), file.status, table, file.images, file.part, file.reason, file.seconds)
+
+
+def _read(path: Path) -> _File:
+    values = unseal(path.read_bytes(), since=SCHEMA)
+    if values.pop("schema", None) != SCHEMA:
+        raise ValueError(f"a measurement must be of schema {SCHEMA}")
+    file = _FILE.validate_python(values)
+    if path.name != f"{file.of}-{file.id}.json" or _item(file).id != file.id:
+        raise ValueError(f"a measurement must have the name of what was measured, but it is {file.of}-{file.id}")
+    return file
+
+
+def _item(file: _File) -> Item:
+    return Item(file.of, Asked(file.probe, file.options, file.code), file.sample, file.other)
+
+
+def table(root: Path) -> "tuple[pd.DataFrame, tuple[Damaged, ...]]":
+    """Return all measurements of a folder as one table, and what cannot be read.
+
+    Columns are `run`, `probe`, `options` (see `Asked.text`), `layer`, `block`, `index`, `path`, `value`, then the
+    coordinates of the probes, and `part`, `images` and `other`. Rows are in the order of the runs, probes and options;
+    those of one measurement as the probe gave them.
+    """
+    import pandas as pd
+
+    files, damaged = [], []
+    for path in sorted((root / FOLDER).glob("*.json")):
+        if path.name.startswith("."):
+            continue
+        try:
+            file = _read(path)
+        except FileNotFoundError:
+            continue
+        except UNREADABLE as error:
+            damaged.append(Damaged(path, reason_of(error)))
+            continue
+        if file.status == "measured" and file.rows:
+            files.append(file)
+    files.sort(key=lambda file: (file.of, file.probe, _item(file).asked.text, file.part, file.images, file.id))
+    if not files:
+        return pd.DataFrame(columns=list(FIRST)), tuple(damaged)
+    names = [*FIRST, *sorted({name for file in files for name in file.rows} - {*FIRST}), "part", "images", "other"]
+    parts: dict[str, list[Any]] = {name: [] for name in names}
+    for file in files:
+        count = len(next(iter(file.rows.values())))
+        known: dict[str, Any] = {
+            "run": file.of,
+            "probe": file.probe,
+            "options": _item(file).asked.text,
+            "part": file.part,
+        }
+        known |= {"images": file.images, "other": file.other}
+        for name in names:
+            if name in file.rows and name not in ("run", "options", "part", "images", "other"):
+                parts[name] += numbers(file.rows[name])
+            else:
+                parts[name] += [known.get(name)] * count
+    return pd.DataFrame(parts), tuple(damaged)

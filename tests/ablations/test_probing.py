@@ -1,0 +1,207 @@
+"""`resnet-probe`, as a user calls it."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ablations.probing import sharing
+from ablations.probing.cli import main
+from ablations.probing.targets import StudyTarget, runs
+from analysis import inside_figures, report
+from analysis.measures import find
+from analysis.study import read
+from resnet_core.nets.keras_net import build
+from resnet_core.nets.spec import cifar
+from resnet_core.probes.asked import Asked, Item, Sample, asked_for
+from resnet_core.probes.registry import PROBES
+from resnet_core.runs.records import claims, measurements, networks
+from resnet_core.runs.records.store import Store
+from tests.analysis.synthetic import PAGE
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+SMALL = ("--images", "32")
+
+
+@pytest.fixture(scope="module")
+def made(tiny_study, tmp_path_factory) -> Path:
+    """The folder of a study of which the residual and the plain networks of depth 8 and seed 0 are kept."""
+    folder = tmp_path_factory.mktemp("probed") / "depth"
+    shutil.copytree(tiny_study, folder, ignore=shutil.ignore_patterns("report"))
+    for record in Store(folder).records():
+        if record.run.factors["depth"] == 8 and record.run.seed == 0:
+            networks.write(folder, record.run.id, build(record.run.net, seed=1).get_weights())
+    return folder
+
+
+@pytest.fixture
+def study(made, tmp_path) -> Path:
+    runs.cache_clear()
+    return Path(shutil.copytree(made, tmp_path / "depth"))
+
+
+def probe(*words):
+    """Run the program in this process; return its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    return ended.value.code
+
+
+def script(name, folder):
+    """Write a script of the README into a folder."""
+    (folder / name).write_text(re.search(rf"```python\n(# {name}\n.*?)```", README, re.DOTALL)[1])
+
+
+def files(study):
+    return {path.name: path.stat().st_mtime_ns for path in (study / "probed").iterdir()}
+
+
+def test_nothing_is_measured_twice_and_what_is_damaged_is_measured_again(study, capsys):
+    assert probe(study, "lesion", "paths", *SMALL) == 0
+    printed = capsys.readouterr().out
+    assert "3 measured now, 1 unfit" in printed
+    assert "unfit: paths, of 1 network: paths are those of a residual network" in printed
+    before = files(study)
+    assert probe(study, "lesion", "paths", *SMALL) == 0
+    assert files(study) == before
+    table, _ = measurements.table(study)
+    damaged, *_ = (path for path in sorted((study / "probed").iterdir()) if b'"lesion"' in path.read_bytes())
+    content = damaged.read_bytes()
+    damaged.write_bytes(content.replace(b'"value":[0.', b'"value":[1.'))
+    assert [one.path for one in measurements.table(study)[1]] == [damaged]
+    capsys.readouterr()
+    assert probe(study, "lesion", "paths", *SMALL) == 0
+    assert "2 measured before, 1 measured now, 1 unfit" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(measurements.table(study)[0], table)
+
+
+def test_two_at_once_share_the_work(study, monkeypatch):
+    """What another is at is waited for, and not measured here."""
+    monkeypatch.setattr(sharing, "POLL_SECONDS", 0.01)
+    target, sample = StudyTarget(study, 1), Sample(images=16)
+    items = target.items(asked_for(["gradients"]), sample)
+    theirs = claims.claim(study, f"probe-{items[0].id}")
+    theirs.acquire(timeout=0)
+    ended = []
+    for one in sharing.measure(target, items, 1, lambda: None):
+        ended.append((one.measured.item.id, one.here))
+        if one.here:  # ours is done: now the other has its own
+            measurements.write(study, measurements.Measurement(items[0], "measured"))
+            theirs.release()
+    assert ended == [(items[1].id, True), (items[0].id, False)]
+
+
+def test_a_probe_of_ones_own_in_processes(study, tmp_path, program):
+    """A plugin is known in every process, and options make measurements of their own."""
+    script("dead.py", tmp_path)
+    words = [study, "dead", "gradients", *SMALL, "--plugin", "dead.py", "--workers", "2"]
+    done = program("resnet-probe", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "4 measurements: 4 measured now" in done.stdout
+    table, _ = measurements.table(study)
+    rows = table[table["probe"] == "dead"]
+    assert (len(rows), rows["run"].nunique(), rows["value"].dtype) == (8, 2, np.float64)
+    assert "dead" not in PROBES
+
+
+def test_a_model_of_ones_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    build(cifar(8, width=4, input_shape=(8, 8, 1))).save("mine.keras")
+    words = ["mine.keras", "--data", "digits", "--preprocessing", "unit", *SMALL]
+    assert probe(*words, "signal", "lesion") == 0
+    table = pd.read_csv("results/local/mine/probed.csv")
+    assert set(table["probe"]) == {"signal", "lesion"}
+    assert "2 measurements: 2 measured now" in capsys.readouterr().out
+    assert probe(*words, "all", "--dry-run") == 0
+    printed = capsys.readouterr().out
+    assert "not measured: reset: it needs the same network at its initial weights" in printed
+    assert "not measured: stitching: it needs a second network" in printed
+    assert probe(*words, "reset") == 2
+    assert "the probe 'reset' cannot be measured: it needs the same network" in capsys.readouterr().err
+
+
+def test_a_dry_run_adds_up_the_passes_of_what_is_not_measured(study, capsys):
+    probe(study, "lesion", *SMALL)
+    capsys.readouterr()
+    assert probe(study, "lesion", "gradients", *SMALL, "--dry-run") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["lesion", "2", "2", "0", "0"] in lines
+    assert ["gradients", "2", "0", "2", "2"] in lines
+    assert ["in", "all", "2", "2"] in lines
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nothing", "lesion"], "TARGET must be a study, a published network, or a .keras file, but 'nothing'"),
+        (["STUDY"], "needs a probe, or all"),
+        (["STUDY", "lesio"], "but got 'lesio'; did you mean 'lesion'"),
+        (["STUDY", "lesion", "--set", "lesion.taken_out=all"], "`lesion.taken_out` must be 'branch' or 'skip'"),
+        (["STUDY", "lesions", "--set", "lesions.draw=1"], "but got 'draw'; did you mean 'draws'"),
+        (["STUDY", "lesion", "--set", "reset.x=1"], "is of the probe 'reset', which is not asked for"),
+        (["STUDY", "lesion", "--set", "steps=1"], "--set takes PROBE.OPTION=VALUE, but got 'steps=1'"),
+        (["STUDY", "lesion", "--images", "none"], "must be a whole number from 1 on, but got 'none'"),
+        (["STUDY", "lesion", "--other", "abc"], "--other must be 'seed' or a run whose network is kept"),
+        (["STUDY", "lesion", "--data", "digits"], "--data is for a single network"),
+        (["STUDY", "stitching"], "none of the probes could be measured; stitching: it needs a second network"),
+        (["resnet50", "lesion"], "resnet50 was given none; give --data"),
+        (["mine.keras", "lesion", "--data", "digits"], "there is no mine.keras"),
+        (["list", "more"], "takes no further argument, but got 'more'"),
+    ],
+)
+def test_a_mistake_is_one_line(words, message, study, capsys):
+    assert probe(*[study if word == "STUDY" else word for word in words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_study_without_networks_says_how_to_keep_them(tiny_study, capsys):
+    runs.cache_clear()
+    assert probe(tiny_study, "lesion", "--dry-run") == 2
+    assert "`resnet-ablate run … --keep-networks` keeps them" in capsys.readouterr().err
+
+
+def test_options_are_read_by_their_type():
+    (asked,) = asked_for(["lesions"], {"lesions": {"counts": "1,2", "draws": "20", "seed": "3"}})
+    assert asked == Asked("lesions", {"counts": [1, 2], "seed": 3})  # 20 is the default
+    assert asked.text == "counts=1,2 seed=3"
+
+
+def test_what_fails_is_data_and_is_measured_again(tmp_path):
+    item = Item("0" * 16, Asked("lesion"), Sample())
+    measurements.write(tmp_path, measurements.Measurement(item, "failed", reason="ValueError: no"))
+    assert measurements.there(tmp_path, item) is None
+    rows = [{"layer": "a", "value": float("nan"), "x": 1}, {"layer": "b", "value": 2.0}]
+    measurements.write(tmp_path, measurements.Measurement(item, "measured", rows, 3, "val"))
+    table, damaged = measurements.table(tmp_path)
+    assert damaged == ()
+    assert table["value"].isna().tolist() == [True, False]
+    assert list(table.columns) == [*measurements.FIRST, "x", "part", "images", "other"]
+
+
+def test_a_run_cannot_take_a_probe_of_two_networks(capsys):
+    from ablations.cli import main as ablate
+
+    with pytest.raises(SystemExit) as ended:
+        ablate(["run", "depth", "--probe", "stitching", "--dry-run"])
+    assert ended.value.code == 2
+    assert "the probe 'stitching' cannot be measured with a run: it needs a second network" in capsys.readouterr().err
+
+
+def test_a_probe_of_ones_own_in_records_claims_and_report(program, tmp_path):
+    script("dead.py", tmp_path)
+    script("dead_units.py", tmp_path)
+    run = ["run", "dead_units.py", "--plugin", "dead.py", "--set", "train_size=200", "--out", "out"]
+    done = program("resnet-ablate", *run)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Plain networks have more dead units" in " ".join(done.stdout.split())
+    study = read(tmp_path / "out" / "dead-units")
+    assert study.probed["probe"].unique().tolist() == ["dead"]
+    assert len(study.probed) == 4 * 4
+    assert find("dead.mean").of(study.frames).between(0, 1).sum() == 4
+    assert report.tables_of(study)["verdicts"]["claim"].tolist() == ["Plain networks have more dead units."]
+    assert [one.name for one in inside_figures.figures_of(study.probed, PAGE)] == ["inside_dead"]

@@ -1,0 +1,186 @@
+"""Measures, the block card and the figures of what probes have measured."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import blocks, inside_figures, report
+from analysis.claims import mean
+from analysis.measures import MEASURES, find, measured, register_measure
+from analysis.of_probes import of_probe
+from analysis.study import read
+from resnet_core.errors import UserError
+from resnet_core.probes.asked import Asked, Item, Sample
+from resnet_core.runs.records.frames import Frames
+from resnet_core.runs.records.measurements import Measurement, write
+
+from .synthetic import PAGE, study
+
+ARMS = [{"skip": "A"}, {"skip": "none"}]
+BLOCKS = ("stage1_block1", "stage2_block1", "stage3_block1")
+LANDSCAPE = {"points": 3}
+
+
+def place(index, **values):
+    return {"layer": f"{BLOCKS[index]}_out", "block": BLOCKS[index], "index": index, "path": "main", **values}
+
+
+def rows_of(probe, seed):
+    """Return rows as the probe gives them; of the lesion, block i costs .1 (i + 1) and .01 a seed."""
+    shift = 0.01 * seed
+    match probe:
+        case "lesion" | "reset":
+            more = {} if probe == "lesion" else {"unit": "block"}
+            return [place(i, value=0.2 + 0.1 * (i + 1) + shift, intact=0.2, **more) for i in range(3)]
+        case "gradients":
+            return [place(i, value=float(i + 1), probe="weight_gradient_l2") for i in range(3)]
+        case "iterative":
+            return [place(i, value=-0.1 * i - shift, length=0.5 / (i + 1)) for i in range(3)]
+        case "signal":
+            return [place(i, value=1.0 + i + shift, quantity=quantity)
+                    for i in range(3) for quantity in ("variance", "branch_variance", "dead")]  # fmt: skip
+        case "similarity":
+            cka = {(i, j): 1.0 if i == j else 0.6 - 0.1 * abs(i - j) for i in range(3) for j in range(3)}
+            return [place(i, value=value, other_layer=BLOCKS[j], other_index=j, null_low=-0.1, null_high=0.45)
+                    for (i, j), value in cka.items()]  # fmt: skip
+        case "mine":
+            return [place(i, value=0.1 * i + shift) for i in range(3)]
+        case "linear_probe":
+            return [{"layer": "stem_out", "block": "", "index": 0, "value": 0.3},
+                    *(place(i, value=0.4 + 0.1 * i) | {"index": i + 1} for i in range(3))]  # fmt: skip
+        case "landscape":
+            return [{"value": 1.0 + x * x + shift, "x": x, "error": 0.1} for x in (-1.0, 0.0, 1.0)]
+        case "curvature":
+            return [{"value": 0.5, "quantity": "density", "eigenvalue": float(x)} for x in (0, 3 + seed)]
+        case "scores":
+            return [{"value": 0.9, "quantity": "top5_accuracy"}, {"value": 0.04, "quantity": "calibration_error"},
+                    {"value": 0.5, "quantity": "class_accuracy", "class": 0, "count": 9},
+                    {"value": 0.7, "quantity": "class_accuracy", "class": 1, "count": 9}]  # fmt: skip
+
+
+PROBES = ("lesion", "reset", "gradients", "iterative", "signal", "similarity", "linear_probe", "landscape", "curvature",
+          "scores", "mine")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory):
+    """A study of two arms and three seeds with a measurement of every probe."""
+    folder = study(tmp_path_factory.mktemp("inside"), ARMS, 3)
+    for run in read(folder).plan.runs:
+        for probe in PROBES:
+            options = LANDSCAPE if probe == "landscape" else {}
+            item = Item(run.id, Asked(probe, options), Sample())
+            rows = [{"probe": probe, "layer": "", "block": "", "path": "main", "index": 0, **row}
+                    for row in rows_of(probe, run.seed)]  # fmt: skip
+            write(folder, Measurement(item, "measured", rows, 512, "test"))
+        skipped = Item(run.id, Asked("lesion", {"taken_out": "skip"}), Sample())
+        write(folder, Measurement(skipped, "measured", [place(0, value=0.9, intact=0.2, probe="lesion")], 512, "test"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("lesion.largest", 0.51),
+        ("lesion.smallest", 0.31),
+        ("lesion.first", 0.31),
+        ("lesion.last", 0.51),
+        ("lesion.range", 0.2),
+        ("lesion.slope", 0.1),
+        ("lesion[of=intact].mean", 0.2),
+        ("lesion[taken_out=skip].mean", 0.9),
+        ("reset[unit=block].mean", 0.41),
+        ("landscape[x=0].mean", 1.01),
+        ("scores[quantity=class_accuracy,class=1].mean", 0.7),
+        ("lesion[block=stage2_block1].mean or test_error", 0.41),
+        ("lesion[block=no_block].mean or test_error", 0.1),
+        ("top5_accuracy", 0.9),
+        ("calibration_error", 0.04),
+        ("worst_class_accuracy", 0.5),
+    ],
+)
+def test_a_measure_of_the_rows_of_a_probe(name, expected, probed):
+    found = read(probed)
+    values = measured(name, found.planned, found.frames)
+    assert values.loc[values["seed"] == 1, "value"].tolist() == pytest.approx([expected] * 2)
+
+
+def test_a_run_that_is_not_probed_has_no_value(probed):
+    found = read(probed)
+    for frames in (replace(found.frames, probed=None), replace(found.frames, probed=found.probed[:0])):
+        assert measured("lesion.mean", found.planned, frames)["value"].isna().all()
+    assert measured("nobodys.mean", found.planned, found.frames)["value"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lesion.largst", "must end with a statistic, but got 'lesion.largst'; did you mean 'largest'"),
+        ("lesion[unit].mean", "a condition of a measure must be COLUMN=VALUE, but got 'unit'"),
+    ],
+)
+def test_a_measure_of_a_probe_that_is_written_wrongly(name, message):
+    with pytest.raises(UserError, match=message):
+        mean(name)
+
+
+def test_a_measure_of_ones_own():
+    @register_measure("seconds_taken", "wall time", best=0.0)
+    def seconds_taken(frames):
+        return frames.runs.set_index("run")["seconds"]
+
+    try:
+        assert find("seconds_taken").of is seconds_taken
+        frames = Frames(pd.DataFrame({"run": ["a"], "seconds": [2.0]}), pd.DataFrame(), pd.DataFrame())
+        assert mean("seconds_taken").measure == "seconds_taken"
+        assert find("seconds_taken").of(frames)["a"] == 2.0
+        with pytest.raises(UserError, match="must be new and without a dot, but got 'test_error'"):
+            register_measure("test_error", "")(lambda frames: None)
+    finally:
+        del MEASURES["seconds_taken"]
+
+
+def test_the_block_card(probed):
+    found = read(probed)
+    card = blocks.block_card(found.probed, found.runs)
+    assert card["block"].tolist() == [*BLOCKS, *BLOCKS]
+    first = card.iloc[:3]
+    assert first["n"].tolist() == [3] * 3
+    assert first["lesion"].tolist() == pytest.approx([0.11, 0.21, 0.31])
+    half = 4.302652729749464 * 0.01 / np.sqrt(3)  # Student's t of two degrees of freedom
+    assert (first["lesion_high"] - first["lesion"]).tolist() == pytest.approx([half] * 3)
+    assert first["gradient"].tolist() == pytest.approx([1 / 14, 4 / 14, 9 / 14])
+    assert first["branch"].tolist() == pytest.approx([0.5, 0.25, 0.5 / 3])
+    assert first["cka"].isna().tolist() == [True, False, False]
+    assert first["cka"].tolist()[1:] == pytest.approx([0.5, 0.5])
+    assert first["linear"].tolist() == pytest.approx([0.1] * 3)
+    assert first["parameters"].tolist() == [38 * 1, 0, 0] or (first["parameters"] > 0).all()
+
+
+def test_the_card_of_nothing(probed):
+    assert blocks.block_card(None, read(probed).runs).empty
+
+
+def test_every_probe_has_its_figure_with_a_text(probed):
+    figures = list(inside_figures.figures_of(read(probed).probed, PAGE))
+    shapes = ("lesion", "reset", "similarity", "landscape", "spectrum", "variance", "mine")
+    assert [one.name for one in figures] == [f"inside_{name}" for name in shapes]
+    for one in figures:
+        assert "skip=A" in one.alt
+        assert "n = 6 networks; 512 test images" in one.caption
+    assert "points=3" in figures[3].caption
+    assert list(inside_figures.figures_of(None, PAGE)) == []
+
+
+def test_the_report_has_a_section(probed, tmp_path):
+    page, tables = report.write(read(probed), tmp_path, PAGE)
+    text = page.read_text()
+    assert "Inside</h2>" in text
+    assert "The blocks of the trained networks." in text
+    assert len(tables["blocks"]) == 6
+
+
+def test_a_name_that_is_no_measure_of_a_probe():
+    assert of_probe("test_error") is None

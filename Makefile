@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test torture bench bench-search bench-convolutions reference lint lock clean
+.PHONY: help install demo test pytest torture bench bench-search bench-convolutions reference lint lock clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,7 +17,10 @@ demo: install  ## run the depth study on the embedded digits and report it
 	$(BIN)/resnet-ablate run depth --scale smoke --out results/local
 	$(BIN)/resnet-report results/local/depth
 
-test: install lint  ## check style and types, and run the tests
+test: install  ## check style and types, and run the tests
+	$(MAKE) --jobs 2 lint pytest
+
+pytest: install
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 torture: install  ## kill studies at random moments, damage files, fill a disk, … (some forty minutes)

@@ -31,10 +31,6 @@ def parser() -> Parser:
     usage = "resnet-report [compare] STUDY... [options]"
     top = Parser(prog="resnet-report", usage=usage, description=ABOUT, version=True)
     top.add_argument("studies", type=folder, nargs="+", metavar="STUDY", help="folder of a study: results/local/depth")
-    top.add_argument(
-        "--plugin", action="append", default=[], type=Path, metavar="FILE",
-        help="your Python file that registers measures, if claims are of any",
-    )  # fmt: skip
     top.add_argument("--out", type=folder, help="folder of the report (default: report/ in the study's folder)")
     top.add_argument(
         "--style", choices=("screen", "paper"), default="screen",
@@ -42,7 +38,7 @@ def parser() -> Parser:
     )  # fmt: skip
     top.add_argument(
         "--plugin", action="append", default=[], type=Path, metavar="FILE",
-        help="Python file that registers sections of the report; may be repeated",
+        help="Python file that registers sections of the report, or measures that claims are of; may be repeated",
     )  # fmt: skip
     add_options(top)
     return top
@@ -91,8 +87,6 @@ def _main(arguments: Sequence[str] | None) -> None:
         raise UserError(
             f"an output folder must be of one report, but got {len(folders)} studies; leave --out away, or compare them"
         )
-    for file in options.plugin:
-        load(file, "plugin")
     check_matplotlibrc()
     from analysis.study import read  # loads pandas
 

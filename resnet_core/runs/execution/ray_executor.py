@@ -20,6 +20,7 @@ from typing import Any
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.execution.base import ORPHAN_SECONDS, POLL_SECONDS, OnProgress
+from resnet_core.runs.execution.crashes import crash_in
 from resnet_core.runs.execution.job import Ended, Job
 from resnet_core.runs.execution.ray_cluster import Shape, connected
 from resnet_core.runs.execution.todo import Todo
@@ -224,6 +225,9 @@ class _Slot:
         self._anew()
         if not task:
             return []
+        crash = crash_in(self._job.store.crash_of(task.run.id))
+        if crash is not None:  # it would crash again
+            return [self._lost(task, "crashed", crash)]
         if task.tries <= self._job.retries:
             again.append(task)
             return []

@@ -10,6 +10,7 @@ import ray
 
 from resnet_core.errors import UserError
 from resnet_core.runs.execution.base import limit_memory
+from resnet_core.runs.execution.crashes import witnessed
 from resnet_core.runs.execution.job import Job, stop
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress
@@ -47,7 +48,8 @@ class Worker:
         self._said = said
         shared = run.id in self._job.store.claimed()
         try:
-            ended = self._job.execute(run, said.append, keep=shared)
+            with witnessed(self._job.store.crash_of(run.id)):
+                ended = self._job.execute(run, said.append, keep=shared)
         except KeyboardInterrupt:
             return None
         except UserError as error:

@@ -332,8 +332,10 @@ class TestRay:
     def test_runs_that_end_their_process_leave_the_others_as_they_are(self, cluster, store, tmp_path, alone):
         setup = partial(setup_with, str(tmp_path / "died"))
         job = replace(JOB, setup=setup, workers=2, retries=1, memory=6.0)
-        bad = [misbehaving("dies_once", data_seed=1), *map(misbehaving, ("dies", "allocates"))]
-        again, killed, large, good = executed("ray", [*bad, alone[0].run], store, job)
+        bad = [misbehaving("dies_once", data_seed=1), *map(misbehaving, ("dies", "allocates", "faults"))]
+        again, killed, large, crashed, good = executed("ray", [*bad, alone[0].run], store, job)
+        assert crashed.outcome.status == "crashed"
+        assert crashed.outcome.message.endswith("its process ended with signal SIGSEGV")
         assert again.outcome.status == good.outcome.status == "completed"
         assert bits(good) == bits(alone[0])
         assert killed.outcome.status == "killed"

@@ -33,6 +33,17 @@ def check_writable(folder: Path) -> None:
         raise UserError(f"the output folder must be writable, but {there} {what}; choose another --out")
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give an error of the system that names no file the name of `path`: a full disk is met while writing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def path_aside(folder: Path) -> Path:
     """Return a path in `folder` that no other process or machine writes to."""
     return folder / f"{ASIDE}{platform.node()}-{os.getpid()}-{uuid.uuid4().hex}"
@@ -46,7 +57,7 @@ def write_file(path: Path, content: bytes | str, *, durable: bool = True) -> Non
         content: Bytes, or text, which is written as UTF-8; what UTF-8 has no character for is written as its escape.
         durable: Whether the content survives a loss of power once this returns.
     """
-    with _written_aside(path.parent, content, durable=durable) as aside:
+    with naming(path), _written_aside(path.parent, content, durable=durable) as aside:
         aside.replace(path)
     if durable:
         sync(path.parent)
@@ -72,7 +83,7 @@ def write_new(path: Path, content: bytes | str) -> bool:
 
     Two that write the same file at once do not both write it, where the file system has hard links.
     """
-    with _written_aside(path.parent, content, durable=True) as aside:
+    with naming(path), _written_aside(path.parent, content, durable=True) as aside:
         try:
             os.link(aside, path)
         except FileExistsError:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from resnet_core.folders import path_aside, sweep, sync, write_file
+from resnet_core.folders import naming, path_aside, sweep, sync, write_file
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.execution import job
 from resnet_core.runs.records.record import Record
@@ -134,7 +134,8 @@ def _keras(path: Path, record: Record, store: Store) -> None:
     scaled = keras.layers.Normalization(axis=axes, mean=shift, variance=1.0 / scale**2)(inputs)
     aside = path.with_name(f"{path_aside(path.parent).name}.keras")
     try:
-        keras.Model(inputs, net(scaled), name="best").save(aside)
+        with naming(path):
+            keras.Model(inputs, net(scaled), name="best").save(aside)
         if data.info:
             add_about(aside, data.info, record.run.train.background)
         sync(aside)

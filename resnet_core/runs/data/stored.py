@@ -14,7 +14,7 @@ from weakref import finalize
 
 import numpy as np
 
-from resnet_core.folders import path_aside, sweep
+from resnet_core.folders import naming, path_aside, sweep
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CHUNK_VALUES = 1 << 20
@@ -125,7 +125,7 @@ def write(path: Path, arrays: Mapping[str, Array | Parts]) -> None:
     sweep(path.parent)
     aside = path_aside(path.parent)
     try:
-        with zipfile.ZipFile(aside, "w") as archive:
+        with naming(path), zipfile.ZipFile(aside, "w") as archive:
             for name, array in arrays.items():
                 of = array if isinstance(array, Parts) else Parts(array.shape, array.dtype, [array])
                 with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:

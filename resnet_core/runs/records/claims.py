@@ -10,6 +10,7 @@ from typing import Any
 from filelock import AcquireReturnProxy, LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from resnet_core.errors import UserError
+from resnet_core.folders import naming
 
 LEASE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
@@ -27,7 +28,8 @@ class Claim(SoftFileLease):
         """
         _end_empty(Path(self.lock_file))
         try:
-            return super().acquire(timeout, *arguments, **options)
+            with naming(Path(self.lock_file)):
+                return super().acquire(timeout, *arguments, **options)
         except LeaseSettingsMismatch:
             raise Timeout(self.lock_file) from None
 

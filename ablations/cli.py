@@ -175,14 +175,13 @@ def run_study(options: argparse.Namespace) -> None:
     seeds = scale.seeds if options.seeds is None else _count("--seeds", options.seeds)
     chosen_from = rates or (() if reason else scale.learning_rates)
     _check_needed(options, seeds, chosen_from)
-    claims, left = carried(scale.claims, arms)
-    for line in left:
-        say(line)
+    claims, left_out = carried(scale.claims, arms)
     request = Request(
         study=study,
         scale=options.scale,
         arms=arms,
         claims=claims,
+        left_out=left_out,
         published=scale.published,
         match=options.match,
         learning_rates=chosen_from,

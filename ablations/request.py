@@ -25,6 +25,7 @@ class Request:
 
     Attributes:
         claims: What is claimed of these arms.
+        left_out: Why other claims of the study are not among them, a line each.
         published: What others have published of these arms at these settings.
         learning_rates: Learning rates of `train`, of which each arm takes the best; none for that of `train`.
         trial_seeds: How many trials each of them has.
@@ -59,6 +60,7 @@ class Request:
     rates: Mapping[str, float] = field(default_factory=dict)
     tuning: Sequence[Tuned] = ()
     untuned: str = ""
+    left_out: Sequence[str] = ()
 
     def runs(self, data: DataInfo, data_sha256: str = "") -> list[Run]:
         """Return the runs on data of this shape and content.

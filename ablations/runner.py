@@ -63,8 +63,8 @@ def dry_run(request: Request, execution: Execution) -> None:
             f"before these, {len(tried)} trials of learning rates: {duration(seconds)}; "
             f"{more} more at most, where the best rate is at the edge of the grid"
         )
-    for line in mismatches(request.claims, runs):
-        say(f"not of equal cost: {line}")
+    for line in (*request.left_out, *(f"not of equal cost: {line}" for line in mismatches(request.claims, runs))):
+        say(line)
     if execution.keep_networks:
         kept = sum(networks.bytes_of(run) for run in runs if _asked(run, sha256) not in recorded)
         say(f"the networks that are kept take {kept / 2**20:.1f} MiB")
@@ -120,6 +120,8 @@ def run(request: Request, execution: Execution) -> None:
         say_unprobed(Store(request.root), runs, execution.probes, execution.sample)
     if request.untuned:
         say(f"no learning rate was chosen: {request.untuned}")
+    for line in request.left_out:
+        say(line)
     print_verdicts(request.root)
     exit_if_failed(Store(request.root), [run.id for run in runs])
 

@@ -29,18 +29,19 @@ needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the executor ra
 @needs_ray
 @pytest.mark.xdist_group("ray")
 def test_a_study_with_a_block_of_the_users(program, tmp_path):
-    """A line of the data, a line a run and nothing else; the records are those of this process."""
+    """A line of the data, a line a run, what came of them, and the verdicts; the records are those of this process."""
     (tmp_path / "block.py").write_text(BLOCK)
     words = ["--plugin", "block.py", "--set", "block=single"]
     here, there = tmp_path / "here", tmp_path / "there"
     assert program("resnet-ablate", *STUDY[:-1], here, *words, "--executor", "serial").returncode == 0
     done = program("resnet-ablate", *STUDY[:-1], there, *RAY[-2:], *words, "--workers", "1")
     assert (done.returncode, done.stderr) == (0, "")
-    data, first, second, last = done.stdout.splitlines()
+    data, first, second, last, *_, verdicts = done.stdout.splitlines()
     assert data.startswith("data: ")
     assert re.match(r"\[1/2\] depth=8 skip=none", first)
     assert re.match(r"\[2/2\] depth=8 skip=A", second)
     assert last.startswith("2 of 2 runs recorded (2 completed)")
+    assert verdicts.startswith("3 claims: ")
     mine, theirs = (list(Store(out / "depth").records()) for out in (here, there))
     assert [one.results for one in mine] == [one.results for one in theirs]
     assert [one.probes for one in mine] == [one.probes for one in theirs]

@@ -151,11 +151,11 @@ def test_two_launchers_share_a_study(tmp_path, start, assert_left_alone):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 400 kB."""
+    """A file system of 8 MB."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", place], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip(f"a small file system needs the right to mount: {mounted.stderr.decode().strip()}")
@@ -166,7 +166,7 @@ def small_disk(tmp_path):
 def test_a_full_disk(small_disk, tmp_path, study, assert_left_alone):
     """The study stops with one line; what is recorded stays, and with more room the same command runs the rest."""
     words = ["--seeds", 6, "--set", "steps=100", "--set", "probe.each_epoch=true"]
-    (small_disk / "ballast").write_bytes(bytes(300_000))
+    (small_disk / "ballast").write_bytes(bytes(shutil.disk_usage(small_disk).free - 100_000))
     done = study(*words, *PROCESSES[:-1], 1, "--out", small_disk)
     assert done.returncode == 2
     assert re.fullmatch(r"error: records must have room .*: No space left on device\n", done.stderr)
@@ -174,6 +174,28 @@ def test_a_full_disk(small_disk, tmp_path, study, assert_left_alone):
     shutil.copytree(small_disk / "depth", tmp_path / "depth")
     assert study(*words, "--executor", "serial", "--out", tmp_path).returncode == 0
     assert_left_alone(tmp_path / "depth", *words)
+
+
+@pytest.mark.parametrize("left", [2_000, 60_000], ids=["for no record", "for no network"])
+def test_a_full_disk_during_the_confirmation_of_a_search(left, small_disk, program, pytestconfig):
+    """It stops with one line that names the file; with more room the same command goes on."""
+    if pytestconfig.getoption("kills") < 50:
+        pytest.skip("make torture runs the three searches")
+    search = ["resnet-search", "run", "--space", "tiny", "--fix", "skip=A", "--fix", "order=original", "--trials", 1]
+    search += ["--epochs", 3, "--set", "batch_size=32", "--executor", "serial", "--out", small_disk]
+    assert program(*search, "--confirm", 0).returncode == 0
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - left))
+    search += ["--confirm", 1, "--confirm-seeds", 1]
+    done = program(*search)
+    assert done.returncode == 2
+    assert re.fullmatch(rf"error: .*{small_disk}/search/.*\n", done.stderr), done.stderr
+    assert not (small_disk / "search" / "best.keras").exists()
+    ballast.unlink()
+    done = program(*search)
+    assert done.returncode == 0, done.stderr
+    assert (small_disk / "search" / "best.keras").exists()
+    assert Store(small_disk / "search" / "confirm").survey().damaged == ()
 
 
 def test_a_truncated_part_is_set_aside_and_its_runs_are_executed_anew(tmp_path, study):

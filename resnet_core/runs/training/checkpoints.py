@@ -62,6 +62,10 @@ class _About:
 _ABOUT = TypeAdapter(_About)
 
 
+class NoRoom(UserError):
+    """The last state of a run, which is asked for, cannot be written; the run is not recorded."""
+
+
 class Checkpoint:
     """Where a run keeps its state, and how often.
 
@@ -114,7 +118,7 @@ class Checkpoint:
         try:
             self._write(state)
         except OSError as error:
-            raise UserError(
+            raise NoRoom(
                 f"the last state of a run must have room in a folder that can be written, but {self._path}: "
                 f"{error.strerror or error}"
             ) from None

@@ -15,7 +15,7 @@ from resnet_core.runs.data.arrays import Dataset
 from resnet_core.runs.records.record import Outcome, Record, Status
 from resnet_core.runs.runtime import environment, usage
 from resnet_core.runs.spec import Run
-from resnet_core.runs.training.checkpoints import Array, Checkpoint, State
+from resnet_core.runs.training.checkpoints import Array, Checkpoint, NoRoom, State
 from resnet_core.runs.training.order import Batch, batches, probed_batch
 from resnet_core.surroundings import check_backend, settings_of_a_run
 
@@ -88,6 +88,8 @@ def _executed(
     except Diverged as error:
         results, outcome = {}, Outcome("diverged", error.step, str(error))
         state.probes = [row for row in state.probes if row["step"] <= error.step]
+    except NoRoom:
+        raise
     except (Exception, SystemExit) as error:  # a user's block may call `sys.exit`
         results, outcome = {}, Outcome(_status(error), state.step, traceback.format_exc())
     seconds = round(training.seconds_before + time.perf_counter() - started, 3)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DIGESTS = "digests.json"
+NUMBERS = {
+    "runs": (
+        "seed", "step", "attempt", "layers", "parameters", "macs", "seconds",
+        *(f"{part}_{kind}" for part in ("train", "val", "test") for kind in ("loss", "accuracy")),
+    ),
+    "epochs": ("epoch", "step", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy"),
+    "probes": ("epoch", "step", "index", "value"),
+}  # fmt: skip
+"""The columns of each table that have numbers, where they are there."""
 _COPIED = ("run", "attempt", "status", "step", "message")
 _KIND = "sealed-"  # before the checksum in the name of a part that has one
 
@@ -165,6 +175,7 @@ def frames(folder: Path) -> Frames:
             tables[name] = _judged(_runs(path)) if name == "runs" else read_parquet(path)
             if not tables[name].empty and not set(tables[name]["run"]) <= set(tables["runs"]["run"]):
                 raise ValueError("its rows must be of runs of the part, but some are of others")
+            _check_numbers(name, tables[name])
     return Frames(tables["runs"], tables["epochs"], tables["probes"])
 
 
@@ -180,6 +191,21 @@ def _runs(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
     if table["run"].duplicated().any():
         raise ValueError("a part must have a run once, but it has one twice")
     return table if "attempt" in table else table.assign(attempt=1)
+
+
+def _check_numbers(name: str, table: "pd.DataFrame") -> None:
+    """Check that columns of numbers have nothing else, which a part without checksums may.
+
+    Raises:
+        ValueError: One has.
+    """
+    from pandas.api.types import is_numeric_dtype
+
+    for column in NUMBERS[name]:
+        if column in table and not is_numeric_dtype(table[column]):
+            strange = [value for value in table[column] if not isinstance(value, Number | None)]
+            if strange:
+                raise ValueError(f"`{column}` must have numbers, but it has {str(strange[0])[:40]!r}")
 
 
 def _judged(runs: "pd.DataFrame") -> "pd.DataFrame":

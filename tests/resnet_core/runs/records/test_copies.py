@@ -190,6 +190,21 @@ def test_a_part_whose_runs_are_paths_is_damaged(name, store, tmp_path):
     assert victim.exists()
 
 
+@pytest.mark.parametrize(("table", "column"), [("runs", "macs"), ("epochs", "loss"), ("probes", "value")])
+def test_a_part_without_checksums_whose_numbers_are_words_is_damaged(table, column, store):
+    """Those of earlier versions have none, so any table may be in their place."""
+    store.write(record())
+    store.compact()
+    (part,) = store.root.glob("parts/*")
+    path = part / f"{table}.parquet"
+    write_parquet(read_parquet(path).assign(**{column: ""}), path)
+    (part / "digests.json").unlink()
+    part.rename(part.with_name("old"))
+    assert store.survey().statuses == {}
+    assert f"`{column}` must have numbers, but it has ''" in store.survey().damaged[0].reason
+    assert store.frames().runs.empty
+
+
 @pytest.mark.parametrize("name", ["0" * 15, "0" * 16 + "-1", "0" * 16 + "-02", "a b", "x"])
 def test_a_file_whose_name_is_of_no_run_is_damaged(name, store):
     store.write(record())

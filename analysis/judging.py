@@ -18,7 +18,7 @@ import pandas as pd
 
 from analysis.claims import Claim
 from analysis.comparisons import effects, together
-from analysis.measures import FAILED, MEASURES, Measure, measured
+from analysis.measures import COLUMNS, FAILED, Measure, measured
 from analysis.tables import in_order, matches, summaries
 from analysis.verdicts import power, verdicts
 from resnet_core.errors import UserError, nearest
@@ -56,7 +56,7 @@ def column(name: str, *, best: float | None = None, worst: float | None = None) 
     if worst is not None and best is None:
         raise UserError(f"a column with a worst value must have a best one, but '{name}' has worst={worst:g} only")
     measure = f"column {name}"
-    MEASURES[measure] = Measure(f"the column {name} of the table", _Column(name), best, worst)
+    COLUMNS[measure] = Measure(f"the column {name} of the table", _Column(name), best, worst)
     return measure
 
 
@@ -221,7 +221,7 @@ def column_of(measure: str) -> str:
     Raises:
         UserError: It is a measure of our own records.
     """
-    known = MEASURES.get(measure)
+    known = COLUMNS.get(measure)
     if known is None or not isinstance(known.of, _Column):
         raise UserError(
             f"a claim about a table must be of one of its columns, column('{measure}'), but got '{measure}'"

@@ -119,7 +119,7 @@ def register_measure(
 
 
 def find(name: str) -> Measure | None:
-    """Return the measure of this name: one of `MEASURES`, or one of a probe's rows, see `analysis.of_probes`.
+    """Return the measure of this name: one of `MEASURES`, of `COLUMNS`, or of a probe's rows, see `analysis.of_probes`.
 
     `A or B` is the measure A, and B of a run that has no value of A: the error of a network from which a block was
     taken, and of one that never had it, is `lesion[block=stage1_block3].mean or test_error`.
@@ -127,8 +127,8 @@ def find(name: str) -> Measure | None:
     Raises:
         UserError: It is written as one of a probe's rows, and wrong.
     """
-    if name in MEASURES:
-        return MEASURES[name]
+    if name in MEASURES or name in COLUMNS:
+        return MEASURES.get(name) or COLUMNS[name]
     first, either, second = name.partition(" or ")
     if either:
         return _either(find(first), find(second))
@@ -208,6 +208,8 @@ def _nothing(frames: "Frames") -> "pd.Series[float]":
 
 
 PARTS = (("train", "training"), ("val", "validation"), ("test", "test"))
+COLUMNS: dict[str, Measure] = {}
+"""Columns of the tables of others, which no record of ours has; see `analysis.judging.column`."""
 MEASURES: dict[str, Measure] = {
     **{
         f"{part}_error": Measure(

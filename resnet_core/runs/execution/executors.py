@@ -53,12 +53,17 @@ def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
             time.sleep(POLL_SECONDS)
             continue
         record = job.crashed(run)
-        if record is None:
-            last = run.net
-            with stopped_by(SIGINT, SIGTERM), witnessed(job.store.crash_of(run.id)):
-                record = job.perform(run, lambda progress, run=run: on_progress(run, progress))  # type: ignore[misc]
+        if record is not None:
+            todo.told(record)
+            yield record
+            continue
+        last = run.net
+        with stopped_by(SIGINT, SIGTERM) as stopped, witnessed(job.store.crash_of(run.id)):
+            record = job.perform(run, lambda progress, run=run: on_progress(run, progress))  # type: ignore[misc]
         todo.told(record)
         yield record
+        if stopped.is_set():  # too late for this run
+            raise KeyboardInterrupt
 
 
 @register_executor("processes")

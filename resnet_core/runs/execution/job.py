@@ -181,17 +181,23 @@ def stop() -> None:
 
 
 @contextmanager
-def stopped_by(*signals: signal.Signals) -> Iterator[None]:
-    """Let the first of these signals stop the run under way once its state is saved, and the second do what it does."""
+def stopped_by(*signals: signal.Signals) -> Iterator[threading.Event]:
+    """Let the first of these signals stop the run under way once its state is saved, and the second do what it does.
+
+    Yields:
+        Whether a signal came: after its last state a run goes on to its end, and what follows it is to be stopped.
+    """
+    came = threading.Event()
 
     def ended(number: int, frame: FrameType | None) -> None:
+        came.set()
         stop()
         signal.signal(number, before[number])
 
     _stopping.clear()
     before: dict[int, Any] = {number: signal.signal(number, ended) for number in signals}
     try:
-        yield
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

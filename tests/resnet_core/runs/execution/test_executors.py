@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import threading
 import time
 from dataclasses import replace
@@ -416,3 +417,16 @@ def test_a_state_keeps_arrays_bit_for_bit(tmp_path):
     assert replace(kept, variables=()) == replace(state, variables=())
     for mine, theirs in zip(kept.variables, arrays, strict=True):
         assert (mine.dtype, mine.tobytes()) == (theirs.dtype, theirs.tobytes())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_last_state_of_a_run_ends_the_study_after_that_run(number, tmp_path):
+    class Interrupted(Store):
+        def write(self, record):
+            os.kill(os.getpid(), number)
+            return super().write(record)
+
+    store = Interrupted(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        executed("serial", [run(0), run(1)], store)
+    assert [record.run.seed for record in store.records()] == [0]

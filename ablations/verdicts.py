@@ -11,8 +11,6 @@ from analysis.terminal import number, print_verdicts
 from resnet_core.command_line import console
 from resnet_core.errors import UserError
 
-SEEDS = (3, 5, 10, 20)
-
 
 def add_verdict_commands(commands: Any) -> None:
     """Add the commands to the subparsers of `resnet-ablate`."""
@@ -46,6 +44,7 @@ def say_power(options: argparse.Namespace) -> None:
     """Print which differences numbers of seeds can show, of each claim."""
     from rich.table import Table
 
+    from analysis.power import SEEDS
     from analysis.study import read
     from analysis.verdicts import power
 

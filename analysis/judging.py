@@ -19,14 +19,13 @@ import pandas as pd
 from analysis.claims import Claim
 from analysis.comparisons import effects, together
 from analysis.measures import COLUMNS, FAILED, Measure, measured
+from analysis.study import INACTIVE
 from analysis.tables import in_order, matches, summaries
 from analysis.verdicts import power, verdicts
 from resnet_core.errors import UserError, nearest
 from resnet_core.runs.records.frames import Frames
 from resnet_core.runs.records.outcomes import COMPLETED, DIVERGED
 
-LEVEL_OF_NONE = "–"
-"""Stands for a level that a row has not."""
 ENDED = {
     **dict.fromkeys(("completed", "complete", "finished", "success", "succeeded", "done", "ok"), COMPLETED),
     **dict.fromkeys(("diverged", "nan"), DIVERGED),
@@ -121,7 +120,7 @@ class RunTable:
         if len(table) < 2:
             raise UserError(f"a table of runs must have two rows or more, but it has {len(table)}")
         table = table.reset_index(drop=True)
-        levels = {name: in_order(table[name].where(table[name].notna(), LEVEL_OF_NONE)) for name in factors}
+        levels = {name: in_order(table[name].where(table[name].notna(), INACTIVE)) for name in factors}
         planned = pd.DataFrame({"run": [f"row {i + 1}" for i in range(len(table))], "seed": table[seed], **levels})
         if planned["seed"].isna().any():
             raise UserError(

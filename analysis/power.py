@@ -7,6 +7,8 @@ import numpy as np
 from analysis import exact
 
 POWER = 0.8
+SEEDS = (3, 5, 10, 20)
+"""Numbers of seeds of which it is said what they can show."""
 MOST_SEEDS = 10_000
 MOST_RUNS = 1_000
 ROUNDING = 1e-12

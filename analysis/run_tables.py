@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from resnet_core.errors import UserError, nearest
+from resnet_core.errors import UserError, nearest, one_line
 
 MISSING = ("", "nan", "NaN")
 """What stands for no value in a CSV file. `None` and `NA` are not among them: they are levels, as in skip=None."""
@@ -43,12 +43,8 @@ def read_runs(source: str) -> pd.DataFrame:
         if path.suffix in SUFFIXES:
             return pd.read_csv(path, sep=SUFFIXES[path.suffix], keep_default_na=False, na_values=list(MISSING))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: a table of runs must be readable, but {_reason(error)}") from None
+        raise UserError(f"{path}: a table of runs must be readable, but {one_line(error)}") from None
     raise UserError(f"a table of runs must be .csv, .tsv or .parquet, or {_kinds()}, but got {source}")
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _kinds() -> str:
@@ -92,7 +88,7 @@ def _optuna(place: str) -> pd.DataFrame:
         storage = JournalStorage(JournalFileBackend(file))
         names = optuna.get_all_study_names(storage)
     except (ValueError, KeyError, OSError) as error:
-        raise UserError(f"{file}: a journal of Optuna must be readable, but {_reason(error)}") from None
+        raise UserError(f"{file}: a journal of Optuna must be readable, but {one_line(error)}") from None
     if not name and len(names) != 1:
         raise UserError(f"{file}: the study must be named, optuna:{file}#NAME; it has {', '.join(names) or 'none'}")
     if name and name not in names:

@@ -12,13 +12,12 @@ from analysis.judging import RunTable
 from analysis.layout import STYLES, Style
 from analysis.measures import measured
 from analysis.page import Page
+from analysis.power import SEEDS
 from analysis.report_files import sections_drawn, write_files
 from analysis.sections import LONG, Part, table_of
 from analysis.tables import arm_labels, outcomes
 
 PAGE = "report.html"
-SEEDS = (3, 5, 10, 20)
-"""Numbers of seeds whose power is said."""
 
 
 @dataclass(frozen=True)

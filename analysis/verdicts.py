@@ -53,6 +53,10 @@ class Judged:
     def leaning(self) -> str:
         return SUPPORTED if self.decision.supports[0] <= self.decision.refutes[0] else REFUTED
 
+    def level_of_values(self, level: float) -> float:
+        """Return the part of a significance level that the measure is judged at."""
+        return level * float(self.decision.part[0])
+
     @property
     def p(self) -> float:
         """The two-sided p-value of what the seeds lean to; NaN if they cannot lean."""
@@ -159,9 +163,9 @@ def _needed(one: Judged, d: float, effect: float, level: float) -> float:
     if found.sentence.rate:
         seeds = needed_of_rates(found.failure_rates, [*found.sentence.shares], one.claim.bound, level)
         return max(seeds, float(found.seeds.failed.shape[2] + 1))
-    seeds = needed(d, level * float(one.decision.part[0]), both=_in_the_middle(one.claim, effect))
+    seeds = needed(d, one.level_of_values(level), both=_in_the_middle(one.claim, effect))
     if effect != one.claim.bound and (samples.alike[0] or samples.flipped[0]):
-        seeds = max(float(np.nan_to_num(seeds)), needed_of_signs(level * float(one.decision.part[0])))
+        seeds = max(float(np.nan_to_num(seeds)), needed_of_signs(one.level_of_values(level)))
     return max(seeds, one.n + 1.0)
 
 
@@ -172,7 +176,7 @@ def _interval(one: Judged, level: float) -> tuple[float, float]:
     if sentence.rate:
         low, high = _interval_of_rates(one, level)
     else:
-        part = np.array([level * decision.part[0]])
+        part = np.array([one.level_of_values(level)])
         low, high = float(decision.samples.low(part)[0]), float(decision.samples.high(part)[0])
     return float(np.clip(low, least, most)), float(np.clip(high, least, most))
 
@@ -237,7 +241,7 @@ def _notes(one: Judged, decided: bool, seeds: float, level: float, look: Look) -
 def _why_not(one: Judged, level: float, look: Look) -> str:
     """Say why a claim is not decided."""
     found, samples = one.found, one.decision.samples
-    least = needed_of_signs(level * float(one.decision.part[0]))
+    least = needed_of_signs(one.level_of_values(level))
     bounded = np.isfinite(found.sentence.high - found.sentence.low)
     if not look.share:
         return "these seeds are beyond the last look, or the looks before have used all of the 5 %"

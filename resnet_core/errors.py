@@ -62,6 +62,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{by_lower[close[0]]}'?" if close else ""
 
 
+def one_line(error: Exception) -> str:
+    """Return the message of an error in one line, or its kind if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def first_mistake(error: ValidationError, field: str = "") -> str:
     """Return the first problem of a validation in one line: the rule of a field, then what was received."""
     problem = error.errors()[0]

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from ablations.folder_command import study_folder
 from ablations.probes import add_sample_options, sample_of, settings_of
@@ -24,9 +24,6 @@ from resnet_core.runs.records import measurements
 from resnet_core.runs.records.plan import Plan
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.runtime import available_cores
-
-if TYPE_CHECKING:
-    pass
 
 LIST, ALL = "list", "all"
 ABOUT = """Measure probes of trained networks; what is measured already is not measured again.
@@ -96,7 +93,6 @@ class Work:
     target: Target
     asked: tuple[Asked, ...]
     sample: Sample
-    every: bool
 
 
 def work_of(options: argparse.Namespace) -> Work:
@@ -122,7 +118,7 @@ def work_of(options: argparse.Namespace) -> Work:
             say(f"not measured: {one.name}: {reason}")
         else:
             fit.append(one)
-    return Work(target, tuple(fit), sample_of(options), every)
+    return Work(target, tuple(fit), sample_of(options))
 
 
 def _target(options: argparse.Namespace) -> Target:

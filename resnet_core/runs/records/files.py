@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from resnet_core.errors import first_mistake
+from resnet_core.errors import first_mistake, one_line
 from resnet_core.runs.records.copies import Copy
 from resnet_core.runs.records.outcomes import measured
 from resnet_core.runs.records.record import SCHEMA, Record, Stored
@@ -87,7 +87,7 @@ def reason_of(error: Exception) -> str:
         case OSError():
             return error.strerror or str(error)
         case _:
-            return " ".join(str(error).split()) or type(error).__name__
+            return one_line(error)
 
 
 def _checked(values: Mapping[str, Any], path: Path) -> Stored:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from resnet_core.errors import UserError
+from resnet_core.errors import UserError, one_line
 from resnet_core.folders import write_beside
 from resnet_core.nets.cost import cost
 from resnet_core.runs.spec import Run
@@ -77,7 +77,7 @@ def weights_of(root: Path, run: Run) -> list[Array]:
             "(in another --out, if the run is recorded already)"
         ) from None
     except UNREADABLE as error:
-        raise damaged(path, " ".join(str(error).split()) or type(error).__name__) from None
+        raise damaged(path, one_line(error)) from None
 
 
 def network_of(root: Path, run: Run) -> "keras.Model":

@@ -15,7 +15,16 @@ from resnet_core.nets.registry import BLOCKS
 from resnet_core.runs.data import check_sizes
 from resnet_core.runs.execution import job
 from resnet_core.runs.execution.estimate import study_threads
-from resnet_core.runs.execution.fill import asked_data, estimated, execute, exit_if_failed, fill, summarised, trained_on
+from resnet_core.runs.execution.fill import (
+    asked_data,
+    check_mixed,
+    estimated,
+    execute,
+    exit_if_failed,
+    fill,
+    summarised,
+    trained_on,
+)
 from resnet_core.runs.execution.options import Execution
 from resnet_core.runs.records import networks
 from resnet_core.runs.records.outcomes import COMPLETED, FAILED_TO_TRAIN
@@ -153,6 +162,7 @@ def retry(root: Path, statuses: Sequence[str], execution: Execution) -> None:
     if not runs:
         say(f"no run of {root} is {' or '.join(statuses)}")
         return
+    check_mixed(store, survey, execution)
     data = job.dataset(runs[0].train, job.resident(execution.stream, execution.memory))
     if data.info:
         say(data.info.line)

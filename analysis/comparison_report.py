@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import comparisons, formats, layout, plots, tables
+from analysis import comparisons, formats, layout, plots, same
 from analysis.layout import STYLES, Drawn, Style
 from analysis.measures import measured
 from analysis.page import Page, Table
@@ -21,7 +21,6 @@ PAGE = "compare.html"
 COLUMNS = ("other", "measure", "n_first", "n_second", "difference", "low", "high", "interval")
 """Of the table of differences, beside the factors."""
 MEASURES = ("test_error", "train_error", "test_loss", "gradient_decades_at_init")
-SAME_RUN = ("status", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
 
 
 def tables_of(names: Sequence[str], studies: Sequence[Study]) -> dict[str, pd.DataFrame]:
@@ -33,7 +32,8 @@ def tables_of(names: Sequence[str], studies: Sequence[Study]) -> dict[str, pd.Da
 
     Returns:
         `arms`: a row an arm of each other study: how many runs `first` and `other` have a record of, how many of these
-        have the `same_id`, how many of those are `identical` in every number, and what `found` is said of it;
+        have the `same_id`, how many of those are `identical` in every number but for rounding, and what `found` is
+        said of it, with what the others were made with that differs;
         `differences`: see `analysis.comparisons.across`, of each measure, the first study minus the other;
         `settings` and `environment`: what the studies do not have in common.
 
@@ -59,8 +59,8 @@ def tables_of(names: Sequence[str], studies: Sequence[Study]) -> dict[str, pd.Da
     return {
         "arms": _with_other(pd.concat(arms, ignore_index=True)),
         "differences": _with_other(pd.concat(differences, ignore_index=True)),
-        "settings": _apart({name: tables.in_common(study.runs, ("net", "train", "probe")) for name, study in about}),
-        "environment": _apart({name: tables.environments(study.runs) for name, study in about}),
+        "settings": same.apart({name: same.fields(study.runs, "net", "train", "probe") for name, study in about}),
+        "environment": same.apart({name: same.fields(study.runs, "environment") for name, study in about}),
     }
 
 
@@ -80,73 +80,39 @@ def _with_other(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _arms(first: Study, other: Study, by: Sequence[str], differences: pd.DataFrame) -> pd.DataFrame:
-    identical = _identical(first, other)
+    agreeing = same.agreeing(first, other)
+    causes = same.causes(first, other, agreeing)
     both = [_plain(study.runs, by)[["run", *by]] for study in (first, other)]
     counts = [runs.groupby(list(by)).size() for runs in both]
     joined = both[0][both[0]["run"].isin(both[1]["run"])]
-    same = joined.groupby(list(by)).size()
-    equal = joined[joined["run"].isin(identical)].groupby(list(by)).size()
-    table = pd.DataFrame({"first": counts[0], "other_runs": counts[1], "same_id": same, "identical": equal})
+    equal = joined[joined["run"].isin(agreeing)].groupby(list(by)).size()
+    table = pd.DataFrame({
+        "first": counts[0], "other_runs": counts[1], "same_id": joined.groupby(list(by)).size(), "identical": equal,
+    })  # fmt: skip
     order = pd.concat([_plain(study.planned, by)[list(by)] for study in (first, other)]).drop_duplicates()
     table = order.merge(table.fillna(0).astype(int).rename_axis(list(by)).reset_index(), on=list(by))
     apart = differences[(differences["low"] > 0) | (differences["high"] < 0)] if len(differences) else differences
     measures = apart.groupby(list(by))["measure"].agg(", ".join).to_dict() if len(apart) else {}
     keys = [tuple(row) if len(by) > 1 else row[0] for row in table[list(by)].itertuples(index=False)]
+    ids = {key: set(rows["run"]) for key, rows in joined.groupby(list(by))}
     table["found"] = [
-        _found(row, measures.get(key, "")) for row, key in zip(table.to_dict("records"), keys, strict=True)
+        _found(row, measures.get(key, ""), same.words_of(causes, ids.get((key,) if len(by) == 1 else key, set())))
+        for row, key in zip(table.to_dict("records"), keys, strict=True)
     ]
     return table.rename(columns={"other_runs": "second"})
 
 
-def _found(row: dict[Any, Any], apart: str) -> str:
-    """Say what is found of an arm."""
+def _found(row: dict[Any, Any], apart: str, causes: str) -> str:
+    """Say what is found of an arm; `causes` is what its runs with other results were made with that differs."""
     if not row["first"] or not row["other_runs"]:
         return "only in the first" if row["first"] else "only in the other"
     if row["identical"] == row["first"] == row["other_runs"]:
         return "identical"
     if row["identical"] < row["same_id"]:
-        return f"{row['same_id'] - row['identical']} runs of the same id have other results"
+        return f"{row['same_id'] - row['identical']} runs of the same id have other results: {causes}"
     if row["identical"] == min(row["first"], row["other_runs"]):
         return "identical where both have a run"
     return f"intervals without 0: {apart}" if apart else "no interval of a difference is without 0"
-
-
-def _identical(first: Study, other: Study) -> set[str]:
-    """Return the runs that are in both and have the same results, epochs and probes."""
-    common = set(first.runs["run"]) & set(other.runs["run"])
-    different = {run for runs in _unequal(first.runs, other.runs, common, SAME_RUN) for run in runs}
-    for ours, theirs in ((first.epochs, other.epochs), (first.probes, other.probes)):
-        columns = sorted({*map(str, ours), *map(str, theirs)} - {"run"})
-        different |= {run for runs in _unequal(ours, theirs, common, columns) for run in runs}
-    return common - different
-
-
-def _unequal(first: pd.DataFrame, second: pd.DataFrame, common: set[str], columns: Sequence[str]) -> list[set[str]]:
-    """Return sets of runs whose rows differ in a column."""
-    ours, theirs = (
-        table.reindex(columns=["run", *columns]).loc[lambda rows: rows["run"].isin(common)] for table in (first, second)
-    )
-    counts = (table.groupby("run").size().reindex(sorted(common), fill_value=0) for table in (ours, theirs))
-    lengths = next(counts).ne(next(counts))
-    apart = set(lengths[lengths].index)
-    pair = [
-        table[~table["run"].isin(apart)].sort_values("run", kind="stable", ignore_index=True)
-        for table in (ours, theirs)
-    ]
-    found = [apart]
-    for column in columns:
-        left, right = (table[column].astype(object) for table in pair)
-        unequal = (left != right) & ~(left.isna() & right.isna())
-        found.append(set(pair[0]["run"][unequal]))
-    return found
-
-
-def _apart(by_name: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the settings in which the studies differ, a column a study."""
-    columns = {name: table.groupby("setting")["value"].agg(", ".join) for name, table in by_name.items() if len(table)}
-    table = pd.DataFrame(columns).reindex(columns=list(by_name)).astype(object)
-    table = table.where(table.notna(), "several, or none")
-    return table[table.nunique(axis=1) > 1].rename_axis("setting").reset_index()
 
 
 def _drawn(differences: pd.DataFrame, style: Style) -> Drawn | None:
@@ -190,7 +156,8 @@ def arms(report: Compared) -> Iterator[Part]:
     yield Part("Arms", [drawn] if drawn else [], [
         Table("arms", "What is found of each arm.", by_name["arms"],
               "Runs of the first study and of the other (second) that have a record; how many of them have the "
-              "same id, and how many of those agree in every number of results, epochs and probes."),
+              "same id, and how many of those agree in every number of results, epochs and probes; numbers that differ "
+              f"by less than {same.ROUNDING:g} of themselves are equal but for rounding."),
         Table("differences", "Differences of the means, first study minus the other.", by_name["differences"],
               "With the 95 % interval of Student's t, paired by seed where both have the same seeds, else Welch's. "
               "The intervals are not corrected for their number.", folded=True),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from analysis.measures import bounds
 from analysis.statistics import (
     Array,
     bootstrap_intervals,
@@ -30,10 +31,11 @@ ARM = "arm"
 def together(function: Callable[[pd.DataFrame], pd.DataFrame], data: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return what a function makes of the rows of each measure as one table, with `measure`.
 
-    The p-values are corrected for the number of all its rows.
+    The p-values are corrected for the number of all its rows. The intervals of differences end where the measure does:
+    no error of one arm is above that of another by more than 1.
     """
     parts = [(name, function(rows)) for name, rows in data.items()]
-    parts = [(name, part) for name, part in parts if len(part)]
+    parts = [(name, _bounded(part, name)) for name, part in parts if len(part)]
     if not parts:
         return pd.DataFrame()
     table = pd.concat([part.assign(measure=name) for name, part in parts], ignore_index=True)
@@ -42,6 +44,14 @@ def together(function: Callable[[pd.DataFrame], pd.DataFrame], data: Mapping[str
         if name in table:
             table[f"{name}_corrected"] = holm(table[name].to_numpy(float))
     return table
+
+
+def _bounded(table: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return the table with intervals of differences that end at the greatest difference of the measure."""
+    least, most = bounds(measure)
+    if not {"effect", "difference"} & set(table):
+        return table
+    return table.assign(low=table["low"].clip(lower=least - most), high=table["high"].clip(upper=most - least))
 
 
 def pairs(arms: pd.DataFrame) -> pd.DataFrame:

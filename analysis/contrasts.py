@@ -13,6 +13,7 @@ from analysis.samples import Array
 from analysis.statistics import rate_interval
 from analysis.tables import matches
 from resnet_core.runs.records.frames import Frames
+from resnet_core.runs.records.versions import PACKAGES
 
 NO_FACTORS = ("run", "seed", "label", "status", "value", "failed", *COST)
 
@@ -29,6 +30,7 @@ class Contrasts:
         missing: How many planned runs have no record.
         lost: Every planned run without a value, and how it ended.
         cost: Parameters, and multiply-accumulates, of the arms above over those below; NaN without both.
+        mixed: The libraries of which the runs were made with several versions, with these; empty if there are none.
     """
 
     sentence: Sentence
@@ -38,6 +40,7 @@ class Contrasts:
     missing: int
     lost: tuple[str, ...]
     cost: tuple[float, float]
+    mixed: str = ""
 
     @property
     def values(self) -> Array:
@@ -96,7 +99,21 @@ def contrasts(claim: Claim, planned: pd.DataFrame, frames: Frames) -> Contrasts:
         int(runs["status"].eq("missing").sum()),
         words,
         (_over(runs, "parameters"), _over(runs, "macs")),
+        mixed_versions(frames.runs, set(runs["run"])),
     )
+
+
+def mixed_versions(recorded: pd.DataFrame, runs: set[str]) -> str:
+    """Say of which libraries these of the recorded runs were made with several versions, and how many with each."""
+    words = []
+    for package in PACKAGES:
+        if f"environment.{package}" not in recorded:
+            continue
+        known = recorded.loc[recorded["run"].isin(runs), f"environment.{package}"].dropna().astype(str)
+        counts = known.value_counts().sort_index()
+        if len(counts) > 1:
+            words.append(f"{package} {', '.join(f'{number} ({count})' for number, count in counts.items())}")
+    return "; ".join(words)
 
 
 def _sentence(claim: Claim, shares: Array, frames: Frames) -> Sentence:

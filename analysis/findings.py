@@ -63,7 +63,8 @@ def section(folder: Path, study: Study, rows: pd.DataFrame) -> Iterator[str]:
     trained = int(study.runs["status"].eq("completed").sum())
     scale = study.plan.base.get("scale", "")
     yield from ("", f"## {folder.name}, {scale}".removesuffix(", "), "")
-    yield f"{study.plan.question} {study.plan.source}. On {data}; {trained} of {len(study.planned)} runs trained."
+    source = f"{study.plan.source}. " if study.plan.source else ""
+    yield f"{study.plan.question} {source}On {data}; {trained} of {len(study.planned)} runs trained."
     yield ""
     shown = rows[["verdict", "claim", "effect", "low", "high"]].assign(
         seeds=[

@@ -221,6 +221,8 @@ def _notes(one: Judged, decided: bool, seeds: float, level: float, look: Look) -
     notes, found, values = [], one.found, one.values
     if one.provisional:
         notes.append(f"provisional: planned runs without a record: {found.missing}")
+    if found.mixed:
+        notes.append(f"runs of several versions: {found.mixed}")
     claimed = _sign(one.claim, found)
     against = int((np.sign(values) == -claimed).sum()) if claimed else 0
     if len(values) and claimed and values.mean() * claimed < 0:

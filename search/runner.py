@@ -20,7 +20,16 @@ from resnet_core.nets.cost import cost
 from resnet_core.runs.data import check_sizes
 from resnet_core.runs.execution import job
 from resnet_core.runs.execution.estimate import start_seconds, train_seconds
-from resnet_core.runs.execution.fill import asked_data, carry_out, execute, exit_if_failed, fill, set_aside, trained_on
+from resnet_core.runs.execution.fill import (
+    asked_data,
+    carry_out,
+    check_mixed,
+    execute,
+    exit_if_failed,
+    fill,
+    set_aside,
+    trained_on,
+)
 from resnet_core.runs.execution.options import Execution
 from resnet_core.runs.records.frames import Damaged
 from resnet_core.runs.records.plan import Plan
@@ -197,6 +206,7 @@ def _propose(search: Search, execution: Execution, store: Store) -> None:
     )
     if not proposals.left:
         return
+    check_mixed(store, survey, execution)
     middle = search.run_of(search.space.active({}))
     seconds = proposals.left * (
         train_seconds(middle, trained_on(search.train, search.data), threads) + start_seconds(middle)

@@ -17,6 +17,8 @@ from typing import Any
 from resnet_core.surroundings import check_backend, set_variables
 
 SMALL_STEP_MACS = 1e9
+INSTRUCTION_SETS = ("amx_bf16", "avx512_fp16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2", "avx", "sve", "asimd")
+"""As Linux names them, the widest first."""
 NOTICES = ("I0000 ", "WARNING: All log messages before absl::InitializeLog()")
 
 
@@ -142,11 +144,13 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
+        "instruction_set": _instruction_set(),
         "devices": ", ".join(device.device_type for device in tf.config.list_logical_devices()),
         "accelerators": ", ".join(of.get("device_name", "unknown") for of in details),
         "threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        "onednn_isa": os.environ.get("ONEDNN_MAX_CPU_ISA", "all"),
         "xla_flags": " ".join(filter(None, map(os.environ.get, ("XLA_FLAGS", "TF_XLA_FLAGS")))),
         "dtype_policy": keras.config.dtype_policy().name,
         "deterministic_operations": config.is_op_determinism_enabled(),
@@ -154,6 +158,15 @@ def environment() -> dict[str, Any]:
         "uncommitted_changes": changed,
         **{package: version(package) for package in packages},
     }
+
+
+def _instruction_set() -> str:
+    """Return the widest of the processor's instructions that oneDNN and Eigen choose their kernels by."""
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        flags = next(line.split(":", 1)[1].split() for line in lines if line.startswith(("flags", "Features")))
+        return next((name for name in INSTRUCTION_SETS if name in flags), "other")
+    return "unknown"
 
 
 def _processor() -> str:

@@ -26,7 +26,7 @@ def study(folder, arms, seeds, value=lambda run: 0.1, fate=lambda run: "complete
         value: The test error of a run.
         fate: How a run ends; `missing` for no record.
         options: `probes`, `epochs`: whether there are any; `steps`; `claims`, `published`, `tuning`; `layers` of a run;
-            `data`.
+            `data`; `environment` of a run.
     """
     train = TrainSpec(steps=2, data_sha256=options.get("data", "0") * 64)
     names = tuple(arms[0])
@@ -46,7 +46,11 @@ def study(folder, arms, seeds, value=lambda run: 0.1, fate=lambda run: "complete
     return Path(folder)
 
 
-def record(run, status, error, *, probes=True, epochs=True, steps=2, layers=lambda run: 8, **_):
+def made_with(run):
+    return {"threads": 1, "keras": "3"}
+
+
+def record(run, status, error, *, probes=True, epochs=True, steps=2, layers=lambda run: 8, environment=made_with, **_):
     """Return the record of a run."""
     ended = Outcome(status, steps, "" if status == "completed" else "Traceback <script>alert(1)</script> & more")
     results = {f"{part}_{kind}": 1 - error if kind == "accuracy" else 2 * error
@@ -64,4 +68,4 @@ def record(run, status, error, *, probes=True, epochs=True, steps=2, layers=lamb
     )
     results = results if whole and not math.isnan(error) else {}
     rows = {"epochs": curve if epochs and steps else [], "probes": sites if probes else []}
-    return Record(run, ended, results, **rows, network=network, environment={"threads": 1, "keras": "3"}, seconds=1.0)
+    return Record(run, ended, results, **rows, network=network, environment=environment(run), seconds=1.0)

@@ -29,10 +29,35 @@ def test_the_same_records_are_identical(tmp_path):
 
 def test_other_results_of_the_same_id_are_said(tmp_path):
     first = study(tmp_path / "a", ARMS, 2, value=error)
-    second = study(tmp_path / "b", ARMS, 2, value=lambda run: error(run) + 1e-9 * (run.factors["skip"] == "A"))
+    second = study(tmp_path / "b", ARMS, 2, value=lambda run: error(run) + 1e-3 * (run.factors["skip"] == "A"))
     assert found(first, second)["arms"].set_index("skip")["found"].to_dict() == {
-        "none": "identical", "A": "2 runs of the same id have other results",
-    }  # fmt: skip
+        "none": "identical",
+        "A": "2 runs of the same id have other results: nothing that the records have of both differs",
+    }
+
+
+def test_what_runs_with_other_results_were_made_with_is_named_the_processor_first(tmp_path):
+    made = {"threads": 1, "keras": "3", "onednn": "1", "processor": "one"}
+    other = made | {"threads": 2, "processor": "two", "onednn_isa": "avx2"}
+    first = study(tmp_path / "a", ARMS, 1, value=error, environment=lambda run: made)
+    second = study(tmp_path / "b", ARMS, 1, value=lambda run: 2 * error(run), environment=lambda run: other)
+    words = "1 runs of the same id have other results: processor one and two; threads 1 and 2"
+    tables = found(first, second)
+    assert tables["arms"]["found"].tolist() == [words] * 2
+    assert set(tables["environment"]["setting"]) == {"processor", "threads"}  # what one has not is not different
+
+
+def test_a_difference_of_rounding_is_none(tmp_path):
+    first = study(tmp_path / "a", ARMS, 2, value=error)
+    second = study(tmp_path / "b", ARMS, 2, value=lambda run: error(run) * (1 + 1e-7))
+    assert found(first, second)["arms"]["found"].tolist() == ["identical"] * 2
+
+
+def test_several_values_of_a_setting_are_said_with_their_numbers(tmp_path):
+    first = study(tmp_path / "a", ARMS, 2, environment=lambda run: {"threads": 1 + run.seed})
+    second = study(tmp_path / "b", ARMS, 2, environment=lambda run: {"threads": 1})
+    rows = found(first, second)["environment"].set_index("setting")
+    assert rows.loc["threads"].tolist() == ["1 (2 runs), 2 (2 runs)", "1"]
 
 
 def test_other_data_are_a_setting_and_a_difference_with_its_interval(tmp_path):

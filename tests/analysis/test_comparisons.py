@@ -191,3 +191,16 @@ def test_arms_of_two_studies():
     assert table.loc["C", ["low", "high"]].tolist() == pytest.approx(list(welch))
     assert table.loc[["B", "D"], ["n_first", "n_second"]].to_numpy().tolist() == [[1, 0], [0, 1]]
     assert table.loc[["B", "D"], ["difference", "low"]].isna().all(axis=None)
+
+
+def test_the_interval_of_a_difference_of_two_seeds_ends_where_the_measure_does():
+    """Student's t of two seeds would give -3.0 to 3.8 here; a loss has no greatest difference."""
+    rows = [("none", 0, 0.1), ("A", 0, 0.23), ("none", 1, 0.2), ("A", 1, 0.87)]
+    table = comparisons.together(
+        lambda data: comparisons.effects(data, ["skip"], rng()),
+        dict.fromkeys(["test_error", "test_loss"], runs(rows, ["skip"])),
+    ).set_index("measure")
+    assert table.loc["test_error", ["low", "high"]].tolist() == [-1, 1]
+    assert table.loc["test_loss", "low"] == pytest.approx(-3.03, abs=0.01)
+    alone = comparisons.effects(runs(rows[:2], ["skip"]), ["skip"], rng())
+    assert alone[["low", "high"]].isna().all(axis=None)

@@ -1,5 +1,7 @@
 """What records say of claims, in words and numbers, of a study whose records are made up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,3 +57,9 @@ def test_a_claim_holds_on_its_side_of_the_bound_and_on_neither_at_the_bound(rela
 def test_a_folder_without_a_study_is_refused(tmp_path):
     with pytest.raises(UserError, match="has no study.json in it"):
         findings.findings(tmp_path)
+
+
+def test_without_a_source_no_sentence_is_empty(folder):
+    of = read(folder)
+    of = replace(of, plan=replace(of.plan, source=""))
+    assert "What? On digits" in "\n".join(findings.section(folder, of, findings.table(of)))

@@ -514,3 +514,15 @@ def test_the_count_of_test_images_does_not_make_surer_of_two_seeds():
     row, no = np.array([[-0.50, -0.47]]), np.array([False])
     alone, known = (Samples(row, row, no, no, np.array([part])) for part in (0.0, 0.25 / 360))
     assert known.below(0.0) == alone.below(0.0) == pytest.approx(stats.ttest_1samp(row[0], 0.0).pvalue)
+
+
+def test_a_verdict_on_runs_of_several_versions_says_so():
+    """Of the arms of its contrast: another claim's runs are no matter."""
+    planned, frames = study({"A": [0.1, 0.11, 0.12], "none": [0.3, 0.31, 0.33]})
+    frames = replace(
+        frames, runs=frames.runs.assign(**{"environment.keras": ["3.1", "3.2", "3.2", "3.2", "3.2", None]})
+    )
+    table = verdicts([LOWER, mean("test_error", **PLAIN) > 0.2], planned, frames)
+    notes = [row for row in table["note"] if "several versions" in row]
+    assert len(notes) == 1
+    assert "runs of several versions: keras 3.1 (1), 3.2 (4)" in table["note"].iloc[0]

@@ -20,6 +20,7 @@ from resnet_core.runs.records.plan import Plan
 from resnet_core.runs.records.record import FAILED
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.records.survey import Survey
+from resnet_core.runs.records.versions import check_versions
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.train import Progress
 
@@ -35,10 +36,12 @@ def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, imag
         images: On how many images a run is trained, about.
 
     Raises:
-        UserError: The folder is of another study; nothing is written then.
+        UserError: The folder is of another study, or of other versions of the libraries; nothing is written then.
     """
     store = Store(root)
     survey = store.survey(whole=True)
+    if any(run.id not in survey.copies for run in runs):
+        check_mixed(store, survey, execution)
     store.add_plan(plan)
     set_aside(store, survey)
     if not execution.keep_states:
@@ -91,6 +94,17 @@ def carry_out(todo: Todo, name: str, job: Job, shown: Display, log: Sequence[str
             todo.finish(record.run)
             shown.end(record)
             loggers.end(record)
+
+
+def check_mixed(store: Store, survey: Survey, execution: Execution) -> None:
+    """Check that no versions of libraries are mixed, or say which.
+
+    Raises:
+        UserError: They would be, and that was not asked for.
+    """
+    said = check_versions(store, survey, mix=execution.mix_versions)
+    if said:
+        say(said)
 
 
 def set_aside(store: Store, survey: Survey) -> None:

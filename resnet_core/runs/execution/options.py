@@ -35,6 +35,7 @@ class Execution:
         keep_networks: Whether the trained network of a run stays beside its record.
         probes: Probes that are measured of every trained network.
         sample: On which images.
+        mix_versions: Whether runs may be added to those that other versions of the libraries have made.
         setup: What makes the user's own code known to a process.
         retries: See `Job`; none for 2.
         Others: See `Job`.
@@ -54,6 +55,7 @@ class Execution:
     keep_networks: bool = False
     probes: tuple[Asked, ...] = ()
     sample: Sample = AUTO
+    mix_versions: bool = False
 
     @classmethod
     def of(cls, options: argparse.Namespace, setup: Callable[[], object]) -> "Execution":
@@ -77,6 +79,7 @@ class Execution:
             setup,
             options.stream,
             keep_networks=getattr(options, "keep_networks", False),
+            mix_versions=options.mix_versions,
         )
         check_loggers(execution.log)
         for option in ("workers", "timeout", "memory", "retries"):
@@ -134,6 +137,7 @@ def number(option: str, text: str, *, whole: bool = False, least: float | None =
 
 def add_execution_options(parser: Parser) -> None:
     """Add the options that say how runs are executed; the result of no run depends on them."""
+    add_versions_option(parser)
     group = parser.add_argument_group("execution (does not change the result of a run)")
     group.add_argument(
         "--executor",
@@ -165,6 +169,14 @@ def add_execution_options(parser: Parser) -> None:
     group.add_argument(
         "--checkpoint-every", default="60", metavar="SECONDS",
         help="time between saved states, from which an interrupted run continues (default: 60)",
+    )  # fmt: skip
+
+
+def add_versions_option(parser: Parser) -> None:
+    """Add the option that allows several versions of the libraries in one folder."""
+    parser.add_argument(
+        "--mix-versions", action="store_true",
+        help="add to runs that other versions of tensorflow, keras or numpy have made; verdicts that mix them say so",
     )  # fmt: skip
 
 

@@ -67,7 +67,17 @@ def test_the_environment_names_versions_and_settings(monkeypatch):
     expected = {"python": platform.python_version(), "threads": 1, "inter_op_threads": 1, "onednn": "1"}
     expected |= {"dtype_policy": "float32", "deterministic_operations": True, "numpy": np.__version__}
     assert expected.items() <= found.items()
-    assert {"resnet-ablation", "tensorflow", "keras", "processor", "devices", "accelerators", "commit"} <= found.keys()
+    assert {
+        "resnet-ablation",
+        "tensorflow",
+        "keras",
+        "processor",
+        "instruction_set",
+        "onednn_isa",
+        "devices",
+        "accelerators",
+        "commit",
+    } <= found.keys()
     assert json.loads(json.dumps(found)) == found
 
 

@@ -1,0 +1,122 @@
+"""Whether two studies have the same results, and what they were made with that differs."""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+
+import numpy as np
+import pandas as pd
+
+from analysis.study import Study
+
+ROUNDING = 1e-5
+"""Numbers that differ by no more, relative to the larger, are equal but for rounding: some hundred of float32."""
+RESULTS = ("status", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
+NAMED = ("processor", "instruction_set", "onednn", "onednn_isa", "threads")
+"""What is named first of what differs."""
+UNKNOWN = "nothing that the records have of both differs"
+MOST_VALUES = 3
+
+
+def agreeing(first: Study, other: Study) -> set[str]:
+    """Return the runs that are in both and have the same results, epochs and probes, but for rounding."""
+    common = set(first.runs["run"]) & set(other.runs["run"])
+    different = set().union(*_unequal(first.runs, other.runs, common, RESULTS))
+    for ours, theirs in ((first.epochs, other.epochs), (first.probes, other.probes)):
+        columns = sorted({*map(str, ours), *map(str, theirs)} - {"run"})
+        different |= set().union(*_unequal(ours, theirs, common, columns))
+    return common - different
+
+
+def _unequal(first: pd.DataFrame, second: pd.DataFrame, common: set[str], columns: Sequence[str]) -> Iterator[set[str]]:
+    """Yield sets of runs whose rows differ in their number, or in a column."""
+    ours, theirs = (
+        table.reindex(columns=["run", *columns]).loc[lambda rows: rows["run"].isin(common)] for table in (first, second)
+    )
+    counts = [table.groupby("run").size().reindex(sorted(common), fill_value=0) for table in (ours, theirs)]
+    lengths = counts[0].ne(counts[1])
+    apart = set(lengths[lengths].index)
+    yield apart
+    left, right = (
+        table[~table["run"].isin(apart)].sort_values("run", kind="stable", ignore_index=True)
+        for table in (ours, theirs)
+    )
+    for column in columns:
+        yield set(left["run"][_differ(left[column], right[column])])
+
+
+def _differ(left: "pd.Series[float]", right: "pd.Series[float]") -> "pd.Series[bool]":
+    both = [pd.to_numeric(column, errors="coerce") for column in (left, right)]
+    numbers = both[0].notna() & both[1].notna()
+    gap, size = (both[0] - both[1]).abs(), np.maximum(both[0].abs(), both[1].abs())
+    far = (gap > ROUNDING * size) | (np.isinf(size) & both[0].ne(both[1]))
+    words = left.astype(object).ne(right.astype(object)) & ~(left.isna() & right.isna())
+    return far.where(numbers, words)
+
+
+def causes(first: Study, other: Study, agreed: Set[str]) -> pd.DataFrame:
+    """Return what the runs of the same id with other results were made with that differs.
+
+    What one of the two records does not have says nothing.
+
+    Returns:
+        A row a run and setting: `run`, `setting`, and its values `first` and `other`.
+    """
+    runs = sorted((set(first.runs["run"]) & set(other.runs["run"])) - agreed)
+    ours, theirs = (study.runs.set_index("run").reindex(runs) for study in (first, other))
+    names = [name for name in map(str, ours) if name.startswith("environment.") and name in theirs]
+    names.sort(key=lambda name: (name.partition(".")[2] not in NAMED, name))
+    rows = [
+        (run, name.partition(".")[2], str(ours[name][run]), str(theirs[name][run]))
+        for name in names
+        for run in runs
+        if _known(ours[name][run]) and _known(theirs[name][run]) and ours[name][run] != theirs[name][run]
+    ]
+    return pd.DataFrame(rows, columns=["run", "setting", "first", "other"])
+
+
+def _known(value: object) -> bool:
+    return value is not None and not (isinstance(value, float) and np.isnan(value))
+
+
+def words_of(differing: pd.DataFrame, runs: Set[str]) -> str:
+    """Say what differs in some of these runs."""
+    rows = differing[differing["run"].isin(runs)]
+    words = []
+    for setting, of in rows.groupby("setting", sort=False):
+        first, other = (", ".join(sorted(set(of[name]))) for name in ("first", "other"))
+        words.append(f"{setting} {first} and {other}")
+    return "; ".join(words) or UNKNOWN
+
+
+def fields(runs: pd.DataFrame, *kinds: str) -> dict[str, str]:
+    """Return the value of each setting in words, with how many runs have it where there are several.
+
+    A setting that no run has is not there.
+    """
+    found = {}
+    for name in map(str, runs):
+        kind, _, setting = name.partition(".")
+        values = [str(value) for value in runs[name].astype(object) if _known(value)] if kind in kinds else []
+        counts = pd.Series(values, dtype=object).value_counts(sort=False)
+        if len(counts) == 1:
+            found[setting if len(kinds) == 1 else name] = str(counts.index[0])
+        elif len(counts):
+            parts = [f"{value} ({count} runs)" for value, count in sorted(counts.items())]
+            more = len(parts) - MOST_VALUES
+            found[setting if len(kinds) == 1 else name] = ", ".join(
+                [*parts[:MOST_VALUES], *([f"and {more} values more"] if more > 0 else [])]
+            )
+    return found
+
+
+def apart(by_name: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """Return the settings in which studies differ: `setting`, and a column a study.
+
+    One that fewer than two studies have is in no comparison; a study that has it not has a null.
+    """
+    names = dict.fromkeys(name for settings in by_name.values() for name in settings)
+    table = pd.DataFrame(
+        [[name, *(settings.get(name) for settings in by_name.values())] for name in names],
+        columns=["setting", *by_name], dtype=object,
+    )  # fmt: skip
+    differ = table[list(by_name)].nunique(axis=1) > 1
+    return table[differ].reset_index(drop=True)

@@ -1,0 +1,62 @@
+"""Which versions of the libraries that compute the records of a folder were made with."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from resnet_core.errors import UserError
+from resnet_core.runs.records.files import head
+from resnet_core.runs.records.frames import RECORD, read_parquet
+from resnet_core.runs.records.store import Store
+from resnet_core.runs.records.survey import Survey, in_parts
+
+PACKAGES = ("tensorflow", "keras", "numpy")
+"""Another version of these may give other results."""
+
+
+def check_versions(store: Store, survey: Survey, *, mix: bool) -> str:
+    """Check that the records of a folder were made with the versions that are installed.
+
+    A version that a record does not name is in no comparison.
+
+    Args:
+        store: The folder.
+        survey: What is in it.
+        mix: Whether others are allowed.
+
+    Returns:
+        What to say of other versions that are allowed; nothing if there are none.
+
+    Raises:
+        UserError: There are others, and they are not allowed.
+    """
+    here = {name: version(name) for name in PACKAGES}
+    others = Counter(
+        f"{name} {made[name]}"
+        for made in environments(store, survey).values() for name in PACKAGES
+        if name in made and made[name] != here[name]
+    )  # fmt: skip
+    if not others:
+        return ""
+    theirs = ", ".join(f"{words} ({count} run{'s' * (count > 1)})" for words, count in sorted(others.items()))
+    now = ", ".join(f"{name} {number}" for name, number in here.items() if any(f"{name} " in word for word in others))
+    if not mix:
+        raise UserError(
+            f"the runs of a study must be made with one version of the libraries, but {store.root} has runs of "
+            f"{theirs} and here is {now}; install those, choose another --out, or add to them by --mix-versions"
+        )
+    return f"mixed versions: {store.root} has runs of {theirs}, and more are made with {now}"
+
+
+def environments(store: Store, survey: Survey) -> dict[str, Mapping[str, Any]]:
+    """Return what each run that counts was made with, by its id."""
+    found: dict[str, Mapping[str, Any]] = {
+        run: head(copy.place).environment for run, copy in survey.copies.items() if copy.place.is_file()
+    }
+    for folder, runs in in_parts(survey).items():
+        texts = read_parquet(folder / "runs.parquet", ["run", RECORD])
+        kept = ((run, text) for run, text in zip(texts["run"], texts[RECORD], strict=True) if run in runs)
+        found.update({run: json.loads(text)["environment"] for run, text in kept})
+    return found

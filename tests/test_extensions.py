@@ -1,6 +1,7 @@
 """The examples of ARCHITECTURE: each is one file and one registration."""
 
 import re
+from argparse import Namespace
 from contextlib import closing
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from analysis import report
 from analysis.study_sections import SECTIONS
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import cifar
-from resnet_core.runs.execution.base import EXECUTORS, register_executor
+from resnet_core.runs.execution.base import EXECUTORS, OWN_OPTIONS, register_executor
 from resnet_core.runs.execution.loggers import LOGGERS, open_loggers, register_logger
+from resnet_core.runs.execution.options import own_options
 from resnet_core.runs.execution.plugins import load_plugins
 from resnet_core.runs.records.record import Outcome, Record
 from resnet_core.runs.spec import Run, TrainSpec
@@ -25,7 +27,7 @@ EXAMPLES = dict(re.findall(r"```python\n# (\w+\.py):[^\n]*\n(.*?)```", PAGES, re
 @pytest.fixture(autouse=True)
 def registries():
     """Set all registries back to what they were."""
-    before = [(registry, dict(registry)) for registry in (EXECUTORS, LOGGERS, SECTIONS)]
+    before = [(registry, dict(registry)) for registry in (EXECUTORS, OWN_OPTIONS, LOGGERS, SECTIONS)]
     yield
     for registry, content in before:
         registry.clear()
@@ -50,6 +52,10 @@ def test_a_logger_and_an_executor(example, tmp_path):
     with closing(open_loggers(["lines"], "depth", tmp_path / "logs")) as loggers:
         loggers.end(record)
     assert (tmp_path / "logs" / "lines" / "runs.txt").read_text() == "seed=0: completed\n"
+    given = Namespace(address="", executor_option=["pause=2"])
+    assert own_options(given, "one") == {"pause": "2"}
+    with pytest.raises(UserError, match=r"^--pause must be a whole number, but got 'long'$"):
+        own_options(Namespace(address="", executor_option=["pause=long"]), "one")
 
 
 @pytest.mark.parametrize(("register", "name"), [(register_logger, "wandb"), (register_executor, "serial")])

@@ -89,10 +89,21 @@ def test_an_address_where_nobody_listens(program, scheme):
         (["--executor", "ray", "--address", "head"], "--address must be auto, HOST:PORT or ray://HOST:PORT"),
         (["--executor", "serial", "--address", "auto"], "--address needs --executor ray, but got --executor serial"),
         (["--address", "auto"], "--address needs --executor ray, but got no executor"),
+        (["--executor", "ray", "--executor-option", "address=head"], "--address must be auto, HOST:PORT or"),
+        (["--executor-option", "address"], "--executor-option must be NAME=VALUE, but got 'address'"),
+        (
+            ["--executor", "ray", "--executor-option", "adress=auto"],
+            "--executor-option must name an option of the executor, which are address for --executor ray, "
+            "but got 'adress'; did you mean 'address'?",
+        ),
+        (
+            ["--executor", "serial", "--executor-option", "nodes=2"],
+            "--executor-option must name an option of the executor, which are none for --executor serial",
+        ),
     ],
-    ids=["no address", "another executor", "no executor"],
+    ids=["no address", "another executor", "no executor", "as an option", "no value", "misspelt", "no options"],
 )
-def test_an_address_that_is_none(program, words, message):
+def test_an_option_that_no_executor_or_another_reads(program, words, message):
     done = program("resnet-ablate", *STUDY, *words)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {message}")

@@ -1,6 +1,8 @@
 """What an executor is."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from resnet_core.errors import UserError
@@ -38,17 +40,42 @@ def limit_memory(gib: float) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
+@dataclass(frozen=True)
+class OwnOption:
+    """An option that one executor alone reads, from `Job.options`.
+
+    Attributes:
+        help: What it says, for `--help`.
+        form: A regular expression that its value matches as a whole.
+        forms: The legal values in words, for the message about one that is not.
+    """
+
+    help: str
+    form: str = ".+"
+    forms: str = "not empty"
+
+    def check(self, name: str, value: str) -> None:
+        """Raise UserError if `value` is not legal for the option of this name."""
+        if not re.fullmatch(self.form, value):
+            raise UserError(f"--{name} must be {self.forms}, but got '{value[:40]}'")
+
+
 EXECUTORS: dict[str, Executor] = {}
 """By the name that `--executor` takes."""
 
+OWN_OPTIONS: dict[str, Mapping[str, OwnOption]] = {}
+"""By the name of the executor, and that of the option."""
 
-def register_executor(name: str) -> Callable[[Executor], Executor]:
+
+def register_executor(name: str, options: Mapping[str, OwnOption] | None = None) -> Callable[[Executor], Executor]:
     """Register the decorated function, see `Executor`, as the executor of `--executor NAME`.
 
     A function of a user's may be registered again, as in a notebook; it takes the place of the one before.
 
     Args:
         name: A new name.
+        options: Options that this executor alone reads, by name. The programs take them as
+            `--executor-option NAME=VALUE`, those of this project's executors as `--NAME VALUE`, too.
 
     Raises:
         UserError: This project has an executor of this name.
@@ -60,6 +87,7 @@ def register_executor(name: str) -> Callable[[Executor], Executor]:
                 f"an executor's name must be new, but there is an executor '{name}' already; choose another"
             )
         EXECUTORS[name] = executor
+        OWN_OPTIONS[name] = dict(options or {})
         return executor
 
     return register

@@ -64,7 +64,7 @@ class Job:
         retries: How often a run whose process was killed is begun again, from its last state.
         memory: GiB of memory that a process may take; none for no limit.
         stream: Whether images are read from disk as they are asked for; see `resident`.
-        address: Of a Ray cluster; empty for one that is started on this machine.
+        options: Options that the executor alone reads, by name; see `register_executor`.
         keep_states: Whether the last state of a run stays when the run is recorded.
         keep_networks: Whether the trained network of a run stays beside its record.
         probes: Probes that are measured of the trained network of every run that completes.
@@ -81,7 +81,7 @@ class Job:
     retries: int = 2
     memory: float | None = None
     stream: Stream = "auto"
-    address: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
     keep_states: bool = False
     keep_networks: bool = False
     probes: tuple[Asked, ...] = ()

@@ -1,15 +1,15 @@
 """The options that say how runs are executed, and the execution itself."""
 
 import argparse
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from resnet_core.command_line import Parser
 from resnet_core.errors import UserError, nearest
 from resnet_core.probes.asked import AUTO, Asked, Sample
+from resnet_core.runs.execution.base import OWN_OPTIONS
 from resnet_core.runs.execution.executors import EXECUTORS
 from resnet_core.runs.execution.loggers import LOGGERS, check_loggers
 from resnet_core.runs.records.store import Store
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 RETRIES = 2
 STREAM = ("auto", "always", "never")
-ADDRESS = re.compile(r"auto|(ray://)?[\w.\[\]:-]+:\d+")
+OURS = dict(OWN_OPTIONS)
+"""Options of this project's executors."""
 WORTH_PROCESSES = 60.0  # estimated seconds of work; each process needs some five to start
 
 
@@ -30,7 +31,7 @@ class Execution:
 
     Attributes:
         log: Names of the loggers that follow the runs.
-        address: Of a Ray cluster; empty for one that is started on this machine.
+        own: Options that the executor alone reads, by name.
         keep_states: Whether the last state of a run stays when the run is recorded.
         keep_networks: Whether the trained network of a run stays beside its record.
         probes: Probes that are measured of every trained network.
@@ -48,7 +49,7 @@ class Execution:
     memory: float | None = None
     checkpoint_seconds: float = 60.0
     log: Sequence[str] = ()
-    address: str = ""
+    own: Mapping[str, str] = field(default_factory=dict)
     setup: Callable[[], object] | None = None
     stream: "Stream" = "auto"
     keep_states: bool = False
@@ -75,7 +76,7 @@ class Execution:
             None if options.memory is None else number("--memory", options.memory),
             number("--checkpoint-every", options.checkpoint_every, least=0),
             tuple(options.log),
-            options.address,
+            own_options(options, name),
             setup,
             options.stream,
             keep_networks=getattr(options, "keep_networks", False),
@@ -85,12 +86,6 @@ class Execution:
         for option in ("workers", "timeout", "memory", "retries"):
             if name == "serial" and getattr(options, option) is not None:
                 raise UserError(f"--{option} needs processes, but got --executor serial; take --executor processes")
-        if options.address and name != "ray":
-            raise UserError(
-                f"--address needs --executor ray, but got {f'--executor {name}' if name else 'no executor'}"
-            )
-        if options.address and not ADDRESS.fullmatch(options.address):
-            raise UserError(f"--address must be auto, HOST:PORT or ray://HOST:PORT, but got '{options.address[:40]}'")
         if name == "ray" and find_spec("ray") is None:
             raise UserError(
                 "--executor ray needs the package ray, but it is not installed; pip install 'resnet-ablation[ray]'"
@@ -112,10 +107,37 @@ class Execution:
         job = Job(
             Store(store.root.absolute()), attempts=attempts, threads=threads, workers=workers, timeout=self.timeout,
             retries=RETRIES if self.retries is None else self.retries, memory=self.memory,
-            checkpoint_seconds=self.checkpoint_seconds, stream=self.stream, address=self.address,
+            checkpoint_seconds=self.checkpoint_seconds, stream=self.stream, options=self.own,
             keep_states=self.keep_states, keep_networks=self.keep_networks, probes=self.probes, sample=self.sample,
         )  # fmt: skip
         return name, replace(job, setup=self.setup) if self.setup else job
+
+
+def own_options(options: argparse.Namespace, executor: str | None) -> dict[str, str]:
+    """Return the options that the executor alone reads, by name.
+
+    Raises:
+        UserError: The executor has no such option, or the value is not legal for it.
+    """
+    values = {name: getattr(options, name) for names in OURS.values() for name in names if getattr(options, name)}
+    for assignment in options.executor_option:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise UserError(f"--executor-option must be NAME=VALUE, but got '{assignment[:40]}'")
+        values[name] = value
+    known = OWN_OPTIONS.get(executor or "", {})
+    for name, value in values.items():
+        if name not in known:
+            readers = [reader for reader, names in OWN_OPTIONS.items() if name in names]
+            got = f"--executor {executor}" if executor else "no executor"
+            if readers:
+                raise UserError(f"--{name} needs --executor {' or '.join(readers)}, but got {got}")
+            raise UserError(
+                f"--executor-option must name an option of the executor, which are {', '.join(known) or 'none'} "
+                f"for {got}, but got '{name[:40]}'{nearest(name, known)}"
+            )
+        known[name].check(name, value)
+    return values
 
 
 def number(option: str, text: str, *, whole: bool = False, least: float | None = None) -> float:
@@ -146,9 +168,12 @@ def add_execution_options(parser: Parser) -> None:
     group.add_argument(
         "--workers", help="number of processes that execute runs at the same time (default: one for each core or GPU)"
     )
+    for own in OURS.values():
+        for name, option in own.items():
+            group.add_argument(f"--{name}", default="", help=option.help)
     group.add_argument(
-        "--address", default="",
-        help="Ray cluster: auto, HOST:PORT or ray://HOST:PORT (default: one is started on this machine)",
+        "--executor-option", action="append", default=[], metavar="NAME=VALUE",
+        help="option that the executor alone reads; for one of a --plugin; may be repeated",
     )  # fmt: skip
     group.add_argument(
         "--log", action="append", default=[], metavar="LOGGER",

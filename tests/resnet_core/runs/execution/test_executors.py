@@ -18,7 +18,7 @@ from resnet_core.errors import UserError
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.asked import Asked, Sample
 from resnet_core.probes.spec import ProbeSpec
-from resnet_core.runs.execution import executors
+from resnet_core.runs.execution import slots
 from resnet_core.runs.execution.executors import EXECUTORS
 from resnet_core.runs.execution.job import Job, dataset
 from resnet_core.runs.execution.measuring import after_training
@@ -300,7 +300,7 @@ class TestProcesses:
 
 def test_a_process_gives_way_to_a_new_one_after_so_many_networks(store, alone, monkeypatch):
     """TensorFlow keeps some memory of each; the results are the same, and seeds of one network do not count."""
-    monkeypatch.setattr(executors, "NETWORKS", 1)
+    monkeypatch.setattr(slots, "NETWORKS", 1)
     seen = {}
 
     def on_progress(run, progress):

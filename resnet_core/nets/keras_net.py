@@ -17,7 +17,7 @@ from resnet_core.nets.interpreter import Interpreter, Pooling, Shape, Value
 from resnet_core.nets.layers import ScalarBias, StandardizedConv2D
 from resnet_core.nets.network import network
 from resnet_core.nets.spec import NetSpec
-from resnet_core.nets.users_layer import apply_layer, initialise_as_new
+from resnet_core.nets.users_layer import MADE_BY, apply_layer, initialise_as_new
 from resnet_core.seeds import generator
 
 INITIALIZERS: dict[str, dict[str, Any]] = {
@@ -36,11 +36,13 @@ def build(spec: NetSpec, seed: int = 0) -> keras.Model:
     The weights of a layer are a function of `seed` and of the layer's name: a residual net with
     skip A and its plain twin start from the same weights.
     """
-    net = KerasNet(spec)
+    net = KerasNet(spec, seed)
     images = keras.Input(net.ordered(spec.input_shape), name="images")
     with recursion_room(MOST_LAYERS_OF_A_BLOCK * sum(spec.depths)):
         model = keras.Model(images, network(net, images), name="network")
-    initialise(model, seed)
+    for layer in model.layers:
+        if hasattr(layer, MADE_BY):  # the others were drawn from `seed` when they were built
+            _initialise_layer(layer, seed)
     return model
 
 
@@ -76,19 +78,23 @@ def recursion_room(layers: int) -> Iterator[None]:
 def initialise(model: keras.Model, seed: int) -> None:
     """Set every variable of `model` to its initial value: what `build(spec, seed)` returns."""
     for layer in model.layers:
-        if not _has_initializers(layer):
-            initialise_as_new(layer, _word(seed, layer.name))
+        _initialise_layer(layer, seed)
+
+
+def _initialise_layer(layer: keras.layers.Layer, seed: int) -> None:
+    if not _has_initializers(layer):
+        initialise_as_new(layer, _word(seed, layer.name))
+        return
+    for variable in layer.variables:
+        word = _word(seed, f"{layer.name}/{variable.name}")
+        if variable.name == "seed_generator_state":
+            variable.assign([word, 0])
             continue
-        for variable in layer.variables:
-            word = _word(seed, f"{layer.name}/{variable.name}")
-            if variable.name == "seed_generator_state":
-                variable.assign([word, 0])
-                continue
-            initializer = getattr(layer, f"{variable.name}_initializer")
-            settings = initializer.get_config()
-            if "seed" in settings:
-                initializer = type(initializer).from_config({**settings, "seed": word})
-            variable.assign(initializer(variable.shape, variable.dtype))
+        initializer = getattr(layer, f"{variable.name}_initializer")
+        settings = initializer.get_config()
+        if "seed" in settings:
+            initializer = type(initializer).from_config({**settings, "seed": word})
+        variable.assign(initializer(variable.shape, variable.dtype))
 
 
 def _has_initializers(layer: keras.layers.Layer) -> bool:
@@ -106,10 +112,16 @@ def _word(seed: int, path: str) -> int:
 
 
 class KerasNet(Interpreter):
-    """Values are Keras tensors; layers are stock layers of Keras, but for the biases of Fixup."""
+    """Values are Keras tensors; layers are stock layers of Keras, but for the biases of Fixup.
 
-    def __init__(self, spec: NetSpec) -> None:
+    Args:
+        spec: The network.
+        seed: What the weights of its layers are drawn from, by the names of the layers.
+    """
+
+    def __init__(self, spec: NetSpec, seed: int = 0) -> None:
         super().__init__(spec)
+        self._seed = seed
         self._last = keras.config.image_data_format() == "channels_last"
         self._axis = -1 if self._last else 1
 
@@ -121,12 +133,13 @@ class KerasNet(Interpreter):
         first, second, third = x.shape[1:]
         return (first, second, third) if self._last else (second, third, first)
 
-    def _initializer(self, gain: float) -> keras.initializers.Initializer:
-        """Return the initialiser of a kernel, `gain` times that of the spec."""
+    def _initializer(self, gain: float, name: str) -> keras.initializers.Initializer:
+        """Return the initialiser of the kernel of a layer, `gain` times that of the spec."""
         if gain == 0.0:
             return keras.initializers.Zeros()
         settings = INITIALIZERS[self.spec.init]
-        return keras.initializers.VarianceScaling(**{**settings, "scale": settings["scale"] * gain**2})
+        seed = _word(self._seed, f"{self.prefix}{name}/kernel")
+        return keras.initializers.VarianceScaling(**{**settings, "scale": settings["scale"] * gain**2}, seed=seed)
 
     def conv(
         self, x: Value, filters: int, kernel_size: int, strides: int = 1, *, name: str, groups: int = 1,
@@ -146,7 +159,7 @@ class KerasNet(Interpreter):
         layer = kind(
             filters, kernel_size, strides, padding, groups=groups, **more,
             use_bias=self.has_bias(bias, normalised=normalised),
-            kernel_initializer=self._initializer(gain),
+            kernel_initializer=self._initializer(gain, name),
             bias_initializer=keras.initializers.Constant(bias_start),
             name=self.prefix + name,
         )  # fmt: skip
@@ -204,7 +217,8 @@ class KerasNet(Interpreter):
         self, x: Value, rate: float, *, name: str, unit: Literal["value", "sample", "batch"] = "value"
     ) -> Value:
         shapes = {"value": None, "sample": (None, 1, 1, 1), "batch": (1, 1, 1, 1)}
-        return keras.layers.Dropout(rate, shapes[unit], seed=0, name=self.prefix + name)(x)
+        seed = _word(self._seed, f"{self.prefix}{name}/seed_generator_state")
+        return keras.layers.Dropout(rate, shapes[unit], seed=seed, name=self.prefix + name)(x)
 
     def subsample(self, x: Value, strides: int, *, name: str) -> Value:
         # A mean of one value: exact, also of what is not finite, and its gradient reads no tensor.
@@ -232,11 +246,11 @@ class KerasNet(Interpreter):
         return keras.layers.AveragePooling2D(2, strides, "valid", name=self.prefix + name)(x)
 
     def conv_along_channels(self, x: Value, kernel_size: int, *, name: str) -> Value:
-        name, channels = self.prefix + name, x.shape[-1]
+        initializer, name, channels = self._initializer(1.0, name), self.prefix + name, x.shape[-1]
         x = keras.layers.Reshape((channels, 1), name=f"{name}_column")(x)
         layer = keras.layers.Conv1D(
             1, kernel_size, padding="same", use_bias=False, data_format="channels_last",
-            kernel_initializer=self._initializer(1.0), name=name,
+            kernel_initializer=initializer, name=name,
         )  # fmt: skip
         return keras.layers.Reshape(self.ordered((1, 1, channels)), name=f"{name}_map")(layer(x))
 
@@ -250,7 +264,7 @@ class KerasNet(Interpreter):
         return keras.layers.GlobalAveragePooling2D(keepdims=keepdims, name=self.prefix + name)(x)
 
     def dense(self, x: Value, units: int, *, name: str, gain: float = 1.0) -> Value:
-        initializer = self._initializer(gain)
+        initializer = self._initializer(gain, name)
         return keras.layers.Dense(units, kernel_initializer=initializer, dtype="float32", name=self.prefix + name)(x)
 
     def layer(

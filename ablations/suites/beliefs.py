@@ -1,0 +1,121 @@
+"""Five sentences that are often said of skip connections, each as claims.
+
+Question  Which of five common sentences about skip connections hold?
+Source    ours; the sentences are those of introductions to residual networks
+Command   resnet-ablate run beliefs --scale smoke
+
+1. The gradients of a deep plain net vanish. Said of where: at the start and at the end of training, with normalisation
+   and without. A gradient vanishes if it is smaller near the input than near the output.
+2. A skip makes the gradients larger. Said of where: near the input, relative to those near the output.
+3. A deeper residual net is better.
+4. A residual net needs fewer parameters than a plain net of the same error. With option A, two nets of equal depth and
+   width have equal parameters, so the plain net is given twice the width, some four times the parameters.
+5. A residual net trains in less time. Two nets of equal depth and width take equal operations a step, so time is
+   counted in steps: the mean of the training loss over the epochs is lower where it falls sooner.
+"""
+
+from typing import Literal
+
+from ablations.designs import Design, grid
+from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.study import Scale, Study
+from analysis.claims import Claim, Contrast, mean
+from resnet_core.nets.spec import NetSpec, Skip, cifar
+
+Norm = Literal["batch", "none"]
+
+
+def net(depth: int, skip: Skip, norm: Norm = "batch", width: int = 8) -> NetSpec:
+    """Return an arm's network."""
+    return cifar(depth, width, skip=skip, norm=norm)
+
+
+def near_input(when: str, skip: Skip, width: int, norm: Norm = "batch") -> Contrast:
+    """Return log10 of the gradient near the input over that near the output, of 56 layers, at `init` or `end`."""
+    return mean(f"gradient_decades_at_{when}", depth=56, skip=skip, norm=norm, width=width)
+
+
+def of(measure: str, depth: int, skip: Skip, width: int) -> Contrast:
+    """Return the mean of a measure over the seeds of a net with normalisation."""
+    return mean(measure, depth=depth, skip=skip, norm="batch", width=width)
+
+
+def claims(width: int) -> dict[str, Claim]:
+    """Return the five sentences, of nets of this width."""
+    wide = 2 * width
+    return {
+        "At the start, the gradients of the plain net of 56 layers are smaller near the input than near the output.": (
+            near_input("init", "none", width) < 0
+        ),
+        "At the start, without normalisation, the plain net's gradients are smaller near the input, too.": (
+            near_input("init", "none", width, "none") < 0
+        ),
+        "At the end of training, the plain net's gradients are smaller near the input than near the output.": (
+            near_input("end", "none", width) < 0
+        ),
+        "At the start, the gradients near the input, relative to the output, are larger with the skip than without.": (
+            near_input("init", "A", width) > near_input("init", "none", width)
+        ),
+        "At the end of training, the gradients near the input are larger with the skip than without.": (
+            near_input("end", "A", width) > near_input("end", "none", width)
+        ),
+        "The residual net of 20 layers has a lower test error than that of 8.": (
+            of("test_error", 20, "A", width) < of("test_error", 8, "A", width)
+        ),
+        "The residual net of 56 layers has a lower test error than that of 20.": (
+            of("test_error", 56, "A", width) < of("test_error", 20, "A", width)
+        ),
+        "Of 20 layers, the residual net has a lower test error than the plain net of four times its parameters.": (
+            of("test_error", 20, "A", width) < of("test_error", 20, "none", wide)
+        ),
+        "Of 56 layers, the residual net has a lower test error than the plain net of four times its parameters.": (
+            of("test_error", 56, "A", width) < of("test_error", 56, "none", wide)
+        ),
+        "Of 20 layers, the residual net's training loss falls sooner than the plain net's.": (
+            of("mean_loss", 20, "A", width) < of("mean_loss", 20, "none", width)
+        ),
+        "Of 56 layers, the residual net's training loss falls sooner than the plain net's.": (
+            of("mean_loss", 56, "A", width) < of("mean_loss", 56, "none", width)
+        ),
+    }
+
+
+def design(width: int) -> Design:
+    """Return the arms that the sentences are about."""
+    return (
+        grid(depth=(8, 20, 56), skip=("none", "A"), norm=("batch",), width=(width,))
+        + grid(depth=(56,), skip=("none", "A"), norm=("none",), width=(width,))
+        + grid(depth=(20, 56), skip=("none",), norm=("batch",), width=(2 * width,))
+    )
+
+
+study = Study(
+    name="beliefs",
+    question="Which of five common sentences about skip connections hold?",
+    source="ours",
+    net=net,
+    scales={
+        "smoke": Scale(
+            design=design(8),
+            train=DIGITS,
+            seeds=5,
+            cost="about 10 minutes on two cores",
+            claims=claims(8),
+            learning_rates=DIGITS_RATES,
+        ),
+        "laptop": Scale(
+            design=design(8),
+            train=CIFAR_16,
+            seeds=5,
+            claims=claims(8),
+            learning_rates=CIFAR_16_RATES,
+        ),
+        "paper": Scale(
+            design=design(16),
+            train=HE_2015,
+            seeds=5,
+            claims=claims(16),
+            untuned=OF_THE_PAPER,
+        ),
+    },
+)

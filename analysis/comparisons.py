@@ -95,13 +95,13 @@ def _codes(levels: "pd.Series[Any]") -> npt.NDArray[np.intp]:
     return np.array([-1 if level == INACTIVE else ranks[level] for level in levels], dtype=np.intp)
 
 
-def effects(data: pd.DataFrame, factors: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+def effects(data: pd.DataFrame, factors: Sequence[str], seed: int) -> pd.DataFrame:
     """Compare arms that differ in one factor, seed by seed.
 
     Args:
         data: See above; with `failed`, the runs whose training failed are counted.
         factors: Columns of `data`.
-        rng: What resamples and sign flips are drawn from.
+        seed: What resamples and sign flips are drawn from.
 
     Returns:
         A row a pair of arms: `factor`; its `level` and the `reference` level; the levels of the other factors `at`
@@ -132,6 +132,7 @@ def effects(data: pd.DataFrame, factors: Sequence[str], rng: np.random.Generator
     n = np.isfinite(differences).sum(axis=1)
     effect, sd = _mean_and_sd(differences)
     half = t_half_width(n, sd)
+    rng = np.random.default_rng(seed)
     low, high, made = bootstrap_intervals(differences, rng)
     p, flips = t_tests(differences), sign_flip_tests(differences, rng)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -11,6 +11,7 @@ The verdicts are those that the same numbers would have in our own records.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -150,12 +151,11 @@ class RunTable:
 
     def effects(self, measures: Iterable[str]) -> pd.DataFrame:
         """Compare arms that differ in one factor, seed by seed, see `analysis.comparisons.effects`."""
-        rng = np.random.default_rng(SEED)
-        return together(lambda rows: effects(rows, self.factors, rng), self._values(measures))
+        return together(partial(effects, factors=self.factors, seed=SEED), self._values(measures))
 
     def summary(self, measures: Iterable[str]) -> pd.DataFrame:
         """Summarise each arm over its seeds, see `analysis.tables.summaries`."""
-        return summaries(self._values(measures), self.factors, np.random.default_rng(SEED))
+        return summaries(self._values(measures), self.factors, SEED)
 
     def _values(self, measures: Iterable[str]) -> dict[str, pd.DataFrame]:
         return {name: measured(name, self.planned, self.frames) for name in measures}

@@ -67,6 +67,12 @@ def _mean_loss(frames: "Frames") -> "pd.Series[float]":
     return frames.epochs.groupby("run")["loss"].mean() if len(frames.epochs) else _nothing(frames)
 
 
+def _mean_val_error(frames: "Frames") -> "pd.Series[float]":
+    if "val_accuracy" not in frames.epochs:
+        return _nothing(frames)
+    return 1 - frames.epochs.groupby("run")["val_accuracy"].mean()
+
+
 def _failed(frames: "Frames") -> "pd.Series[float]":
     status = statuses(frames.runs).set_axis(frames.runs["run"])
     return status.isin(FAILURES).astype(float).where(status.isin([COMPLETED, *FAILURES]))
@@ -235,6 +241,10 @@ MEASURES: dict[str, Measure] = {
     "mean_loss": Measure(
         "mean over the epochs of the loss in training mode: with dropout, augmentation and the statistics of the "
         "batches, so it tells how fast training is, and not how well the images are fitted", _mean_loss, best=0.0,
+    ),
+    "mean_val_error": Measure(
+        "mean over the epochs of the share of the validation images that are classified wrongly, in inference mode; "
+        "lower where the error falls sooner", _mean_val_error, best=0.0, worst=1.0,
     ),
     "gradient_decades_at_init": Measure(
         "log10 of the L2 gradient of the second convolution over that of the last, at step 0",

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from analysis import blocks, calibration, comparisons, dataset, tables, variance
@@ -30,10 +29,9 @@ COMPARED = ("test_error", "train_error", "val_error", "test_loss", "gradient_dec
 def tables_of(study: Study) -> dict[str, pd.DataFrame]:
     """Return the tables of the report by name, each a column a name and every digit; without rows if it has none."""
     planned, frames, factors, runs = study.planned, study.frames, study.factors, study.runs
-    rng = np.random.default_rng(SEED)
     values = tables.values(planned, frames, [claim.measure for claim in study.claims])
     compared = compared_by(study, values)
-    summarised = tables.summaries(values, factors, rng)
+    summarised = tables.summaries(values, factors, SEED)
     results = [name for name in tables.RESULTS if name in runs]
     listed = ["run", *factors, "seed", "status", "step", *results, "seconds", "message"]
     everywhere = measured("train_accuracy", planned, frames)
@@ -45,7 +43,7 @@ def tables_of(study: Study) -> dict[str, pd.DataFrame]:
         "verdicts": verdicts(study.claims, planned, frames, study.looks),
         "published": tables.published(planned, frames, study.plan.published),
         "accuracy": tables.accuracy(everywhere, factors, summarised),
-        "effects": comparisons.together(partial(comparisons.effects, factors=factors, rng=rng), compared),
+        "effects": comparisons.together(partial(comparisons.effects, factors=factors, seed=SEED), compared),
         "variance": comparisons.together(partial(variance.main_effects, factors=factors), compared),
         "trends": comparisons.together(partial(comparisons.trends, by="label"), compared),
         "gradients": tables.gradients(summarised, factors),

@@ -83,13 +83,14 @@ def values(planned: pd.DataFrame, frames: Frames, also: Sequence[str] = ()) -> d
     return {name: rows for name, rows in found.items() if rows["value"].notna().any()}
 
 
-def summaries(data: Mapping[str, pd.DataFrame], factors: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+def summaries(data: Mapping[str, pd.DataFrame], factors: Sequence[str], seed: int) -> pd.DataFrame:
     """Summarise measures of each arm over the seeds.
 
     Args:
         data: Of each measure its rows, as `values` returns them.
         factors: See above.
-        rng: What the resamples of the bootstrap are drawn from.
+        seed: What the resamples of the bootstrap are drawn from, for each measure anew: no measure changes the numbers
+            of another.
 
     Returns:
         A row a measure and arm: `measure`, the factors, and the columns of `analysis.statistics.summary`, of which
@@ -97,7 +98,7 @@ def summaries(data: Mapping[str, pd.DataFrame], factors: Sequence[str], rng: np.
     """
     parts = []
     for name, rows in data.items():
-        table = summary(rows, list(factors), rng, bounds(name))
+        table = summary(rows, list(factors), np.random.default_rng(seed), bounds(name))
         failed = rows.groupby(list(factors), observed=True, dropna=False)["failed"].sum().to_numpy()
         table.insert(0, "measure", name)
         table.insert(list(table).index("N") + 1, "failed", failed)

@@ -4,14 +4,14 @@ Question  Which of five common sentences about skip connections hold?
 Source    ours; the sentences are those of introductions to residual networks
 Command   resnet-ablate run beliefs --scale smoke
 
-1. The gradients of a deep plain net vanish. Said of where: at the start and at the end of training, with normalisation
-   and without. A gradient vanishes if it is smaller near the input than near the output.
-2. A skip makes the gradients larger. Said of where: near the input, relative to those near the output.
-3. A deeper residual net is better.
-4. A residual net needs fewer parameters than a plain net of the same error. With option A, two nets of equal depth and
+1. A deeper residual net is better.
+2. A residual net needs fewer parameters than a plain net of the same error. With option A, two nets of equal depth and
    width have equal parameters, so the plain net is given twice the width, some four times the parameters.
-5. A residual net trains in less time. Two nets of equal depth and width take equal operations a step, so time is
-   counted in steps: the mean of the training loss over the epochs is lower where it falls sooner.
+3. A residual net trains in less time. Two nets of equal depth and width take equal operations a step, so time is
+   counted in steps: the validation error, averaged over the epochs, is lower where it falls sooner.
+4. The gradients of a deep plain net vanish. Said of where: at the start and at the end of training, with normalisation
+   and without. A gradient vanishes if it is smaller near the input than near the output.
+5. A skip makes the gradients larger. Said of where: near the input, relative to those near the output.
 """
 
 from typing import Literal
@@ -44,6 +44,24 @@ def claims(width: int) -> dict[str, Claim]:
     """Return the five sentences, of nets of this width."""
     wide = 2 * width
     return {
+        "The residual net of 20 layers has a lower test error than that of 8.": (
+            of("test_error", 20, "A", width) < of("test_error", 8, "A", width)
+        ),
+        "The residual net of 56 layers has a lower test error than that of 20.": (
+            of("test_error", 56, "A", width) < of("test_error", 20, "A", width)
+        ),
+        "Of 20 layers, the residual net has a lower test error than the plain net of four times its parameters.": (
+            of("test_error", 20, "A", width) < of("test_error", 20, "none", wide)
+        ),
+        "Of 56 layers, the residual net has a lower test error than the plain net of four times its parameters.": (
+            of("test_error", 56, "A", width) < of("test_error", 56, "none", wide)
+        ),
+        "Of 20 layers, the residual net's validation error falls sooner than the plain net's.": (
+            of("mean_val_error", 20, "A", width) < of("mean_val_error", 20, "none", width)
+        ),
+        "Of 56 layers, the residual net's validation error falls sooner than the plain net's.": (
+            of("mean_val_error", 56, "A", width) < of("mean_val_error", 56, "none", width)
+        ),
         "At the start, the gradients of the plain net of 56 layers are smaller near the input than near the output.": (
             near_input("init", "none", width) < 0
         ),
@@ -58,24 +76,6 @@ def claims(width: int) -> dict[str, Claim]:
         ),
         "At the end of training, the gradients near the input are larger with the skip than without.": (
             near_input("end", "A", width) > near_input("end", "none", width)
-        ),
-        "The residual net of 20 layers has a lower test error than that of 8.": (
-            of("test_error", 20, "A", width) < of("test_error", 8, "A", width)
-        ),
-        "The residual net of 56 layers has a lower test error than that of 20.": (
-            of("test_error", 56, "A", width) < of("test_error", 20, "A", width)
-        ),
-        "Of 20 layers, the residual net has a lower test error than the plain net of four times its parameters.": (
-            of("test_error", 20, "A", width) < of("test_error", 20, "none", wide)
-        ),
-        "Of 56 layers, the residual net has a lower test error than the plain net of four times its parameters.": (
-            of("test_error", 56, "A", width) < of("test_error", 56, "none", wide)
-        ),
-        "Of 20 layers, the residual net's training loss falls sooner than the plain net's.": (
-            of("mean_loss", 20, "A", width) < of("mean_loss", 20, "none", width)
-        ),
-        "Of 56 layers, the residual net's training loss falls sooner than the plain net's.": (
-            of("mean_loss", 56, "A", width) < of("mean_loss", 56, "none", width)
         ),
     }
 

@@ -44,10 +44,10 @@ def macs(name, scale, data=CIFAR):
 
 def test_there_is_a_suite_for_each_question():
     assert sorted(SUITES) == [
-        "activation-order", "cardinality", "criticality", "depth", "ensembles", "gradient-at-init", "landscape",
-        "never-or-after", "normalisation-free", "partial-skips", "resnet-d", "shattering", "shortcuts", "similarity",
-        "skip-removal", "skip-transforms", "squeeze-excitation", "stochastic-depth", "wide-dropout", "width-vs-depth",
-        "zero-gamma",
+        "activation-order", "beliefs", "cardinality", "criticality", "depth", "ensembles", "gradient-at-init",
+        "landscape", "never-or-after", "normalisation-free", "partial-skips", "resnet-d", "shattering", "shortcuts",
+        "similarity", "skip-removal", "skip-transforms", "squeeze-excitation", "stochastic-depth", "wide-dropout",
+        "width-vs-depth", "zero-gamma",
     ]  # fmt: skip
 
 

@@ -39,8 +39,17 @@ def frames(runs):
 
 
 def accuracy(planned, frames):
-    summarised = tables.summaries(tables.values(planned, frames), FACTORS, np.random.default_rng(0))
+    summarised = tables.summaries(tables.values(planned, frames), FACTORS, 0)
     return tables.accuracy(measured("train_accuracy", planned, frames), FACTORS, summarised)
+
+
+def test_no_measure_changes_the_numbers_of_another(planned, frames):
+    values = tables.values(planned, frames)
+    assert len(values) > 2
+    together = tables.summaries(values, FACTORS, 0)
+    for name, rows in values.items():
+        alone = tables.summaries({name: rows}, FACTORS, 0)
+        pd.testing.assert_frame_equal(alone, together[together["measure"] == name].reset_index(drop=True))
 
 
 def test_outcomes_count_every_planned_run(planned, runs):
@@ -165,7 +174,7 @@ def test_a_profile_is_the_geometric_mean_over_seeds(runs, probes):
 
 def test_a_ratio_is_of_the_second_convolution_to_the_last(planned, frames, probes):
     values = tables.values(planned, Frames(frames.runs, frames.epochs, probes))
-    ratios = tables.gradients(tables.summaries(values, FACTORS, np.random.default_rng(0)), FACTORS)
+    ratios = tables.gradients(tables.summaries(values, FACTORS, 0), FACTORS)
     assert ratios["ratio"].tolist() == pytest.approx([10.0**-2] * 6)  # sites 1 and 3; site 4 is the classifier
     assert ratios["when"].tolist() == ["step 0", "last step"] * 3
     assert ratios["n"].tolist() == [3, 2, 3, 2, 1, 1]

@@ -321,6 +321,13 @@ class TestMeasures:
         expected = frames.epochs.loc[frames.epochs["run"] == run, "loss"].mean()
         assert MEASURES["mean_loss"].of(frames)[run] == expected
 
+    def test_the_mean_validation_error_is_over_the_epochs(self, frames):
+        run = frames.epochs["run"].iloc[0]
+        expected = 1 - frames.epochs[frames.epochs["run"] == run]["val_accuracy"].mean()
+        assert MEASURES["mean_val_error"].of(frames)[run] == pytest.approx(expected)
+        without = replace(frames, epochs=frames.epochs.drop(columns="val_accuracy"))
+        assert MEASURES["mean_val_error"].of(without).isna().all()
+
     def test_a_gradient_of_zero_or_none_at_all_has_no_decades(self, frames):
         zero = Frames(frames.runs, frames.epochs, frames.probes.assign(value=0.0))
         none = Frames(frames.runs, frames.epochs, pd.DataFrame())

@@ -306,26 +306,64 @@ class TestWandb:
         assert list(tmp_path.glob("logs")) == []
 
 
-@pytest.mark.parametrize("name", LOGGERS)
-def test_a_folder_that_was_moved_away_is_not_made_again(done, name, tmp_path, monkeypatch, capsys):
-    pytest.importorskip(name)
-    of_mlflow = {"MLFLOW_TRACKING_URI": "", "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_FILE_STORE": "true"}
-    for variable, value in {**of_mlflow, "WANDB_MODE": "offline"}.items():
-        monkeypatch.setenv(variable, value)
-    told, record = done
-    root = tmp_path / "depth"
-    root.mkdir()
-    loggers = open_loggers([name], "depth", root / "logs")
-    for progress in told[:2]:
-        loggers.progress(RUN, progress)
-    root.rename(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match="depth is no longer there"):
-        loggers.progress(RUN, told[2])
-    with pytest.raises(UserError, match="depth is no longer there"):
+@pytest.fixture(params=LOGGERS)
+def name(request, monkeypatch):
+    """The name of each logger, whose package is there, and which needs no server."""
+    pytest.importorskip(request.param)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for variable in ("MLFLOW_DISABLE_TELEMETRY", "MLFLOW_ALLOW_FILE_STORE"):
+        monkeypatch.setenv(variable, "true")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    return request.param
+
+
+class TestContract:
+    """What every logger promises."""
+
+    def test_nothing_is_written_before_a_run_has_begun(self, name, tmp_path):
+        open_loggers([name], "depth", tmp_path / "logs").close()
+        assert not (tmp_path / "logs").exists()
+
+    def test_runs_may_alternate_and_end_without_having_been_told_of(self, done, name, tmp_path, capfd):
+        told, record = done
+        other = replace(RUN, seed=4)
+        loggers = open_loggers([name], "depth", tmp_path / "logs")
+        for progress in told:
+            loggers.progress(RUN, progress)
+            loggers.progress(other, progress)
         loggers.end(record)
-    loggers.close()
-    assert not root.exists()
-    assert capsys.readouterr().err == ""
+        loggers.end(replace(record, run=replace(RUN, seed=5), outcome=Outcome("killed", 0), epochs=(), probes=()))
+        loggers.close()  # the other did not end
+        assert "warning" not in capfd.readouterr().err
+        assert any((tmp_path / "logs" / name).rglob("*"))
+
+    def test_an_error_of_a_logger_is_said_once_and_is_its_last_call(self, done, name, tmp_path, capsys):
+        told, record = done
+        (tmp_path / "logs").write_text("a file where its folder would be")
+        loggers = open_loggers([name], "depth", tmp_path / "logs")
+        for progress in told:
+            loggers.progress(RUN, progress)
+        loggers.end(record)
+        loggers.close()
+        said = capsys.readouterr().err
+        assert said.startswith(f"warning: {name} failed, and the study goes on without it: ")
+        assert said.count("\n") == 1
+
+    def test_a_folder_that_was_moved_away_is_not_made_again(self, done, name, tmp_path, capsys):
+        told, record = done
+        root = tmp_path / "depth"
+        root.mkdir()
+        loggers = open_loggers([name], "depth", root / "logs")
+        for progress in told[:2]:
+            loggers.progress(RUN, progress)
+        root.rename(tmp_path / "elsewhere")
+        with pytest.raises(UserError, match="depth is no longer there"):
+            loggers.progress(RUN, told[2])
+        with pytest.raises(UserError, match="depth is no longer there"):
+            loggers.end(record)
+        loggers.close()
+        assert not root.exists()
+        assert capsys.readouterr().err == ""
 
 
 class Broken:

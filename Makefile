@@ -20,8 +20,11 @@ demo: install  ## run the depth study on the embedded digits and report it
 test: install  ## check style and types, and run the tests
 	$(MAKE) --jobs 2 lint pytest
 
+# One process more than there are processors: some tests wait for others' processes.
+PROCESSES = $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)')
+
 pytest: install
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 torture: install  ## kill studies at random moments, damage files, fill a disk, … (some forty minutes)
 	$(BIN)/pytest tests/torture --kills 50 -s

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from resnet_core.errors import UserError
-from resnet_core.runs.data import decoding, pictures
+from resnet_core.runs.data import opening, pictures
 from resnet_core.runs.data.pictures import Form
 from resnet_core.runs.data.stored import CHUNK_VALUES, Array
 from resnet_core.runs.description import DataInfo, printable
@@ -59,7 +59,7 @@ def predictions(search: Path, files: Sequence[Path]) -> Iterator[tuple[Path, lis
     model = search / MODEL if search.is_dir() else search
     info, background = about(model)
     rows, columns, channels = info.input_shape
-    if info.values not in decoding.VALUES or channels not in (1, 3):
+    if info.values not in opening.VALUES or channels not in (1, 3):
         raise UserError(
             f"pictures must be like the images that the network was trained on, but these had {channels} channels and "
             f"values {info.values}; call it in Python, as keras.models.load_model('{printable(str(model))}')"

@@ -15,7 +15,7 @@ from resnet_core.runs.reading import DataFormat
 MOST_SIDE = 2048
 """Rows or columns of an image that a network is given; `TrainSpec.image_size` has the same bound."""
 MOST_PIXELS = 1 << 27
-"""Of an image that is read: 134 megapixels, which take a GiB and more to decode."""
+"""Of an image that is read: 134 megapixels, which take half a GiB to decode, with 16 bits a colour a GiB."""
 FEW = 4
 """Channels that pictures have at most."""
 LONGEST_NAME = 1024  # bytes of a class
@@ -159,7 +159,9 @@ def classes_of(
         )
     known = np.unique(y_train)
     if len(known) < 2:
-        raise UserError(f"a data set must have two classes or more, but {where} has {len(known)}")
+        raise UserError(
+            f"a data set must have training images of two classes or more, but {where} has those of {len(known)}"
+        )
     unseen = np.setdiff1d(y_test, known)
     if len(unseen):
         raise UserError(

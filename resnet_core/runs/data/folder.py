@@ -106,7 +106,7 @@ class Folder:
         It is another when a file is added, moved, removed or written, or when it is read in another way.
         """
         reading = self._reading
-        settings = f"3 {PIL.__version__} {self._image_size} {reading.background} {reading.skip_damaged} "
+        settings = f"4 {PIL.__version__} {self._image_size} {reading.background} {reading.skip_damaged} "
         state = hashlib.sha256(settings.encode() + os.fsencode(self._path.resolve()))
         for _, file in self._listing.files:
             stat = file.stat()

@@ -1,6 +1,6 @@
 """The one form that all pictures of a folder are brought to, and what is said of it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from resnet_core.errors import UserError
@@ -56,11 +56,17 @@ def notes_of(headers: Mapping[Path, Header], form: Form, reading: Reading) -> It
         yield f"{form.values} values kept, as float32"
         if small := _those(headers, lambda header: header.values == "uint8"):
             yield f"{counted(len(small), 'image')} of 8 bits scaled to the range of 16 bits"
+    if cut := _those(headers, lambda header: header.cut):
+        yield f"{counted(len(cut), 'image')} of more than 8 bits a colour read as of 8 ({_named(cut)})"
     if several := _those(headers, lambda header: header.several):
-        names = ", ".join(printable(file.name) for file in several[:MOST_FILES])
-        more = f", and {len(several) - MOST_FILES} more" if len(several) > MOST_FILES else ""
-        yield f"the first picture taken of {counted(len(several), 'file')} with several ({names}{more})"
+        yield f"the first picture taken of {counted(len(several), 'file')} with several ({_named(several)})"
 
 
 def _those(headers: Mapping[Path, Header], test: Callable[[Header], bool]) -> list[Path]:
     return [file for file, header in headers.items() if test(header)]
+
+
+def _named(files: Sequence[Path]) -> str:
+    """Return the names of the first files, and how many more there are."""
+    names = ", ".join(printable(file.name) for file in files[:MOST_FILES])
+    return f"{names}, and {len(files) - MOST_FILES} more" if len(files) > MOST_FILES else names

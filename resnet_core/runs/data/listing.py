@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from resnet_core.errors import UserError
-from resnet_core.runs.data import decoding, pictures
+from resnet_core.runs.data import opening, pictures
 from resnet_core.runs.description import Skipped, printable
 
 LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "$recycle.bin"})
@@ -193,7 +193,7 @@ def _reason(entry: os.DirEntry[str]) -> str:
     if not stat.S_ISREG(mode):
         return NO_FILE
     path = Path(entry.path)
-    known = path.suffix.lower() in decoding.suffixes() or (not path.suffix and pictures.is_picture(path))
+    known = path.suffix.lower() in opening.suffixes() or (not path.suffix and pictures.is_picture(path))
     return "" if known else NO_PICTURE
 
 

@@ -23,7 +23,7 @@ from resnet_core.runs.description import DataInfo, Skipped, printable
 from resnet_core.runs.reading import Reading
 
 NAMES = "class_names"
-NOT_READ = "member that is not read"
+NOT_READ = "members that are not read"
 MOST_AT_ONCE = 1 << 30  # bytes of an array that must be decoded as a whole
 
 
@@ -133,7 +133,7 @@ class Npz:
             (rows, columns, channels),
             len(names), len(y_train), 0, len(y_test), str(dtype), names, tuple(zip(*counts, strict=True)),
             tuple(self._notes(shape, dtype, size, channels_first)),
-            tuple(Skipped.of(NOT_READ, [name]) for name in members if name not in headers),
+            (Skipped.of(NOT_READ, others),) if (others := [name for name in members if name not in headers]) else (),
         )  # fmt: skip
         return _Known(headers, channels_first, {"y_train": y_train, "y_test": y_test}, info)
 

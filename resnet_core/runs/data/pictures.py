@@ -15,23 +15,23 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from resnet_core.errors import UserError
 from resnet_core.runs.data.arrays import scaled
 from resnet_core.runs.data.checks import MOST_PIXELS
-from resnet_core.runs.data.decoding import (
+from resnet_core.runs.data.decoding import LUMA, SIXTEEN_BITS, Box, composed, reader, upright
+from resnet_core.runs.data.opening import (
     DEEP_GREY,
     GREY,
-    LUMA,
-    SIXTEEN_BITS,
     bare_png,
-    composed,
-    decoded,
     formats,
+    is_cut,
     is_transparent,
+    open_picture,
     packing,
-    upright,
     values_of,
 )
 from resnet_core.runs.data.stored import Array
 from resnet_core.runs.description import printable
 
+PIXELS_AT_ONCE = 1 << 20
+"""Of a picture, that are brought to a form at the same time."""
 Result = TypeVar("Result")
 
 
@@ -61,6 +61,7 @@ class Header:
         values: Of `VALUES`.
         transparent: Whether it has an alpha channel or a transparent colour.
         several: Whether its file holds more pictures, of which it is the first.
+        cut: Whether it has more than 8 bits a colour, of which 8 are read.
     """
 
     size: tuple[int, int]
@@ -68,6 +69,7 @@ class Header:
     values: str
     transparent: bool
     several: bool
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def ignore_warnings() -> None:
 def _opened(source: Path | BytesIO, file: Path) -> Iterator[Image.Image]:
     """Open a picture; whatever its reader raises, here or in the block, is an error that names the file."""
     try:
-        with Image.open(source, formats=formats()) as image:
+        with open_picture(source) as image:
             yield image
     except UserError:
         raise
@@ -142,11 +144,10 @@ def _header(source: Path | BytesIO, file: Path) -> Header:
         width, height = image.size
         if width * height > MOST_PIXELS:
             raise _too_large(file, f"{width}x{height}")
-        values = _values(image, file)
         several = bool(getattr(image, "is_animated", False))
-        size = (height, width) if _orientation(image) >= 5 else (width, height)
+        _, size = _turned(image)
         grey = image.mode in GREY or packing(image) == DEEP_GREY
-        return Header(size, grey, values, is_transparent(image), several)
+        return Header(size, grey, values_of(image), is_transparent(image), several, is_cut(image))
 
 
 def pixels(file: Path, form: Form) -> Array:
@@ -164,16 +165,39 @@ def _pixels(source: Path | BytesIO, file: Path, form: Form) -> Array:
     with _opened(source, file) as image:
         if image.width * image.height > MOST_PIXELS:
             raise _too_large(file, f"{image.width}x{image.height}")
-        values = _values(image, file)
-        colours, alpha = decoded(image, source, values, form.channels)
-        if colours.shape[2] < form.channels:
-            colours = np.repeat(colours, form.channels, axis=2)
-        if alpha is not None:
-            colours = composed(colours, alpha, form.background, values)
-        if colours.shape[2] > form.channels:
-            colours = np.rint(colours @ LUMA).astype(colours.dtype)[..., None]
-        turned = upright(colours, _orientation(image))
-    return scaled(_rescaled(turned, values, form.values, file), form.size)
+        values = values_of(image)
+        turned, (width, height) = _turned(image)
+        if height * form.size[0] > MOST_PIXELS:
+            most = f"{MOST_PIXELS // form.size[0]:,} rows where {form.size[0]} columns are made of it"
+            raise Unreadable(file, f"of at most {most}", f"has {width}x{height}; make it smaller")
+        read = reader(image, source, form.channels)
+        strips = []
+        rows = max(1, PIXELS_AT_ONCE // width)
+        for start in range(0, height, rows):
+            box = _box((width, height), turned, start, min(start + rows, height))
+            strip = upright(_composed(*read(box), values, form), turned)
+            strip = _rescaled(strip, values, form.values, file)
+            strips.append(scaled(strip, (form.size[0], len(strip))))
+    return scaled(np.concatenate(strips), form.size)
+
+
+def _box(size: tuple[int, int], orientation: int, start: int, end: int) -> Box:
+    """Return where in a picture as it is stored the rows from `start` to `end` are that it has upright, with `size`."""
+    width, height = size
+    if orientation in (3, 4, 7, 8):
+        start, end = height - end, height - start
+    return (0, start, width, end) if orientation < 5 else (start, 0, end, width)
+
+
+def _composed(colours: Array, alpha: Array | None, values: str, form: Form) -> Array:
+    """Return a part of a picture with the channels of the form, on its background."""
+    if colours.shape[2] < form.channels:
+        colours = np.repeat(colours, form.channels, axis=2)
+    if alpha is not None:
+        colours = composed(colours, alpha, form.background, values)
+    if colours.shape[2] > form.channels:
+        colours = np.rint(colours @ LUMA).astype(colours.dtype)[..., None]
+    return colours
 
 
 def _read(read: Callable[[Path | BytesIO, Path], Result], file: Path) -> Result:
@@ -207,18 +231,6 @@ def _rescaled(image: Array, values: str, wanted: str, file: Path) -> Array:
             raise Unreadable(file, f"of {wanted} as the others", f"has {values}; save it alike")
 
 
-def _values(image: Image.Image, file: Path) -> str:
-    """Return the type of the values.
-
-    Raises:
-        Unreadable: They cannot be read in full.
-    """
-    values = values_of(image)
-    if not values:
-        raise Unreadable(file, "of 8 bits a colour, or a PNG", f"is a {image.format} of more; save it as one of these")
-    return values
-
-
 def _too_large(file: Path, has: str) -> Unreadable:
     return Unreadable(file, f"of at most {MOST_PIXELS:,} pixels", f"has {has}; make it smaller")
 
@@ -226,6 +238,16 @@ def _too_large(file: Path, has: str) -> Unreadable:
 def _words(error: Exception) -> str:
     """Return an error in a line."""
     return printable(" ".join(str(error).split())) or type(error).__name__
+
+
+def _turned(image: Image.Image) -> tuple[int, tuple[int, int]]:
+    """Return how a picture is turned once it is decoded, and its size upright; Pillow sets a TIFF upright itself."""
+    turned, (width, height) = _orientation(image), image.size
+    tags = getattr(image, "tag_v2", None)
+    if tags is not None:
+        width, height = tags.get(256, width), tags.get(257, height)
+    size = (width, height) if turned < 5 else (height, width)
+    return (turned if tags is None else 1), size
 
 
 def _orientation(image: Image.Image) -> int:

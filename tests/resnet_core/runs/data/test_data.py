@@ -112,7 +112,7 @@ class TestNpz:
             ({"x_train": np.zeros((30, 4), np.uint8)}, "`x_train` must have the shape"),
             ({"x_test": np.zeros((15, 9, 9, 3), np.uint8)}, "of one shape, but .*\\(6, 5, 3\\) and \\(9, 9, 3\\)"),
             ({"y_train": np.zeros(30)}, "`y_train` must hold one integer class an image.*float64"),
-            ({"y_train": np.zeros(30, int)}, "two classes or more, but .* has 1"),
+            ({"y_train": np.zeros(30, int)}, "two classes or more, but .* has those of 1"),
             ({"y_test": np.full(15, 9)}, "has 9 in the test alone"),
             (
                 {"x_train": np.full((30, 6, 5, 3), np.nan), "x_test": np.zeros((15, 6, 5, 3))},

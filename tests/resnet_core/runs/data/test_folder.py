@@ -302,3 +302,15 @@ class TestIdentity:
     def test_what_is_no_opaque_colour_is_refused(self, text):
         with pytest.raises(UserError, match="`background` must be an opaque colour such as white"):
             TrainSpec(steps=1, background=text)
+
+
+def test_a_line_says_of_which_pictures_bits_are_not_read(tmp_path):
+    for name in ("ant", "bee"):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            (tmp_path / name / f"{i}.ppm").write_text("P3 4 4 65535 " + "77 " * 48)
+    info = open_source(str(tmp_path)).images.info
+    assert (
+        "6 images of more than 8 bits a colour read as of 8 (0.ppm, 1.ppm, 2.ppm, 0.ppm, 1.ppm, and 1 more)"
+        in info.line
+    )

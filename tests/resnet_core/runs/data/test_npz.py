@@ -78,9 +78,9 @@ def test_classes_may_be_names(read):
 
 def test_classes_may_be_named_beside_them(read):
     names = np.array(["ant", "bee", "cat"])
-    images = read({**arrays(), "class_names": names, "x_val": np.zeros(3)})
+    images = read({**arrays(), "class_names": names, "x_val": np.zeros(3), "weights": np.ones(1)})
     assert images.class_names == ("ant", "bee", "cat")
-    assert [(one.reason, one.files) for one in images.skipped] == [("member that is not read", ("x_val",))]
+    assert [(one.reason, one.files) for one in images.skipped] == [("members that are not read", ("x_val", "weights"))]
     for wrong, message in ((names[:2], "3 classes and 2 names"), (names[[0, 0, 1]], "must differ"), (1.0, "a text")):
         with pytest.raises(UserError, match=message):
             read({**arrays(), "class_names": wrong})

@@ -1,13 +1,14 @@
 """Pictures of every kind, each against its exact pixels."""
 
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from resnet_core.runs.data import decoding, pictures
+from resnet_core.runs.data import decoding, opening, pictures
 from resnet_core.runs.data.pictures import Form, Unreadable, header, pixels
 
 WHITE, BLACK, RED = (255, 255, 255), (0, 0, 0), (255, 0, 0)
@@ -41,6 +42,33 @@ def deep(path, values, **chunks):
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     rows = [row.astype(">u2").tobytes() for row in values]
     return png(path, rows, 16, colour_type, values.shape[1::-1], **chunks)
+
+
+def deep_tiff(path, values, *, order="<", compressed=False, planes=False, colours=2):
+    """Write a TIFF of 16 bits a colour, uncompressed in two strips; Pillow cannot."""
+    rows, columns, channels = values.shape
+    whole = values.astype(f"{order}u2")
+    parts = list(whole.transpose(2, 0, 1)) if planes else [whole] if compressed else [whole[:3], whole[3:]]
+    strips = [zlib.compress(part.tobytes()) if compressed else part.tobytes() for part in parts]
+    tags = [(256, [columns]), (257, [rows]), (258, [16] * channels), (259, [8 if compressed else 1]), (262, [colours]),
+            (273, [0] * len(strips)), (277, [channels]), (278, [rows if compressed else 3]),
+            (279, [*map(len, strips)]), (284, [2 if planes else 1])]  # fmt: skip
+    if channels == 4 and colours == 2:
+        tags.append((338, [2]))
+    place = 8 + 2 + 12 * len(tags) + 4
+    further = b""
+    starts = [place + sum(map(len, strips[:i])) for i in range(len(strips))]
+    place += sum(map(len, strips))
+    entries = b""
+    for tag, content in tags:
+        content = starts if tag == 273 else content
+        packed = struct.pack(f"{order}{len(content)}I", *content)
+        if len(packed) > 4:
+            packed, further = struct.pack(f"{order}I", place + len(further)), further + packed
+        entries += struct.pack(f"{order}HHI", tag, 4, len(content)) + packed
+    begin = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(tags))
+    path.write_bytes(begin + entries + bytes(4) + b"".join(strips) + further)
+    return path
 
 
 def read(path, background=WHITE, **changes):
@@ -106,18 +134,50 @@ class TestModes:
         np.testing.assert_array_equal(up[..., 0], GREYS * 257.0)
         np.testing.assert_array_equal(read(deep(tmp_path / "b.png", up[..., 0]), values="uint8")[..., 0], GREYS)
 
-    @pytest.mark.parametrize("suffix", ["ppm", "jp2"])
-    def test_more_bits_of_colour_than_pillow_gives_are_refused(self, suffix, tmp_path):
-        path = tmp_path / f"a.{suffix}"
-        if suffix == "ppm":
-            path.write_bytes(b"P6 2 2 65535\n" + bytes(24))
+    @pytest.mark.parametrize("channels", [3, 4])
+    @pytest.mark.parametrize("order", "<>")
+    @pytest.mark.parametrize("compressed", [False, True])
+    def test_a_tiff_of_sixteen_bits_a_colour_keeps_them(self, order, channels, compressed, tmp_path):
+        values = RNG.integers(0, 65536, (5, 7, channels))
+        values[..., 3:] = 65535
+        found = read(deep_tiff(tmp_path / "a.tiff", values, order=order, compressed=compressed))
+        assert header(tmp_path / "a.tiff").values == "uint16"
+        np.testing.assert_array_equal(found, values[..., :3])
+
+    @pytest.mark.parametrize("highest", [1023, 65535])
+    def test_a_ppm_of_sixteen_bits_a_colour_keeps_them(self, highest, tmp_path):
+        values = RNG.integers(0, highest + 1, (5, 7, 3))
+        (tmp_path / "a.ppm").write_bytes(f"P6 7 5 {highest}\n".encode() + values.astype(">u2").tobytes())
+        assert header(tmp_path / "a.ppm").values == "uint16"
+        np.testing.assert_array_equal(read(tmp_path / "a.ppm"), np.rint(values / highest * 65535))
+        (tmp_path / "a.ppm").write_bytes((tmp_path / "a.ppm").read_bytes()[:-1])
+        with pytest.raises(Unreadable, match=r"a\.ppm cannot be decoded: image file is truncated"):
+            read(tmp_path / "a.ppm")
+
+    @pytest.mark.parametrize("kind", ["jp2", "avif", "plain ppm", "planes of a tiff", "cmyk tiff"])
+    def test_more_bits_of_colour_than_pillow_gives_are_known(self, kind, tmp_path):
+        path = tmp_path / f"a.{kind.rpartition(' ')[2]}"
+        values = RNG.integers(0, 65536, (5, 7, 4 if "cmyk" in kind else 3))
+        if kind == "plain ppm":
+            path.write_text("P3 7 5 65535 " + " ".join(map(str, values.ravel())))
+        elif "tiff" in kind:
+            deep_tiff(path, values, compressed=True, planes=kind != "cmyk tiff", colours=5 if "cmyk" in kind else 2)
+        elif f".{kind}" not in opening.suffixes():
+            pytest.skip("this Pillow does not read it")
         else:
             Image.fromarray(COLOURS).save(path)
             whole = bytearray(path.read_bytes())
-            whole[whole.index(b"\xff\x4f\xff\x51") + 42] = 11  # 12 bits
+            assert not header(path).cut
+            if kind == "jp2":
+                whole[whole.index(b"\xff\x4f\xff\x51") + 42] = 11  # 12 bits
+            else:
+                whole[whole.index(b"av1C") + 6] |= 0x40
+                depths = whole.index(b"pixi") + 9
+                whole[depths : depths + 3] = (10, 10, 10)
             path.write_bytes(whole)
-        with pytest.raises(Unreadable, match=rf"a\.{suffix} is a (PPM|JPEG2000) of more"):
-            header(path)
+        assert (header(path).cut, header(path).values) == (True, "uint8")
+        if kind in ("plain ppm", "planes of a tiff"):
+            assert np.abs(read(path).astype(int) - values / 257).max() <= 1
 
     def test_colour_becomes_grey_where_that_is_asked_for(self, tmp_path):
         Image.fromarray(COLOURS).convert("RGBA").save(tmp_path / "a.png")
@@ -137,6 +197,57 @@ def test_a_turned_picture_is_set_upright(turn, suffix, tmp_path):
         expected = np.asarray(ImageOps.exif_transpose(image))
     assert header(tmp_path / f"a.{suffix}").size == expected.shape[1::-1]
     np.testing.assert_array_equal(read(tmp_path / f"a.{suffix}"), expected)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "CMYK", "P", "I;16"])
+def test_a_turned_tiff_is_set_upright(turn, mode, tmp_path):
+    image = Image.fromarray(GREYS.astype(np.uint16) * 200) if mode == "I;16" else Image.fromarray(COLOURS).convert(mode)
+    exif = Image.Exif()
+    for name, exif[0x0112] in (("plain", 1), ("turned", turn)):
+        image.save(tmp_path / f"{name}.tiff", exif=exif)
+    expected = decoding.upright(read(tmp_path / "plain.tiff"), turn)
+    assert header(tmp_path / "turned.tiff").size == expected.shape[1::-1]
+    np.testing.assert_array_equal(read(tmp_path / "turned.tiff"), expected)
+
+
+@pytest.mark.parametrize("size", [(7, 5), (3, 3), (9, 2), (20, 20), (5, 7)])
+@pytest.mark.parametrize("turn", [1, 3, 6, 7])
+@pytest.mark.parametrize("kind", ["RGB", "RGBA", "L", "P", "deep", "deep and clear", "I;16"])
+def test_a_picture_that_is_read_by_parts_is_the_same(kind, turn, size, tmp_path, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    path = tmp_path / "a.png"
+    if "deep" in kind:
+        values = RNG.integers(0, 65536, (5, 7, 4 if "clear" in kind else 3))
+        deep(path, values, before=chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")))
+    elif kind == "I;16":
+        Image.fromarray(GREYS.astype(np.uint16) * 200).save(path, exif=exif)
+    else:
+        Image.fromarray(COLOURS).convert(kind).save(path, exif=exif)
+    whole = read(path, size=size)
+    monkeypatch.setattr(pictures, "PIXELS_AT_ONCE", 14)
+    np.testing.assert_array_equal(read(path, size=size), whole)
+
+
+@pytest.mark.parametrize("kind", ["RGBA", "deep"])
+def test_what_is_made_of_a_large_picture_takes_little_memory(kind, tmp_path):
+    path, side = tmp_path / "a.png", 3000
+    bits, channels = (16, 6) if kind == "deep" else (8, 4)
+    png(path, [bytes(side * channels)] * side, bits, 2 if kind == "deep" else 6, (side, side))
+    tracemalloc.start()  # which sees arrays, but not what Pillow decodes: four bytes a pixel
+    try:
+        assert read(path, size=(32, 32)).shape == (32, 32, 3)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * pictures.PIXELS_AT_ONCE * 4 * 4  # four arrays of a part, of four channels of float32
+
+
+def test_a_picture_that_would_be_large_on_its_way_is_refused(tmp_path):
+    png(tmp_path / "a.png", [bytes(2)] * 3_000_000, 8, 0, (1, 3_000_000))
+    with pytest.raises(Unreadable, match=r"at most 2,097,152 rows where 64 columns are made of it, but .* 1x3000000"):
+        read(tmp_path / "a.png", size=(64, 64))
 
 
 class TestTransparency:
@@ -234,7 +345,7 @@ def test_what_is_damaged_is_an_error_that_names_the_file(kind, tmp_path, monkeyp
 def test_whatever_a_reader_raises_names_the_file(suffix, tmp_path):
     """A hundred random damages of each format: decoded all the same, or one error."""
     path = tmp_path / f"a.{suffix}"
-    if suffix not in {one.lstrip(".") for one in decoding.suffixes()}:
+    if suffix not in {one.lstrip(".") for one in opening.suffixes()}:
         pytest.skip("this Pillow does not read it")
     Image.fromarray(RNG.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
     whole, rng = path.read_bytes(), np.random.default_rng(1)

@@ -10,6 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from pandas.api.types import is_number
 
+from analysis.marks import mark, tips_of
 from resnet_core.command_line import printable
 from resnet_core.errors import UserError
 
@@ -25,12 +26,13 @@ FAILED, LOST = "failed", "no result"
 
 @dataclass(frozen=True)
 class Group:
-    """A group of `hue`: its name, its rows, and how it is drawn."""
+    """A group of `hue`: its name, its rows, how it is drawn, and the level as a page has it."""
 
     name: str
     rows: pd.DataFrame
     color: Any
     marker: str
+    arm: str = ""
 
     def counted(self, values: "pd.Series[Any]", units: str | None = None) -> str:
         """Return the name with how many have a value, of how many."""
@@ -98,7 +100,7 @@ def groups_of(data: pd.DataFrame, hue: str | None, order: Sequence[Any] | None, 
     return [
         Group(
             "" if hue is None else literal(level), data if hue is None else data[data[hue] == level],
-            colors[i], MARKERS[i % len(MARKERS)],
+            colors[i], MARKERS[i % len(MARKERS)], "" if hue is None else str(level),
         )
         for i, level in enumerate(levels)
     ]  # fmt: skip
@@ -112,9 +114,9 @@ def _in_any_table(column: "pd.Series[Any]") -> list[Any]:
     return sorted(levels, key=lambda level: (isinstance(level, str), level if is_number(level) else 0, str(level)))
 
 
-def draw_band(ax: Axes, x: Any, low: "pd.Series[Any]", high: "pd.Series[Any]", color: Any) -> None:
-    """Fill what is between two lines."""
-    ax.fill_between(x, low.astype(float), high.astype(float), color=color, alpha=0.18, lw=0)
+def draw_band(ax: Axes, x: Any, low: "pd.Series[Any]", high: "pd.Series[Any]", group: Group) -> None:
+    """Fill what is between two lines of a group."""
+    mark(ax.fill_between(x, low.astype(float), high.astype(float), color=group.color, alpha=0.18, lw=0), group.arm)
 
 
 def is_completed(rows: pd.DataFrame, value: "pd.Series[Any]") -> "pd.Series[bool]":
@@ -144,9 +146,16 @@ def draw_points(
     ]
     for rows, marker in kinds:
         x, y = (value[rows], place[rows]) if across else (place[rows], value[rows])
-        ax.scatter(x, y, **look, **marker)
+        _mark_runs(ax.scatter(x, y, **look, **marker), group, value[rows])
     if value.isna().any():
         _draw_without_value(ax, place[value.isna()], group, look, across=across)
+
+
+def _mark_runs(points: Any, group: Group, value: "pd.Series[Any]") -> None:
+    """Say of which runs the points are."""
+    rows = group.rows.loc[value.index]
+    alone = group.arm or "label" not in rows
+    mark(points, group.arm, tips_of(rows, value, group.arm), () if alone else rows["label"])
 
 
 def _draw_without_value(ax: Axes, place: "pd.Series[Any]", group: Group, look: dict[str, Any], *, across: bool) -> None:
@@ -162,7 +171,7 @@ def _draw_without_value(ax: Axes, place: "pd.Series[Any]", group: Group, look: d
             continue
         beside = _beside_each_other(place)[at.index]
         x, y = (beside, at) if across else (at, beside)
-        lane.scatter(x, y, **look, marker=marker, s=22, label=word)
+        _mark_runs(lane.scatter(x, y, **look, marker=marker, s=22, label=word), group, at.map(lambda _: np.nan))
     words = [word for word in (FAILED, LOST) if any(points.get_label() == word for points in lane.collections)]
     axis = lane.xaxis if across else lane.yaxis
     axis.set_ticks([0.5], [" or ".join(words)])

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import plots
+from analysis import plots, scales
 from analysis.drawing import levels_of
 from analysis.layout import MOST_ROWS, MOST_WORDS, Arms, Drawn, Style, legend_below, outer, panels, some
+from analysis.marks import of_measure
 
 LINEAR_ERROR = 1e-3  # below, the axis of an error is linear, and reaches 0
 MEANS = (
@@ -36,6 +37,7 @@ def effects(table: pd.DataFrame, style: Style, sure: str) -> Drawn:
     for ax, measure in zip(axes[0], measures, strict=True):
         rows = table[table["measure"] == measure].iloc[places].assign(label=list(names.values()))
         plots.forest(rows, hue="factor", hue_order=list(dict.fromkeys(one["factor"])), legend=False, ax=ax)
+        of_measure(ax, measure)
         ax.set_title("\n".join(wrap(plots.words(measure), 60 // len(measures))))
         ax.set_xlabel("difference")
     if one["factor"].nunique() > 1:
@@ -72,12 +74,14 @@ def by_depth(data: Mapping[str, pd.DataFrame], said: str, style: Style, sure: st
             name = f"{part}_{kind}"
             rows = arms.rows(data[name]).rename(columns={"value": name})
             plots.measure_by_depth(rows, y=name, hue="label", hue_order=arms.drawn, legend=False, ax=ax)
+            of_measure(ax, name)
             ax.set_title("training images" if part == "train" else "test images")
             ax.set_ylabel(kind)
         if kind == "error":
             smallest = min(data["train_error"]["value"].min(), data["test_error"]["value"].min())
             for ax in line:
                 ax.set_yscale("symlog", linthresh=LINEAR_ERROR)
+                ax.yaxis.set_major_formatter(scales.NUMBER)
                 ax.set_ylim(10 ** np.floor(np.log10(smallest)) if smallest >= LINEAR_ERROR else -2e-4, 1.3)
         else:
             line[0].set_ylim(-0.03, 1.03)
@@ -102,6 +106,7 @@ def by_arm(data: Mapping[str, pd.DataFrame], said: str, style: Style, sure: str)
         name = f"{part}_error"
         rows = data[name].rename(columns={"value": name})
         plots.measure_by_arm(rows[rows["label"].isin(arms)], x=name, legend=False, ax=ax)
+        of_measure(ax, name)
         ax.set_title("training images" if part == "train" else "test images")
     left = next(iter(data.values()))["label"].nunique() - len(arms)
     return Drawn(
@@ -125,6 +130,7 @@ def distributions(data: Mapping[str, pd.DataFrame], style: Style) -> Drawn:
     for ax, (name, rows) in zip(axes[0], data.items(), strict=True):
         shown = arms.rows(rows).rename(columns={"value": name})
         plots.distribution(shown, x=name, hue="label", hue_order=arms.drawn, legend=False, ax=ax)
+        of_measure(ax, name)
     if not style.narrow:
         for ax in axes[0][1:]:
             ax.set_ylabel("")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from analysis import scales
 from analysis.drawing import levels_of, literal
 from analysis.layout import MOST_PANELS, MOST_WORDS, Drawn, Style, legend_below, panels
 from analysis.of_probes import usual
@@ -161,7 +162,7 @@ def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
             middle = mine.groupby("x")["value"].agg(["median", "min", "max"])
             ax.fill_between(middle.index, middle["min"], middle["max"], color="C0", alpha=0.15, lw=0)
             ax.plot(middle.index, middle["median"], color="C0", lw=1.6)
-            ax.set_yscale("log")
+            scales.log(ax.yaxis)
         ax.set_title(literal(label))
         ax.set_xlabel("along the direction")
     axes[0][0].set_ylabel("along the second direction" if two else "loss")
@@ -186,7 +187,7 @@ def spectrum(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         mine = _of(density, label)
         for i, (_, seed) in enumerate(mine.groupby("run")):
             ax.vlines(seed["eigenvalue"], 1e-7, seed["value"].clip(lower=1e-7), color=f"C{i % 10}", lw=1.0, alpha=0.7)
-        ax.set_yscale("log")
+        scales.log(ax.yaxis)
         ax.set_title(literal(label))
         ax.set_xlabel("eigenvalue")
         said.append(f"{label}: from {mine['eigenvalue'].min():.3g} to {mine['eigenvalue'].max():.3g}")
@@ -219,7 +220,7 @@ def variance(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
             ax.plot(means.index, means, color=f"C{i}", marker="o", ms=3, label=literal(label))
             ax.scatter(x, mine["value"], s=6, color=f"C{i}", alpha=0.4)
             said.append(f"{label}, {quantity.replace('_', ' ')}: {means.iloc[0]:.3g} to {means.iloc[-1]:.3g}")
-        ax.set_yscale("log")
+        scales.log(ax.yaxis)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_xlabel("place, from the input on")
         ax.set_title("between blocks" if quantity == "variance" else "at the end of the branch")

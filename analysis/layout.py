@@ -9,10 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.drawing import levels_of
+from analysis.inline import say_arms
 
 MOST_ARMS = 8
 """Of more arms than these, the first are drawn: more lines cannot be told apart."""
 MOST_PANELS = 4
+ALONE = 7.0  # inches, the width of a panel that is alone: a wider one is too small to read on a narrow screen
 MOST_ROWS = 40
 MOST_WORDS = 12  # values that the text for those who cannot see a figure names
 INK, PAPER_WHITE = "#1b1b1c", "#ffffff"
@@ -111,7 +113,8 @@ def panels(
     """Return a figure and its axes by row and column; where the style is narrow, rows and columns change places."""
     turned = style.narrow and transposed
     lines, across = (columns, rows) if turned else (rows, columns)
-    figure = Figure(figsize=(style.width, (height or style.row) * lines + 0.6), layout="constrained")
+    width = min(style.width, ALONE) if rows == columns == 1 else style.width
+    figure = Figure(figsize=(width, (height or style.row) * lines + 0.6), layout="constrained")
     axes = figure.subplots(lines, across, squeeze=False, **options)
     return figure, [list(line) for line in (axes.T if turned else axes)]
 
@@ -131,4 +134,5 @@ def legend_below(figure: Figure, *axes: Axes) -> None:
     """Explain the lines of axes, each name once."""
     named = {text: handle for ax in axes for handle, text in zip(*ax.get_legend_handles_labels(), strict=True)}
     columns = 1 if figure.get_figwidth() < 5 else 2 if max(map(len, named), default=0) > 40 else 4
-    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns)
+    legend = figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns)
+    say_arms(legend, list(named.values()))

@@ -1,6 +1,5 @@
 """A page: sections of text, figures and tables as one HTML file that needs nothing but itself."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ import jinja2
 import pandas as pd
 
 from analysis.formats import heading, text_table
+from analysis.inline import Inline
 from analysis.layout import INK, PAPER_WHITE, Drawn
 
 MOST_ROWS = 1000
@@ -27,6 +27,7 @@ class Table:
         note: How to read it.
         folded: Whether it is shut until it is asked for.
         suffixes: Of the files it is in.
+        arms: The label of each row's arm, if rows are of arms.
     """
 
     name: str
@@ -35,10 +36,11 @@ class Table:
     note: str = ""
     folded: bool = False
     suffixes: tuple[str, ...] = ("csv", "tex", "md")
+    arms: tuple[str, ...] = ()
 
     @property
     def cells(self) -> dict[str, Any]:
-        """What the template needs: headings, which columns are numbers, and rows of (text, value to sort by)."""
+        """What the template needs: headings, which are of numbers, and rows: cells (text, sort key), arm, measure."""
         head = self.frame.head(MOST_ROWS)
         texts = text_table(head)
         raw = {heading(name): head[name] for name in map(str, head)}
@@ -47,7 +49,10 @@ class Table:
             list(zip(texts[name], _keys(raw[name]) if number else texts[name], strict=True))
             for name, number in zip(map(str, texts), numeric, strict=True)
         ]
-        return {"columns": list(texts), "numeric": numeric, "rows": list(zip(*columns, strict=True))}
+        measures = head["measure"].astype(str) if "measure" in head else [""] * len(head)
+        arms = self.arms[: len(head)] or [""] * len(head)
+        rows = list(zip(zip(*columns, strict=True), arms, measures, strict=True))
+        return {"columns": list(texts), "numeric": numeric, "rows": rows}
 
 
 def numeric_columns(frame: pd.DataFrame) -> list[bool]:
@@ -62,27 +67,11 @@ def _keys(column: "pd.Series[Any]") -> list[str]:
 
 @dataclass(frozen=True)
 class Image:
-    """A figure of a page: what is drawn, and the content of its SVG file."""
+    """A figure of a page: what is drawn, its SVG in parts, and the kinds of its files."""
 
     drawn: Drawn
-    svg: bytes
+    inline: Inline
     suffixes: tuple[str, ...]
-
-    @property
-    def source(self) -> str:
-        """The figure as a URL of its content; where the page is dark, so is its ground."""
-        return f"data:image/svg+xml;base64,{base64.b64encode(_adaptive(self.svg)).decode()}"
-
-
-def _adaptive(svg: bytes) -> bytes:
-    rules = "".join(
-        f'[style*="{part}: {light}"]{{{part}:{dark}!important}}'
-        for light, dark in ((INK, DARK_INK), (PAPER_WHITE, DARK_PAPER))
-        for part in ("fill", "stroke")
-    )
-    style = f"<style>@media screen and (prefers-color-scheme:dark){{{rules}}}</style>"
-    head, start, rest = svg.partition(b"<defs>")
-    return head + style.encode() + start + rest
 
 
 @dataclass(frozen=True)
@@ -126,4 +115,9 @@ class Page:
         )
         sections = [section for section in self.sections if section.there]
         template = environment.get_template("page.html.jinja")
-        return template.render(page=self, sections=sections, most_rows=MOST_ROWS)
+        exchanged = [
+            (f"{part}: {light}", part, dark)
+            for light, dark in ((INK, DARK_INK), (PAPER_WHITE, DARK_PAPER))
+            for part in ("fill", "stroke")
+        ]
+        return template.render(page=self, sections=sections, most_rows=MOST_ROWS, exchanged=exchanged)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import tables
+from analysis import scales, tables
 from analysis.drawing import (
     LINES,
     check_columns,
@@ -27,6 +27,7 @@ from analysis.drawing import (
     literal,
     words,
 )
+from analysis.marks import mark, means_said
 from analysis.search_plots import best_so_far, parallel_coordinates, pareto_front
 from analysis.training_plots import gradient_by_depth, gradient_over_training, learning_curve
 
@@ -62,16 +63,17 @@ def measure_by_depth(
     groups = groups_of(data[data[x].notna()], hue, hue_order, palette)
     for i, group in enumerate(groups):
         line = tables.means(group.rows, [x], y)
-        draw_band(ax, line[x], line["low"], line["high"], group.color)
+        draw_band(ax, line[x], line["low"], line["high"], group)
         style = {"color": group.color, "marker": group.marker, "ms": 5} | kwargs
-        ax.plot(line[x], line["mean"], label=group.counted(group.rows[y]), **style)
+        (drawn,) = ax.plot(line[x], line["mean"], label=group.counted(group.rows[y]), **style)
+        mark(drawn, group.arm, means_said(line, group.arm, x, y))
         beside = group.rows[x] * (1 + 0.02 * (i + 1))  # the line, so that both show
         draw_points(ax, beside, group.rows[y], group)
-    ax.set_xscale("log")
+    scales.log(ax.xaxis, scales.count)
     ticks = sorted(data[x].dropna().unique())
     if len(ticks) <= 12:
-        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        ax.set_xticks([], minor=True)
+        ax.set_xticks(ticks, ["" for _ in ticks], minor=True)
+        ax.set_xticks(scales.apart(ticks), [f"{tick:g}" for tick in scales.apart(ticks)])
     return finish(ax, x, y, legend and hue)
 
 
@@ -101,7 +103,8 @@ def measure_by_arm(
         at = arm[y].astype(object).map(places).astype(float)
         error = [(arm["mean"] - arm["low"]).fillna(0), (arm["high"] - arm["mean"]).fillna(0)]
         style = {"color": group.color, "fmt": group.marker, "ms": 6, "capsize": 3} | kwargs
-        ax.errorbar(arm["mean"], at, xerr=error, label=group.counted(group.rows[x]), **style)
+        drawn = ax.errorbar(arm["mean"], at, xerr=error, label=group.counted(group.rows[x]), **style)
+        mark(drawn, group.arm, means_said(arm, group.arm, y, x), arm.loc[arm["mean"].notna(), y])
         runs = group.rows[y].astype(object).map(places).astype(float) + 0.18
         draw_points(ax, runs, group.rows[x], group, across=True)
     ax.set_yticks(list(places.values()), [literal(level) for level in places])
@@ -138,7 +141,16 @@ def forest(
         rows = group.rows
         error = [(rows[x] - rows[low]).fillna(0), (rows[high] - rows[x]).fillna(0)]
         style = {"color": group.color, "fmt": group.marker, "ms": 5, "capsize": 2} | kwargs
-        ax.errorbar(rows[x], rows.index, xerr=error, label=group.name, **style)
+        drawn = ax.errorbar(rows[x], rows.index, xerr=error, label=group.name, **style)
+        mark(
+            drawn,
+            "",
+            [
+                f"{name}: {value:.4g} [{least:.4g}, {most:.4g}]"
+                for name, value, least, most in zip(rows[y], rows[x], rows[low], rows[high], strict=True)
+                if pd.notna(value)
+            ],
+        )
     ax.set_yticks(list(data.index), [literal(name) for name in data[y]])
     ax.set_ylim(len(data) - 0.5, -0.5)
     return finish(ax, x, "", legend and hue)
@@ -172,7 +184,10 @@ def distribution(
             share = share[::-1]
         style = {"color": group.color, "marker": group.marker, "ms": 4, "ls": LINES[i % len(LINES)]} | kwargs
         style |= {"markevery": max(1, len(values) // 8)}
-        ax.step(values, share, where="pre" if complementary else "post", label=group.counted(group.rows[x]), **style)
+        (drawn,) = ax.step(
+            values, share, where="pre" if complementary else "post", label=group.counted(group.rows[x]), **style
+        )
+        mark(drawn, group.arm)
     ax.set_ylim(-0.03, 1.03)
     return finish(ax, x, "share with as much or more" if complementary else "share of the runs", legend and hue)
 
@@ -202,7 +217,8 @@ def measure_against_cost(
         error = [(arm["mean"] - arm["low"]).fillna(0), (arm["high"] - arm["mean"]).fillna(0)]
         style = {"color": group.color, "fmt": group.marker, "ms": 6, "capsize": 3} | kwargs
         aside = 1 + 0.03 * i  # so that twins of equal cost both show
-        ax.errorbar(arm[x] * aside, arm["mean"], yerr=error, label=group.counted(group.rows[y]), **style)
+        drawn = ax.errorbar(arm[x] * aside, arm["mean"], yerr=error, label=group.counted(group.rows[y]), **style)
+        mark(drawn, group.arm, means_said(arm, group.arm, x, y))
         draw_points(ax, group.rows[x] * (aside + 0.015), group.rows[y], group)
-    ax.set_xscale("log")
+    scales.log(ax.xaxis, scales.count)
     return finish(ax, x, y, legend and hue)

@@ -9,8 +9,9 @@ from matplotlib import style as styles
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 
-from analysis import formats
+from analysis import formats, inline, marks
 from analysis.layout import Drawn, Style
 from analysis.page import Image, Page, Section, Table, numeric_columns
 from analysis.sections import Builder, Part, Source
@@ -35,18 +36,25 @@ def sections_drawn(
     """
     with styles.context(["default", dict(style.settings)]):  # whatever the user's own settings are
         parts = [part for build in builders for part in build(source)]
-        drawn = {part: [(figure, image_files(figure, style)) for figure in part.figures] for part in parts}
+        drawn = {part: [_drawn(figure, style) for figure in part.figures] for part in parts}
     _check_names(parts)
     files = {
-        f"figures/{figure.name}.{suffix}": content
-        for figures in drawn.values() for figure, kinds in figures for suffix, content in kinds.items()
+        f"figures/{image.drawn.name}.{suffix}": content
+        for figures in drawn.values() for image, kinds in figures for suffix, content in kinds.items()
     }  # fmt: skip
-    return [_section(part, drawn[part], style) for part in parts], files
+    return [
+        Section(part.title, [image for image, _ in drawn[part]], part.tables, part.words, part.lines) for part in parts
+    ], files
 
 
-def _section(part: Part, drawn: Sequence[tuple[Drawn, Mapping[str, bytes]]], style: Style) -> Section:
-    images = [Image(figure, kinds["svg"], style.suffixes) for figure, kinds in drawn]
-    return Section(part.title, images, part.tables, part.words, part.lines)
+def _drawn(drawn: Drawn, style: Style) -> tuple[Image, dict[str, bytes]]:
+    """Return a figure as a page has it, and as files."""
+    figure = drawn.figure
+    found = marks.named(figure)
+    lay_out(figure)
+    parts = inline.cut(figure)
+    kinds = image_files(drawn, style)
+    return Image(drawn, inline.inlined(kinds["svg"], drawn.name, parts, found), style.suffixes), kinds
 
 
 def _check_names(parts: Sequence[Part]) -> None:
@@ -74,13 +82,18 @@ def write_files(
         write_file(path, content, durable=False)
 
 
-def image_files(drawn: Drawn, style: Style) -> dict[str, bytes]:
-    """Return a figure as the kinds of files of a style, by suffix; the same figure gives the same bytes."""
-    figure = drawn.figure
+def lay_out(figure: Figure) -> None:
+    """Lay a figure out, once for all kinds of files."""
     layout = figure.get_layout_engine()
     if layout:
         layout.execute(figure)
-    figure.set_layout_engine("none")  # it is laid out, once for all kinds
+    figure.set_layout_engine("none")
+
+
+def image_files(drawn: Drawn, style: Style) -> dict[str, bytes]:
+    """Return a figure as the kinds of files of a style, by suffix; the same figure gives the same bytes."""
+    figure = drawn.figure
+    lay_out(figure)
     files = {}
     for suffix in style.suffixes:
         buffer = io.BytesIO()  # by the canvas, since `savefig` draws everything once more before it does

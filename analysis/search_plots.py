@@ -1,15 +1,14 @@
 """Plots of a search, on axes of the user's own; see `analysis.plots`, which has them, too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from analysis import pareto, trials
+from analysis import pareto, scales, trials
 from analysis.drawing import (
     LINES,
     MOST_POINTS,
@@ -23,6 +22,7 @@ from analysis.drawing import (
     literal,
     words,
 )
+from analysis.marks import mark
 
 MOST_TICKS = 8
 ASIDE = -0.1
@@ -59,7 +59,10 @@ def best_so_far(
         values = group.rows[y].astype(float)
         line = trials.best_so_far(values.where(is_completed(group.rows, values)), direction)
         style: dict[str, Any] = {"color": group.color, "ls": LINES[i % len(LINES)]} | kwargs
-        ax.step([*group.rows[x], last], [*line, *line.tail(1)], where="post", label=group.counted(values), **style)
+        (drawn,) = ax.step(
+            [*group.rows[x], last], [*line, *line.tail(1)], where="post", label=group.counted(values), **style
+        )
+        mark(drawn, group.arm)
         draw_points(ax, group.rows[x], values, group)
     return finish(ax, x, y, legend and hue)
 
@@ -97,11 +100,7 @@ def pareto_front(
         style: dict[str, Any] = {"color": "0.45", "lw": 1.2, "zorder": 1, "label": f"front ({len(front)})"} | kwargs
         ax.step(front[:, 0], front[:, 1], where="post" if directions[0] == "min" else "pre", **style)
         if values[:, 0].min() > 0 and values[:, 0].max() >= 3 * values[:, 0].min():
-            ax.set_xscale("log")
-            wide = values[:, 0].max() >= 100 * values[:, 0].min()
-            ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
-            ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-            ax.xaxis.set_minor_formatter(NullFormatter())
+            scales.log(ax.xaxis, scales.count)
     return finish(ax, x, y, legend)
 
 
@@ -141,6 +140,7 @@ def parallel_coordinates(
     look = {"cmap": cmap, "lw": 0.5 if many else 1.0, "alpha": 0.75, "zorder": 2, "rasterized": many} | kwargs
     lines = LineCollection(segments, array=rows[hue].to_numpy(float), **look)
     ax.add_collection(lines)
+    mark(lines, "", [_trial_said(row, names) for row in rows.to_dict("records")])
     ax.set_yticks(range(len(names)), [words(name) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.4)
     ax.set_xlim(ASIDE - 0.04, 1.04)
@@ -151,6 +151,12 @@ def parallel_coordinates(
     if cbar and ax.figure is not None:
         ax.figure.colorbar(lines, ax=ax, label=words(hue))
     return ax
+
+
+def _trial_said(row: Mapping[Any, Any], names: Sequence[str]) -> str:
+    values = ((name, row[name]) for name in names if not pd.isna(row[name]))
+    said = ", ".join(f"{words(name)} {f'{of:.4g}' if isinstance(of, float) else of}" for name, of in values)
+    return f"trial {row['trial']}: {said}" if "trial" in row else said
 
 
 def _coordinate(column: "pd.Series[Any]") -> tuple[Any, list[tuple[float, str]]]:

@@ -10,6 +10,7 @@ from analysis import formats
 from analysis.layout import Drawn, Style
 from analysis.page import MOST_ROWS, Table
 from analysis.study import Study
+from analysis.tables import varied
 
 LONG = 24
 """A table of details with more rows is folded."""
@@ -63,6 +64,18 @@ class Reported:
             note,
             formats.shown(whole, self.study.factors) if frame is None else frame,
             folded=folded,
+            arms=self._arms(whole),
+        )
+
+    def _arms(self, table: pd.DataFrame) -> tuple[str, ...]:
+        """Return the label of the arm of each row, if the table has the factors that vary."""
+        factors, planned = self.study.factors, self.study.planned
+        names = [name for name in varied(planned, factors) if name != "depth"]
+        if not names or not set(names) <= set(table):
+            return ()
+        return tuple(
+            " ".join(f"{name}={level}" for name, level in zip(names, levels, strict=True))
+            for levels in table[names].astype(object).itertuples(index=False)
         )
 
     @property
@@ -74,8 +87,15 @@ class Reported:
 
 
 def table_of(
-    name: str, whole: pd.DataFrame, caption: str, note: str, frame: pd.DataFrame, *, folded: bool = False
+    name: str,
+    whole: pd.DataFrame,
+    caption: str,
+    note: str,
+    frame: pd.DataFrame,
+    *,
+    folded: bool = False,
+    arms: tuple[str, ...] = (),
 ) -> Table:
     """Return a table of a page, whose files of LaTeX and Markdown are left out where it is long."""
     kinds = ("csv", "tex", "md") if len(whole) <= MOST_ROWS else ("csv",)
-    return Table(name, caption, frame, note, folded, kinds)
+    return Table(name, caption, frame, note, folded, kinds, arms)

@@ -1,9 +1,12 @@
 """The figures of what happened in training: gradients and learning curves."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
-from analysis import plots
+from analysis import plots, scales
 from analysis.drawing import levels_of, literal, words
 from analysis.layout import MOST_PANELS, Arms, Drawn, Style, legend_below, outer, panels, some
 
@@ -114,9 +117,10 @@ def learning_curves(curves: pd.DataFrame, style: Style) -> Drawn:
             )
             ax.set_title(f"{depth:g} layers")
             if kind == "loss" and (curves["loss"] > 0).any():
-                ax.set_yscale("log")
+                scales.log(ax.yaxis)
     outer(axes, style)
     legend_below(figure, *(ax for line in axes for ax in line))
+    off = _off_the_scale(arms.rows(curves), axes[kinds.index("loss")]) if "loss" in kinds else ""
     completed = arms.rows(curves[curves["status"] == "completed"]).sort_values("step")
     last = completed.groupby(["label", "layers", "run"], observed=True)["loss"].last()
     ends = last.groupby(level=["label", "layers"], observed=True).agg(["mean", "size"]).reset_index()
@@ -132,8 +136,21 @@ def learning_curves(curves: pd.DataFrame, style: Style) -> Drawn:
         "training mode. Dashed, "
         "open: validation images, at the end of an epoch, in inference mode. Thin: the seeds, also "
         "of runs that were not completed; thick: the mean of those that reached the last step, so many of how many."
+        + off
         + arms.note,
     )
+
+
+def _off_the_scale(curves: pd.DataFrame, axes: Sequence[Axes]) -> str:
+    """End the scale of the loss where the arms end that have not exploded, and say which have."""
+    found = scales.ceiling(curves, "loss")
+    if found is None:
+        return ""
+    end, beyond = found
+    for ax in axes:
+        scales.cut_at(ax, end)
+    said = ", ".join(f"{row.label} at {row.layers:g} layers up to {row.greatest:.3g}" for row in beyond.itertuples())
+    return f" Off the scale, which ends at {end:.3g}, and marked where it leaves it: {said}."
 
 
 def _both(rows: pd.DataFrame, kind: str) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from analysis import tables
+from analysis import scales, tables
 from analysis.drawing import (
     LINES,
     check_columns,
@@ -20,6 +20,7 @@ from analysis.drawing import (
     literal,
     with_gaps,
 )
+from analysis.marks import mark
 from resnet_core.errors import UserError
 
 MOST_LINES = 60
@@ -61,10 +62,10 @@ def gradient_by_depth(
                 "color": group.color, "ls": LINES[i % len(LINES)], "marker": group.marker, "ms": 4,
                 "markevery": max(1, len(line) // 8), "mfc": "white" if i else group.color, "label": name,
             }  # fmt: skip
-            draw_band(ax, line[x], line["low"], line["high"], group.color)
-            ax.plot(line[x], line["value"], **look | kwargs)
+            draw_band(ax, line[x], line["low"], line["high"], group)
+            mark(*ax.plot(line[x], line["value"], **look | kwargs), group.arm)
     if (data[y] > 0).any():
-        ax.set_yscale("log", subs=[])  # no ticks between powers of ten: over many decades they are a blur, and slow
+        scales.log(ax.yaxis)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     name = probe if probe and y == "value" else y
     return finish(ax, "layer, from the input on" if x == "index" else x, name, legend and (hue or style))
@@ -141,16 +142,17 @@ def learning_curve(
             rows = rows.sort_values([units, x])
             look: dict[str, Any] = {"color": group.color, "ls": LINES[i % len(LINES)]}
             if rows[units].nunique() <= MOST_LINES:
-                ax.plot(*with_gaps(rows, x, y, units), lw=0.6, alpha=0.6, **look)
+                mark(*ax.plot(*with_gaps(rows, x, y, units), lw=0.6, alpha=0.6, **look), group.arm)
             else:
                 ends = rows.groupby(x)[y].agg(["min", "max"])
-                draw_band(ax, ends.index, ends["min"], ends["max"], group.color)
+                draw_band(ax, ends.index, ends["min"], ends["max"], group)
             reached = rows[(rows[x] == rows[x].max()) & rows[y].notna()][units]
             mean = rows[rows[units].isin(reached)].groupby(x)[y].mean()
             name = f"{group.name} ({reached.nunique()} of {rows[units].nunique()})"
             look |= {"marker": group.marker, "ms": 4, "markevery": max(1, len(mean) // 6)}
             look |= {"mfc": "white" if i else group.color}
-            ax.plot(mean.index, mean, label=f"{name}, {literal(kind)}" if style else name, **look | kwargs)
+            (drawn,) = ax.plot(mean.index, mean, label=f"{name}, {literal(kind)}" if style else name, **look | kwargs)
+            mark(drawn, group.arm)
     return finish(ax, x, y, legend and (hue or style))
 
 

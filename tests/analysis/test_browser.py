@@ -58,7 +58,7 @@ def page(request, tmp_path_factory):
 @pytest.mark.parametrize("width", [1100, 420])
 def test_the_page_opens_without_a_message_and_shows_its_figures(browser, width, page, tmp_path):
     picture = tmp_path / "page.png"
-    done = browser(page, f"--window-size={width},7000", f"--screenshot={picture}")
+    done = browser(page, f"--window-size={width},{7000 if width > 700 else 12000}", f"--screenshot={picture}")
     assert ":CONSOLE" not in done.stderr
     with Image.open(picture) as image:
         assert image.width == width
@@ -79,7 +79,19 @@ def test_where_it_is_dark_so_are_page_and_figures(browser, page, tmp_path):
 CHECK = """
 <script>
 const found = {};
-found.alts = Array.from(document.images, image => image.alt.length > 40 && image.naturalWidth > 0);
+found.alts = all(".panels").map(figure => figure.getAttribute("aria-label").length > 40 && figure.clientHeight > 80);
+found.empty = all(".panel > svg:last-child, .key svg").filter(svg => !(svg.clientHeight > 8)).length;
+found.wide = document.documentElement.scrollWidth - innerWidth;
+found.hidden = all(".panels svg").filter(svg => svg.getBoundingClientRect().right > innerWidth).length;
+const shown = () => all("[data-arm]").filter(one => !one.classList.contains("dim")).length;
+const key = document.querySelector("[data-names]"), some = shown();
+if (key) { key.dispatchEvent(new MouseEvent("click", { bubbles: true })); found.out = [some, shown()]; }
+const point = document.querySelector("use[data-tip]"), box = point.getBoundingClientRect();
+const at_point = { bubbles: true, clientX: box.x + box.width / 2, clientY: box.y + box.height / 2 };
+point.dispatchEvent(new PointerEvent("pointermove", at_point));
+found.tip = [document.querySelector(".tip").hidden, document.querySelector(".tip").textContent, point.dataset.tip];
+const check = document.querySelector(".choice input"); check.click();
+found.without = all(".without-arm, .without-measure").length;
 found.requests = performance.getEntriesByType("resource").filter(entry => !entry.name.startsWith("data:")).length;
 const headed = table => Array.from(table.tHead.rows[0].cells);
 const measured = cell => cell.textContent.endsWith(" accuracy");
@@ -94,14 +106,19 @@ document.title = "done"; document.body.dataset.found = JSON.stringify(found);
 """
 
 
-def test_tables_sort_figures_have_texts_and_nothing_is_requested(browser, page, tmp_path):
+@pytest.mark.parametrize("width", [1400, 420])
+def test_the_page_answers_to_the_reader_nothing_is_hidden_and_nothing_is_requested(browser, width, page, tmp_path):
     checked = tmp_path / "report.html"
     checked.write_text(page.read_text().replace("</body>", f"{CHECK}</body>"))
-    done = browser(checked, "--dump-dom", "--virtual-time-budget=5000")
+    done = browser(checked, "--dump-dom", "--virtual-time-budget=5000", f"--window-size={width},900")
     assert ":CONSOLE" not in done.stderr
     found = json.loads(html.unescape(re.search(r'data-found="([^"]*)"', done.stdout)[1]))
-    assert found["alts"] == [True] * page.read_text().count("<img ")
+    assert found["alts"] == [True] * page.read_text().count('class="panels"')
     assert len(found["alts"]) in (7, 8)
+    assert (found["empty"], max(0, found["wide"]), found["hidden"]) == (0, 0, 0)
+    assert found["out"][0] > found["out"][1] > 0
+    assert found["tip"] == [False, found["tip"][2], found["tip"][2]]
+    assert found["without"] > 0
     assert found["requests"] == 0
     assert found["sort"] == "ascending"
     assert found["rising"] == sorted(found["rising"])

@@ -84,7 +84,7 @@ def test_a_report_is_one_page_with_its_figures_and_tables_in_order(whole):
     }  # fmt: skip
     page = Page(text)
     assert page.external == 0
-    assert all(len(image["alt"]) > 80 for image in page.images)
+    assert all(len(image["aria-label"]) > 80 for image in page.images)
     named = {f"#{name}" for name in page.names}
     assert {link for link in page.links if link not in named and not (folder / "report" / link).is_file()} == set()
     assert {path.suffix for path in (folder / "report").glob("*/*")} == {".svg", ".png", ".csv", ".tex", ".md"}

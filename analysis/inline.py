@@ -1,0 +1,202 @@
+"""A figure within a page: its SVG cut into panels, which stand side by side where there is room, and else in a column.
+
+Each panel is a piece of the figure, so that nothing is drawn twice. Where panels stand in a column, one whose scale of
+y is beside its row's first panel has that scale to its left. Entries of the legend are pieces, too.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from analysis.marks import Mark, arm_of, measure_of
+
+_SVG = "{http://www.w3.org/2000/svg}"
+COLORBAR = "<colorbar>"
+Box = tuple[float, float, float, float]
+"""Left, top, width and height in points, from the figure's upper left corner."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel of a figure.
+
+    Attributes:
+        box: Its part of the figure.
+        place: Row, column, and how many rows and columns it takes, from 1.
+        axes: Number of its axes in the figure, from 1.
+        strip: The part with the scale of y of the first panel of its row, if that is the panel's own; and its axes.
+        measure: What it is of; empty if that was not said.
+    """
+
+    box: Box
+    place: tuple[int, int, int, int]
+    axes: int
+    strip: tuple[Box, int] | None = None
+    measure: str = ""
+
+
+@dataclass(frozen=True)
+class Key:
+    """An entry of a legend: its part of the figure, its text, and the arm that it explains."""
+
+    box: Box
+    text: str
+    arm: str
+
+
+@dataclass(frozen=True)
+class Inline:
+    """A figure that is cut up.
+
+    Attributes:
+        width: Of the figure, in points.
+        columns: Widths of the columns of panels.
+        panels, keys: Its parts.
+        svg: By the number of the axes, the content of a panel; `store` has what all need, and the legend.
+    """
+
+    width: float
+    columns: tuple[float, ...]
+    panels: tuple[Panel, ...]
+    keys: tuple[Key, ...]
+    svg: Mapping[int, str]
+    store: str
+    name: str
+
+
+def cut(figure: Figure) -> tuple[float, tuple[float, ...], tuple[Panel, ...], tuple[Key, ...]]:
+    """Return the width, the widths of columns, the panels and the keys of a figure that is laid out."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = {ax: _box(figure, ax.get_tightbbox(renderer)) for ax in figure.axes}
+    grid = [ax for ax in figure.axes if ax.get_label() != COLORBAR and ax.get_subplotspec() is not None and ax.axison]
+    bars = [ax for ax in figure.axes if ax.get_label() == COLORBAR]
+    width, height = (72 * inches for inches in figure.get_size_inches())
+    legends = [_box(figure, legend.get_tightbbox(renderer)) for legend in figure.legends]
+    right = min((boxes[ax][0] - 2 for ax in bars), default=width)
+    bottom = min((box[1] for box in legends), default=height)
+    spans = {ax: (ax.get_subplotspec().colspan, ax.get_subplotspec().rowspan) for ax in grid}
+    xs = _edges([(spans[ax][0], boxes[ax][0], boxes[ax][0] + boxes[ax][2]) for ax in grid], right)
+    ys = _edges([(spans[ax][1], boxes[ax][1], boxes[ax][1] + boxes[ax][3]) for ax in grid], bottom)
+    panels = [_panel(ax, spans[ax], xs, ys, figure, boxes) for ax in grid]
+    for ax in bars:
+        place = (1, len(xs), len(ys) - 1, 1)
+        panels.append(Panel((right, 0.0, width - right, bottom), place, figure.axes.index(ax) + 1))
+    columns = [b - a for a, b in itertools.pairwise(xs)] + ([width - right] if bars else [])
+    return width, tuple(columns), tuple(panels), tuple(_keys(figure, renderer))
+
+
+def _panel(
+    ax: Axes, span: tuple[range, range], xs: Sequence[float], ys: Sequence[float], figure: Figure,
+    boxes: Mapping[Axes, Box],
+) -> Panel:  # fmt: skip
+    across, down = span
+    left, top = xs[across.start], ys[down.start]
+    box = (left, top, xs[across.stop] - left, ys[down.stop] - top)
+    shared = [other for other in ax.get_shared_y_axes().get_siblings(ax) if other in boxes and other is not ax]
+    row = [other for other in shared if other.get_subplotspec() and other.get_subplotspec().rowspan == down]
+    first = min(row, key=lambda other: boxes[other][0], default=None)
+    strip = None
+    if first is not None and first.get_subplotspec().colspan.start < across.start:
+        spine = first.get_position().x0 * 72 * figure.get_figwidth()
+        start = xs[first.get_subplotspec().colspan.start]
+        strip = ((start, top, spine - start, box[3]), figure.axes.index(first) + 1)
+    place = (down.start + 1, across.start + 1, len(down), len(across))
+    return Panel(box, place, figure.axes.index(ax) + 1, strip, measure_of(ax))
+
+
+def _edges(spans: Sequence[tuple[range, float, float]], end: float) -> list[float]:
+    """Return where rows or columns begin and end: half way between what stands on both sides."""
+    count = max((span.stop for span, _, _ in spans), default=1)
+    edges = [0.0]
+    for i in range(1, count):
+        before = max((high for span, _, high in spans if span.stop == i), default=edges[-1])
+        after = min((low for span, low, _ in spans if span.start == i), default=before)
+        edges.append((before + after) / 2)
+    return [*edges, end]
+
+
+def _box(figure: Figure, bbox: Any) -> Box:
+    width, height = (72 * inches for inches in figure.get_size_inches())
+    (x0, y0), (x1, y1) = figure.transSubfigure.inverted().transform(bbox.get_points())
+    return x0 * width, (1 - y1) * height, (x1 - x0) * width, (y1 - y0) * height
+
+
+def _keys(figure: Figure, renderer: Any) -> Iterator[Key]:
+    for legend in figure.legends:
+        legend.draw(renderer)  # which puts its texts in their places
+        size = legend.get_texts()[0].get_fontsize() if legend.get_texts() else 0.0
+        before = (legend.handlelength + legend.handletextpad) * size
+        for text, arm in zip(legend.get_texts(), arms_of(legend), strict=True):
+            left, top, width, height = _box(figure, text.get_window_extent(renderer))
+            yield Key((left - before - 2, top - 3, width + before + 4, height + 6), text.get_text(), arm)
+
+
+def say_arms(legend: Any, handles: Sequence[Any]) -> None:
+    """Remember which arms the entries of a legend explain."""
+    legend._resnet_arms = [arm_of(handle) for handle in handles]
+
+
+def arms_of(legend: Any) -> list[str]:
+    """Return the arms of the entries; empty where an entry explains none."""
+    return getattr(legend, "_resnet_arms", None) or [""] * len(legend.get_texts())
+
+
+def inlined(
+    svg: bytes, name: str, parts: tuple[float, tuple[float, ...], tuple[Panel, ...], tuple[Key, ...]],
+    marks: Mapping[str, Mark],
+) -> Inline:  # fmt: skip
+    """Return a figure's SVG in its parts; ids begin with `name`, so that those of two figures are not the same.
+
+    Args:
+        svg: As matplotlib writes it.
+        name: Of the figure.
+        parts: What `cut` returns.
+        marks: What its elements stand for, by their ids.
+    """
+    ElementTree.register_namespace("", _SVG[1:-1])
+    root = ElementTree.fromstring(_prefixed(svg.decode(), name))
+    groups = {child.get("id", ""): child for child in root.iter(f"{_SVG}g")}
+    for gid, of in marks.items():
+        if f"{name}-{gid}" in groups:
+            _say(groups[f"{name}-{gid}"], of)
+    for image in root.iter(f"{_SVG}image"):
+        image.attrib.pop("id", None)  # equal images have the same, and nothing refers to it
+    whole = groups[f"{name}-figure_1"]
+    axes = [child for child in whole if child.get("id", "").startswith(f"{name}-axes_")]
+    contents = {i: _text(child) for i, child in enumerate(axes, 1)}
+    rest = [child for child in whole if child.get("id", "").startswith(f"{name}-legend_")]
+    defs = [child for child in root if child.tag == f"{_SVG}defs"]
+    store = "".join(map(_text, [*defs, *rest]))
+    width, columns, panels, keys = parts
+    return Inline(width, columns, panels, keys, contents, store, name)
+
+
+def _prefixed(svg: str, name: str) -> str:
+    svg = svg[svg.index("<svg") :].replace("xlink:href", "href")
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
+    return re.sub(r'( id="| href="#|url\(#)', rf"\g<1>{name}-", svg)
+
+
+def _say(group: ElementTree.Element, of: Mark) -> None:
+    """Write what an element stands for into its attributes, and of its points into theirs."""
+    if of.arm:
+        group.set("data-arm", of.arm)
+    points = [use for use in group.iter(f"{_SVG}use") if use.get("x") is not None] or list(group.iter(f"{_SVG}path"))
+    if len(points) != len(of.tips):
+        return
+    for i, (point, tip) in enumerate(zip(points, of.tips, strict=True)):
+        point.set("data-tip", tip)
+        if of.arms:
+            point.set("data-arm", of.arms[i])
+
+
+def _text(element: ElementTree.Element) -> str:
+    text = ElementTree.tostring(element, encoding="unicode").replace(' xmlns="http://www.w3.org/2000/svg"', "")
+    return re.sub(r"\s*\n\s*", " ", text)

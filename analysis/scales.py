@@ -1,0 +1,116 @@
+"""Axes on a log scale: two labels or more, in plain characters, that do not collide; and losses off the scale."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import Formatter, FuncFormatter, Locator, MaxNLocator, NullLocator
+
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+MOST_LABELS = 6
+EXPLODED = 10.0
+"""A loss that is so many times that of the median arm, at their greatest, is off the scale."""
+CLOSEST = 0.08
+"""Of the length of an axis, how far apart labels are at least."""
+
+
+class LogTicks(Locator):
+    """Ticks of a log scale: powers of ten; of fewer than three decades their double and fivefold too, else even."""
+
+    def __call__(self) -> Any:
+        return self.tick_values(*self.axis.get_view_interval())
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        """Return the ticks between two values above 0."""
+        low, high = sorted((vmin, vmax))
+        if not (low > 0 and np.isfinite(high)):
+            return np.array([])
+        powers = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+        for parts in ((1.0,), (1.0, 2.0, 5.0)):
+            ticks = np.sort(np.outer(10.0**powers, parts).ravel())
+            ticks = ticks[(ticks >= low * 0.999) & (ticks <= high * 1.001)]
+            if len(ticks) >= 3:
+                return ticks[:: -(-len(ticks) // MOST_LABELS)]
+        return MaxNLocator(4).tick_values(low, high)
+
+
+def number(value: float, _: object = None) -> str:
+    """Return the label of a tick: 0.01, 20, or 10⁻⁵."""
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:g}".replace("-", "−")
+    mantissa, exponent = f"{value:.3e}".split("e")
+    power = f"10{str(int(exponent)).translate(RAISED)}"
+    return power if float(mantissa) == 1 else f"{float(mantissa):g}·{power}"
+
+
+def count(value: float, _: object = None) -> str:
+    """Return the label of a tick of a large number: 20, 500k, or 2M."""
+    unit, suffix = next(((unit, suffix) for unit, suffix in SUFFIXES if abs(value) >= unit), (1.0, ""))
+    return f"{value / unit:.4g}{suffix}"
+
+
+NUMBER: Formatter = FuncFormatter(number)
+
+
+def log(axis: Axis, label: Any = number) -> None:
+    """Put an axis on a log scale."""
+    set_scale = axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale
+    set_scale("log")
+    axis.set_major_locator(LogTicks())
+    axis.set_minor_locator(NullLocator())  # over many decades they are a blur, and slow
+    axis.set_major_formatter(FuncFormatter(label))
+
+
+def apart(values: Iterable[float]) -> list[float]:
+    """Return those of the values, in their order, whose labels on a log scale do not collide."""
+    logs = np.log(sorted(values))
+    span = logs[-1] - logs[0] if len(logs) else 0.0
+    kept: list[float] = []
+    for value in logs:
+        if not kept or value - kept[-1] >= CLOSEST * span:
+            kept.append(value)
+    return [float(np.exp(value)) for value in kept]
+
+
+def ceiling(values: pd.DataFrame, y: str) -> tuple[float, pd.DataFrame] | None:
+    """Return where a scale ends that is of the arms that have not exploded, and what is beyond it.
+
+    Args:
+        values: A row a measurement: `label`, `layers` and y.
+        y: Column of a loss.
+
+    Returns:
+        The end, and a row an arm and depth whose greatest value, `greatest`, is beyond it; none if there are none.
+    """
+    finite = values[np.isfinite(values[y].astype(float))]
+    greatest = finite.groupby(["label", "layers"], observed=True)[y].max()
+    if len(greatest) < 2:
+        return None
+    exploded = greatest > EXPLODED * greatest.quantile(0.5, interpolation="lower")
+    if not exploded.any():
+        return None
+    end = 1.5 * float(greatest[~exploded].max())
+    return end, greatest[exploded].rename("greatest").reset_index()
+
+
+def cut_at(ax: Axes, end: float) -> None:
+    """End an axis of y, and mark at its edge where lines leave it."""
+    bottom = ax.get_ylim()[0]
+    ax.set_ylim(bottom, end)
+    for line in ax.get_lines():
+        x, y = np.asarray(line.get_xdata(), dtype=float), np.asarray(line.get_ydata(), dtype=float)
+        beyond = x[y > end]
+        if len(beyond):
+            ax.plot(
+                beyond[:1],
+                [0.985],
+                "^",
+                color=line.get_color(),
+                ms=5,
+                clip_on=False,
+                transform=ax.get_xaxis_transform(),
+            )

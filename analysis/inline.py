@@ -81,7 +81,7 @@ def cut(figure: Figure) -> tuple[float, tuple[float, ...], tuple[Panel, ...], tu
     legends = [_box(figure, legend.get_tightbbox(renderer)) for legend in figure.legends]
     right = min((boxes[ax][0] - 2 for ax in bars), default=width)
     bottom = min((box[1] for box in legends), default=height)
-    spans = {ax: (ax.get_subplotspec().colspan, ax.get_subplotspec().rowspan) for ax in grid}
+    spans = {ax: _span(ax) for ax in grid}
     xs = _edges([(spans[ax][0], boxes[ax][0], boxes[ax][0] + boxes[ax][2]) for ax in grid], right)
     ys = _edges([(spans[ax][1], boxes[ax][1], boxes[ax][1] + boxes[ax][3]) for ax in grid], bottom)
     panels = [_panel(ax, spans[ax], xs, ys, figure, boxes) for ax in grid]
@@ -92,6 +92,12 @@ def cut(figure: Figure) -> tuple[float, tuple[float, ...], tuple[Panel, ...], tu
     return width, tuple(columns), tuple(panels), tuple(_keys(figure, renderer))
 
 
+def _span(ax: Any) -> tuple[range, range]:
+    """Return which columns and which rows axes take."""
+    place = ax.get_subplotspec()
+    return place.colspan, place.rowspan
+
+
 def _panel(
     ax: Axes, span: tuple[range, range], xs: Sequence[float], ys: Sequence[float], figure: Figure,
     boxes: Mapping[Axes, Box],
@@ -100,12 +106,12 @@ def _panel(
     left, top = xs[across.start], ys[down.start]
     box = (left, top, xs[across.stop] - left, ys[down.stop] - top)
     shared = [other for other in ax.get_shared_y_axes().get_siblings(ax) if other in boxes and other is not ax]
-    row = [other for other in shared if other.get_subplotspec() and other.get_subplotspec().rowspan == down]
+    row = [other for other in shared if _span(other)[1] == down]
     first = min(row, key=lambda other: boxes[other][0], default=None)
     strip = None
-    if first is not None and first.get_subplotspec().colspan.start < across.start:
+    if first is not None and _span(first)[0].start < across.start:
         spine = first.get_position().x0 * 72 * figure.get_figwidth()
-        start = xs[first.get_subplotspec().colspan.start]
+        start = xs[_span(first)[0].start]
         strip = ((start, top, spine - start, box[3]), figure.axes.index(first) + 1)
     place = (down.start + 1, across.start + 1, len(down), len(across))
     return Panel(box, place, figure.axes.index(ax) + 1, strip, measure_of(ax))
@@ -131,7 +137,7 @@ def _box(figure: Figure, bbox: Any) -> Box:
 def _keys(figure: Figure, renderer: Any) -> Iterator[Key]:
     for legend in figure.legends:
         legend.draw(renderer)  # which puts its texts in their places
-        size = legend.get_texts()[0].get_fontsize() if legend.get_texts() else 0.0
+        size = float(legend.get_texts()[0].get_fontsize()) if legend.get_texts() else 0.0
         before = (legend.handlelength + legend.handletextpad) * size
         for text, arm in zip(legend.get_texts(), arms_of(legend), strict=True):
             left, top, width, height = _box(figure, text.get_window_extent(renderer))

@@ -1,7 +1,7 @@
 """What the elements of a figure stand for, so that a page can say it: the arm, and of a point its seed and value."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any
@@ -29,13 +29,14 @@ class Mark:
     arms: tuple[str, ...] = ()
 
 
-def mark(drawn: Artist | Container, arm: object, tips: Sequence[str] = (), arms: Sequence[object] = ()) -> None:
+def mark(drawn: Artist | Container, arm: object, tips: Sequence[str] = (), arms: Iterable[object] = ()) -> None:
     """Say what is drawn: of a container, the first element has the points."""
     parts = [one for part in drawn.get_children() for one in (part if isinstance(part, tuple) else (part,))] if (
         isinstance(drawn, Container)
     ) else [drawn]  # fmt: skip
+    levels = tuple(map(str, arms))
     for i, part in enumerate(parts):
-        setattr(part, _MARK, Mark(str(arm), *((tuple(tips), tuple(map(str, arms))) if i == 0 else ())))
+        setattr(part, _MARK, Mark(str(arm), *((tuple(tips), levels) if i == 0 else ())))
 
 
 def arm_of(drawn: Artist | Container) -> str:

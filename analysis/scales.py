@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.ticker import Formatter, FuncFormatter, Locator, MaxNLocator, NullLocator
 
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -22,7 +22,8 @@ class LogTicks(Locator):
     """Ticks of a log scale: powers of ten; of fewer than three decades their double and fivefold too, else even."""
 
     def __call__(self) -> Any:
-        return self.tick_values(*self.axis.get_view_interval())
+        axis: Any = self.axis
+        return self.tick_values(*axis.get_view_interval())
 
     def tick_values(self, vmin: float, vmax: float) -> Any:
         """Return the ticks between two values above 0."""
@@ -56,9 +57,9 @@ def count(value: float, _: object = None) -> str:
 NUMBER: Formatter = FuncFormatter(number)
 
 
-def log(axis: Axis, label: Any = number) -> None:
+def log(axis: XAxis | YAxis, label: Any = number) -> None:
     """Put an axis on a log scale."""
-    set_scale = axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale
+    set_scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
     set_scale("log")
     axis.set_major_locator(LogTicks())
     axis.set_minor_locator(NullLocator())  # over many decades they are a blur, and slow

@@ -63,7 +63,8 @@ def gradient_by_depth(
                 "markevery": max(1, len(line) // 8), "mfc": "white" if i else group.color, "label": name,
             }  # fmt: skip
             draw_band(ax, line[x], line["low"], line["high"], group)
-            mark(*ax.plot(line[x], line["value"], **look | kwargs), group.arm)
+            (drawn,) = ax.plot(line[x], line["value"], **look | kwargs)
+            mark(drawn, group.arm)
     if (data[y] > 0).any():
         scales.log(ax.yaxis)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
@@ -142,7 +143,8 @@ def learning_curve(
             rows = rows.sort_values([units, x])
             look: dict[str, Any] = {"color": group.color, "ls": LINES[i % len(LINES)]}
             if rows[units].nunique() <= MOST_LINES:
-                mark(*ax.plot(*with_gaps(rows, x, y, units), lw=0.6, alpha=0.6, **look), group.arm)
+                (thin,) = ax.plot(*with_gaps(rows, x, y, units), lw=0.6, alpha=0.6, **look)
+                mark(thin, group.arm)
             else:
                 ends = rows.groupby(x)[y].agg(["min", "max"])
                 draw_band(ax, ends.index, ends["min"], ends["max"], group)

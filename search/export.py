@@ -12,6 +12,7 @@ from resnet_core.runs.records.record import Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.checkpoints import UNREADABLE, variables_of
+from resnet_core.runs.training.forms import weights_of_state
 from resnet_core.spec_model import Spec
 from search.confirm import FOUND
 from search.objectives import Objective
@@ -125,8 +126,7 @@ def _keras(path: Path, record: Record, store: Store) -> None:
     except UNREADABLE:
         raise StateLost(record.run) from None
     net = build(record.run.net, seed=0)
-    for variable, value in zip(net.variables, values, strict=False):  # the optimiser's come after
-        variable.assign(value)
+    net.set_weights(weights_of_state(record.run, values))
     data = job.dataset(record.run.train)
     inputs = keras.Input(record.run.net.input_shape, name="images")
     shift, scale = np.broadcast_arrays(data.shift, data.scale)

@@ -83,10 +83,10 @@ def initialise(model: keras.Model, seed: int) -> None:
 
 def _initialise_layer(layer: keras.layers.Layer, seed: int) -> None:
     if not _has_initializers(layer):
-        initialise_as_new(layer, _word(seed, layer.name))
+        initialise_as_new(layer, initial_word(seed, layer.name))
         return
     for variable in layer.variables:
-        word = _word(seed, f"{layer.name}/{variable.name}")
+        word = initial_word(seed, f"{layer.name}/{variable.name}")
         if variable.name == "seed_generator_state":
             variable.assign([word, 0])
             continue
@@ -106,9 +106,17 @@ def _has_initializers(layer: keras.layers.Layer) -> bool:
     )
 
 
-def _word(seed: int, path: str) -> int:
+def initial_word(seed: int, path: str) -> int:
     """Return the seed of one variable."""
     return int(generator(seed, "init", path).integers(2**31))
+
+
+def kernel_initializer(init: str, gain: float, seed: int) -> keras.initializers.Initializer:
+    """Return the initialiser of a kernel, `gain` times that of this name."""
+    if gain == 0.0:
+        return keras.initializers.Zeros()
+    settings = INITIALIZERS[init]
+    return keras.initializers.VarianceScaling(**{**settings, "scale": settings["scale"] * gain**2}, seed=seed)
 
 
 class KerasNet(Interpreter):
@@ -135,11 +143,7 @@ class KerasNet(Interpreter):
 
     def _initializer(self, gain: float, name: str) -> keras.initializers.Initializer:
         """Return the initialiser of the kernel of a layer, `gain` times that of the spec."""
-        if gain == 0.0:
-            return keras.initializers.Zeros()
-        settings = INITIALIZERS[self.spec.init]
-        seed = _word(self._seed, f"{self.prefix}{name}/kernel")
-        return keras.initializers.VarianceScaling(**{**settings, "scale": settings["scale"] * gain**2}, seed=seed)
+        return kernel_initializer(self.spec.init, gain, initial_word(self._seed, f"{self.prefix}{name}/kernel"))
 
     def conv(
         self, x: Value, filters: int, kernel_size: int, strides: int = 1, *, name: str, groups: int = 1,
@@ -217,7 +221,7 @@ class KerasNet(Interpreter):
         self, x: Value, rate: float, *, name: str, unit: Literal["value", "sample", "batch"] = "value"
     ) -> Value:
         shapes = {"value": None, "sample": (None, 1, 1, 1), "batch": (1, 1, 1, 1)}
-        seed = _word(self._seed, f"{self.prefix}{name}/seed_generator_state")
+        seed = initial_word(self._seed, f"{self.prefix}{name}/seed_generator_state")
         return keras.layers.Dropout(rate, shapes[unit], seed=seed, name=self.prefix + name)(x)
 
     def subsample(self, x: Value, strides: int, *, name: str) -> Value:

@@ -6,7 +6,7 @@ stateless, so weights and moving statistics stay as they are, bit for bit.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,15 +37,18 @@ class Site:
 
 def weight_sites(model: keras.Model) -> list[Site]:
     """Return the layers with a kernel that is trained: convolutions and the classifier, in order."""
+    trained = {id(variable) for variable in model.trainable_variables}
+    return sites_of(layer.name for layer in model.layers if id(getattr(layer, "kernel", None)) in trained)
+
+
+def sites_of(layers: Iterable[str]) -> list[Site]:
+    """Return the sites of the layers of these names, in this order."""
     sites: list[Site] = []
     index = -1
-    trained = {id(variable) for variable in model.trainable_variables}
-    for layer in model.layers:
-        if id(getattr(layer, "kernel", None)) not in trained:
-            continue
-        skip = "_skip_" in layer.name
+    for layer in layers:
+        skip = "_skip_" in layer
         index += not skip
-        sites.append(Site(layer.name, index, "skip" if skip else "main"))
+        sites.append(Site(layer, index, "skip" if skip else "main"))
     return sites
 
 
@@ -117,12 +120,28 @@ class GradientProbe:
     def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> Iterator[Row]:
         """Yield the rows for one batch: images (n, height, width, channels) and labels (n,)."""
         weights, activations = (norms.numpy().tolist() for norms in self._measured(images, labels))
-        for site, kernel, norm in zip(self._weights, self._kernels, weights, strict=True):
-            count = float(tf.size(kernel.value))
-            yield {"probe": "weight_gradient_l2", **_named(site), "value": norm}
-            yield {"probe": "weight_gradient_rms", **_named(site), "value": norm / count**0.5}
-        for site, norm in zip(self._activations, activations, strict=True):
-            yield {"probe": "activation_gradient_l2", **_named(site), "value": norm}
+        counts = [float(tf.size(kernel.value)) for kernel in self._kernels]
+        yield from probe_rows(self._weights, counts, weights, self._activations, activations)
+
+
+def probe_rows(
+    kernels: Sequence[Any], counts: Sequence[float], of_kernels: Sequence[float], places: Sequence[Any],
+    at_places: Sequence[float],
+) -> Iterator[Row]:  # fmt: skip
+    """Yield the rows of `GradientProbe`.
+
+    Args:
+        kernels: The sites of the kernels.
+        counts: Numbers of their weights.
+        of_kernels: Norms of their gradients.
+        places: The sites between blocks.
+        at_places: Norms of the gradients there.
+    """
+    for site, count, norm in zip(kernels, counts, of_kernels, strict=True):
+        yield {"probe": "weight_gradient_l2", **_named(site), "value": norm}
+        yield {"probe": "weight_gradient_rms", **_named(site), "value": norm / count**0.5}
+    for site, norm in zip(places, at_places, strict=True):
+        yield {"probe": "activation_gradient_l2", **_named(site), "value": norm}
 
 
 def _cross_entropies(logits: Any, labels: Any) -> Any:

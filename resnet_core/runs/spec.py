@@ -24,6 +24,7 @@ from resnet_core.runs.training.schedules import cosine, drops, one_cycle
 from resnet_core.spec_model import Readers, Spec, digest
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Form = Literal["own", "open"]
 Inside = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -85,6 +86,9 @@ class TrainSpec(Spec):
             the seed of the run.
         evaluation_batch: Number of images evaluated at a time. Memory and the last bits of a loss depend on it.
         test: Whether the test images are evaluated after the last step. A search, which chooses among runs, does not.
+        form: How the network is compiled. `own`: each network by itself. `open`: with open depth and width, once for
+            all networks that differ in these alone, so that the second and later ones begin at once. The two differ in
+            rounding. A network that has no open form, or half precision, takes its own; the record says which it was.
     """
 
     data: Annotated[str, Field(min_length=1)] = "digits"
@@ -127,6 +131,7 @@ class TrainSpec(Spec):
     data_seed: NonNegativeInt | None = None
     evaluation_batch: PositiveInt = 512
     test: bool = True
+    form: Form = "own"
 
     @model_validator(mode="after")
     def _legal(self) -> Self:

@@ -25,6 +25,7 @@ from resnet_core.runs.records.store import Store
 from resnet_core.runs.runtime import configure, total_memory
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.checkpoints import Checkpoint, step_of
+from resnet_core.runs.training.forms import form_of
 from resnet_core.runs.training.train import Progress, execute, made_with, network_of
 
 Stream = Literal["auto", "always", "never"]
@@ -111,7 +112,8 @@ class Job:
         checkpoint = Checkpoint(state, self.checkpoint_seconds, made_with(), _stopping.is_set, keeps_last=keeps)
         data = dataset(run.train, resident(self.stream, self.memory))
         trained: list[list[networks.Array]] = []
-        record = replace(execute(run, data, on_progress, checkpoint, trained.append), attempt=self.attempt_of(run))
+        on_trained = trained.append if self.keep_networks or self.probes else None
+        record = replace(execute(run, data, on_progress, checkpoint, on_trained), attempt=self.attempt_of(run))
         return Ended(record, dict(self._beside(run, data, trained[0])) if trained else {})
 
     def _beside(self, run: Run, data: Dataset, weights: list[networks.Array]) -> Iterator[tuple[str, bytes]]:
@@ -158,7 +160,7 @@ class Job:
         seconds = round(time.monotonic() - began, 3)
         record = Record(
             run, outcome, network=network_of(run), seconds=seconds, data=self._read(run.train),
-            attempt=self.attempt_of(run),
+            attempt=self.attempt_of(run), form=form_of(run),
         )  # fmt: skip
         self._write(record)
         return self.store.read(run.id, record.attempt)

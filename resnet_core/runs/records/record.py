@@ -9,7 +9,7 @@ from pydantic import PositiveInt, TypeAdapter
 
 from resnet_core.runs.description import DataInfo
 from resnet_core.runs.records.outcomes import measured, status_of
-from resnet_core.runs.spec import Run
+from resnet_core.runs.spec import Form, Run
 
 SCHEMA = 3
 Status = Literal["completed", "diverged", "out_of_memory", "timed_out", "crashed", "killed"]
@@ -67,6 +67,7 @@ class Record:
             if it was asked for. May be empty.
         attempt: Number of the execution of the run that it is of, from 1; the record of the last counts.
         data: What was read: numbers of images, classes and their names, and what was skipped; none in old records.
+        form: How the network was compiled, see `TrainSpec.form`.
     """
 
     run: Run
@@ -80,6 +81,7 @@ class Record:
     usage: dict[str, float] = field(default_factory=dict)
     attempt: int = 1
     data: DataInfo | None = None
+    form: Form = "own"
 
     @property
     def status(self) -> str:
@@ -101,6 +103,7 @@ class Record:
             "seconds": self.seconds,
             "usage": self.usage,
             **({"data": self.data.to_dict()} if self.data else {}),
+            **({} if self.form == "own" else {"form": self.form}),
             "epochs": columns(self.epochs),
             "probes": columns(self.probes),
         }
@@ -122,6 +125,7 @@ class Stored:
     epochs: Columns = field(default_factory=dict)
     probes: Columns = field(default_factory=dict)
     attempt: PositiveInt = 1
+    form: Form = "own"
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -140,7 +144,7 @@ class Stored:
         """
         epochs, probes = rows(self.epochs), rows(self.probes)
         about: dict[str, Any] = {"network": self.network, "environment": self.environment, "seconds": self.seconds}
-        about |= {"usage": self.usage, "data": self.data, "attempt": self.attempt}
+        about |= {"usage": self.usage, "data": self.data, "attempt": self.attempt, "form": self.form}
         return Record(Run.from_dict(self.run), self.outcome, self.results, epochs, probes, **about)
 
 

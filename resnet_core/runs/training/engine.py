@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,8 +13,8 @@ from resnet_core.nets.keras_net import build, initialise
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.gradient_norms import GradientProbe, Row, step_rows, weight_sites
 from resnet_core.runs.data.stored import Array
-from resnet_core.runs.training.augmentation import crop_and_flip, cut_out, mix_up
 from resnet_core.runs.training.device import Data, Part, Preprocessing
+from resnet_core.runs.training.objective import Drawn, accuracy_of, augmented, loss_of
 from resnet_core.runs.training.optimizers import optimizer
 from resnet_core.runs.training.order import Batch
 from resnet_core.runs.training.precision import LossScale, dtype_policy
@@ -28,35 +28,10 @@ def engine(net: NetSpec, step: StepSpec, code: str | None) -> "Engine":
     return Engine(net, step)
 
 
-class Drawn(NamedTuple):
-    """A `Batch` as tensors.
-
-    Attributes:
-        indices: Of the images among those that the step is given.
-        offsets, flips, places: See `Batch`.
-        mixing: Its `partners` and `share`, or None where images are not mixed.
-    """
-
-    indices: Any
-    offsets: Any
-    flips: Any
-    places: Any
-    mixing: tuple[Any, Any] | None
-
-    @classmethod
-    def of(cls, batch: Batch, *, is_read: bool) -> "Drawn":
-        """Return the tensors of a batch; `is_read`: the step is given its images and no others."""
-        indices = np.arange(len(batch.indices)) if is_read else batch.indices
-        places = None if batch.places is None else tf.constant(batch.places)
-        mixing = None if batch.partners is None else (tf.constant(batch.partners), tf.constant(batch.share))
-        return cls(tf.constant(indices), tf.constant(batch.offsets), tf.constant(batch.flips), places, mixing)
-
-
 class Engine:
     """A network with its compiled functions. `reset` gives it the state of a fresh one."""
 
     def __init__(self, net: NetSpec, step: StepSpec) -> None:
-        self._net = net
         self._step = step
         with dtype_policy(step.precision):
             self._model = build(net)
@@ -126,15 +101,7 @@ class Engine:
 
     def latency(self, passes: int) -> float:
         """Return the median time of a forward pass of one image in inference mode, in seconds, once it is traced."""
-        forward = tf.function(lambda image: self._model(image, training=False), autograph=False)
-        image = tf.zeros((1, *self._net.input_shape))
-        forward(image)
-        times = []
-        for _ in range(passes):
-            started = time.perf_counter()
-            forward(image).numpy()
-            times.append(time.perf_counter() - started)
-        return float(np.median(times))
+        return median_latency(self._model, passes)
 
     def probe(self, data: Data, indices: Array) -> Iterator[Row]:
         """Yield the rows of the gradient probe on these training images, not augmented."""
@@ -142,11 +109,11 @@ class Engine:
         return self._gradients(data.preprocessing(images), labels)
 
     def _update(self, images: Part, preprocessing: Preprocessing, drawn: Drawn, rate: Any) -> tuple[Any, Any, Any]:
-        x = self._augmented(preprocessing(tf.gather(images[0], drawn.indices)), drawn)
+        x = augmented(self._step, preprocessing(tf.gather(images[0], drawn.indices)), drawn)
         y, mixing = tf.gather(images[1], drawn.indices), drawn.mixing
         with tf.GradientTape() as tape:
             logits = self._model(x, training=True)
-            loss = self._loss(y, logits, mixing)
+            loss = loss_of(self._step, y, logits, mixing)
             scaled = loss if self._loss_scale is None else loss * self._loss_scale.value
         gradients = tape.gradient(scaled, self._weights, unconnected_gradients="zero")
         if self._loss_scale is None:
@@ -155,36 +122,7 @@ class Engine:
             gradients = [gradient / self._loss_scale.value for gradient in gradients]
             self._loss_scale.apply(gradients, lambda: self._optimizer.apply(gradients, rate))
         norms = self._norms(gradients) if self._step.measures else None
-        return loss, self._accuracy(y, logits, mixing), norms
-
-    def _augmented(self, x: Any, drawn: Drawn) -> Any:
-        """Return preprocessed images, augmented as the step has it."""
-        if self._step.augmentation == "crop_flip":
-            x = crop_and_flip(x, drawn.offsets, drawn.flips)
-        if self._step.cutout:
-            x = cut_out(x, drawn.places, self._step.cutout)
-        return mix_up(x, *drawn.mixing) if drawn.mixing else x
-
-    def _loss(self, labels: Any, logits: Any, mixing: Any) -> Any:
-        """Return the mean cross-entropy with the labels, smoothed and mixed as the step has it."""
-        if not (self._step.label_smoothing or self._step.mixes):
-            return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-        classes = logits.shape[-1]
-        wrong = self._step.label_smoothing / classes
-        targets = tf.one_hot(labels, classes, 1.0 - self._step.label_smoothing + wrong, wrong)
-        if self._step.mixes:
-            targets = mix_up(targets, *mixing)
-        return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
-
-    def _accuracy(self, labels: Any, logits: Any, mixing: Any) -> Any:
-        """Return the share of right answers; of a mixed image each label counts by its share."""
-        answers = tf.argmax(logits, -1)
-        right = tf.reduce_mean(tf.cast(answers == labels, tf.float32))
-        if not self._step.mixes:
-            return right
-        partners, share = mixing
-        others = tf.reduce_mean(tf.cast(answers == tf.gather(labels, partners), tf.float32))
-        return share * right + (1.0 - share) * others
+        return loss, accuracy_of(y, logits, mixing), norms
 
     def _norms(self, gradients: list[Any]) -> Any:
         """Return the L2 norms of the kernels' gradients, in the order of the sites."""
@@ -194,3 +132,16 @@ class Engine:
         logits = self._model(preprocessing(images), training=False)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == labels, tf.float32))
+
+
+def median_latency(model: keras.Model, passes: int) -> float:
+    """Return the median time of a forward pass of one image in inference mode, in seconds, once it is traced."""
+    forward = tf.function(lambda image: model(image, training=False), autograph=False)
+    image = tf.zeros((1, *model.input_shape[1:]))
+    forward(image)
+    times = []
+    for _ in range(passes):
+        started = time.perf_counter()
+        forward(image).numpy()
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))

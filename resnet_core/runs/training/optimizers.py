@@ -9,29 +9,41 @@ from resnet_core.runs.training.step import StepSpec
 
 
 class Optimizer:
-    """Updates `weights`. Its `state`, variables, is zero at first."""
+    """Updates `weights`. Its `state`, variables, is zero at first.
 
-    def __init__(self, weights: Sequence[Any], step: StepSpec) -> None:
+    Args:
+        weights: The variables.
+        step: What to update them by.
+        stacked: Whether a variable is a stack of weights, of which one is as the variable without its first axis.
+    """
+
+    def __init__(self, weights: Sequence[Any], step: StepSpec, *, stacked: bool = False) -> None:
         self._weights = weights
         self._step = step
-        self.state: list[Any] = []
+        self._stacked = stacked
+        self._slots_of: list[tuple[Any, Any]] = []
+
+    @property
+    def state(self) -> list[Any]:
+        """What is kept from one update to the next."""
+        return [slot for slot, _ in self._slots_of]
 
     def reset(self) -> None:
-        """Forget all updates."""
-        for variable in self.state:
-            variable.assign(tf.zeros_like(variable))
+        """Forget all updates, and take the shapes that the weights have now."""
+        for slot, weight in self._slots_of:
+            slot.assign(tf.zeros_like(weight))
 
     def apply(self, gradients: Sequence[Any], rate: Any) -> None:
         """Make one update at this learning rate."""
         raise NotImplementedError
 
     def _slots(self) -> list[Any]:
-        slots = [tf.Variable(tf.zeros_like(weight), trainable=False) for weight in self._weights]
-        self.state += slots
+        slots = [tf.Variable(tf.zeros_like(w), trainable=False, shape=w.shape) for w in self._weights]
+        self._slots_of += zip(slots, self._weights, strict=True)
         return slots
 
     def _decay_of(self, weight: Any) -> float:
-        decays = self._step.weight_decay_of == "all" or weight.shape.rank > 1
+        decays = self._step.weight_decay_of == "all" or weight.shape.rank - self._stacked > 1
         return self._step.weight_decay if decays else 0.0
 
 
@@ -42,8 +54,8 @@ class Sgd(Optimizer):
     the rate acts ten steps late.
     """
 
-    def __init__(self, weights: Sequence[Any], step: StepSpec) -> None:
-        super().__init__(weights, step)
+    def __init__(self, weights: Sequence[Any], step: StepSpec, *, stacked: bool = False) -> None:
+        super().__init__(weights, step, stacked=stacked)
         self._velocity = self._slots()
 
     def apply(self, gradients: Sequence[Any], rate: Any) -> None:
@@ -61,11 +73,11 @@ class AdamW(Optimizer):
     Kingma and Ba 2015, algorithm 1; the decay of Loshchilov and Hutter 2019, times the rate as in Torch.
     """
 
-    def __init__(self, weights: Sequence[Any], step: StepSpec) -> None:
-        super().__init__(weights, step)
+    def __init__(self, weights: Sequence[Any], step: StepSpec, *, stacked: bool = False) -> None:
+        super().__init__(weights, step, stacked=stacked)
         self._first, self._second = self._slots(), self._slots()
         self._updates = tf.Variable(0.0, trainable=False)
-        self.state.append(self._updates)
+        self._slots_of.append((self._updates, self._updates))
 
     def apply(self, gradients: Sequence[Any], rate: Any) -> None:
         beta_1, beta_2 = self._step.beta_1, self._step.beta_2
@@ -82,6 +94,6 @@ class AdamW(Optimizer):
             )  # fmt: skip
 
 
-def optimizer(weights: Sequence[Any], step: StepSpec) -> Optimizer:
-    """Return the optimiser that `step` names."""
-    return {"sgd": Sgd, "adamw": AdamW}[step.optimizer](weights, step)
+def optimizer(weights: Sequence[Any], step: StepSpec, *, stacked: bool = False) -> Optimizer:
+    """Return the optimiser that `step` names; see `Optimizer`."""
+    return {"sgd": Sgd, "adamw": AdamW}[step.optimizer](weights, step, stacked=stacked)

@@ -16,15 +16,13 @@ from resnet_core.runs.records.record import Outcome, Record, Status
 from resnet_core.runs.runtime import environment, usage
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.checkpoints import Array, Checkpoint, NoRoom, State
+from resnet_core.runs.training.forms import engine_of, form_of
 from resnet_core.runs.training.order import Batch, batches, probed_batch
 from resnet_core.surroundings import check_backend, settings_of_a_run
 
 REPORT_EVERY = 10
 NOWHERE = Checkpoint(None, math.inf)
 OnTrained = Callable[[list[Array]], None]
-
-
-def _nothing(weights: list[Array]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def execute(
     data: Dataset,
     on_progress: Callable[[Progress], None] = lambda _: None,
     checkpoint: Checkpoint = NOWHERE,
-    on_trained: OnTrained = _nothing,
+    on_trained: OnTrained | None = None,
 ) -> Record:
     """Train `run` on `data` and return its record, however it ends.
 
@@ -63,7 +61,8 @@ def execute(
         data: On what.
         on_progress: Called every few steps.
         checkpoint: Where states are kept.
-        on_trained: Called with the trained weights, in the order of `keras.Model.weights`, if the run completes.
+        on_trained: Called with the trained weights, in the order of `keras.Model.weights`, if the run completes. None
+            asks for none: a network in open shapes is then never built as a Keras model.
 
     Raises:
         UserError: The block of the run is not known here, or has another code than when the run was made.
@@ -75,7 +74,11 @@ def execute(
 
 
 def _executed(
-    run: Run, data: Dataset, on_progress: Callable[[Progress], None], checkpoint: Checkpoint, on_trained: OnTrained
+    run: Run,
+    data: Dataset,
+    on_progress: Callable[[Progress], None],
+    checkpoint: Checkpoint,
+    on_trained: OnTrained | None,
 ) -> Record:
     started, used = time.perf_counter(), usage()
     training = Training(run, data, on_progress, checkpoint)
@@ -83,7 +86,8 @@ def _executed(
     try:
         results = training.complete()
         measured = training.latency()
-        on_trained(training.weights())
+        if on_trained:
+            on_trained(training.weights())
         outcome = Outcome("completed", state.step)
     except Diverged as error:
         results, outcome = {}, Outcome("diverged", error.step, str(error))
@@ -105,6 +109,7 @@ def _executed(
         seconds,
         spent,
         data=data.info,
+        form=form_of(run),
     )
 
 
@@ -192,12 +197,10 @@ class Training:
     def _begin(self, images: int) -> None:
         """Take the engine and go on from the last state, or from the initial network, which is probed."""
         from resnet_core.runs.training.device import on_device
-        from resnet_core.runs.training.engine import engine
-        from resnet_core.runs.training.step import StepSpec
 
         run = self._run
         self._device = on_device(self._data)
-        self._engine = engine(run.net, StepSpec.of(run.train, run.probe), run.code)
+        self._engine = engine_of(run)
         self._engine.reset(run.init_seed)
         self._probed = probed_batch(run.data_seed, images, run.probe.batch_size)
         kept = self._checkpoint.load()
@@ -236,7 +239,7 @@ class Training:
 
     def weights(self) -> list[Array]:
         """Return the weights as they are now."""
-        return self._engine.weights()
+        return self._engine.weights()  # type: ignore[no-any-return]
 
     def latency(self) -> dict[str, float]:
         """Return the time that the trained network takes for an image, if it is asked for."""

@@ -29,6 +29,7 @@ KINDS = {
         MIXED.replace(optimizer="adamw", precision="mixed_float16", schedule="one_cycle", learning_rate=1e-2),
         PROBE.replace(step_gradients=4),
     ),
+    "in open shapes": (MIXED.replace(optimizer="adamw", form="open"), PROBE.replace(step_gradients=4)),
 }
 
 

@@ -1,0 +1,44 @@
+"""Initial values of a network in open shapes: those of `keras_net.build`, without a Keras model."""
+
+from typing import Any
+
+import numpy as np
+
+from resnet_core.nets.keras_net import initial_word, kernel_initializer
+from resnet_core.nets.opened.form import Opened
+from resnet_core.nets.opened.tape import Cell
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def initial(net: Opened, init: str, seed: int) -> list[list[Array]]:
+    """Return what every slot holds at first, stacked, by segment and slot.
+
+    Args:
+        net: The network.
+        init: Name of its initialiser, `NetSpec.init`.
+        seed: Of the draws.
+    """
+    return [
+        [stacked(net, i, j, init, seed) for j, _ in enumerate(segment.slots)]
+        for i, segment in enumerate(net.kind.segments)
+    ]
+
+
+def stacked(net: Opened, segment: int, slot: int, init: str, seed: int) -> Array:
+    """Return what the blocks of a segment have in one slot at first, block by block."""
+    about, cells = net.kind.segments[segment].slots[slot], net.cells(segment, slot)
+    if not cells:
+        return np.zeros((0, *(side or 1 for side in about.shape)), about.dtype)
+    if all(cell.start is not None for cell in cells):
+        starts = np.array([cell.start for cell in cells], about.dtype)
+        return np.broadcast_to(starts.reshape(-1, *(1 for _ in cells[0].shape)), (len(cells), *cells[0].shape))
+    return np.stack([_drawn(cell, init, seed) for cell in cells])
+
+
+def _drawn(cell: Cell, init: str, seed: int) -> Array:
+    word = initial_word(seed, f"{cell.layer}/{cell.slot.name}")
+    if cell.slot.role == "draw":
+        return np.array([word, 0], cell.slot.dtype)
+    drawn: Array = kernel_initializer(init, cell.gain, word)(cell.shape, "float32").numpy()
+    return drawn

@@ -1,0 +1,40 @@
+"""Which form a run takes, a function of its spec alone, and the engine of that form."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from resnet_core.nets.opened.form import why_not
+from resnet_core.runs.spec import Form, Run
+from resnet_core.runs.training.checkpoints import Array
+from resnet_core.surroundings import settings_of_a_run
+
+
+def form_of(run: Run) -> Form:
+    """Return the form in which a run is trained."""
+    return "own" if run.train.form == "own" or why_own(run) else "open"
+
+
+def why_own(run: Run) -> str | None:
+    """Return why a run would be trained in its own form though it asks for the open one, or None if it would not."""
+    if run.train.precision != "float32":
+        return f"half precision ({run.train.precision}) is trained in its own form"
+    return why_not(run.net)
+
+
+def engine_of(run: Run) -> Any:
+    """Return the engine that trains a run, an `Engine` or an `OpenEngine`; see `Engine` for its methods."""
+    from resnet_core.runs.training.engine import engine
+    from resnet_core.runs.training.open_engine import OpenEngine
+    from resnet_core.runs.training.step import StepSpec
+
+    step = StepSpec.of(run.train, run.probe)
+    return OpenEngine(run.net, step) if form_of(run) == "open" else engine(run.net, step, run.code)
+
+
+def weights_of_state(run: Run, values: Sequence[Array]) -> list[Array]:
+    """Return the weights in the variables of a state of a run, in the order of `keras.Model.weights`."""
+    with settings_of_a_run():
+        engine = engine_of(run)
+        engine.reset(run.init_seed)
+        engine.restore(values)
+        return engine.weights()  # type: ignore[no-any-return]

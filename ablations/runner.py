@@ -31,6 +31,7 @@ from resnet_core.runs.records.outcomes import COMPLETED, FAILED_TO_TRAIN
 from resnet_core.runs.records.plan import PlannedRun
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
+from resnet_core.runs.training.forms import in_own_form
 
 
 def dry_run(request: Request, execution: Execution) -> None:
@@ -72,7 +73,8 @@ def dry_run(request: Request, execution: Execution) -> None:
             f"before these, {len(tried)} trials of learning rates: {duration(seconds)}; "
             f"{more} more at most, where the best rate is at the edge of the grid"
         )
-    for line in (*request.left_out, *(f"not of equal cost: {line}" for line in mismatches(request.claims, runs))):
+    unequal = (f"not of equal cost: {line}" for line in mismatches(request.claims, runs))
+    for line in (*request.left_out, *unequal, *in_own_form(runs)):
         say(line)
     if execution.keep_networks:
         kept = sum(networks.bytes_of(run) for run in runs if _asked(run, sha256) not in recorded)

@@ -22,6 +22,7 @@ from resnet_core.runs.records.store import Store
 from resnet_core.runs.records.survey import Survey
 from resnet_core.runs.records.versions import check_versions
 from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.runs.training.forms import in_own_form
 from resnet_core.runs.training.train import Progress
 
 
@@ -49,6 +50,8 @@ def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, imag
     kept = store.plan()
     threads = kept.threads if kept else 1
     missing = [run for run in runs if run.id not in survey.copies]
+    for line in in_own_form(missing):
+        say(line)
     attempts = {run.id: survey.next_attempt(run.id) for run in missing}
     estimates = dict(zip((run.id for run in missing), estimated(missing, images, threads), strict=True))
     with summarised(store, [run.id for run in runs]):

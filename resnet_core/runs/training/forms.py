@@ -1,5 +1,6 @@
 """Which form a run takes, a function of its spec alone, and the engine of that form."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,13 @@ def why_own(run: Run) -> str | None:
     if run.train.precision != "float32":
         return f"half precision ({run.train.precision}) is trained in its own form"
     return why_not(run.net)
+
+
+def in_own_form(runs: Sequence[Run]) -> list[str]:
+    """Return a line a reason why some of these runs are trained in their own form though they ask for the open one."""
+    asking = [run for run in runs if run.train.form == "open"]
+    counts = Counter(filter(None, map(why_own, asking)))
+    return [f"{count} of {len(runs)} runs are trained in their own form: {reason}" for reason, count in counts.items()]
 
 
 def engine_of(run: Run) -> Any:

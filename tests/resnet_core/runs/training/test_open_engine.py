@@ -15,7 +15,7 @@ from resnet_core.runs.data import prepare
 from resnet_core.runs.records.record import Stored
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.checkpoints import Checkpoint, variables_of
-from resnet_core.runs.training.forms import form_of, weights_of_state, why_own
+from resnet_core.runs.training.forms import form_of, in_own_form, weights_of_state, why_own
 from resnet_core.runs.training.open_engine import updates
 from resnet_core.runs.training.train import execute
 
@@ -115,4 +115,5 @@ def test_what_has_no_open_form_takes_its_own_and_says_why():
         del BLOCKS["layered"]
     half = Run(NET, TRAIN.replace(precision="mixed_float16"))
     assert (form_of(half), why_own(half)) == ("own", "half precision (mixed_float16) is trained in its own form")
+    assert in_own_form([half, half, Run(NET, TRAIN)]) == [f"2 of 3 runs are trained in their own form: {why_own(half)}"]
     assert (form_of(Run(NET, TRAIN)), form_of(Run(NET, TRAIN.replace(form="own")))) == ("open", "own")

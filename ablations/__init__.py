@@ -1,19 +1,34 @@
-"""Ablation studies: arms, seeds and claims; and the program that runs them."""
+"""Ablation studies: arms, seeds and claims; `run` them, and the program that does.
+
+What reads results loads pandas, and what runs studies TensorFlow, when it is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ablations.designs import grid, leave_out, one_at_a_time, paired, pairwise
 from ablations.study import Published, Scale, Study
 from analysis.claims import mean, rate
 
+if TYPE_CHECKING:
+    from ablations.opened import Results, results
+    from ablations.session import load, run
+    from analysis.judging import column, judge
+    from resnet_core.runs.execution.options import Execution
+
 __all__ = [
-    "Published", "Scale", "Study", "column", "grid", "judge", "leave_out", "mean", "one_at_a_time", "paired",
-    "pairwise", "rate",
+    "Execution", "Published", "Results", "Scale", "Study", "column", "grid", "judge", "leave_out", "load", "mean",
+    "one_at_a_time", "paired", "pairwise", "rate", "results", "run",
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> object:
-    """Return what needs pandas, when it is asked for."""
-    if name in ("column", "judge"):
-        from analysis import judging
+LOADED_WHEN_USED = {
+    "Execution": "resnet_core.runs.execution.options", "Results": "ablations.opened", "column": "analysis.judging",
+    "judge": "analysis.judging", "load": "ablations.session", "results": "ablations.opened", "run": "ablations.session",
+}  # fmt: skip
 
-        return getattr(judging, name)
+
+def __getattr__(name: str) -> Any:
+    if name in LOADED_WHEN_USED:
+        return getattr(import_module(LOADED_WHEN_USED[name]), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -8,28 +8,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ablations.carrying import carried
-from ablations.designs import Design
+from ablations.asking import request_of, scale_of
 from ablations.extensions import add_extensions_command
 from ablations.files import is_file, study_in
 from ablations.folders import add_commands
 from ablations.probes import add_probe_options, asked_of, sample_of
 from ablations.remove import add_remove_command
-from ablations.request import Request
 from ablations.show import add_show_command
-from ablations.study import Scale, Study
+from ablations.study import Study
 from ablations.suites import suites
 from ablations.verdicts import add_verdict_commands
-from resnet_core.command_line import Parser, console, folder, run_program, say
-from resnet_core.errors import UserError, nearest
+from resnet_core.command_line import Parser, folder, run_program
+from resnet_core.errors import UserError, as_option
 from resnet_core.folders import DEFAULT_OUT
+from resnet_core.runs.execution.fill import exit_if_failed
 from resnet_core.runs.execution.options import Execution, add_execution_options, add_keep_option
 from resnet_core.runs.execution.plugins import Plugins, add_plugin_option, load_plugins
-from resnet_core.runs.recipes import DATA, rebudgeted
-from resnet_core.runs.settings import add_setting_options, fields_of, probing, settings_help, training
+from resnet_core.runs.execution.session_code import SessionCode
+from resnet_core.runs.records.store import Store
+from resnet_core.runs.settings import add_setting_options, fields_of, settings_help
 from resnet_core.runs.spec import TrainSpec
-
-MOST_SEEDS = 20  # that --until may come to
+from resnet_core.telling import console, say
 
 
 def parser(known: Mapping[str, Study]) -> Parser:
@@ -155,99 +154,59 @@ def list_studies(options: argparse.Namespace) -> None:
 
 def run_study(options: argparse.Namespace) -> None:
     """Run the study that `options` name, or print what would be run."""
-    from ablations import runner
-
     study: Study = options.of
-    if options.scale not in study.scales:
-        raise UserError(f"unknown scale '{options.scale}'{nearest(options.scale, study.scales)}")
-    scale = study.scales[options.scale]
+    scale_of(study, options.scale)
     load_plugins(options.plugin)
     own = [study.file] if study.file and study.registers else []
-    execution = Execution.of(options, Plugins((*options.plugin, *own)))
+    execution = Execution.of(options, SessionCode(Plugins((*options.plugin, *own))))
     asked, options.set = asked_of(options, study)
     execution = replace(execution, probes=asked, sample=sample_of(options))
-    arms = _design(study, options).arms()
     fields = fields_of(options, study.factors)
-    rates = tuple(TrainSpec.parse_field("learning_rate", word) for word in options.learning_rates or ())
-    if rates and "learning_rate" in fields["train"]:
-        raise UserError("a learning rate is either set or chosen, but got --learning-rates and --set learning_rate")
-    reason = untuned(scale, options.recipe, fields["train"])
-    seeds = scale.seeds if options.seeds is None else _count("--seeds", options.seeds)
-    chosen_from = rates or (() if reason else scale.learning_rates)
-    _check_needed(options, seeds, chosen_from)
-    claims, left_out = carried(scale.claims, arms)
-    request = Request(
-        study=study,
-        scale=options.scale,
-        arms=arms,
-        claims=claims,
-        left_out=left_out,
-        published=scale.published,
+    request = request_of(
+        study,
+        options.scale,
+        levels=_levels(study, options),
+        fields=fields,
+        seeds=_count(options, "seeds"),
+        until=options.until,
+        most_seeds=_count(options, "most_seeds"),
+        recipe=options.recipe,
         match=options.match,
-        learning_rates=chosen_from,
-        untuned="" if rates else reason,
-        trial_seeds=scale.trial_seeds if options.trial_seeds is None else _count("--trial-seeds", options.trial_seeds),
-        fixed=fields["net"],
-        train=rebudgeted(training(scale.train, options.recipe), fields["train"]),
-        given=fields["train"],
-        probe=probing(study.probe, fields["probe"]),
-        seeds=seeds,
-        root=options.out / study.name,
+        learning_rates=[TrainSpec.parse_field("learning_rate", word) for word in options.learning_rates or ()],
+        trial_seeds=_count(options, "trial_seeds"),
+        out=options.out,
         command=options.command_line,
-        until_decided=options.until == "decided",
-        most_seeds=MOST_SEEDS if options.most_seeds is None else _count("--most-seeds", options.most_seeds),
+        named=as_option,
     )
-    runner.dry_run(request, execution) if options.dry_run else runner.run(request, execution)
+    if options.dry_run:
+        from ablations.dry_run import dry_run
+
+        return dry_run(request, execution)
+    from ablations import runner
+    from analysis.terminal import print_verdicts
+
+    runs = runner.run(request, execution)
+    print_verdicts(request.root)
+    exit_if_failed(Store(request.root), [run.id for run in runs])
 
 
-def untuned(scale: Scale, recipe: str | None, given: Mapping[str, Any]) -> str:
-    """Return why no learning rate is chosen, if none is: the scale's rates are for its own training, on any data."""
-    changed = ["--recipe", *given] if recipe else [name for name in given if name not in DATA]
-    if not scale.learning_rates or not changed:
-        return scale.untuned
-    if "learning_rate" in given:
-        return "it is set"
-    rates = " ".join(f"{rate:g}" for rate in scale.learning_rates)
-    return (
-        f"the scale's are for its own training, and {changed[0]} changes that; --learning-rates {rates} tunes every arm"
-    )
+def _levels(study: Study, options: argparse.Namespace) -> dict[str, list[Any]]:
+    """Return the levels of factors that were given."""
+    words = {factor: getattr(options, factor) or [] for factor in study.factors}
+    return {factor: [study.parse_level(factor, word) for word in own] for factor, own in words.items() if own}
 
 
-def _check_needed(options: argparse.Namespace, seeds: int, rates: Sequence[float]) -> None:
-    """Check that what each option is for has been asked for.
+def _count(options: argparse.Namespace, name: str) -> int | None:
+    """Return the number of an option, if it was given.
 
     Raises:
-        UserError: It has not.
+        UserError: It is none.
     """
-    if options.most_seeds is not None and options.until is None:
-        raise UserError(f"--most-seeds needs --until decided, but got --most-seeds {options.most_seeds} alone")
-    if options.most_seeds is not None and _count("--most-seeds", options.most_seeds) < seeds:
-        raise UserError(f"--most-seeds must be at least the number of seeds, {seeds}, but got {options.most_seeds}")
-    if options.trial_seeds is not None and not rates:
-        raise UserError(
-            f"--trial-seeds needs learning rates to choose from, but got --trial-seeds {options.trial_seeds} alone; "
-            "give --learning-rates"
-        )
-
-
-def _design(study: Study, options: argparse.Namespace) -> Design:
-    """Return the design of the scale, with the levels that were given."""
-    design = study.scales[options.scale].design
-    given: dict[str, list[Any]] = {}
-    for factor in study.factors:
-        words: list[str] = getattr(options, factor) or []
-        if words and factor not in design.levels:
-            raise UserError(
-                f"--{factor} must be a factor of the scale, but '{options.scale}' varies {', '.join(design.levels)}"
-            )
-        if words:
-            given[factor] = list(dict.fromkeys(study.parse_level(factor, word) for word in words))
-    return design.with_levels(given)
-
-
-def _count(option: str, text: str) -> int:
+    text = getattr(options, name)
+    if text is None:
+        return None
     if not (text.isdecimal() and text.isascii()) or len(text) > 4 or int(text) < 1:
-        raise UserError(f"{option} must be a whole number from 1 to 9999, but got '{text[:40]}'")
+        raise UserError(f"{as_option(name)} must be a whole number from 1 to 9999, but got '{text[:40]}'")
     return int(text)
 
 

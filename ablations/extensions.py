@@ -4,12 +4,13 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from resnet_core.command_line import Parser, console
+from resnet_core.command_line import Parser
 from resnet_core.nets.registry import BLOCKS
 from resnet_core.runs.data.named import registered_sources
 from resnet_core.runs.execution.executors import EXECUTORS
 from resnet_core.runs.execution.loggers import LOGGERS
 from resnet_core.runs.execution.plugins import add_plugin_option, load_plugins
+from resnet_core.telling import console
 
 
 def add_extensions_command(commands: Any) -> None:

@@ -29,10 +29,10 @@ def study_in(file: Path) -> Study:
     with without_notices():
         module = load(file, "study")
     study = _study(module, file)
-    study = replace(study, file=file, registers=registrations() != before)
+    study = replace(study, file=file)
     with guarded("a study must load", file):
         study.check()
-    return study
+    return replace(study, registers=registrations() != before)
 
 
 def _study(module: ModuleType, file: Path) -> Study:

@@ -5,12 +5,14 @@ from collections import Counter
 from typing import Any
 
 from ablations.folder_command import add_folder_command, study_folder
-from resnet_core.command_line import console, folder, say
+from resnet_core.command_line import folder
 from resnet_core.folders import check_writable, sweep, write_file
+from resnet_core.runs.execution.fill import exit_if_failed
 from resnet_core.runs.execution.options import Execution, add_execution_options, add_keep_option
 from resnet_core.runs.execution.plugins import add_plugin_option, load_plugins
 from resnet_core.runs.records import networks
 from resnet_core.runs.records.store import Store
+from resnet_core.telling import console, say
 
 
 def add_commands(commands: Any) -> None:
@@ -96,7 +98,8 @@ def retry_runs(options: argparse.Namespace) -> None:
     check_writable(root)
     set_variables()
     check_backend()
-    runner.retry(root, FAILED, Execution.of(options, load_plugins(options.plugin)))
+    runs = runner.retry(root, FAILED, Execution.of(options, load_plugins(options.plugin)))
+    exit_if_failed(Store(root), [run.id for run in runs])
 
 
 def export_csv(options: argparse.Namespace) -> None:

@@ -1,12 +1,12 @@
 """`--probe`: probes that are measured of every trained network of a study, after its training."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ablations.study import Study
-from resnet_core.command_line import Parser, say
+from resnet_core.command_line import Parser
 from resnet_core.errors import UserError, nearest
-from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.own import Net
 from resnet_core.probes.asked import IMAGES, Asked, Item, Sample, Size, asked_for, total_passes, unmeasurable
 from resnet_core.probes.registry import probes as registered
 from resnet_core.runs.records import networks
@@ -14,6 +14,7 @@ from resnet_core.runs.records.measurements import name_of
 from resnet_core.runs.records.outcomes import COMPLETED, FAILED_TO_TRAIN
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
+from resnet_core.telling import say
 
 PARTS = ("auto", "train", "val", "test")
 GIVEN = ("images", "labels", "initial", "train_images", "train_labels")
@@ -89,7 +90,18 @@ def asked_of(options: argparse.Namespace, study: Study) -> tuple[tuple[Asked, ..
     if not words and not any("." in word.partition("=")[0] for word in options.set):
         return (), options.set
     given, others = settings_of(options.set, names)
-    asked = asked_for(words, given)
+    return probes_asked(study, options.probe, given), others
+
+
+def probes_asked(
+    study: Study, words: Sequence[str], settings: Mapping[str, Mapping[str, str]] | None = None
+) -> tuple[Asked, ...]:
+    """Return the probes that a study asks for, and these: each as its name and options, `lesions draws=10`.
+
+    Raises:
+        UserError: A probe or an option is unknown, or a probe needs what a single run has not.
+    """
+    asked = asked_for([*study.probes, *words], settings) if [*study.probes, *words] else ()
     for one in asked:
         reason = unmeasurable(one, GIVEN)
         if reason:
@@ -97,10 +109,10 @@ def asked_of(options: argparse.Namespace, study: Study) -> tuple[tuple[Asked, ..
                 f"the probe '{one.name}' cannot be measured with a run: {reason}; keep the networks (--keep-networks), "
                 "and give them to resnet-probe"
             )
-    return asked, others
+    return asked
 
 
-def say_cost(asked: Sequence[Asked], sample: Sample, nets: Sequence[NetSpec]) -> None:
+def say_cost(asked: Sequence[Asked], sample: Sample, nets: Sequence[Net]) -> None:
     """Say how many passes the probes of these networks take."""
     passes = total_passes([(one, Size.of(net)) for net in nets for one in asked])
     say(

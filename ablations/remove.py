@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ablations.folder_command import add_folder_command, study_folder
-from resnet_core.command_line import assigned, say
+from resnet_core.command_line import assigned
 from resnet_core.errors import UserError, nearest
 from resnet_core.folders import check_writable
 from resnet_core.runs.records.plan import Plan, PlannedRun
 from resnet_core.runs.records.store import Store
+from resnet_core.telling import say
 
 SEED = "seed"
 

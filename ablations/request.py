@@ -11,6 +11,7 @@ from analysis.claims import Claim
 from resnet_core.errors import UserError
 from resnet_core.nets.budget import Budget, with_budget
 from resnet_core.nets.cost import cost
+from resnet_core.nets.own import Net, name_of_code, spec_of
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
@@ -20,47 +21,110 @@ from resnet_core.runs.spec import Run, TrainSpec
 
 
 @dataclass(frozen=True)
-class Request:
-    """What a user asked for: a study with the arms, settings and seeds it is to have.
+class Settings:
+    """What all arms have in common.
 
     Attributes:
-        claims: What is claimed of these arms.
-        left_out: Why other claims of the study are not among them, a line each.
-        published: What others have published of these arms at these settings.
-        learning_rates: Learning rates of `train`, of which each arm takes the best; none for that of `train`.
-        trial_seeds: How many trials each of them has.
+        train: How a network is trained, if its arm does not say otherwise.
+        given: Fields of `train` that the user gave.
+        net: Fields of `NetSpec` that are set in every arm.
+        probe: What is measured while a run trains.
+        match: Cost that all networks are to share with that of the first arm, by their widths. `None` leaves widths as
+            they are.
+    """
+
+    train: TrainSpec
+    given: Mapping[str, Any] = field(default_factory=dict)
+    net: Mapping[str, Any] = field(default_factory=dict)
+    probe: ProbeSpec = field(default_factory=ProbeSpec)
+    match: Budget | None = None
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """How many seeds every arm has, from 0 on.
+
+    Attributes:
+        first: Number of seeds that every arm has.
+        most: Number up to which seeds are added until every claim is decided. `None` adds none.
+    """
+
+    first: int = 3
+    most: int | None = None
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Learning rates that each arm chooses from, and the choice.
+
+    Attributes:
+        grid: Learning rates of `Settings.train`. Empty for that of `train` itself.
+        trial_seeds: Number of trials at each rate.
         untuned: Why no learning rate is chosen, if the study says so or the user has changed its training.
-        rates: The rate that each arm takes, once it is chosen, by the arm's name.
-        tuning: What the trials came to, see `Plan`.
-        match: Of what the first arm's network and all others, by their widths, have equally much.
-        fixed: Fields of `NetSpec` that are set in every arm.
-        given: Fields of `TrainSpec` that the user gave.
-        until_decided: Whether seeds are added until every claim is decided, or there are `most_seeds`.
+        chosen: The rate of each arm, by its name, once it is chosen.
+        tried: Results of the trials, see `Plan`.
+    """
+
+    grid: tuple[float, ...] = ()
+    trial_seeds: int = 2
+    untuned: str = ""
+    chosen: Mapping[str, float] = field(default_factory=dict)
+    tried: Sequence[Tuned] = ()
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """What is claimed of the arms.
+
+    Attributes:
+        claims: Claims about these arms.
+        left_out: Why other claims of the study are not among them, a line each.
+        published: Figures that others have published of these arms at these settings.
+    """
+
+    claims: Sequence[Claim] = ()
+    left_out: Sequence[str] = ()
+    published: Sequence[Published] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """A study with the arms, settings and seeds that a user asked for. `ablations.asking.request_of` makes one.
+
+    Attributes:
+        study: The study.
+        arms: Levels of the factors.
+        settings: What the arms have in common.
         root: Folder of the records.
-        command: The command line that asked.
+        scale: Name of the scale.
+        seeds: How many seeds there are.
+        rates: Learning rates to choose from.
+        claimed: What is claimed of the arms.
+        command: The command, or the call, that asked.
     """
 
     study: Study
-    scale: str
     arms: Sequence[Arm]
-    claims: Sequence[Claim]
-    published: Sequence[Published]
-    match: Budget | None
-    learning_rates: tuple[float, ...]
-    trial_seeds: int
-    fixed: Mapping[str, Any]
-    train: TrainSpec
-    given: Mapping[str, Any]
-    probe: ProbeSpec
-    seeds: int
+    settings: Settings
     root: Path
-    command: str
-    until_decided: bool = False
-    most_seeds: int = 20
-    rates: Mapping[str, float] = field(default_factory=dict)
-    tuning: Sequence[Tuned] = ()
-    untuned: str = ""
-    left_out: Sequence[str] = ()
+    scale: str = ""
+    seeds: Seeds = Seeds()
+    rates: Rates = Rates()
+    claimed: Claimed = Claimed()
+    command: str = ""
+
+    @property
+    def train(self) -> TrainSpec:
+        """How a network is trained, if its arm does not say otherwise."""
+        return self.settings.train
+
+    def with_train(self, train: TrainSpec) -> "Request":
+        """Return the request with another training."""
+        return replace(self, settings=replace(self.settings, train=train))
+
+    def with_seeds(self, count: int) -> "Request":
+        """Return the request with so many seeds of every arm."""
+        return replace(self, seeds=replace(self.seeds, first=count))
 
     def runs(self, data: DataInfo, data_sha256: str = "") -> list[Run]:
         """Return the runs on data of this shape and content.
@@ -69,8 +133,8 @@ class Request:
             UserError: A combination has no network, two runs are the same, or a given field has no effect.
         """
         train = self.train.replace(data_sha256=data_sha256)
-        seeds = range(self.seeds)
-        runs = list(self.study.runs(self.arms, train, self.probe, data, seeds, self.fixed))
+        seeds = range(self.seeds.first)
+        runs = list(self.study.runs(self.arms, train, self.settings.probe, data, seeds, self.settings.net))
         for net in dict.fromkeys(run.net for run in runs):
             _check_block(net)
         by_id: dict[str, Run] = {}
@@ -83,8 +147,9 @@ class Request:
                     f"every run must differ from the others, but {what} changes nothing: "
                     f"({twin.label}) and ({run.label}) are one run"
                 )
-        runs = [self.at_rate(run, self.rates[run.arm]) if run.arm in self.rates else run for run in self._matched(runs)]
-        for name, value in self.given.items():
+        chosen = self.rates.chosen
+        runs = [self.at_rate(run, chosen[run.arm]) if run.arm in chosen else run for run in self._matched(runs)]
+        for name, value in self.settings.given.items():
             if all(getattr(run.train, name) != value for run in runs):
                 raise UserError(
                     f"a setting must have an effect, but `{name}`={value} is overridden in every run of this study"
@@ -93,11 +158,12 @@ class Request:
 
     def _matched(self, runs: list[Run]) -> list[Run]:
         """Return the runs with networks that cost as much as that of the first."""
-        if self.match is None:
+        match = self.settings.match
+        if match is None:
             return runs
         first = cost(runs[0].net)
-        budget = first.trainable if self.match == "parameters" else first.macs
-        nets = {net: with_budget(net, self.match, budget) for net in dict.fromkeys(run.net for run in runs)}
+        budget = first.trainable if match == "parameters" else first.macs
+        nets = {net: with_budget(spec_of(net), match, budget) for net in dict.fromkeys(run.net for run in runs)}
         return [replace(run, net=nets[run.net]) for run in runs]
 
     def at_rate(self, run: Run, rate: float) -> Run:
@@ -109,30 +175,32 @@ class Request:
     def base(self, data_sha256: str) -> dict[str, Any]:
         """Return what all runs have in common, as JSON-serialisable values."""
         train = self.train.replace(data_sha256=data_sha256).model_dump(mode="json", exclude={"data"})
-        net = {name: value for name, value in self.fixed.items() if value != NetSpec.model_fields[name].default}
+        settings, rates = self.settings, self.rates
+        net = {name: value for name, value in settings.net.items() if value != NetSpec.model_fields[name].default}
         base: dict[str, Any] = {"scale": self.scale, "code": ""}  # once of a plugin; a run has the code of its block
-        base |= {"match": self.match} if self.match else {}
-        if self.learning_rates:
-            train["learning_rate"] = list(self.learning_rates)
-            base["trial_seeds"] = self.trial_seeds
+        base |= {"match": settings.match} if settings.match else {}
+        if rates.grid:
+            train["learning_rate"] = list(rates.grid)
+            base["trial_seeds"] = rates.trial_seeds
         base |= {f"net.{name}": list(value) if isinstance(value, tuple) else value for name, value in net.items()}
         base |= {f"train.{name}": value for name, value in train.items()}
-        return base | {f"probe.{name}": value for name, value in self.probe.model_dump(mode="json").items()}
+        return base | {f"probe.{name}": value for name, value in settings.probe.model_dump(mode="json").items()}
 
     def plan(self, runs: list[Run], data: DataInfo, data_sha256: str) -> Plan:
         """Return the plan of `runs` for the store."""
         study, factors = self.study, tuple(runs[0].factors)
         planned = tuple(map(PlannedRun.of, runs))
         base = self.base(data_sha256)
-        published = tuple(cast("Figure", asdict(figure)) for figure in self.published)
+        published = tuple(cast("Figure", asdict(figure)) for figure in self.claimed.published)
         return Plan(
             study.name, study.question, study.source, base, factors, (self.command,), planned, study_threads(runs),
-            tuple(claim.to_dict() for claim in self.claims), published, tuple(self.tuning), data.split(self.train),
+            tuple(claim.to_dict() for claim in self.claimed.claims), published, tuple(self.rates.tried),
+            data.split(self.train),
         )  # fmt: skip
 
 
-def _check_block(net: NetSpec) -> None:
-    """Check that the network's block is known and, if it is a user's, that it fits.
+def _check_block(net: Net) -> None:
+    """Check that the network's block, or the function that builds it, is known and, if it is a user's, that it fits.
 
     Raises:
         UserError: It is not, or does not.
@@ -142,4 +210,5 @@ def _check_block(net: NetSpec) -> None:
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # whatever a user's block may raise
-        raise UserError(f"a block must return a map of its channels, but '{net.block}' raised {error!r}") from None
+        name = name_of_code(net)
+        raise UserError(f"a block must return a map of its channels, but '{name}' raised {error!r}") from None

@@ -7,7 +7,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from resnet_core.command_line import console
 from resnet_core.errors import UserError, nearest
 from resnet_core.nets.cost import cost
 from resnet_core.nets.counting import LayerCost
@@ -15,6 +14,7 @@ from resnet_core.nets.spec import NetSpec
 from resnet_core.nets.zoo import list_networks, network
 from resnet_core.runs.execution.plugins import add_plugin_option, load_plugins
 from resnet_core.runs.fields import NET_GROUPS, fields_described, grouped
+from resnet_core.telling import console
 
 
 def add_show_command(commands: Any) -> None:

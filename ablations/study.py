@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from ablations.designs import Arm, Design
 from analysis.claims import Claim
 from resnet_core.errors import UserError, first_mistake, nearest
+from resnet_core.nets.own import Net, OwnNet
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
@@ -80,8 +81,9 @@ class Study:
     Attributes:
         name: As in `resnet-ablate run NAME`.
         question: What the study asks.
-        net: From factors, its keyword arguments, to the network of an arm. The image shape and the
-            classes of the data are filled in afterwards.
+        net: From factors, its keyword arguments, to the network of an arm: a `NetSpec`, or a function at the top of a
+            module (or a `functools.partial` of it) that builds a functional `keras.Model`, see `nets.own.OwnNet`. The
+            image shape and the classes of the data are filled in afterwards.
         scales: `smoke`, `laptop` and `paper`.
         source: Where it was asked first.
         train: From the scale's `TrainSpec` and factors, again keyword arguments, to an arm's own.
@@ -89,12 +91,13 @@ class Study:
         probes: Probes that are measured of every trained network, each as its name and options: `lesion`,
             `lesions draws=10`.
         file: A file of the user's that it is from.
-        registers: Whether that file registers blocks or data sets, which every process that executes runs must know.
+        registers: Whether that file registers blocks, networks or data sets, which every process that executes runs
+            must know.
     """
 
     name: str
     question: str
-    net: Callable[..., NetSpec]
+    net: Callable[..., NetSpec | Callable[..., Any]]
     scales: Mapping[str, Scale]
     source: str = ""
     train: Callable[..., TrainSpec] = lambda base: base
@@ -109,8 +112,8 @@ class Study:
         arguments = {**inspect.signature(self.net).parameters, **inspect.signature(self.train).parameters}
         return {name: argument.annotation for name, argument in arguments.items() if name != "base"}
 
-    def parse_level(self, factor: str, text: str) -> Any:
-        """Return the level of `factor` that `text` stands for.
+    def parse_level(self, factor: str, text: Any) -> Any:
+        """Return the level of `factor` that `text`, or a value, stands for.
 
         Raises:
             UserError: It stands for none.
@@ -170,6 +173,11 @@ class Study:
         names = [name for name in self.factors if any(name in arm for arm in arms)]
         for arm in arms:
             net = self._net(arm)
+            if isinstance(net, OwnNet) and fixed:
+                raise UserError(
+                    f"a field of NetSpec can be set of networks of NetSpec, but got `{next(iter(fixed))}` and the "
+                    f"function `{net.network}`; make it an argument of that"
+                )
             taken = sorted(net.given().keys() & fixed.keys())
             if taken:
                 raise UserError(
@@ -181,11 +189,14 @@ class Study:
             for seed in seeds:
                 yield Run(net, trained, probe, seed, factors={name: arm.get(name) for name in names})
 
-    def _net(self, arm: Arm) -> NetSpec:
-        with guarded(f"the function `net` of '{self.name}' must return a NetSpec", self.file):
+    def _net(self, arm: Arm) -> Net:
+        rule = f"the function `net` of '{self.name}' must return a NetSpec, or a function that builds a keras.Model"
+        with guarded(rule, self.file):
             net = self.net(**self._read_by(self.net, arm))
+            if callable(net):
+                return OwnNet.of(net)
         if not isinstance(net, NetSpec):
-            raise UserError(f"the function `net` of '{self.name}' must return a NetSpec, but got {net!r}")
+            raise UserError(f"{rule}, but got {net!r}")
         return net
 
     def training(self, base: TrainSpec, arm: Arm) -> TrainSpec:

@@ -6,14 +6,12 @@ its record has no test result. Where the best rate of an arm is the lowest or th
 tried, a step beyond it; if that is the best, a warning says so.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ablations.request import Request
+from ablations.request import Claimed, Request
 from analysis.tuning import Tried, best, beyond
-from resnet_core.command_line import say
 from resnet_core.errors import UserError
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
@@ -21,6 +19,7 @@ from resnet_core.runs.records.plan import Plan, Tuned
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
+from resnet_core.telling import say, warn
 
 FOLDER = "learning_rates"
 SEED = 1_000_000  # far from those that are measured
@@ -34,7 +33,7 @@ def arms_of(request: Request, data: DataInfo, data_sha256: str) -> list[Run]:
     Raises:
         UserError: There is nothing to choose from, or no validation images to choose by.
     """
-    rates = request.learning_rates
+    rates = request.rates.grid
     if not rates or request.train.steps == 0:
         return []
     if len(set(rates)) < 2:
@@ -47,7 +46,7 @@ def arms_of(request: Request, data: DataInfo, data_sha256: str) -> list[Run]:
             "a learning rate is chosen by validation images, but validation_fraction is 0; set "
             f"validation_fraction=0.1, or learning_rate={request.train.learning_rate:g} for all arms"
         )
-    return replace(request, seeds=1).runs(data, data_sha256)
+    return request.with_seeds(1).runs(data, data_sha256)
 
 
 def trials(request: Request, rates: Iterable[tuple[Run, Sequence[float]]]) -> list[Run]:
@@ -71,7 +70,7 @@ def trials(request: Request, rates: Iterable[tuple[Run, Sequence[float]]]) -> li
         for arm, own in rates
         for rate in dict.fromkeys(own)
         for at_rate in [request.at_rate(arm, rate)]
-        for seed in range(SEED, SEED + request.trial_seeds)
+        for seed in range(SEED, SEED + request.rates.trial_seeds)
     ]
     by_id: dict[str, Run] = {}
     for run in runs:
@@ -99,9 +98,9 @@ def tuned(request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> Req
     if not arms:
         return request
     table = Trials(request, data, data_sha256, fill)
-    table.run([(arm, request.learning_rates) for arm in arms])
+    table.run([(arm, request.rates.grid) for arm in arms])
     images = round(request.train.validation_fraction * (request.train.train_size or data.train_images))
-    images *= request.trial_seeds
+    images *= request.rates.trial_seeds
     further = [(arm, beyond(table.of(arm), best(table.of(arm), images))) for arm in arms]
     table.run([(arm, [rate]) for arm, rate in further if rate is not None])
     rates: dict[str, float] = {}
@@ -116,7 +115,7 @@ def tuned(request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> Req
                   chosen=row is chosen)
             for row in tried
         ]  # fmt: skip
-    return replace(request, rates=rates, tuning=rows)
+    return replace(request, rates=replace(request.rates, chosen=rates, tried=rows))
 
 
 class Trials:
@@ -132,7 +131,7 @@ class Trials:
     def __init__(self, request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> None:
         self._request = request
         self._data = data
-        self._asked = replace(request, train=request.train.replace(test=False), claims=(), published=())
+        self._asked = replace(request.with_train(request.train.replace(test=False)), claimed=Claimed())
         self._sha256 = data_sha256
         self._fill = fill
         self._root = request.root / FOLDER
@@ -180,16 +179,15 @@ def _say(arm: str, tried: Sequence[Tried], chosen: Tried | None, request: Reques
     grid = ", ".join(f"{row.rate:.3g}" for row in tried)
     if chosen is None:
         rate = request.train.learning_rate
-        print(f"warning: {arm}: every trial failed, at {grid}; learning rate {rate:g} is kept", file=sys.stderr)
+        warn(f"warning: {arm}: every trial failed, at {grid}; learning rate {rate:g} is kept")
         return
     count = len(chosen.accuracies)
     figures = f"validation accuracy {chosen.accuracy:.3f}, loss {chosen.loss:.3g}"
     say(f"{arm}: learning rate {chosen.rate:.3g} of {grid}; {figures} ({count} trials, {images} images)")
     if chosen.failed:
-        print(f"warning: {arm}: at no rate did all trials train; {chosen.failed} of {count} failed", file=sys.stderr)
+        warn(f"warning: {arm}: at no rate did all trials train; {chosen.failed} of {count} failed")
     if chosen.rate in (tried[0].rate, tried[-1].rate):
-        print(
+        warn(
             f"warning: {arm}: the best learning rate, {chosen.rate:.3g}, is at the edge of those tried; "
-            "--learning-rates with others may find a better one",
-            file=sys.stderr,
+            "--learning-rates with others may find a better one"
         )

@@ -8,10 +8,10 @@ from ablations.request import Request
 from analysis.claims import Claim
 from analysis.looks import Look, announced, following
 from analysis.terminal import judged
-from resnet_core.command_line import say
 from resnet_core.runs.data import DataInfo
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
+from resnet_core.telling import say
 
 Fill = Callable[[Request, Sequence[Run]], None]
 
@@ -39,24 +39,24 @@ def until_decided(request: Request, data: DataInfo, data_sha256: str, fill: Fill
         The runs.
     """
     root, runs = request.root, []
+    first, most = request.seeds.first, request.seeds.most or request.seeds.first
     plan = Store(root).plan()
     kept = Look.of(plan.looks) if plan else ()
-    for look in announced(kept, request.seeds, request.most_seeds):
-        if look in kept and look.seeds < request.seeds:
+    for look in announced(kept, first, most):
+        if look in kept and look.seeds < first:
             continue
-        open_ = _open(root) if kept else list(request.claims)
+        open_ = _open(root) if kept else list(request.claimed.claims)
         if not open_:
             break
-        now = replace(request, seeds=look.seeds)
+        now = request.with_seeds(look.seeds)
         runs = [
-            run
-            for run in now.runs(data, data_sha256)
-            if run.seed < request.seeds or any(_is_of(run, claim) for claim in open_)
+            run for run in now.runs(data, data_sha256) if run.seed < first or any(_is_of(run, claim) for claim in open_)
         ]
         fill(now, runs)
         kept = _keep(root, (*(one for one in kept if one.seeds != look.seeds), look))
-        if look.seeds < request.most_seeds and (left := len(_open(root))):
-            say(f"{look.seeds} seeds leave {left} of {len(request.claims)} claims open; seeds are added to their arms")
+        if look.seeds < most and (left := len(_open(root))):
+            total = len(request.claimed.claims)
+            say(f"{look.seeds} seeds leave {left} of {total} claims open; seeds are added to their arms")
     return runs
 
 

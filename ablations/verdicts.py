@@ -8,8 +8,8 @@ from typing import Any
 
 from ablations.folder_command import add_folder_command, study_folder
 from analysis.terminal import number, print_verdicts
-from resnet_core.command_line import console
 from resnet_core.errors import UserError
+from resnet_core.telling import console
 
 
 def add_verdict_commands(commands: Any) -> None:

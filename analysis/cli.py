@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from analysis.table_cli import add_options, is_of_table, report_table
-from resnet_core.command_line import Parser, console, folder, printable, run_program
+from resnet_core.command_line import Parser, folder, run_program
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 from resnet_core.surroundings import check_matplotlibrc
+from resnet_core.telling import console, printable
 from resnet_core.users_code import load
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from pandas.api.types import is_number
 
 from analysis.marks import mark, tips_of
-from resnet_core.command_line import printable
-from resnet_core.errors import UserError
+from resnet_core.errors import UserError, nearest
+from resnet_core.telling import printable
 
 MARKERS = "os^Dvp*X"
 LINES: tuple[Any, ...] = ("-", (0, (3, 2)), (0, (1, 1.5)), (0, (5, 1, 1, 1)))
@@ -77,7 +77,8 @@ def check_columns(data: pd.DataFrame, *columns: str | None) -> None:
     missing = [name for name in columns if name is not None and name not in data]
     if missing:
         raise UserError(
-            f"a figure needs the columns that it is of, but `{missing[0]}` is not among {', '.join(map(str, data))}"
+            f"a figure needs the columns that it is of, but the table has no `{missing[0]}`"
+            f"{nearest(missing[0], map(str, data))}"
         )
 
 

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet_core.command_line import console, say
+from resnet_core.telling import say, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def print_verdicts(root: Path) -> None:
             "–" if math.isnan(row["p_corrected"]) else f"{row['p_corrected']:.2g}",
             *("–" if math.isnan(row[name]) else f"×{row[name]:.3g}" for name in ("parameters", "macs")),
         )
-    console().print(table)
+    show(table)
     say(counted(found))
 
 

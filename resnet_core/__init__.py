@@ -18,16 +18,19 @@ from resnet_core.runs.spec import Run, TrainSpec
 if TYPE_CHECKING:
     from resnet_core.nets.keras_net import build, load
     from resnet_core.nets.weights import from_hub, load_weights
+    from resnet_core.runs.data.named import register_source
+    from resnet_core.runs.execution.alone import train
 
 __all__ = [
     "NetSpec", "ProbeSpec", "Run", "TrainSpec", "UserError",
     "build", "cifar", "cost", "from_hub", "list_networks", "load", "load_weights", "network", "recipe",
-    "register_block",
+    "register_block", "register_source", "train",
 ]  # fmt: skip
 
 LOADED_WHEN_USED = {
     "build": "resnet_core.nets.keras_net", "load": "resnet_core.nets.keras_net",
     "from_hub": "resnet_core.nets.weights", "load_weights": "resnet_core.nets.weights",
+    "register_source": "resnet_core.runs.data.named", "train": "resnet_core.runs.execution.alone",
 }  # fmt: skip
 
 

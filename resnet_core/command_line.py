@@ -7,19 +7,14 @@ import sys
 from collections.abc import Callable, Sequence
 from multiprocessing import current_process
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from resnet_core.errors import UserError, nearest
 from resnet_core.surroundings import set_for_program
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
+from resnet_core.telling import discard_output, printable
 
 USER_ERROR = 2
 INTERRUPTED = 130
-PLAIN_WIDTH = 160
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Parser(argparse.ArgumentParser):
@@ -114,7 +109,7 @@ def run_program(main: Callable[[Sequence[str] | None], None], arguments: Sequenc
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        _discard_output()
+        discard_output()
     except OSError as error:
         print(f"error: {error.strerror or error}: {error.filename or 'the output'}", file=sys.stderr)
         sys.exit(USER_ERROR)
@@ -135,42 +130,6 @@ def _repair_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open as long as the program runs
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _discard_output() -> None:
-    """Send standard output nowhere: whoever read it has left."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def say(line: str) -> None:
-    """Print a line of progress. A reader who has left, as `head` does, does not end the program."""
-    try:
-        print(printable(line), flush=True)
-    except BrokenPipeError:
-        _discard_output()
-
-
-def console() -> "Console":
-    """Return the console of standard output; wide where that is not a terminal.
-
-    All text is shown as it is, in tables too: square brackets and colons mean nothing, and control characters do
-    nothing.
-    """
-    from rich.console import Console
-
-    class Plain(Console):
-        def render_str(self, text: str, **options: Any) -> "Text":
-            return super().render_str(printable(text), **options)
-
-    literal: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
-    if sys.stdout.isatty():
-        return Plain(**literal)
-    return Plain(width=PLAIN_WIDTH, force_terminal=False, color_system=None, **literal)
-
-
-def printable(text: str) -> str:
-    """Return text in which characters that control a terminal, and halves of characters, are written as escapes."""
-    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def folder(text: str) -> Path:

@@ -1,9 +1,10 @@
 """What a user got wrong, in one line."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -86,3 +87,17 @@ def first_mistake(error: ValidationError, field: str = "") -> str:
         case _:
             rule = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
             return f"`{field}` must be {rule}, but got {received!r}"
+
+
+Named = Callable[..., str]
+"""How an error names what was given: `as_option` on the command line, `as_argument` in Python."""
+
+
+def as_option(name: str, *values: Any) -> str:
+    """Return an argument as it is given on the command line: `--most-seeds 20`."""
+    return " ".join([f"--{name.replace('_', '-')}", *map(str, values)])
+
+
+def as_argument(name: str, *values: Any) -> str:
+    """Return an argument as it is given in Python: `most_seeds=20`, or its name alone."""
+    return f"{name}={', '.join(map(repr, values))}" if values else f"`{name}`"

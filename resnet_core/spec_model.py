@@ -86,12 +86,22 @@ class Spec(BaseModel):
             UserError: It stands for none.
         """
         field = cls.model_fields[name]
-        kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         value: Any = text
         if get_origin(field.annotation) is tuple:
             value = [word for word in text.split(",") if word]
         elif text == "none" and type(None) in get_args(field.annotation):
             value = None
+        return cls.checked_field(name, value)
+
+    @classmethod
+    def checked_field(cls, name: str, value: Any) -> Any:
+        """Return the value of a field as the spec has it: a tuple of a list.
+
+        Raises:
+            UserError: It is illegal.
+        """
+        field = cls.model_fields[name]
+        kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         try:
             return TypeAdapter(kind).validate_python(value)
         except ValidationError as error:

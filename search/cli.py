@@ -9,18 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from resnet_core.command_line import Parser, console, folder, run_program, say
+from resnet_core.command_line import Parser, folder, run_program
 from resnet_core.errors import UserError, nearest
 from resnet_core.folders import DEFAULT_OUT
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.description import printable
+from resnet_core.runs.execution.fill import exit_if_failed
 from resnet_core.runs.execution.options import Execution, add_execution_options, number
 from resnet_core.runs.execution.plugins import Plugins, add_plugin_option, load_plugins
 from resnet_core.runs.recipes import DATA, rebudgeted
+from resnet_core.runs.records.store import Store
 from resnet_core.runs.runtime import without_notices
 from resnet_core.runs.settings import add_setting_options, fields_of, probing, settings_help, training
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.surroundings import check_backend, set_variables
+from resnet_core.telling import console, say
 from search.oracles import DEFAULT, ORACLES, of_several
 from search.spaces import DEFAULT as DEFAULT_SPACE
 from search.spaces import SPACES
@@ -123,7 +126,6 @@ def list_all(options: argparse.Namespace) -> None:
 
 def list_trials(options: argparse.Namespace) -> None:
     """Print the trials of a search."""
-    from resnet_core.runs.records.store import Store
     from search.listing import plan_of, trials_table
 
     plan, store = plan_of(options.search), Store(options.search)
@@ -156,11 +158,13 @@ def run_search(options: argparse.Namespace) -> None:
     if search.space.registers:
         execution = replace(execution, setup=Plugins((*options.plugin, Path(options.space))))
     from search import runner
+    from search.confirm import FOLDER
 
     if options.dry_run:
         runner.dry_run(search, execution)
     else:
-        runner.run(search, execution, best=best, seeds=seeds)
+        runs = runner.run(search, execution, best=best, seeds=seeds)
+        exit_if_failed(Store(search.root / FOLDER), [run.id for run in runs])
 
 
 def _search(options: argparse.Namespace) -> "Search":

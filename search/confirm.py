@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from analysis.claims import mean
 from resnet_core.errors import UserError
+from resnet_core.nets.own import Net, spec_of
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.execution.estimate import study_threads
@@ -55,7 +56,8 @@ def confirming(search: Search, best: Sequence[tuple[int, Record]], seeds: int) -
 
 def _with_seeds(search: Search, number: int, record: Record, kind: str, seeds: int) -> list[Run]:
     probe = ProbeSpec(batch_size=search.probe.batch_size, latency=search.probe.latency)
-    net = record.run.net if kind == FOUND else twin(record.run.net)
+    spec = spec_of(record.run.net)
+    net = spec if kind == FOUND else twin(spec)
     train = record.run.train.replace(test=True, init_seed=None, data_seed=None)
     first = FIRST_SEED + search.seed + 1
     factors = {"trial": number, "net": kind}
@@ -88,8 +90,9 @@ def plan_of(search: Search, best: Sequence[tuple[int, Record]], runs: Sequence[R
     )
 
 
-def _skip(net: NetSpec) -> str:
-    return "without a skip" if net.skip == "none" else f"with skip {net.skip}"
+def _skip(net: Net) -> str:
+    skip = spec_of(net).skip
+    return "without a skip" if skip == "none" else f"with skip {skip}"
 
 
 def _differing(found: Run, other: Run) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from resnet_core.folders import naming, path_aside, sweep, sync, write_file
+from resnet_core.nets.own import spec_of
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.execution import job
 from resnet_core.runs.records.record import Record
@@ -59,7 +60,7 @@ def export(root: Path, store: Store, ids: Collection[str], objective: Objective)
         return []
     best = max(means, key=lambda trial: means[trial])
     chosen = max(found[best], key=objective.gain)
-    net, train = chosen.run.net, chosen.run.train
+    net, train = spec_of(chosen.run.net), chosen.run.train
     about = {"trial": best, "seeds": len(found[best]), "network": chosen.network}
     if chosen.data:
         about |= {"class_names": list(chosen.data.class_names), "data": chosen.data.to_dict()}

@@ -7,11 +7,11 @@ from typing import Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from resnet_core.command_line import console, say
 from resnet_core.runs.execution.display import MOST_BARS, duration, magnitude
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress as Step
+from resnet_core.telling import console, say
 from search.objectives import Objective
 
 

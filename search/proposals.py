@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 
-from resnet_core.command_line import say
 from resnet_core.errors import UserError
-from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.own import Net
 from resnet_core.runs.execution.todo import Todo
 from resnet_core.runs.records.plan import Plan, PlannedRun
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
+from resnet_core.telling import say
 from search.objectives import Objective
 from search.replay import tell
 
@@ -131,7 +131,7 @@ class Proposals(Todo):
     def _epochs_of(self, values: Mapping[str, Any]) -> int:
         return int(values.get(EPOCHS, self._plan.base["train.epochs"]) or 0) - int(values.get("tuner/initial_epoch", 0))
 
-    def take(self, last: NetSpec | None = None) -> Run | None:
+    def take(self, last: Net | None = None) -> Run | None:
         """Return the run of the next trial, or None if there is none, or none before another has ended."""
         if self._lost:
             return self._taken(self._lost.pop())

@@ -11,6 +11,7 @@ from typing import Any
 
 from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost
+from resnet_core.nets.own import spec_of
 from resnet_core.nets.registry import code_of
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
@@ -93,7 +94,7 @@ class Search:
         blocks = set()
         for values in (default, *self.space.neighbours(default)):
             with suppress(UserError):
-                blocks.add(self.run_of(values).net.block)
+                blocks.add(spec_of(self.run_of(values).net).block)
         return {block: code_of(block) for block in sorted(blocks) if code_of(block)}
 
     @cached_property
@@ -131,7 +132,7 @@ class Search:
             raise UserError(
                 f"a network of the space must be within the limits, {self.limits.text}, but the smallest that was found"
                 f" in '{self.space.name}' has {of.trainable:,} parameters, {of.macs:,} MACs and "
-                f"{run_bytes(run.net, run.train, run.probe) / GIB:.3g} GiB in a run ({run.arm})"
+                f"{run_bytes(spec_of(run.net), run.train, run.probe) / GIB:.3g} GiB in a run ({run.arm})"
             )
 
     def base(self) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """From a request to a network: propose and execute trials, confirm the best, export one."""
 
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,23 +12,14 @@ from typing import Any
 from filelock import Timeout
 
 from analysis.terminal import print_verdicts
-from resnet_core.command_line import console, say
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 from resnet_core.nets.cost import cost
+from resnet_core.nets.own import spec_of
 from resnet_core.runs.data import check_sizes
 from resnet_core.runs.execution import job
 from resnet_core.runs.execution.estimate import start_seconds, train_seconds
-from resnet_core.runs.execution.fill import (
-    asked_data,
-    carry_out,
-    check_mixed,
-    execute,
-    exit_if_failed,
-    fill,
-    set_aside,
-    trained_on,
-)
+from resnet_core.runs.execution.fill import asked_data, carry_out, check_mixed, execute, fill, set_aside, trained_on
 from resnet_core.runs.execution.options import Execution
 from resnet_core.runs.records.frames import Damaged
 from resnet_core.runs.records.plan import Plan
@@ -37,6 +27,7 @@ from resnet_core.runs.records.record import ADVICE, FAILED, Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.records.survey import Survey
 from resnet_core.runs.spec import Run
+from resnet_core.telling import say, show, warn
 from search import confirm
 from search.export import StateLost, export
 from search.limits import GIB, run_bytes
@@ -73,7 +64,7 @@ def dry_run(search: Search, execution: Execution) -> None:
     for hp in search.space.hyperparameters.space:
         conditions = (f"{one.name} is {' or '.join(map(str, one.values))}" for one in hp.conditions)
         table.add_row(hp.name, range_of(hp), ", ".join(conditions))
-    console().print(table)
+    show(table)
     for word, values in (
         ("smallest", search.space.least(partial(_parameters, search))[0]),
         ("default", search.space.active({})),
@@ -82,13 +73,13 @@ def dry_run(search: Search, execution: Execution) -> None:
         of, images = cost(run.net), search.data.train_images
         say(
             f"{word}: {of.trainable:,} parameters, {of.macs:,} MACs, "
-            f"{run_bytes(run.net, run.train, run.probe) / GIB:.3g} GiB in a run, "
+            f"{run_bytes(spec_of(run.net), run.train, run.probe) / GIB:.3g} GiB in a run, "
             f"about {train_seconds(run, images, 1):.0f} s a trial on one core"
         )
     say(f"{search.budget.trials} trials of the oracle {search.oracle}, into {search.root}")
 
 
-def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
+def run(search: Search, execution: Execution, *, best: int, seeds: int) -> list[Run]:
     """Execute the trials that are left, confirm the best, and print what came of it.
 
     Args:
@@ -96,6 +87,9 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
         execution: How runs are executed.
         best: How many networks are trained with fresh seeds, each beside its twin.
         seeds: With how many.
+
+    Returns:
+        The runs with fresh seeds, however they ended.
 
     Raises:
         UserError: Something asked for cannot be; nothing is written then.
@@ -110,17 +104,18 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> None:
     if plan is None:
         raise UserError("a search must have a trial, but the budget lets none begin; give it more")
     records = list(store.records())
-    console().print(trials_table(plan, records, SHOWN))
+    show(trials_table(plan, records, SHOWN))
     ranked = best_first(in_order(plan, records), search.objectives)
     if not ranked:
         raise UserError(_none_completed(search, records))
     say(f"{len(records)} trials recorded; report: resnet-report {search.root}")
-    if best:
-        places = numbers(plan)
-        chosen = [(places[record.run.id], record) for record in ranked[:best]]
-        if len(chosen) < best:
-            say(f"of the {best} networks to confirm, {len(chosen)} have been trained to the end")
-        _confirm(search, execution, chosen, seeds)
+    if not best:
+        return []
+    places = numbers(plan)
+    chosen = [(places[record.run.id], record) for record in ranked[:best]]
+    if len(chosen) < best:
+        say(f"of the {best} networks to confirm, {len(chosen)} have been trained to the end")
+    return _confirm(search, execution, chosen, seeds)
 
 
 def _with_data(search: Search, execution: Execution) -> Search:
@@ -160,23 +155,23 @@ def _alone(store: Store) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         count = len(store.survey().statuses)
-        print(f"interrupted; {count} trials recorded; the same command goes on", file=sys.stderr)
+        warn(f"interrupted; {count} trials recorded; the same command goes on")
         raise
     finally:
         lease.release()
 
 
-def _confirm(search: Search, execution: Execution, chosen: Sequence[tuple[int, Record]], seeds: int) -> None:
-    """Train the best trials and their twins with fresh seeds, and write the best network as files."""
+def _confirm(search: Search, execution: Execution, chosen: Sequence[tuple[int, Record]], seeds: int) -> list[Run]:
+    """Train the best trials and their twins with fresh seeds, and write the best network; return these runs."""
     runs = confirm.confirming(search, chosen, seeds)
     plan, root = confirm.plan_of(search, chosen, runs), search.root / confirm.FOLDER
     images = trained_on(search.train, search.data)
     fill(plan, runs, root, replace(execution, keep_states=True), images)
-    console().print(confirmed_table(root))
+    show(confirmed_table(root))
     print_verdicts(root)
     for path in _exported(search, execution, Store(root), {run.id for run in runs}):
         say(f"{path}")
-    exit_if_failed(Store(root), [run.id for run in runs])
+    return runs
 
 
 def _none_completed(search: Search, records: Sequence[Record]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from resnet_core.errors import UserError
+from resnet_core.nets.own import spec_of
 from resnet_core.nets.spec import NetSpec
 from resnet_core.nets.zoo import network
 from resnet_core.runs.records.store import Store
@@ -38,7 +39,7 @@ def nearest_to(search: Search, net: NetSpec) -> Values:
 
     def amount(values: Values) -> float:
         excess = search.excess(values)
-        return excess * 1e6 if excess > 1 else distance(search.run_of(values).net, net)
+        return excess * 1e6 if excess > 1 else distance(spec_of(search.run_of(values).net), net)
 
     return search.space.least(amount)[0]
 

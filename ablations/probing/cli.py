@@ -12,7 +12,7 @@ from ablations.probes import add_sample_options, sample_of, settings_of
 from ablations.probing.networks import FILES, PREPROCESSING, NetworkTarget
 from ablations.probing.progress import Shown, line, summarise
 from ablations.probing.targets import StudyTarget, Target
-from resnet_core.command_line import Parser, console, folder, run_program, say
+from resnet_core.command_line import Parser, folder, run_program
 from resnet_core.errors import UserError
 from resnet_core.folders import DEFAULT_OUT, check_writable, sweep
 from resnet_core.nets.zoo import network
@@ -24,6 +24,7 @@ from resnet_core.runs.records import measurements
 from resnet_core.runs.records.plan import Plan
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.runtime import available_cores
+from resnet_core.telling import console, say
 
 LIST, ALL = "list", "all"
 ABOUT = """Measure probes of trained networks; what is measured already is not measured again.

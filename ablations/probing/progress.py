@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from ablations.probing.networks import NetworkTarget
 from ablations.probing.targets import Target
-from resnet_core.command_line import console, say
 from resnet_core.errors import UserError
 from resnet_core.folders import write_file
 from resnet_core.runs.records import measurements
+from resnet_core.telling import console, say
 
 if TYPE_CHECKING:
     from ablations.probing.sharing import Made

@@ -5,8 +5,7 @@ from functools import lru_cache
 
 from resnet_core.nets.counting import FLOAT, CostNet, LayerCost, Tensor
 from resnet_core.nets.network import network
-from resnet_core.nets.registry import code_of
-from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.own import Net, OwnNet, code_of_net
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +16,7 @@ class Cost:
         activation_bytes: Memory of the activations of a training step for each image of a batch, in
             float32: what is kept when the backward pass begins, which is the step's peak but for the
             gradients under way and the workspaces of single operations.
+        depth: Number of layers with a kernel on the longest path from the input to the output.
     """
 
     layers: tuple[LayerCost, ...]
@@ -24,23 +24,31 @@ class Cost:
     bn_running_stats: int
     macs: int
     activation_bytes: int
+    depth: int
 
 
-def cost(spec: NetSpec) -> Cost:
-    """Return the cost of the network that `spec` describes, without building it."""
-    return _cost(spec, code_of(spec.block))
+def cost(spec: Net) -> Cost:
+    """Return the cost of the network that `spec` describes, without building it, if it is a `NetSpec`."""
+    return _cost(spec, code_of_net(spec))
 
 
 @lru_cache(maxsize=1024)
-def _cost(spec: NetSpec, code: str) -> Cost:
-    net = CostNet(spec)
-    network(net, Tensor(spec.input_shape))
-    layers = tuple(net.layers)
+def _cost(spec: Net, code: str) -> Cost:
+    kept_bytes = 0
+    if isinstance(spec, OwnNet):
+        from resnet_core.nets.own_model import own_cost  # loads TensorFlow
+
+        layers, kept_bytes, depth = own_cost(spec, code)
+    else:
+        net = CostNet(spec)
+        network(net, Tensor(spec.input_shape))
+        layers, depth = tuple(net.layers), spec.depth
     loss_bytes = FLOAT * spec.classes  # the gradient of softmax and cross-entropy, made with the loss
     return Cost(
         layers,
         trainable=sum(layer.trainable for layer in layers),
         bn_running_stats=sum(layer.bn_running_stats for layer in layers),
         macs=sum(layer.macs for layer in layers),
-        activation_bytes=loss_bytes + sum(layer.kept_bytes for layer in layers),
+        activation_bytes=loss_bytes + kept_bytes + sum(layer.kept_bytes for layer in layers),
+        depth=depth,
     )

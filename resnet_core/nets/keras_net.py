@@ -16,6 +16,8 @@ from resnet_core.nets.fused import fuse, split_groups, subsample_first
 from resnet_core.nets.interpreter import Interpreter, Pooling, Shape, Value
 from resnet_core.nets.layers import ScalarBias, StandardizedConv2D
 from resnet_core.nets.network import network
+from resnet_core.nets.own import Net, OwnNet
+from resnet_core.nets.own_model import own_model
 from resnet_core.nets.spec import NetSpec
 from resnet_core.nets.users_layer import MADE_BY, apply_layer, initialise_as_new
 from resnet_core.seeds import generator
@@ -28,7 +30,7 @@ INITIALIZERS: dict[str, dict[str, Any]] = {
 MOST_LAYERS_OF_A_BLOCK = 40  # that is written by our words, on one path
 
 
-def build(spec: NetSpec, seed: int = 0) -> keras.Model:
+def build(spec: Net, seed: int = 0) -> keras.Model:
     """Return the network that `spec` describes, its weights drawn from `seed`.
 
     The model maps a batch of images, (batch, height, width, channels), to logits, (batch, classes);
@@ -36,6 +38,10 @@ def build(spec: NetSpec, seed: int = 0) -> keras.Model:
     The weights of a layer are a function of `seed` and of the layer's name: a residual net with
     skip A and its plain twin start from the same weights.
     """
+    if isinstance(spec, OwnNet):
+        model = own_model(spec)
+        initialise(model, seed)
+        return model
     net = KerasNet(spec, seed)
     images = keras.Input(net.ordered(spec.input_shape), name="images")
     with recursion_room(MOST_LAYERS_OF_A_BLOCK * sum(spec.depths)):

@@ -1,5 +1,6 @@
 """What a residual block is put together from, by name: orders of normalisation and activation, and branches."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -54,14 +55,30 @@ class Block:
             map of width · `expansion` channels.
         kernels: Kernel sizes of its convolutions, in order, where `NetSpec.kernels` does not say.
         expansion: Channels of its output over the width, where `NetSpec.expansion` does not say.
+        code: See `Network`.
     """
 
     branch: Branch
     kernels: tuple[int, ...]
     expansion: int
+    code: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A registered function that builds a network.
+
+    Attributes:
+        build: From `input_shape`, `classes` and arguments of its own to a functional `keras.Model`.
+        code: Hash of its code, of a function that came from another process; `None` takes that of the code as it is.
+    """
+
+    build: Callable[..., Any]
+    code: str | None = None
 
 
 BLOCKS: dict[str, Block] = {}
+NETWORKS: dict[str, Network] = {}
 
 
 def register_block(name: str, *, kernels: tuple[int, ...] = (3, 3), expansion: int = 1) -> Callable[[Any], Any]:
@@ -103,6 +120,8 @@ def code_of(block: str) -> str:
     known = BLOCKS.get(block)
     if known is None or is_ours(known.branch):
         return ""
+    if known.code is not None:
+        return known.code
     with guarded(f"the code of the block '{block}' must be readable"):
         return fingerprint(known.branch, known.kernels, known.expansion)
 
@@ -116,3 +135,51 @@ def registered(name: str) -> Block:
     if name not in BLOCKS:
         raise UserError(f"`block` must be a registered block, but got '{name}'{nearest(name, BLOCKS)}")
     return BLOCKS[name]
+
+
+def register_network(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Register a function that builds a functional `keras.Model`, by its name; a study does so for its own.
+
+    A function of the same module and name may be registered again, as when a cell of a notebook is run again.
+
+    Raises:
+        UserError: It is no function at the top of a module, or there is another of this name.
+    """
+    name = getattr(function, "__name__", "")
+    if not inspect.isfunction(function) or name == "<lambda>" or "<locals>" in function.__qualname__:
+        raise UserError(
+            f"a network must be built by a function with a name, at the top of a module, but got {function!r}; define "
+            "it there, and give its arguments by functools.partial"
+        )
+    known = NETWORKS.get(name)
+    if known and known.code is None and known.build.__module__ != function.__module__:
+        raise UserError(f"a network's name must be new, but there is a function '{name}' already; choose another")
+    NETWORKS[name] = Network(function)
+    return function
+
+
+def registered_network(name: str) -> Network:
+    """Return the function of this name.
+
+    Raises:
+        UserError: None is registered.
+    """
+    if name not in NETWORKS:
+        raise UserError(
+            f"a network must be built by a function that is known, but '{name}' is not; run its study, or name its "
+            f"file by --plugin{nearest(name, NETWORKS) if NETWORKS else ''}"
+        )
+    return NETWORKS[name]
+
+
+def code_of_network(name: str) -> str:
+    """Return the hash of the code of a function that builds a network; empty if it is not known.
+
+    Raises:
+        UserError: The function refers to a value that has no content to tell it by.
+    """
+    known = NETWORKS.get(name)
+    if known is None or known.code is not None:
+        return known.code or "" if known else ""
+    with guarded(f"the code of the network '{name}' must be readable"):
+        return fingerprint(known.build)

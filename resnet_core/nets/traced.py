@@ -56,8 +56,21 @@ def traced(make: Callable[..., Any], name: str, shape: tuple[int, ...]) -> Trace
 
     layer, outputs = apply_layer(make, name, keras.Input(shape))
     subsample_first(layer)
+    return counted(layer, outputs.shape[1:], shape)
+
+
+def counted(layer: Any, output_shape: Iterable[int], shape: tuple[int, ...]) -> Traced:
+    """Return what a layer, or a model, that is built costs.
+
+    Args:
+        layer: The layer.
+        output_shape: Of its output, without the batch.
+        shape: Of its input, without the batch.
+    """
+    import keras
+
     counts = {
-        "output_shape": tuple(outputs.shape[1:]),
+        "output_shape": tuple(output_shape),
         "trainable": sum(prod(weight.shape) for weight in layer.trainable_weights),
         "others": sum(prod(weight.shape) for weight in layer.non_trainable_weights),
     }
@@ -68,34 +81,42 @@ def traced(make: Callable[..., Any], name: str, shape: tuple[int, ...]) -> Trace
 
 
 def _macs(layer: Any, shape: tuple[int, ...]) -> int | Uncounted:
+    try:
+        return sum(count for _, count in macs_by_name(layer, shape))
+    except Uncounted as error:
+        return error
+
+
+def macs_by_name(layer: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, int]]:
+    """Yield each operation of a layer on one image, by its path of names, with its multiply-accumulates.
+
+    Raises:
+        Uncounted: That of one is not known.
+    """
     import tensorflow as tf
 
     def forward(x: Any) -> Any:
         return layer(x, training=False) if _takes_training(layer) else layer(x)
 
-    graph = tf.function(forward, autograph=False).get_concrete_function(tf.TensorSpec((1, *shape))).graph
-    try:
-        return sum(_counted(graph))
-    except Uncounted as error:
-        return error
+    yield from _counted(tf.function(forward, autograph=False).get_concrete_function(tf.TensorSpec((1, *shape))).graph)
 
 
 def _takes_training(layer: Any) -> bool:
     return bool(getattr(layer, "_call_has_training_arg", False))
 
 
-def _counted(graph: Any) -> Iterator[int]:
-    """Yield the multiply-accumulates of the operations of a graph, and of the functions that it calls."""
+def _counted(graph: Any, within: str = "") -> Iterator[tuple[str, int]]:
+    """Yield the names and the multiply-accumulates of the operations of a graph, and of the functions that it calls."""
     for op in graph.get_operations():
         if op.type in CALLS:
             called = getattr(graph._get_function(op.get_attr("f").name), "graph", None)
             if called is None:
                 raise Uncounted(op.type)
-            yield from _counted(called)
+            yield from _counted(called, f"{within}{op.name}/")
         elif op.type in OPAQUE:
             raise Uncounted(op.type)
         else:
-            yield _operation_macs(op)
+            yield f"{within}{op.name}", _operation_macs(op)
 
 
 def _operation_macs(op: Any) -> int:

@@ -23,7 +23,7 @@ def apply_layer(make: Callable[..., Any], name: str, x: Any) -> tuple[keras.laye
     """Make a layer of this name and apply it to a Keras tensor; return it and its output.
 
     Raises:
-        UserError: It is none that a run can have; see `_mistake`.
+        UserError: It is none that a run can have; see `mistake_of`.
     """
     layer = make(name=name)
     rule = f"at.layer must be given a function that makes a new Keras layer of the name it is given, '{name}'"
@@ -33,10 +33,10 @@ def apply_layer(make: Callable[..., Any], name: str, x: Any) -> tuple[keras.laye
         raise UserError(f"{rule}, but it returned one of the name '{layer.name}'; pass the name on, and share no layer")
     if layer._inbound_nodes:
         raise UserError(f"{rule}, but it returned one that is in use already; share no layer")
-    with _watched() as does:
+    with watched() as does:
         y = layer(x)
         compute_output_spec(layer, x)  # what has a method for its output's shape was not called yet
-    mistake = next(iter(does), "") or _mistake(layer, y)
+    mistake = next(iter(does), "") or mistake_of(layer, y)
     if mistake:
         raise UserError(
             f"a layer must start from the seed of its run, be trained as its spec says, and be resumed, but '{name}' "
@@ -47,7 +47,7 @@ def apply_layer(make: Callable[..., Any], name: str, x: Any) -> tuple[keras.laye
 
 
 @contextmanager
-def _watched() -> Iterator[list[str]]:
+def watched() -> Iterator[list[str]]:
     """Give a list of what layers that are called meanwhile do, and must not."""
     does: list[str] = []
     seeds, add_loss = global_state.get_global_attribute(GLOBAL_SEEDS), keras.layers.Layer.add_loss
@@ -62,7 +62,7 @@ def _watched() -> Iterator[list[str]]:
         global_state.set_global_attribute(GLOBAL_SEEDS, seeds)
 
 
-def _mistake(layer: keras.layers.Layer, y: Any) -> str:
+def mistake_of(layer: keras.layers.Layer, y: Any) -> str:
     """Return what a layer has that no run can have, if it has any."""
     if not isinstance(y, keras.KerasTensor):
         return f"returns a {type(y).__name__} and no tensor"

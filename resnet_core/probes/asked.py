@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from resnet_core.errors import UserError, did_you_mean, first_mistake
 from resnet_core.fingerprint import fingerprint, is_users
 from resnet_core.nets.cost import cost
-from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.own import Net, OwnNet
 from resnet_core.probes.registry import Passes, Probe, probe
 from resnet_core.spec_model import digest
 
@@ -97,10 +97,11 @@ class Size:
     layer_count: int
 
     @classmethod
-    def of(cls, net: NetSpec) -> "Size":
+    def of(cls, net: Net) -> "Size":
         """Return the size of the network that a spec describes."""
-        kernels = sum(layer.macs > 0 for layer in cost(net).layers)
-        return cls(sum(net.depths), kernels)
+        layers = cost(net).layers
+        blocks = sum(layer.kind == "Add" for layer in layers) if isinstance(net, OwnNet) else sum(net.depths)
+        return cls(blocks, sum(layer.macs > 0 for layer in layers))
 
 
 def asked_for(words: Sequence[str], settings: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Asked, ...]:

@@ -14,8 +14,7 @@ from pydantic import (
 )
 
 from resnet_core.errors import UserError
-from resnet_core.nets.registry import code_of
-from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.own import Net, code_of_net, net_of
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.reading import FIELDS as READING
 from resnet_core.runs.reading import DataFormat, Reading, colour
@@ -194,12 +193,12 @@ class Run:
     Attributes:
         net, train, probe: What is trained, how, and what is measured.
         seed: Seed of everything that has none of its own in `train`.
-        code: Hash of the code of a user's block, see `nets.registry.code_of`; none takes that of the block as it is
-            now, and it is empty for a block of this project.
+        code: Hash of the code of a user's block or network, see `nets.own.code_of_net`; none takes that of the code as
+            it is now, and it is empty for a block of this project.
         factors: What the study varies, by name: labels for its tables, no part of the identity.
     """
 
-    net: NetSpec
+    net: Net
     train: TrainSpec
     probe: ProbeSpec = field(default_factory=ProbeSpec)
     seed: int = 0
@@ -208,7 +207,7 @@ class Run:
 
     def __post_init__(self) -> None:
         if self.code is None:
-            object.__setattr__(self, "code", code_of(self.net.block))
+            object.__setattr__(self, "code", code_of_net(self.net))
 
     @property
     def id(self) -> str:
@@ -252,7 +251,7 @@ class Run:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Return the run whose `to_dict` is `values`."""
         return cls(
-            net=NetSpec(**values["net"]),
+            net=net_of(values["net"]),
             train=TrainSpec(**values["train"]),
             probe=ProbeSpec(**values["probe"]),
             seed=values["seed"],

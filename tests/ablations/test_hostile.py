@@ -13,7 +13,6 @@ import pytest
 from ablations import cli as ablate
 from analysis import cli as report
 from analysis.formats import csv, whole_csv
-from resnet_core.command_line import printable
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import cifar
 from resnet_core.runs.execution.fill import fill
@@ -21,6 +20,7 @@ from resnet_core.runs.records.record import Outcome
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.sealed import seal, unseal
+from resnet_core.telling import printable
 from search.export import toml
 from tests.torture.stub import StubExecution, plan_of, record_of, run_of
 

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from ablations.cli import untuned
+from ablations.asking import untuned
 from ablations.designs import grid
-from ablations.request import Request
+from ablations.request import Rates, Request, Seeds, Settings
 from ablations.study import Scale, Study
 from ablations.tuning import FOLDER, SEED, arms_of, tuned
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import cifar
-from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
 from resnet_core.runs.records.plan import Plan
 from resnet_core.runs.records.record import Outcome, Record
@@ -36,11 +35,8 @@ def request_of(root: Path, rates=GRID, study_train=train, batch_sizes=(64,), **c
     design = grid(depth=(8, 14), batch_size=batch_sizes)
     base = TrainSpec(data="digits", steps=5, batch_size=64, learning_rate=0.05)
     study = Study("mine", "Does it?", net, {"smoke": Scale(design, base, 2)}, train=study_train)
-    return Request(
-        study=study, scale="smoke", arms=design.arms(), claims=(), published=(), match=None, learning_rates=rates,
-        trial_seeds=2, fixed={}, train=base.replace(**changes), given={}, probe=ProbeSpec(), seeds=2, root=root,
-        command="resnet-ablate run mine",
-    )  # fmt: skip
+    settings = Settings(base.replace(**changes))
+    return Request(study, design.arms(), settings, root, seeds=Seeds(2), rates=Rates(rates), command="run mine")
 
 
 class Executor:
@@ -80,7 +76,7 @@ def peak(rate):
 def test_every_arm_takes_its_best_rate_and_every_run_of_it_has_it(tmp_path, capsys):
     by_depth = {8: 0.03, 14: 0.01}
     request, runs = choose(tmp_path, lambda run: peak(by_depth[run.factors["depth"]])(run))
-    assert request.rates == {"depth=8 batch_size=64": 0.03, "depth=14 batch_size=64": 0.01}
+    assert request.rates.chosen == {"depth=8 batch_size=64": 0.03, "depth=14 batch_size=64": 0.01}
     measured = request.runs(DATA)
     assert {(run.factors["depth"], run.train.learning_rate) for run in measured} == {(8, 0.03), (14, 0.01)}
     assert all(run.train.test and run.seed < SEED for run in measured)
@@ -112,7 +108,7 @@ def test_a_grid_is_continued_by_one_step_and_a_best_rate_at_its_edge_is_warned_o
     peak = order.index(edge)
     request, runs = choose(tmp_path, lambda run: 0.9 - abs(order.index(run.factors["learning_rate"]) - peak) / 9)
     assert {run.factors["learning_rate"] for run in runs} - set(GRID) == rates
-    assert set(request.rates.values()) == {edge}
+    assert set(request.rates.chosen.values()) == {edge}
     assert ("is at the edge of those tried" in capsys.readouterr().err) is warned
 
 
@@ -123,10 +119,10 @@ def test_failed_trials_rank_below_all_and_an_arm_that_never_trains_keeps_the_rat
         return -0.9 if run.factors["learning_rate"] == 0.1 and run.seed == SEED else run.factors["learning_rate"]
 
     request, _ = choose(tmp_path, outcome_of)
-    assert request.rates == {"depth=8 batch_size=64": 0.03, "depth=14 batch_size=64": 0.05}
+    assert request.rates.chosen == {"depth=8 batch_size=64": 0.03, "depth=14 batch_size=64": 0.05}
     warning = "depth=14 batch_size=64: every trial failed, at 0.00333, 0.01, 0.03, 0.1; learning rate 0.05 is kept"
     assert warning in capsys.readouterr().err
-    rows = [row for row in request.tuning if row["arm"]["depth"] == 14]
+    rows = [row for row in request.rates.tried if row["arm"]["depth"] == 14]
     assert [row["chosen"] for row in rows] == [False] * 4
     assert rows[0]["val_accuracy"] == [None, None]
 
@@ -148,7 +144,7 @@ def test_what_came_of_the_trials_is_in_the_plan_and_a_second_call_chooses_the_sa
     gone = {run.id for run in plan.runs if run.factors["depth"] == 8}
     assert {row["arm"]["depth"] for row in plan.without(gone).tuning} == {14}
     again, _ = choose(tmp_path, peak(0.1))  # what is recorded is not executed again: a store keeps the first record
-    assert again.rates == request.rates
+    assert again.rates.chosen == request.rates.chosen
 
 
 @pytest.mark.parametrize(

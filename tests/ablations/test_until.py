@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ablations.request import Claimed, Seeds
 from ablations.until import keep_look, until_decided
 from analysis.claims import mean
 from analysis.looks import Look
@@ -21,7 +22,7 @@ LOW = mean("test_error", depth=8) < 0.5
 @pytest.fixture
 def request_(tmp_path):
     request = request_of(tmp_path / "mine", rates=())
-    return replace(request, claims=(RISES, LOW), seeds=3, most_seeds=12, until_decided=True)
+    return replace(request, claimed=Claimed((RISES, LOW)), seeds=Seeds(3, 12))
 
 
 def filled(error_of):
@@ -61,7 +62,7 @@ def test_seeds_are_added_to_the_arms_of_open_claims_alone(request_):
 
 def test_a_claim_that_is_decided_keeps_its_arms_as_they_are(request_):
     fill, executed = filled(lambda run: noise(run) + (run.net.depth == 14) * (0.3 + 0.2 * (run.seed % 2)))
-    alone = replace(request_, claims=(LOW, mean("test_error", depth=14) > 0.59))
+    alone = replace(request_, claimed=Claimed((LOW, mean("test_error", depth=14) > 0.59)))
     until_decided(alone, DATA, "", fill)
     seeds = {depth: max(run.seed for run in executed if run.net.depth == depth) for depth in (8, 14)}
     assert seeds == {8: 2, 14: 11}
@@ -79,7 +80,7 @@ def test_the_same_command_adds_nothing_and_looks_no_more(request_):
 def test_running_again_with_more_seeds_is_a_look_that_is_paid_for(request_):
     fill, _ = filled(noise)
     for seeds in (3, 5, 5, 10):
-        request = replace(request_, seeds=seeds)
+        request = request_.with_seeds(seeds)
         fill(request, request.runs(DATA, ""))
         keep_look(request.root)
     looks = Look.of(Store(request_.root).plan().looks)

@@ -82,7 +82,7 @@ def test_a_figure_is_drawn_on_the_axes_given_or_the_current_ones_and_returns_the
     assert function(data, **options) is current
     plt.close(other)
     pd.testing.assert_frame_equal(data, before)
-    with pytest.raises(UserError, match=r"needs the columns that it is of, but `nothing` is not among"):
+    with pytest.raises(UserError, match=r"needs the columns that it is of, but the table has no `nothing`"):
         function(data, **options | {"hue" if "hue" in options else "x": "nothing"}, ax=ax)
 
 

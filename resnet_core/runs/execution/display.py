@@ -3,19 +3,20 @@
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from resnet_core.command_line import console, say
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import REPORT_EVERY
 from resnet_core.runs.training.train import Progress as Step
+from resnet_core.telling import audience, console, say
 
 MOST_BARS = 8
+CELL_SECONDS = 0.5  # between two texts below a cell
 
 
 def duration(seconds: float) -> str:
@@ -203,6 +204,67 @@ class Bars:
         self._progress.console.print(f"{record.run.label}: {ending(record)}", markup=False)
 
 
+class Silent:
+    """Shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def step(self, run: Run, step: Step) -> None: ...
+
+    def end(self, record: Record) -> None: ...
+
+
+class Cell:
+    """One line below the cell of a notebook, replaced as runs go on; those that failed have a line each."""
+
+    def __init__(self, work: Mapping[str, float], clock: Callable[[], float] = time.monotonic) -> None:
+        self._remaining = Remaining(work)
+        self._total, self._ended = len(work), 0
+        self._clock, self._shown_at = clock, -CELL_SECONDS
+        self._under_way: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        from IPython.display import display as show_in_cell
+
+        self._handle = show_in_cell(self._line(), display_id=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._update(now=True)
+
+    def step(self, run: Run, step: Step) -> None:
+        self._remaining.step(run, step)
+        self._under_way[run.id] = f"{run.label}: step {step.step} of {step.steps}, loss {step.loss:.4f}"
+        self._update()
+
+    def end(self, record: Record) -> None:
+        self._ended += 1
+        self._remaining.end(record.run)
+        self._under_way.pop(record.run.id, None)
+        if record.status != "completed":
+            say(f"{record.run.label}: {ending(record)}")
+        self._update()
+
+    def _update(self, *, now: bool = False) -> None:
+        if now or self._clock() - self._shown_at >= CELL_SECONDS:
+            self._shown_at = self._clock()
+            self._handle.update(self._line())
+
+    def _line(self) -> Any:
+        from IPython.display import Pretty
+
+        parts = [f"{self._ended} of {self._total} runs; {self._remaining}", *list(self._under_way.values())[:MOST_BARS]]
+        return Pretty("\n".join(parts))
+
+
 def display(work: Mapping[str, float]) -> Display:
-    """Return bars on a terminal, lines elsewhere."""
+    """Return bars on a terminal, a line that is replaced in a notebook, lines elsewhere, and nothing for nobody."""
+    match audience():
+        case "nobody":
+            return Silent()
+        case "notebook":
+            return Cell(work)
     return Bars(work) if sys.stdout.isatty() else Lines(work)

@@ -18,7 +18,7 @@ def step_macs(run: Run) -> float:
 
 def start_seconds(run: Run) -> float:
     """Return the time to build and trace a network, needed once for the runs that share it."""
-    return START_SECONDS_PER_LAYER * run.net.depth
+    return START_SECONDS_PER_LAYER * cost(run.net).depth
 
 
 def train_seconds(run: Run, train_images: int, threads: int) -> float:
@@ -28,7 +28,7 @@ def train_seconds(run: Run, train_images: int, threads: int) -> float:
     probes = sum(step <= steps for step in run.probe.steps) + run.probe.each_epoch * epochs
     per_image = run.probe.batch_size / run.train.batch_size
     shared = 1.0 if threads == 1 else SHARED_EFFICIENCY * threads
-    step = run.net.depth * SECONDS_PER_LAYER_STEP + step_macs(run) / MACS_PER_SECOND / shared
+    step = cost(run.net).depth * SECONDS_PER_LAYER_STEP + step_macs(run) / MACS_PER_SECOND / shared
     return step * (steps + probes * per_image)
 
 

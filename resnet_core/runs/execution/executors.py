@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from signal import SIGINT, SIGTERM
 
 from resnet_core.command_line import end_if_imported_by_a_worker
-from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.own import Net
 from resnet_core.runs.execution.base import EXECUTORS, POLL_SECONDS, OnProgress, OwnOption, register_executor
 from resnet_core.runs.execution.crashes import witnessed
 from resnet_core.runs.execution.job import Job, stopped_by
@@ -23,7 +23,7 @@ def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
     """
     end_if_imported_by_a_worker()
     job.begin()
-    last: NetSpec | None = None
+    last: Net | None = None
     while todo.left:
         run = todo.take(last)
         if run is None:

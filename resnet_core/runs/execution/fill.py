@@ -7,7 +7,6 @@ from contextlib import closing, contextmanager
 from itertools import groupby
 from pathlib import Path
 
-from resnet_core.command_line import say
 from resnet_core.runs.data import DataInfo, Reading
 from resnet_core.runs.execution.display import Display, display
 from resnet_core.runs.execution.estimate import start_seconds, train_seconds
@@ -24,6 +23,7 @@ from resnet_core.runs.records.versions import check_versions
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.forms import in_own_form
 from resnet_core.runs.training.train import Progress
+from resnet_core.telling import say, warn
 
 
 def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, images: int) -> None:
@@ -113,10 +113,10 @@ def check_mixed(store: Store, survey: Survey, execution: Execution) -> None:
 def set_aside(store: Store, survey: Survey) -> None:
     """Move damaged records out of the way, and say so; their runs are missing then."""
     for one in survey.damaged:
-        print(f"{one.path} is no whole record: {one.reason}", file=sys.stderr)
+        warn(f"{one.path} is no whole record: {one.reason}")
     if survey.damaged:
         place = store.set_aside(survey.damaged)
-        print(f"set aside in {place}; the runs are executed anew", file=sys.stderr)
+        warn(f"set aside in {place}; the runs are executed anew")
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def summarised(store: Store, ids: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(f"interrupted; {_summary(store.survey().statuses, ids)}; the same command runs the rest", file=sys.stderr)
+        warn(f"interrupted; {_summary(store.survey().statuses, ids)}; the same command runs the rest")
         raise
     statuses = store.survey().statuses
     say(f"{_summary(statuses, ids)}; report: resnet-report {store.root}")
@@ -136,7 +136,7 @@ def exit_if_failed(store: Store, ids: Sequence[str]) -> None:
     statuses = store.survey().statuses
     failed = [run_id for run_id in ids if statuses.get(run_id) in FAILED]
     if failed:
-        print(f"{len(failed)} failed; see resnet-ablate status {store.root}", file=sys.stderr)
+        warn(f"{len(failed)} failed; see resnet-ablate status {store.root}")
         sys.exit(1)
 
 

@@ -190,6 +190,9 @@ def stopped_by(*signals: signal.Signals) -> Iterator[threading.Event]:
         Whether a signal came: after its last state a run goes on to its end, and what follows it is to be stopped.
     """
     came = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # which alone has signals
+        yield came
+        return
 
     def ended(number: int, frame: FrameType | None) -> None:
         came.set()

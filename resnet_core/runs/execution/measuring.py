@@ -10,7 +10,7 @@ import numpy as np
 
 from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
-from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.own import Net
 from resnet_core.probes.asked import TRAINING_TIMES, Asked, Item, Sample, unmeasurable
 from resnet_core.probes.subject import Subject
 from resnet_core.runs.data.arrays import Dataset
@@ -110,7 +110,7 @@ def of_run(
 
 
 @lru_cache(maxsize=1)
-def _subject(net: NetSpec, precision: str, code: str) -> Subject:
+def _subject(net: Net, precision: str, code: str) -> Subject:
     """Return the network of a spec, the last one's if it is the same, whose parts are compiled once."""
     with dtype_policy(precision):
         return Subject(build(net))

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from resnet_core.command_line import Parser
-from resnet_core.errors import UserError, nearest
+from resnet_core.errors import Named, UserError, as_argument, as_option, nearest
 from resnet_core.probes.asked import AUTO, Asked, Sample
 from resnet_core.runs.execution.base import OWN_OPTIONS
 from resnet_core.runs.execution.executors import EXECUTORS
@@ -65,32 +65,54 @@ class Execution:
         Raises:
             UserError: A value is none of the option's, or two contradict each other.
         """
-        name = options.executor
-        if name not in (None, *EXECUTORS):
-            raise UserError(f"--executor must be {' or '.join(EXECUTORS)}, but got '{name}'{nearest(name, EXECUTORS)}")
         execution = cls(
-            name,
+            options.executor,
             None if options.workers is None else int(number("--workers", options.workers, whole=True)),
             None if options.timeout is None else number("--timeout", options.timeout),
             None if options.retries is None else int(number("--retries", options.retries, whole=True, least=0)),
             None if options.memory is None else number("--memory", options.memory),
             number("--checkpoint-every", options.checkpoint_every, least=0),
             tuple(options.log),
-            own_options(options, name),
+            own_options(options, options.executor),
             setup,
             options.stream,
             keep_networks=getattr(options, "keep_networks", False),
             mix_versions=options.mix_versions,
         )
-        check_loggers(execution.log)
+        execution.check(as_option)
+        return execution
+
+    def check(self, named: Named = as_argument) -> None:
+        """Check that no two of these contradict each other, and that what they need is there.
+
+        Args:
+            named: How an error names an argument.
+
+        Raises:
+            UserError: It is not so.
+        """
+        name = self.executor
+        if name not in (None, *EXECUTORS):
+            raise UserError(
+                f"{named('executor')} must be {' or '.join(EXECUTORS)}, but got '{name}'{nearest(str(name), EXECUTORS)}"
+            )
+        check_loggers(self.log)
         for option in ("workers", "timeout", "memory", "retries"):
-            if name == "serial" and getattr(options, option) is not None:
-                raise UserError(f"--{option} needs processes, but got --executor serial; take --executor processes")
+            if name == "serial" and getattr(self, option) is not None:
+                raise UserError(
+                    f"{named(option)} needs processes, but got {named('executor', 'serial')}; take "
+                    f"{named('executor', 'processes')}"
+                )
+        known = OWN_OPTIONS.get(name or "", {})
+        for option, value in self.own.items():
+            if option not in known:
+                raise UserError(f"{named('executor', str(name))} has no option '{option}'{nearest(option, known)}")
+            known[option].check(option, value)
         if name == "ray" and find_spec("ray") is None:
             raise UserError(
-                "--executor ray needs the package ray, but it is not installed; pip install 'resnet-ablation[ray]'"
+                f"{named('executor', 'ray')} needs the package ray, but it is not installed; "
+                "pip install 'resnet-ablation[ray]'"
             )
-        return execution
 
     def job(
         self, runs: int, seconds: float, threads: int, store: Store, attempts: Mapping[str, int]

@@ -7,7 +7,7 @@ from typing import Any
 
 from resnet_core.command_line import Parser
 from resnet_core.fingerprint import is_users
-from resnet_core.nets.registry import BLOCKS
+from resnet_core.nets.registry import BLOCKS, NETWORKS
 from resnet_core.probes.registry import PROBES
 from resnet_core.runs.data.named import registered_sources
 from resnet_core.runs.runtime import without_notices
@@ -53,8 +53,8 @@ def load_plugins(files: Sequence[Path]) -> Plugins:
 
 
 def registrations() -> dict[str, Any]:
-    """Return all blocks and data sets, and a user's probes, that are registered, by kind and name."""
-    kinds = ("block", BLOCKS), ("data", registered_sources())
+    """Return all blocks, networks and data sets, and a user's probes, that are registered, by kind and name."""
+    kinds = ("block", BLOCKS), ("network", NETWORKS), ("data", registered_sources())
     known: dict[str, Any] = {f"{kind} {name}": value for kind, registry in kinds for name, value in registry.items()}
     return known | {f"probe {name}": one for name, one in PROBES.items() if is_users(one.measure)}
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.own import Net
 from resnet_core.runs.execution.base import OnProgress
 from resnet_core.runs.execution.job import Job
 from resnet_core.runs.execution.todo import Todo
@@ -52,7 +52,7 @@ class Tasks:
         """Tasks that no slot is at and nobody has recorded."""
         return len(self._again) + self._todo.left
 
-    def take(self, last: NetSpec | None) -> Task | None:
+    def take(self, last: Net | None) -> Task | None:
         """Return the next task, or None if all that are left are somebody else's for now; see `Todo.take`."""
         if self._again:
             return self._again.popleft()
@@ -119,7 +119,7 @@ class Slot(ABC):
         return self._networks >= NETWORKS and task.run.net != self.last
 
     def _new(self) -> None:
-        self.last: NetSpec | None = None
+        self.last: Net | None = None
         self._networks = 0
         self.open()
 

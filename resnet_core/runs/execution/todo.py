@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from filelock import SoftFileLease, Timeout
 
-from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.own import Net
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
@@ -21,20 +21,20 @@ class Todo:
     """
 
     def __init__(self, runs: Sequence[Run], store: Store, attempts: Mapping[str, int] | None = None) -> None:
-        self._left: dict[NetSpec, dict[str, Run]] = {}
+        self._left: dict[Net, dict[str, Run]] = {}
         for run in runs:
             self._left.setdefault(run.net, {})[run.id] = run
         self._attempts = attempts or {}
         self._store = store
         self._claims: dict[str, SoftFileLease] = {}
-        self._held: dict[str, NetSpec] = {}
+        self._held: dict[str, Net] = {}
 
     @property
     def left(self) -> int:
         """Runs that nobody has recorded and we have not taken; others may be at them."""
         return sum(map(len, self._left.values()))
 
-    def take(self, last: NetSpec | None = None) -> Run | None:
+    def take(self, last: Net | None = None) -> Run | None:
         """Claim a run and return it, or None if all that are left are somebody else's for now.
 
         Args:
@@ -59,7 +59,7 @@ class Todo:
     def _recorded(self, run_id: str) -> bool:
         return self._store.has(run_id, self._attempts.get(run_id, 1))
 
-    def _in_order(self, last: NetSpec | None) -> Iterator[Run]:
+    def _in_order(self, last: Net | None) -> Iterator[Run]:
         held = set(self._held.values())
         for net in sorted(self._left, key=lambda net: 0 if net == last else 1 + (net in held)):
             yield from list(self._left[net].values())

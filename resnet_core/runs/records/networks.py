@@ -74,7 +74,7 @@ def weights_of(root: Path, run: Run) -> list[Array]:
     except FileNotFoundError:
         raise UserError(
             f"the network of a run must have been kept, but {path} is not there; run the study with --keep-networks "
-            "(in another --out, if the run is recorded already)"
+            "(keep_networks=True in Python; in another --out, if the run is recorded already)"
         ) from None
     except UNREADABLE as error:
         raise damaged(path, one_line(error)) from None
@@ -88,18 +88,30 @@ def network_of(root: Path, run: Run) -> "keras.Model":
     Raises:
         UserError: It was not kept, its file is damaged, or the block of the run is not known or has another code.
     """
+    weights = weights_of(root, run)
+    try:
+        return with_weights(run, weights)
+    except UserError:
+        raise
+    except ValueError:
+        raise damaged(place_of(root, run.id), "its weights are of another network") from None
+
+
+def with_weights(run: Run, weights: Sequence[Array]) -> "keras.Model":
+    """Return the network of a run with these weights.
+
+    Raises:
+        UserError: The block of the run is not known or has another code.
+        ValueError: They are of another network.
+    """
     from resnet_core.nets.keras_net import build
     from resnet_core.runs.training.precision import dtype_policy
     from resnet_core.runs.training.train import check_code
 
-    weights = weights_of(root, run)
     check_code(run)
     with dtype_policy(run.train.precision):
         model = build(run.net, seed=run.init_seed)
-    try:
-        model.set_weights(weights)
-    except ValueError:
-        raise damaged(place_of(root, run.id), "its weights are of another network") from None
+    model.set_weights(weights)
     return model
 
 

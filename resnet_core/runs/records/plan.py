@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, Validation
 from typing_extensions import TypedDict
 
 from resnet_core.errors import UserError, first_mistake
+from resnet_core.nets.own import name_of_code
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.description import DataInfo
@@ -46,7 +47,7 @@ class PlannedRun:
     @classmethod
     def of(cls, run: Run) -> Self:
         """Return what a plan keeps of a run."""
-        return cls(run.id, run.seed, run.factors, *((run.net.block, run.code) if run.code else ()))
+        return cls(run.id, run.seed, run.factors, *((name_of_code(run.net), run.code) if run.code else ()))
 
     @property
     def arm(self) -> str:

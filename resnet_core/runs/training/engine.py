@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from resnet_core.nets.keras_net import build, initialise
-from resnet_core.nets.spec import NetSpec
-from resnet_core.probes.gradient_norms import GradientProbe, Row, step_rows, weight_sites
+from resnet_core.nets.own import Net, OwnNet
+from resnet_core.probes.anatomy import anatomy
+from resnet_core.probes.gradient_norms import GradientProbe, Row, activation_sites, step_rows, weight_sites
 from resnet_core.runs.data.stored import Array
 from resnet_core.runs.training.device import Data, Part, Preprocessing
 from resnet_core.runs.training.objective import Drawn, accuracy_of, augmented, loss_of
@@ -22,7 +23,7 @@ from resnet_core.runs.training.step import StepSpec
 
 
 @lru_cache(maxsize=1)
-def engine(net: NetSpec, step: StepSpec, code: str | None) -> "Engine":
+def engine(net: Net, step: StepSpec, code: str | None) -> "Engine":
     """Return the engine of an architecture whose block has this code, the last one's if it is the same."""
     keras.backend.clear_session()
     return Engine(net, step)
@@ -31,19 +32,30 @@ def engine(net: NetSpec, step: StepSpec, code: str | None) -> "Engine":
 class Engine:
     """A network with its compiled functions. `reset` gives it the state of a fresh one."""
 
-    def __init__(self, net: NetSpec, step: StepSpec) -> None:
+    def __init__(self, net: Net, step: StepSpec) -> None:
+        self._net = net
         self._step = step
         with dtype_policy(step.precision):
             self._model = build(net)
         self._weights = [variable.value for variable in self._model.trainable_variables]
         self._optimizer = optimizer(self._weights, step)
         self._loss_scale = LossScale() if step.precision == "mixed_float16" else None
-        self._sites = weight_sites(self._model)
+        layers, between = self._places()
+        self._sites = layers
         places = {id(variable): i for i, variable in enumerate(self._model.trainable_variables)}
         self._kernels = [places[id(self._model.get_layer(site.layer).kernel)] for site in self._sites]
         self._train_step = tf.function(self._update, autograph=False, reduce_retracing=True)
         self._evaluate_batch = tf.function(self._score, autograph=False, reduce_retracing=True)
-        self._gradients = GradientProbe(self._model)
+        self._gradients = GradientProbe(self._model, layers, between)
+
+    def _places(self) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Return the layers with a kernel that is trained, and the places between blocks: of a user's, by its graph."""
+        if not isinstance(self._net, OwnNet):
+            return weight_sites(self._model), activation_sites(self._model)
+        parts = anatomy(self._model)
+        trained = {id(variable) for variable in self._model.trainable_variables}
+        kernels = {layer.name: getattr(layer, "kernel", None) for layer in self._model.layers}
+        return [one for one in parts.layers if id(kernels.get(one.layer)) in trained], parts.places
 
     def reset(self, seed: int) -> None:
         """Draw the initial weights from `seed` and forget all updates."""

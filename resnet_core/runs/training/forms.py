@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from resnet_core.nets.opened.form import why_not
+from resnet_core.nets.own import OwnNet, spec_of
 from resnet_core.runs.spec import Form, Run
 from resnet_core.runs.training.checkpoints import Array
 from resnet_core.surroundings import settings_of_a_run
@@ -19,6 +20,8 @@ def why_own(run: Run) -> str | None:
     """Return why a run would be trained in its own form though it asks for the open one, or None if it would not."""
     if run.train.precision != "float32":
         return f"half precision ({run.train.precision}) is trained in its own form"
+    if isinstance(run.net, OwnNet):
+        return f"the network is built by the function `{run.net.network}`"
     return why_not(run.net)
 
 
@@ -36,7 +39,7 @@ def engine_of(run: Run) -> Any:
     from resnet_core.runs.training.step import StepSpec
 
     step = StepSpec.of(run.train, run.probe)
-    return OpenEngine(run.net, step) if form_of(run) == "open" else engine(run.net, step, run.code)
+    return OpenEngine(spec_of(run.net), step) if form_of(run) == "open" else engine(run.net, step, run.code)
 
 
 def weights_of_state(run: Run, values: Sequence[Array]) -> list[Array]:

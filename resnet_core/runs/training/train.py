@@ -10,7 +10,7 @@ from typing import Any
 
 from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost
-from resnet_core.nets.registry import BLOCKS, code_of
+from resnet_core.nets.own import code_of_net, described_code, is_known
 from resnet_core.runs.data.arrays import Dataset
 from resnet_core.runs.records.record import Outcome, Record, Status
 from resnet_core.runs.runtime import environment, usage
@@ -116,7 +116,7 @@ def _executed(
 def network_of(run: Run) -> dict[str, int]:
     """Return what a record says of the network."""
     of = cost(run.net)
-    return {"layers": run.net.depth, "parameters": of.trainable, "macs": of.macs}
+    return {"layers": of.depth, "parameters": of.trainable, "macs": of.macs}
 
 
 def check_code(run: Run) -> None:
@@ -125,14 +125,14 @@ def check_code(run: Run) -> None:
     Raises:
         UserError: It is not.
     """
-    block = run.net.block
-    if run.code and block not in BLOCKS:
+    code = described_code(run.net)
+    if run.code and not is_known(run.net):
         raise UserError(
-            f"the block '{block}' must be known in every process that executes its runs, but it is not in this one; "
+            f"{code} must be known in every process that executes its runs, but it is not in this one; "
             "write it into a file of its own and name that by --plugin, or execute its runs in one process"
         )
-    if code_of(block) != run.code:
-        raise UserError(f"the code of the block '{block}' must be what it was when a run was made, but it has changed")
+    if code_of_net(run.net) != run.code:
+        raise UserError(f"the code of {code} must be what it was when a run was made, but it has changed")
 
 
 def _status(error: BaseException) -> Status:

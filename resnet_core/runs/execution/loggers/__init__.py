@@ -4,7 +4,6 @@ They are copies for watching; the record stays what counts. So one that fails is
 standard error, and the runs go on. Each needs its package, which is loaded when it is asked for.
 """
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from resnet_core.runs.records.claims import gone
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress
+from resnet_core.telling import warn
 
 __all__ = ["LOGGERS", "Logger", "Loggers", "check_loggers", "open_loggers", "register_logger"]
 
@@ -44,7 +44,7 @@ class Loggers:
             except Exception as error:  # whatever a server, a disk or a package may raise
                 del self._loggers[name]
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-                print(f"warning: {name} failed, and the study goes on without it: {reason}", file=sys.stderr)
+                warn(f"warning: {name} failed, and the study goes on without it: {reason}")
 
     def progress(self, run: Run, progress: Progress) -> None:
         self._each(lambda logger: logger.progress(run, progress))

@@ -1,0 +1,145 @@
+"""From a study and what a user wants of it to a `Request`; the command line and Python both ask by this."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ablations.carrying import carried
+from ablations.designs import Design
+from ablations.request import Claimed, Rates, Request, Seeds, Settings
+from ablations.study import Scale, Study
+from resnet_core.errors import Named, UserError, as_argument, as_option, nearest
+from resnet_core.folders import DEFAULT_OUT
+from resnet_core.nets.budget import Budget
+from resnet_core.runs.recipes import DATA, rebudgeted
+from resnet_core.runs.settings import probing, training
+
+MOST_SEEDS = 20  # that `until` may come to
+NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+def request_of(
+    study: Study,
+    scale: str | None = None,
+    *,
+    levels: Mapping[str, Sequence[Any]] = NONE,
+    fields: Mapping[str, Mapping[str, Any]] = NONE,
+    recipe: str | None = None,
+    seeds: int | None = None,
+    until: str | None = None,
+    most_seeds: int | None = None,
+    learning_rates: Sequence[float] = (),
+    trial_seeds: int | None = None,
+    match: Budget | None = None,
+    out: Path = DEFAULT_OUT,
+    command: str = "",
+    named: Named = as_argument,
+) -> Request:
+    """Return what a user asks for.
+
+    Args:
+        study: The study.
+        scale: Its size. `None` takes its first scale.
+        levels: Levels of factors, in place of the design's own.
+        fields: Fields that are set in every arm, by kind of spec: `net`, `train` and `probe`.
+        recipe: Training of a paper to start from.
+        seeds: Number of seeds of every arm. `None` takes the scale's.
+        until: `decided` adds seeds to the arms of undecided claims until all claims are decided.
+        most_seeds: Largest number of seeds with `until`. `None` takes 20.
+        learning_rates: Rates that each arm chooses from. Empty takes the scale's, if its training is not changed.
+        trial_seeds: Number of trials at each rate. `None` takes the scale's.
+        match: Cost that all networks are to share with that of the first arm.
+        out: Folder that the study's folder is in.
+        command: The command, or the call, that asks.
+        named: How an error names an argument.
+
+    Raises:
+        UserError: Two arguments contradict each other, or one has no such value.
+    """
+    name = scale_of(study, scale)
+    size, train = study.scales[name], fields.get("train", {})
+    arms = _design(study, name, levels, named).arms()
+    rates = _rates(size, learning_rates, trial_seeds, untuned(size, recipe, train), named)
+    if learning_rates and "learning_rate" in train:
+        raise UserError(f"a learning rate is either set or chosen, but got {named('learning_rates')} and {_set(named)}")
+    settings = Settings(
+        rebudgeted(training(size.train, recipe), train), train, fields.get("net", {}),
+        probing(study.probe, fields.get("probe", {})), match,
+    )  # fmt: skip
+    claimed = Claimed(*carried(size.claims, arms), size.published)
+    count = _seeds(size.seeds if seeds is None else seeds, until, most_seeds, named)
+    return Request(study, arms, settings, out / study.name, name, count, rates, claimed, command)
+
+
+def scale_of(study: Study, name: str | None) -> str:
+    """Return the name of a study's scale: this one, or the first.
+
+    Raises:
+        UserError: There is none of this name.
+    """
+    if name is None:
+        return next(iter(study.scales))
+    if name not in study.scales:
+        raise UserError(f"unknown scale '{name}'{nearest(name, study.scales)}")
+    return name
+
+
+def untuned(scale: Scale, recipe: str | None, given: Mapping[str, Any]) -> str:
+    """Return why no learning rate is chosen, if none is: the scale's rates are for its own training, on any data."""
+    changed = ["--recipe", *given] if recipe else [name for name in given if name not in DATA]
+    if not scale.learning_rates or not changed:
+        return scale.untuned
+    if "learning_rate" in given:
+        return "it is set"
+    rates = " ".join(f"{rate:g}" for rate in scale.learning_rates)
+    return (
+        f"the scale's are for its own training, and {changed[0]} changes that; --learning-rates {rates} tunes every arm"
+    )
+
+
+def _rates(size: Scale, given: Sequence[float], trial_seeds: int | None, reason: str, named: Named) -> Rates:
+    """Return the rates to choose from: those that are given, or the scale's unless there is a reason against them.
+
+    Raises:
+        UserError: There are trials and no rates.
+    """
+    grid = tuple(given) or (() if reason else size.learning_rates)
+    if trial_seeds is not None and not grid:
+        raise UserError(
+            f"{named('trial_seeds')} needs learning rates to choose from, but got "
+            f"{named('trial_seeds', trial_seeds)} alone; give {named('learning_rates')}"
+        )
+    return Rates(grid, size.trial_seeds if trial_seeds is None else trial_seeds, "" if given else reason)
+
+
+def _seeds(first: int, until: str | None, most: int | None, named: Named) -> Seeds:
+    """Return how many seeds there are.
+
+    Raises:
+        UserError: The largest number is given without `until`, or is less than the first.
+    """
+    if until not in (None, "decided"):
+        raise UserError(f"{named('until')} must be 'decided', but got {until!r}")
+    if most is not None and until is None:
+        raise UserError(
+            f"{named('most_seeds')} needs {named('until', 'decided')}, but got {named('most_seeds', most)} alone"
+        )
+    if most is not None and most < first:
+        raise UserError(f"{named('most_seeds')} must be at least the number of seeds, {first}, but got {most}")
+    return Seeds(first, None if until is None else MOST_SEEDS if most is None else most)
+
+
+def _set(named: Named) -> str:
+    return "--set learning_rate" if named is as_option else named("learning_rate")
+
+
+def _design(study: Study, scale: str, levels: Mapping[str, Sequence[Any]], named: Named) -> Design:
+    """Return the design of the scale, with the levels that were given."""
+    design = study.scales[scale].design
+    for factor in levels:
+        if factor not in design.levels:
+            raise UserError(
+                f"{named(factor)} must be a factor of the scale, but '{scale}' varies {', '.join(design.levels)}"
+            )
+    return design.with_levels({factor: list(dict.fromkeys(own)) for factor, own in levels.items()})

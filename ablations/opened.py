@@ -1,0 +1,195 @@
+"""The results of a study in Python: tables, verdicts, figures, networks and the report of a folder."""
+
+import html
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resnet_core.errors import UserError, nearest
+from resnet_core.runs.records.store import Store
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from analysis.study import Study
+
+OF_PROBES = ("gradient_by_depth", "gradient_over_training")
+OF_EPOCHS = ("learning_curve",)
+OF_SEARCHES = ("best_so_far", "parallel_coordinates", "pareto_front")
+
+
+class ReportPath(type(Path())):  # type: ignore[misc]
+    """Path of a report, which a notebook shows as the page itself."""
+
+    def _repr_html_(self) -> str:
+        page = html.escape(self.read_text(encoding="utf-8"))
+        return f'<iframe srcdoc="{page}" style="width:100%;height:40em;border:0"></iframe>'
+
+
+class Results:
+    """What a study's folder holds. Everything is read anew when it is asked for, so it is up to date.
+
+    Args:
+        folder: Folder of a study.
+        warnings: Warnings that were given while the study ran.
+
+    Attributes:
+        folder: The folder.
+        warnings: See above.
+
+    Raises:
+        UserError: It is not the folder of a study.
+    """
+
+    def __init__(self, folder: str | Path, warnings: Sequence[str] = ()) -> None:
+        self.folder = Path(folder)
+        self.warnings = tuple(warnings)
+        self._study  # noqa: B018 - says what is wrong with the folder
+
+    @property
+    def _study(self) -> "Study":
+        from analysis.study import read
+
+        return read(self.folder)
+
+    def runs(self) -> "pd.DataFrame":
+        """Return a row a recorded run, see `analysis.tidy.runs_of`: factors, `seed`, `status`, measures, cost."""
+        from analysis.tidy import runs_of
+
+        return runs_of(self._study)
+
+    def epochs(self) -> "pd.DataFrame":
+        """Return a row an epoch of each run, with the factors: `loss`, `accuracy`, `val_loss`, …, by `step`."""
+        from analysis.tidy import epochs_of
+
+        return epochs_of(self._study)
+
+    def probes(self, probe: str | None = None, path: str | None = None) -> "pd.DataFrame":
+        """Return a row a measurement while training, with the factors: `value` of a `layer` at a `step`.
+
+        Args:
+            probe: `weight_gradient_l2`, … `None` takes all.
+            path: `main` or `skip`. `None` takes both.
+
+        Raises:
+            UserError: There is no such probe.
+        """
+        from analysis.tidy import probes_of
+
+        return probes_of(self._study, probe, path)
+
+    def verdicts(self) -> "pd.DataFrame":
+        """Return the verdict on each claim of the study; empty without claims. See `analysis.verdicts.verdicts`."""
+        from analysis.verdicts import verdicts
+
+        study = self._study
+        return verdicts(study.claims, study.planned, study.frames, study.looks)
+
+    def table(self, measure: str = "test_error") -> "pd.DataFrame":
+        """Return a measure by arm and seed with the mean of each arm, see `analysis.tidy.table_of`.
+
+        Raises:
+            UserError: There is no such measure.
+        """
+        from analysis.tidy import table_of
+
+        return table_of(self._study, measure)
+
+    def plot(self, name: str, *, ax: "Axes | None" = None, step: int = 0, **options: Any) -> "Axes":
+        """Draw a figure of `analysis.plots`.
+
+        Args:
+            name: Name of the function, such as `measure_by_depth` or `gradient_by_depth`. Gradients are those of the
+                weights on the main path, of the deepest networks, which the title names.
+            ax: Where to draw. `None` makes new axes.
+            step: Step of `gradient_by_depth`.
+            **options: Levels of factors, `depth=20` or `depth=[8, 20]`, to draw these alone; and what the function
+                takes, such as `hue="skip"`.
+
+        Raises:
+            UserError: There is no such figure, factor or level.
+        """
+        from matplotlib import pyplot as plt
+
+        from analysis import plots
+        from analysis.tidy import at
+
+        known = [word for word in plots.__all__ if word not in OF_SEARCHES and word != "words"]
+        if name not in known:
+            raise UserError(f"a figure must be of analysis.plots, but got '{name}'{nearest(name, known)}")
+        draw, study = getattr(plots, name), self._study
+        levels = {word: options.pop(word) for word in [*options] if word in study.factors}
+        takes = [word for word in inspect.signature(draw).parameters if word not in ("data", "kwargs")]
+        unknown = [word for word in options if word not in takes and word != "color"]
+        if unknown:
+            near = nearest(unknown[0], [*takes, *study.factors])
+            raise UserError(f"{name} has no argument, and the study no factor '{unknown[0]}'{near}")
+        rows, title = self._rows(study, name, step)
+        ax = plt.subplots(layout="constrained")[1] if ax is None else ax
+        if levels and name == "forest":
+            raise UserError("effects are of factors, so that no level of one can be chosen; leave it away")
+        drawn: Axes = draw(at(rows, levels, study.factors), ax=ax, **options)
+        if title:
+            drawn.set_title(title)
+        return drawn
+
+    def _rows(self, study: "Study", name: str, step: int) -> "tuple[pd.DataFrame, str]":
+        """Return what a figure draws, and its title."""
+        from analysis import tidy
+
+        if name in OF_EPOCHS:
+            return tidy.epochs_of(study), ""
+        if name == "forest":
+            return tidy.effects_of(study), "test_error"
+        if name not in OF_PROBES:
+            return tidy.runs_of(study), ""
+        rows = tidy.probes_of(study, tidy.WEIGHTS, "main")
+        deepest = rows["layers"].max()
+        rows, title = rows[rows["layers"] == deepest], f"{deepest:g} layers"
+        return (rows[rows["step"] == step], f"{title}, step {step}") if name == "gradient_by_depth" else (rows, title)
+
+    def network(self, seed: int = 0, **levels: Any) -> "keras.Model":
+        """Return a trained network, if networks were kept (`keep_networks=True`).
+
+        Args:
+            seed: Seed of the run.
+            **levels: Level of each factor that has several.
+
+        Raises:
+            UserError: No run has these levels, or several have, or its network was not kept.
+        """
+        from analysis.tidy import at
+
+        study = self._study
+        rows = at(study.planned[study.planned["seed"] == seed], levels, study.factors)
+        if len(rows) != 1:
+            open_ = [name for name in study.factors if name not in levels and rows[name].nunique() > 1]
+            what = f"give {' and '.join(open_)}" if open_ else f"there are seeds {_seeds(study)}"
+            raise UserError(f"a network must be of one run, but {len(rows)} have seed {seed} and these levels; {what}")
+        return Store(self.folder).network(str(rows["run"].iloc[0]))
+
+    def report(self) -> Path:
+        """Write the report of the study, and return the path of its page, which a notebook shows."""
+        from analysis import report
+
+        return ReportPath(report.write(self._study, self.folder / "report")[0])
+
+    def __repr__(self) -> str:
+        study = self._study
+        return f"Results('{self.folder}'): {len(study.runs)} of {len(study.planned)} runs recorded"
+
+
+def _seeds(study: "Study") -> str:
+    return ", ".join(map(str, sorted(study.planned["seed"].unique())))
+
+
+def results(folder: str | Path) -> Results:
+    """Return the results in the folder of a study.
+
+    Raises:
+        UserError: It is not one.
+    """
+    return Results(folder)

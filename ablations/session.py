@@ -1,0 +1,162 @@
+"""Studies from Python: `load` one, `run` it. What the command line says in words is said here in values."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ablations.asking import request_of
+from ablations.files import is_file, study_in
+from ablations.opened import Results
+from ablations.probes import probes_asked
+from ablations.request import Request
+from ablations.study import Study
+from ablations.suites import suites
+from resnet_core.errors import UserError, nearest
+from resnet_core.folders import DEFAULT_OUT
+from resnet_core.nets.spec import NetSpec
+from resnet_core.runs.data.given import path_of
+from resnet_core.runs.execution.options import Execution
+from resnet_core.runs.execution.plugins import Plugins, load_plugins
+from resnet_core.runs.execution.session_code import SessionCode
+from resnet_core.runs.settings import DECIDED
+from resnet_core.runs.spec import TrainSpec
+from resnet_core.spec_model import Spec
+from resnet_core.telling import said_to, surrounding
+
+SEVERAL = (list, tuple, range, set, frozenset)
+WISHES = ("until", "most_seeds", "recipe", "learning_rates", "trial_seeds", "match")
+"""Arguments of `request_of` that `run` passes on."""
+COUNTS = ("seeds", "most_seeds", "trial_seeds", "workers")
+MOST = 9999
+
+
+def load(name: str | Path) -> Study:
+    """Return a study by its name, or that of a Python file of yours.
+
+    Args:
+        name: As in `resnet-ablate list`, or the path of a file that defines `study`.
+
+    Raises:
+        UserError: There is none.
+    """
+    known = suites()
+    if str(name) in known:
+        return known[str(name)]
+    if is_file(str(name)):
+        return study_in(Path(name))
+    raise UserError(f"a study must be known, or a Python file of yours, but got '{name}'{nearest(str(name), known)}")
+
+
+def run(
+    study: Study | str | Path,
+    scale: str | None = None,
+    seeds: int | None = None,
+    *,
+    data: Any = None,
+    out: str | Path = DEFAULT_OUT,
+    workers: int | None = None,
+    progress: bool = True,
+    keep_networks: bool = False,
+    probes: Sequence[str] = (),
+    plugins: Iterable[str | Path] = (),
+    execution: Execution | None = None,
+    **settings: Any,
+) -> Results:
+    """Run a study. Runs that are already recorded are not repeated.
+
+    Args:
+        study: A study, its name, or a Python file of yours.
+        scale: Its size. `None` takes its first scale.
+        seeds: Number of seeds of every arm. `None` takes the scale's.
+        data: Name, path, arrays or a data set; see `resnet_core.runs.data.given.path_of`. `None` takes the scale's.
+        out: Folder that the study's folder is made in.
+        workers: Number of processes. `None` takes one for each core or GPU, or this process for little work.
+        progress: Whether progress is shown. Without it, nothing is printed.
+        keep_networks: Whether trained networks are kept, for `Results.network`.
+        probes: Probes of every trained network: `lesion`, `lesions draws=10`.
+        plugins: Python files of yours that register blocks, data sets or probes.
+        execution: How runs are executed otherwise: time and memory limits, loggers, a cluster.
+        **settings: Levels of factors, `depth=[8, 20]`; fields of `NetSpec` and `TrainSpec`, `steps=500`; fields of
+            `ProbeSpec`, `probe={"batch_size": 64}`; and `until`, `most_seeds`, `recipe`, `learning_rates`,
+            `trial_seeds` and `match` of `ablations.asking.request_of`.
+
+    Returns:
+        The results, with the warnings that were given on the way. Runs that failed are rows of its tables.
+
+    Raises:
+        UserError: Something asked for cannot be; nothing is written then.
+    """
+    from ablations import runner
+
+    study = study if isinstance(study, Study) else load(study)
+    study.check()
+    files = load_plugins([Path(file) for file in plugins]).files
+    place = None if data is None else path_of(data)
+    given = {"scale": scale, "seeds": seeds, "data": place, **settings}
+    request = _request(study, Path(out), {name: value for name, value in given.items() if value is not None})
+    own = [study.file] if study.file and study.registers else []
+    how = replace(
+        execution or Execution(), setup=SessionCode(Plugins((*files, *own))), probes=probes_asked(study, probes)
+    )
+    if workers is not None or keep_networks:
+        how = replace(how, workers=_count("workers", workers), keep_networks=keep_networks)
+    how.check()
+    with said_to(surrounding() if progress else "nobody") as warnings:
+        runner.run(request, how)
+    return Results(request.root, warnings)
+
+
+def _request(study: Study, out: Path, given: Mapping[str, Any]) -> Request:
+    """Return what a call asks for."""
+    words = ", ".join([repr(study.name), *(f"{name}={value!r}" for name, value in given.items())])
+    asked = {name: value for name, value in given.items() if name in (*WISHES, "scale", "seeds")}
+    asked |= {name: _count(name, value) for name, value in asked.items() if name in COUNTS}
+    others = {name: value for name, value in given.items() if name not in asked}
+    levels, fields = _sorted(study, others)
+    return request_of(study, levels=levels, fields=fields, out=out, command=f"ablations.run({words})", **asked)
+
+
+def _sorted(study: Study, given: Mapping[str, Any]) -> tuple[dict[str, list[Any]], dict[str, dict[str, Any]]]:
+    """Return levels of factors, and fields by kind of spec.
+
+    Raises:
+        UserError: A name is neither, or a value is illegal.
+    """
+    levels: dict[str, list[Any]] = {}
+    fields: dict[str, dict[str, Any]] = {"net": {}, "train": {}, "probe": dict(given.get("probe", {}))}
+    kinds: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec}
+    for name, value in given.items():
+        if name in study.factors:
+            several = value if isinstance(value, SEVERAL) else [value]
+            levels[name] = [study.parse_level(name, _plain(level)) for level in several]
+            continue
+        kind = next((kind for kind, spec in kinds.items() if name in {*spec.model_fields} - DECIDED), None)
+        if kind is not None:
+            fields[kind][name] = kinds[kind].checked_field(name, _plain(value))
+        elif name != "probe":
+            known = {*study.factors, *WISHES, *(field for spec in kinds.values() for field in spec.model_fields)}
+            raise UserError(
+                f"an argument must be a factor of the study or a field of NetSpec or TrainSpec, but got '{name}'"
+                f"{nearest(name, known - DECIDED)}"
+            )
+    return levels, fields
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of NumPy's as one of Python's, and a path as text."""
+    if isinstance(value, Path):
+        return str(value)
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
+
+
+def _count(name: str, value: Any) -> int | None:
+    """Return a number of things.
+
+    Raises:
+        UserError: It is none.
+    """
+    value = _plain(value)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST):
+        raise UserError(f"`{name}` must be a whole number from 1 to {MOST}, but got {value!r}")
+    return value

@@ -1,0 +1,148 @@
+"""The `keras.Model` of a network of one's own: built, checked, and counted."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from math import prod
+from typing import Any, NamedTuple
+
+import keras
+from keras.src.backend.common import global_state
+
+from resnet_core.errors import UserError
+from resnet_core.nets.counting import LayerCost
+from resnet_core.nets.fused import subsample_first
+from resnet_core.nets.own import OwnNet
+from resnet_core.nets.registry import registered_network
+from resnet_core.nets.traced import Uncounted, counted, macs_by_name
+from resnet_core.nets.users_layer import mistake_of, watched
+from resnet_core.surroundings import settings_of_a_run
+from resnet_core.users_code import guarded
+
+NAMES = "object_name_uids"
+"""Keras' counter of the names that it gives to layers."""
+OTHERS = "other operations"
+
+
+def own_model(spec: OwnNet) -> keras.Model:
+    """Return the model that a user's function builds; its weights are to be set by `initialise`.
+
+    Layers without a name of their own are counted from the first on, so that their names do not depend on what was
+    built before.
+
+    Raises:
+        UserError: The function raises an error, or returns no model that a run can have.
+    """
+    build = registered_network(spec.network).build
+    rule = f"the function `{spec.network}` must return a functional keras.Model"
+    with guarded(rule), _names_from_the_first_on(), watched() as does:
+        model = build(**json.loads(spec.arguments), input_shape=spec.input_shape, classes=spec.classes)
+        if isinstance(model, keras.Sequential) and model.built:
+            model = keras.Model(model.inputs[0], model.outputs[0])
+    _check(spec, rule, model)
+    mistakes = (f"'{layer.name}' {mistake_of(layer, model.outputs[0])}" for layer in model.layers)
+    mistake = next(iter(does), "") or next((text for text in mistakes if not text.endswith("' ")), "")
+    if mistake:
+        raise UserError(
+            f"a network must start from the seed of its run, be trained as its spec says, and be resumed, but "
+            f"`{spec.network}`: {mistake}"
+        )
+    return subsample_first(model)
+
+
+def _check(spec: OwnNet, rule: str, model: Any) -> None:
+    """Check the form of a model.
+
+    Raises:
+        UserError: It is not functional, or takes or gives something else.
+    """
+    if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):
+        raise UserError(f"{rule}, but it returned a {type(model).__name__}; build it by keras.Model(inputs, outputs)")
+    if len(model.inputs) != 1 or tuple(model.inputs[0].shape[1:]) != spec.input_shape:
+        shapes = ", ".join(str(tuple(one.shape[1:])) for one in model.inputs)
+        raise UserError(f"{rule} that takes images of {spec.input_shape}, but it takes {shapes}; use input_shape")
+    if len(model.outputs) != 1 or tuple(model.outputs[0].shape[1:]) != (spec.classes,):
+        shapes = ", ".join(str(tuple(one.shape[1:])) for one in model.outputs)
+        raise UserError(f"{rule} that gives a logit for each of {spec.classes} classes, but it gives {shapes}")
+    last = model.outputs[0]._keras_history.operation
+    function = getattr(getattr(last, "activation", None), "__name__", type(last).__name__).lower()
+    if function in ("softmax", "sigmoid", "logsoftmax", "log_softmax"):
+        raise UserError(f"{rule} that gives logits, but `{last.name}` is a {function}; leave it away, the loss has it")
+
+
+@contextmanager
+def _names_from_the_first_on() -> Iterator[None]:
+    before = global_state.get_global_attribute(NAMES)
+    global_state.set_global_attribute(NAMES, defaultdict(int))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(NAMES, before)
+
+
+class Counted(NamedTuple):
+    """What a model costs: its layers, the memory of what is kept beside them, and its depth in layers with a kernel."""
+
+    layers: tuple[LayerCost, ...]
+    kept_bytes: int
+    depth: int
+
+
+@lru_cache(maxsize=256)
+def own_cost(spec: OwnNet, code: str) -> Counted:
+    """Return what a network of one's own costs, from the operations that TensorFlow traces of it.
+
+    Args:
+        spec: The network.
+        code: Hash of its code, see `own.code_of_net`; another code is counted anew.
+
+    Raises:
+        UserError: See `own_model`; or an operation cannot be counted.
+    """
+    with settings_of_a_run():
+        model = own_model(spec)
+        whole = counted(model, model.outputs[0].shape[1:], spec.input_shape)
+        unknown = [word for word in (whole.macs, whole.kept_bytes) if isinstance(word, Uncounted)]
+        if unknown or isinstance(whole.kept_bytes, Uncounted):
+            raise UserError(f"a network's cost must be counted, but `{spec.network}` has what is not: {unknown[0]}")
+        macs = _by_layer(model)
+        others = whole.macs - macs.total() if isinstance(whole.macs, int) else 0
+    layers = [
+        LayerCost(
+            layer.name, type(layer).__name__, tuple(map(int, _shape(layer))),
+            trainable=sum(prod(weight.shape) for weight in layer.trainable_weights),
+            bn_running_stats=sum(prod(w.shape) for w in layer.non_trainable_weights if "float" in str(w.dtype)),
+            macs=macs[layer.name],
+        )
+        for layer in model.layers
+    ]  # fmt: skip
+    layers += [LayerCost(OTHERS, OTHERS, (), macs=others)] if others else []
+    return Counted(tuple(layers), whole.kept_bytes, _depth(model))
+
+
+def _shape(layer: Any) -> tuple[Any, ...]:
+    """Return the shape of the first output of a layer, without the batch; empty if it has an open axis."""
+    output = layer._inbound_nodes[0].outputs[0].shape[1:] if layer._inbound_nodes else ()
+    return tuple(output) if None not in output else ()
+
+
+def _by_layer(model: keras.Model) -> Counter[str]:
+    """Return the multiply-accumulates of each layer with weights, by its name."""
+    macs = Counter[str]()
+    for node in (node for level in model._nodes_by_depth.values() for node in level):
+        layer, inputs = node.operation, node.input_tensors
+        if getattr(layer, "weights", None) and len(inputs) == 1 and None not in inputs[0].shape[1:]:
+            macs[layer.name] += sum(count for _, count in macs_by_name(layer, tuple(inputs[0].shape[1:])))
+    return +macs
+
+
+def _depth(model: keras.Model) -> int:
+    """Return the number of layers with a kernel on the longest path."""
+    deepest: dict[Any, int] = {}
+    for level in sorted(model._nodes_by_depth, reverse=True):  # the input has the greatest
+        for node in model._nodes_by_depth[level]:
+            before = max((deepest.get(parent, 0) for parent in node.parent_nodes), default=0)
+            deepest[node] = before + (getattr(node.operation, "kernel", None) is not None)
+    return max(deepest.values())

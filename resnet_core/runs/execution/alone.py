@@ -1,0 +1,116 @@
+"""One network, trained in this process, without a folder: `resnet_core.train`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from resnet_core.errors import UserError
+from resnet_core.nets.own import Net, OwnNet
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.data import DataInfo, check_sizes
+from resnet_core.runs.data.given import path_of
+from resnet_core.runs.execution.display import display
+from resnet_core.runs.execution.estimate import study_threads, train_seconds
+from resnet_core.runs.execution.job import asked, content_of, dataset, source
+from resnet_core.runs.records.networks import Array, with_weights
+from resnet_core.runs.records.record import Record
+from resnet_core.runs.runtime import configure
+from resnet_core.runs.settings import DECIDED
+from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.runs.training.train import execute
+from resnet_core.telling import said_to, surrounding
+
+if TYPE_CHECKING:
+    import keras
+
+EPOCHS = 10
+
+
+@dataclass(frozen=True)
+class Trained(Record):
+    """The record of a run, with the network that was trained.
+
+    Attributes:
+        weights: The trained weights, in the order of `keras.Model.weights`; `None` if the run did not complete.
+    """
+
+    weights: list[Array] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def model(self) -> "keras.Model":
+        """The trained network. It takes preprocessed images, see `networks.network_of`, and gives logits.
+
+        Raises:
+            UserError: The run did not complete.
+        """
+        if self.weights is None:
+            raise UserError(
+                f"a trained network needs a run that completed, but it {self.outcome.status}: {self.outcome.message}"
+            )
+        return with_weights(self.run, self.weights)
+
+
+def train(
+    net: Net | Callable[..., Any],
+    data: Any = "digits",
+    *,
+    epochs: int | None = None,
+    seed: int = 0,
+    probe: ProbeSpec | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> Trained:
+    """Train a network on data, and return what came of it. Nothing is written but the arrays of `data`, to the cache.
+
+    Args:
+        net: The network, or a function that builds one, see `nets.own.OwnNet`. Its `input_shape` and `classes` are
+            those of the data.
+        data: Name, path, arrays or a data set; see `resnet_core.runs.data.given.path_of`.
+        epochs: Number of passes over the training images. `None` takes 10, unless `steps` is among the settings.
+        seed: Seed of everything that has none of its own.
+        probe: What is measured. `None` measures gradients at step 0 and after every epoch.
+        progress: Whether progress is shown. Without it, nothing is printed.
+        **settings: Fields of `TrainSpec`: `batch_size=64`, `learning_rate=0.05`.
+
+    Returns:
+        The record, whose `model` is the trained network. A run that diverges or crashes is a record, too; see `status`.
+
+    Raises:
+        UserError: Data, network and settings do not fit.
+    """
+    for name in sorted(settings.keys() & DECIDED - {"test"}):
+        raise UserError(f"a setting must not be what the data decide, but got `{name}`; leave it away")
+    budget = {} if epochs is None and settings.get("steps") is not None else {"epochs": epochs or EPOCHS}
+    spec = TrainSpec(data=path_of(data), **budget, **settings)
+    with said_to(surrounding() if progress else "nobody"):
+        info = source(*asked(spec)).info
+        net = OwnNet.of(net) if callable(net) else net
+        run = Run(fitted(net, info), spec, probe or ProbeSpec(), seed)
+        check_sizes(run, info.train_images)
+        _, sha256 = content_of(*asked(spec))
+        run = replace(run, train=spec.replace(data_sha256=sha256))
+        threads = study_threads([run])
+        configure(threads)
+        held: list[list[Array]] = []
+        images = dataset(run.train)
+        with display({run.id: train_seconds(run, info.train_images, threads)}) as shown:
+            record = execute(run, images, lambda step: shown.step(run, step), on_trained=held.append)
+            shown.end(record)
+    fields: Mapping[str, Any] = vars(record)
+    return Trained(**fields, weights=held[0] if held else None)
+
+
+def fitted(net: Net, data: DataInfo) -> Net:
+    """Return a network for these data.
+
+    Raises:
+        UserError: It was made for others.
+    """
+    of_data = {"input_shape": data.input_shape, "classes": data.classes}
+    for name, value in net.given().items():
+        if name in of_data and value != of_data[name]:
+            raise UserError(
+                f"`{name}` must be that of the data, {of_data[name]}, but the network has {value}; leave it away, or "
+                "give other data"
+            )
+    return net.replace(**of_data)

@@ -1,0 +1,101 @@
+"""What is said while runs are made, and to whom: in a terminal, below the cell of a notebook, or to nobody.
+
+Only `say`, `warn` and `show` write to the standard streams while runs are made.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+Audience = Literal["terminal", "notebook", "nobody"]
+PLAIN_WIDTH = 160
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_audience: ContextVar[Audience] = ContextVar("audience", default="terminal")
+_warnings: ContextVar[list[str]] = ContextVar("warnings")
+
+
+def audience() -> Audience:
+    """Return to whom is said what happens."""
+    return _audience.get()
+
+
+@contextmanager
+def said_to(audience: Audience) -> Iterator[list[str]]:
+    """Say what happens meanwhile to this audience; to `nobody`, nothing is printed.
+
+    Yields:
+        The warnings, which are added as they come, whether they are printed or not.
+    """
+    warnings: list[str] = []
+    before = _audience.set(audience), _warnings.set(warnings)
+    try:
+        yield warnings
+    finally:
+        _audience.reset(before[0])
+        _warnings.reset(before[1])
+
+
+def surrounding() -> Audience:
+    """Return `notebook` in the kernel of a notebook, else `terminal`."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return "notebook" if getattr(shell, "kernel", None) is not None else "terminal"
+
+
+def say(line: str) -> None:
+    """Print a line of progress. A reader who has left, as `head` does, does not end the program."""
+    if audience() == "nobody":
+        return
+    try:
+        print(printable(line), flush=True)
+    except BrokenPipeError:
+        discard_output()
+
+
+def warn(line: str) -> None:
+    """Print a line to standard error, and keep it for the caller of `said_to`."""
+    _warnings.get([]).append(line)
+    if audience() != "nobody":
+        print(line, file=sys.stderr)
+
+
+def show(table: Any) -> None:
+    """Print a table of rich's."""
+    if audience() != "nobody":
+        console().print(table)
+
+
+def discard_output() -> None:
+    """Send standard output nowhere: whoever read it has left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def console() -> "Console":
+    """Return the console of standard output; wide where that is not a terminal.
+
+    All text is shown as it is, in tables too: square brackets and colons mean nothing, and control characters do
+    nothing.
+    """
+    from rich.console import Console
+
+    class Plain(Console):
+        def render_str(self, text: str, **options: Any) -> "Text":
+            return super().render_str(printable(text), **options)
+
+    literal: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+    if sys.stdout.isatty():
+        return Plain(**literal)
+    return Plain(width=PLAIN_WIDTH, force_terminal=False, color_system=None, **literal)
+
+
+def printable(text: str) -> str:
+    """Return text in which characters that control a terminal, and halves of characters, are written as escapes."""
+    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

@@ -1,6 +1,6 @@
 """Which runs of a study are left, shared with everybody who works on it by claims in its folder."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from filelock import SoftFileLease, Timeout
 
@@ -8,6 +8,7 @@ from resnet_core.nets.own import Net
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
+from resnet_core.runs.training.forms import compiled_as
 
 
 class Todo:
@@ -22,8 +23,10 @@ class Todo:
 
     def __init__(self, runs: Sequence[Run], store: Store, attempts: Mapping[str, int] | None = None) -> None:
         self._left: dict[Net, dict[str, Run]] = {}
+        self._compiled: dict[Net, Hashable] = {}
         for run in runs:
             self._left.setdefault(run.net, {})[run.id] = run
+            self._compiled.setdefault(run.net, compiled_as(run))
         self._attempts = attempts or {}
         self._store = store
         self._claims: dict[str, SoftFileLease] = {}
@@ -38,8 +41,8 @@ class Todo:
         """Claim a run and return it, or None if all that are left are somebody else's for now.
 
         Args:
-            last: The network whose compiled step the taker has; runs of it come first, and then those of
-                networks that no other taker is at.
+            last: The network whose compiled step the taker has; runs of it come first, then those of others that
+                share what is compiled, and then those for which no other taker has it.
         """
         for run in self._in_order(last):
             claim = self._claims.setdefault(run.id, self._store.claim(run.id))
@@ -60,8 +63,16 @@ class Todo:
         return self._store.has(run_id, self._attempts.get(run_id, 1))
 
     def _in_order(self, last: Net | None) -> Iterator[Run]:
-        held = set(self._held.values())
-        for net in sorted(self._left, key=lambda net: 0 if net == last else 1 + (net in held)):
+        held = {self._compiled[net] for net in self._held.values()}
+        mine = None if last is None else self._compiled.get(last)
+
+        def place(net: Net) -> int:
+            if net == last:
+                return 0
+            compiled = self._compiled[net]
+            return 1 if compiled == mine else 2 + (compiled in held)
+
+        for net in sorted(self._left, key=place):
             yield from list(self._left[net].values())
 
     def told(self, record: Record) -> None:

@@ -1,10 +1,10 @@
 """Which form a run takes, a function of its spec alone, and the engine of that form."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
-from resnet_core.nets.opened.form import why_not
+from resnet_core.nets.opened.form import opened, why_not
 from resnet_core.nets.own import OwnNet, spec_of
 from resnet_core.runs.spec import Form, Run
 from resnet_core.runs.training.checkpoints import Array
@@ -14,6 +14,11 @@ from resnet_core.surroundings import settings_of_a_run
 def form_of(run: Run) -> Form:
     """Return the form in which a run is trained."""
     return "own" if run.train.form == "own" or why_own(run) else "open"
+
+
+def compiled_as(run: Run) -> Hashable:
+    """Return what runs have in common that share what is compiled: the network or, in open shapes, its kind."""
+    return opened(spec_of(run.net)).kind if form_of(run) == "open" else run.net
 
 
 def why_own(run: Run) -> str | None:

@@ -1,0 +1,124 @@
+"""What a run costs before its work begins, by depth: each network's own form and the form in open shapes, by turns."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+DEPTHS = (8, 20, 56, 110)
+DEEPEST = 1202  # in open shapes alone
+WIDTH, BATCH, STEPS = 8, 64, 20
+FIRST = 20  # the first of its kind, in the form in open shapes
+
+
+@contextmanager
+def worker(form: str) -> Iterator[Any]:
+    """Start a process that has loaded TensorFlow; give what measures a network of some depth in it."""
+    command = [sys.executable, "-m", "benchmarks.fixed_cost", form]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+
+        def ask(depth: int) -> dict[str, float]:
+            print(depth, file=process.stdin, flush=True)
+            return dict(json.loads(process.stdout.readline()))
+
+        try:
+            yield ask
+        finally:
+            process.stdin.close()
+
+
+def fixed_cost(deepest: bool = True) -> Iterator[dict[str, float]]:
+    """Yield for each depth the processor seconds of one thread: `own` and `open` before work begins, and of a step.
+
+    `first` is of the first network of the kind, in a process of its own; `open` is of one that follows others.
+    """
+    with worker("own") as own, worker("open") as opened:
+        opened(FIRST)
+        for depth in DEPTHS:
+            mine, others = own(depth), opened(depth)
+            with worker("open") as fresh:
+                first = fresh(depth)["fixed"]
+            yield {
+                "depth": depth, "own": mine["fixed"], "first": first, "open": others["fixed"],
+                "own_step": mine["step"], "open_step": others["step"],
+            }  # fmt: skip
+        if deepest:
+            others = opened(DEEPEST)
+            yield {"depth": DEEPEST, "open": others["fixed"], "open_step": others["step"]}
+
+
+def table(rows: list[dict[str, float]]) -> str:
+    """Return the rows as a table in Markdown."""
+    lines = [
+        "| layers | own form | open, first of its kind | open, a later one | a step, own | a step, open | open / own |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        cells = [f"{row[name]:.2f}" if name in row else "–" for name in ("own", "first", "open")]
+        cells += [f"{row[name]:.4f}" if name in row else "–" for name in ("own_step", "open_step")]
+        cells.append(f"{row['open_step'] / row['own_step']:.2f}" if "own_step" in row else "–")
+        lines.append(f"| {row['depth']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def measure(form: str) -> Any:
+    """Return what measures a network of some depth in this process: the seconds before work begins, and of a step.
+
+    These are what weights, the first step, the first probe and the first evaluation take more than they take again.
+    """
+    from resnet_core.runs.runtime import configure
+
+    configure(threads=1)
+    from resnet_core.nets.spec import cifar
+    from resnet_core.probes.spec import ProbeSpec
+    from resnet_core.runs.execution.job import dataset
+    from resnet_core.runs.spec import Run, TrainSpec
+    from resnet_core.runs.training.device import on_device
+    from resnet_core.runs.training.forms import engine_of
+    from resnet_core.runs.training.order import batches, probed_batch
+
+    train = TrainSpec(data="digits", steps=STEPS, batch_size=BATCH, learning_rate=0.01, form=form)
+    data = dataset(train)
+    device, clock = on_device(data), time.process_time
+    probed, count = probed_batch(0, len(data.x_train), 128), len(data.x_train)
+    engine_of(Run(cifar(8, 2, skip="none", input_shape=(8, 8, 1)), train))  # what is loaded once, whatever the network
+
+    def ask(depth: int) -> dict[str, float]:
+        run = Run(cifar(depth, WIDTH, input_shape=(8, 8, 1)), train, ProbeSpec())
+        started = clock()
+        engine = engine_of(run)
+        engine.reset(0)
+        draws = list(batches(0, count, BATCH, STEPS + 1))
+        begun = clock()
+
+        def work() -> float:
+            at = clock()
+            float(engine.update(device, draws[0], 0.01)[0])
+            list(engine.probe(device, probed))
+            engine.evaluate(device, *device.val)
+            return clock() - at
+
+        first, again = work(), work()
+        at = clock()
+        for batch in draws[1:]:
+            loss, *_ = engine.update(device, batch, 0.01)
+        float(loss)
+        return {"fixed": begun - started + first - again, "step": (clock() - at) / STEPS}
+
+    return ask
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        print(table(list(fixed_cost())))
+    else:
+        measured = measure(sys.argv[1])
+        for line in sys.stdin:
+            print(json.dumps(measured(int(line))), flush=True)

@@ -8,6 +8,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.fixed_cost import ABOUT, fixed_cost, table
 from benchmarks.store import overhead, reading
 from benchmarks.study import study
 from benchmarks.training import paired, second_seed
@@ -55,7 +56,9 @@ def main() -> None:
     )
     measured = f"{whole['ratio']:.2f}: {whole['ours']:.0f} s and {whole['keras']:.0f} s; test accuracy {accuracies}"
     row("2 networks of depth 56 × 4 seeds, 100 steps, two cores", "a Keras script", "≥ 4.5", measured)
-    OUT.write_text("\n".join([HEAD, *rows, "", environment(), ""]))
+    fixed = table(list(fixed_cost()))
+    print(fixed, flush=True)
+    OUT.write_text("\n".join([HEAD, *rows, "", ABOUT, fixed, "", environment(), ""]))
 
 
 HEAD = """# Benchmarks

@@ -14,6 +14,12 @@ DEPTHS = (8, 20, 56, 110)
 DEEPEST = 1202  # in open shapes alone
 WIDTH, BATCH, STEPS = 8, 64, 20
 FIRST = 20  # the first of its kind, in the form in open shapes
+ABOUT = f"""## Before work begins
+
+Processor seconds of one thread for weights, the first step, the first gradient probe and the first evaluation, less
+what they take again; residual networks of width {WIDTH} on 8×8 digits, batches of {BATCH}. The forms take turns: each
+network's own, and open shapes (`form=open`), for the first of its kind in a process and for one that follows others.
+"""
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 A block is a function over an `Interpreter`: it says which convolutions, normalisations and
 additions are applied to which value, and the interpreter decides what a value is. `KerasNet`
-makes layers of a `keras.Model`; `CostNet` counts parameters and operations without TensorFlow.
+makes layers of a `keras.Model`; `CostNet` counts parameters and operations without TensorFlow; `Tape` writes the words
+down, so that they are traced once for all networks of a kind.
 """
 
 import copy
@@ -13,7 +14,7 @@ from typing import Any, Literal, Self
 from resnet_core.nets.fields import NetFields
 
 Shape = tuple[int, int, int]
-Value = Any  # a KerasTensor for KerasNet, a Tensor for CostNet
+Value = Any  # a KerasTensor for KerasNet, a Tensor for CostNet, a Written for Tape
 Pooling = Literal["average", "max"]
 
 

@@ -3,11 +3,13 @@
 from resnet_core.nets.cost import cost
 from resnet_core.runs.runtime import available_cores, threads_for
 from resnet_core.runs.spec import Run
+from resnet_core.runs.training.forms import form_of
 
 # Measured on one x86-64 core with AVX-512; two threads share the arithmetic at 0.8 efficiency.
 SECONDS_PER_LAYER_STEP = 0.35e-3
 MACS_PER_SECOND = 30e9
 START_SECONDS_PER_LAYER = 0.09
+START_SECONDS_IN_OPEN_SHAPES = 4.0  # of the first of a kind, whatever its depth
 SHARED_EFFICIENCY = 0.8
 
 
@@ -18,7 +20,7 @@ def step_macs(run: Run) -> float:
 
 def start_seconds(run: Run) -> float:
     """Return the time to build and trace a network, needed once for the runs that share it."""
-    return START_SECONDS_PER_LAYER * cost(run.net).depth
+    return START_SECONDS_IN_OPEN_SHAPES if form_of(run) == "open" else START_SECONDS_PER_LAYER * cost(run.net).depth
 
 
 def train_seconds(run: Run, train_images: int, threads: int) -> float:

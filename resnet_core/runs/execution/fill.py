@@ -21,7 +21,7 @@ from resnet_core.runs.records.store import Store
 from resnet_core.runs.records.survey import Survey
 from resnet_core.runs.records.versions import check_versions
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.training.forms import in_own_form
+from resnet_core.runs.training.forms import compiled_as, in_own_form
 from resnet_core.runs.training.train import Progress
 from resnet_core.telling import say, warn
 
@@ -148,8 +148,8 @@ def _summary(statuses: Mapping[str, str], ids: Sequence[str]) -> str:
 
 
 def estimated(runs: Sequence[Run], images: int, threads: int) -> Iterator[float]:
-    """Yield the estimated time of each run; the first of each network in a row bears its start."""
-    for _, alike in groupby(runs, key=lambda run: run.net):
+    """Yield the estimated time of each run; the first of those in a row that share what is compiled bears the start."""
+    for _, alike in groupby(runs, key=compiled_as):
         for i, run in enumerate(alike):
             yield train_seconds(run, images, threads) + (start_seconds(run) if i == 0 else 0.0)
 

@@ -156,7 +156,6 @@ def run_study(options: argparse.Namespace) -> None:
     """Run the study that `options` name, or print what would be run."""
     study: Study = options.of
     scale_of(study, options.scale)
-    load_plugins(options.plugin)
     own = [study.file] if study.file and study.registers else []
     execution = Execution.of(options, SessionCode(Plugins((*options.plugin, *own))))
     asked, options.set = asked_of(options, study)
@@ -216,8 +215,18 @@ def _studies(words: Sequence[str]) -> dict[str, Study]:
     return {**suites(), **{word: study_in(Path(word)) for word in files}}
 
 
+def _plugins(words: Sequence[str]) -> list[Path]:
+    """Return the files that `--plugin` names."""
+    only = Parser(prog="resnet-ablate run", add_help=False)
+    add_plugin_option(only)
+    files: list[Path] = only.parse_known_args(words)[0].plugin
+    return files
+
+
 def _main(arguments: Sequence[str] | None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["run"]:
+        load_plugins(_plugins(words))  # before a study that names what they register
     if words[:1] == ["run"] and "--all" in words:
         return run_all(words[1:])
     if words[:1] == ["run"] and words[1:2] and words[1].startswith("--") and words[1] != "--help":

@@ -134,8 +134,8 @@ def _repair_streams() -> None:
 
 def folder(text: str) -> Path:
     """Return the folder that an option names; a type of `argparse`."""
-    if not text:
-        raise argparse.ArgumentTypeError("it must name a folder, but got ''")
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"it must name a folder, but got {text!r}")
     return Path(text)
 
 

@@ -76,6 +76,8 @@ def first_mistake(error: ValidationError, field: str = "") -> str:
     match problem["type"]:
         case "value_error":
             return str(problem["ctx"]["error"])
+        case "missing":
+            return f"`{field}` is missing"
         case "extra_forbidden":
             return f"unknown field '{field}'"
         case "literal_error":

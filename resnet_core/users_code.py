@@ -85,10 +85,20 @@ def guarded(rule: str, file: Path | None = None) -> Iterator[None]:
         if file is None or str(file) in str(error):
             raise
         raise UserError(f"{file}, line {line}: {error}" if line else f"{file}: {error}") from None
-    except (Exception, SystemExit) as error:  # whatever a user's code may raise
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a user's code may raise
         place, line = _place(error, file)
         where = f"{place}, line {line}," if line else str(place or "it")
-        raise UserError(f"{rule}, but {where} raises {error!r}") from None
+        raise UserError(f"{rule}, but {where} raises {_shown_error(error)}") from None
+
+
+def _shown_error(error: BaseException) -> str:
+    """Return how an error looks in code, or its kind if it cannot say."""
+    try:
+        return repr(error)
+    except Exception:  # of a class of the user's
+        return type(error).__name__
 
 
 def _place(error: BaseException, file: Path | None) -> tuple[Path | None, int | None]:

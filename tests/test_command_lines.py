@@ -179,3 +179,10 @@ def test_the_help_of_show_says_what_each_field_takes(call):
     assert "--norm batch|group|layer|none" in out
     assert "fields of the network, skip:" in out
     assert len(re.findall(r"\(default:", out)) >= 30
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t"])
+def test_a_folder_has_a_name(text, capsys):
+    with pytest.raises(SystemExit):
+        ablations.cli.main(["export", "study", text])
+    assert f"it must name a folder, but got {text!r}" in capsys.readouterr().err

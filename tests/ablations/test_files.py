@@ -37,6 +37,13 @@ def test_the_study_of_the_readme_runs_and_its_claim_is_judged(program, write, tm
 
 ARM = 'depth=depth, skip="A"'
 GAIN = "gain(14) > gain(8)"
+BLOCK = """
+from resnet_core import register_block
+
+@register_block("mine", kernels=(3,))
+def branch(at, x, width, strides):
+    return at.conv(x, width, 3, strides, name="conv1")
+"""
 MISTAKES = {
     "an unknown field": ("width=8", "widht=8", "NetSpec has no field 'widht'; did you mean 'widths'"),
     "a factor that nothing reads": ("grid(depth", "grid(depht", "nothing reads 'depht'; did you mean 'depth'"),
@@ -131,18 +138,20 @@ def test_every_arm_takes_its_best_learning_rate_and_seeds_are_added_until_claims
 
 
 def test_a_file_with_a_block_of_its_own_is_a_plugin_too(program, write, tmp_path):
-    block = """
-from resnet_core import register_block
-
-@register_block("mine", kernels=(3,))
-def branch(at, x, width, strides):
-    return at.conv(x, width, 3, strides, name="conv1")
-"""
     text = STUDY.replace("width=8", 'width=8, block="mine"').replace("(8, 14)", "(5,)")
-    write(block + text.replace(GAIN, "gain(5) > 0"))
+    write(BLOCK + text.replace(GAIN, "gain(5) > 0"))
     done = program("resnet-ablate", "run", "my_study.py", "--seeds", "1", "--set", "steps=3", "--executor", "processes")
     assert done.returncode == 0, done.stderr
     assert "2 of 2 runs recorded" in done.stdout  # three steps are no training
+
+
+@pytest.mark.parametrize("words", [["--plugin", "block.py"], ["--plugin=block.py"]])
+def test_a_study_names_blocks_of_a_plugin(words, program, write):
+    write(BLOCK, "block.py")
+    write(STUDY.replace("width=8", 'width=8, block="mine"').replace("(8, 14)", "(5,)").replace(GAIN, "gain(5) > 0"))
+    done = program("resnet-ablate", "run", "my_study.py", "--dry-run", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "6 runs" in done.stdout
 
 
 def test_a_dry_run_says_which_claims_compare_unequal_networks_and_what_the_trials_cost(program, write):

@@ -222,6 +222,8 @@ def test_two_folders_with_neighbours_of_one_name_are_not_mixed(tmp_path):
     [
         ({"mine.py": "import sys\nsys.exit(0)"}, r"a plugin must load, but mine.py, line 2, raises SystemExit\(0\)"),
         ({"mine.py": "quit()"}, r"a plugin must load, but mine.py, line 1, raises SystemExit"),
+        ({"mine.py": "import pytest\npytest.skip('no', allow_module_level=True)"}, r"mine.py, line 2, raises "),
+        ({"mine.py": "class E(Exception):\n def __repr__(self):\n  1 / 0\nraise E"}, r"mine.py, line 4, raises E$"),
         ({"mine.py": "import near", "near.py": "\n1 / 0"}, r"but near.py, line 2, raises ZeroDivisionError"),
         ({"mine.py": "import near", "near.py": "x = ("}, r"but near.py, line 1, raises SyntaxError"),
         ({"mine.py": "\nimport nothing"}, r"but mine.py, line 2, raises ModuleNotFoundError"),

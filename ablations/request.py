@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from ablations.designs import Arm
 from ablations.study import Published, Study
+from ablations.words import words_for
 from analysis.claims import Claim
 from resnet_core.errors import UserError
 from resnet_core.nets.budget import Budget, with_budget
@@ -196,6 +197,7 @@ class Request:
             study.name, study.question, study.source, base, factors, (self.command,), planned, study_threads(runs),
             tuple(claim.to_dict() for claim in self.claimed.claims), published, tuple(self.rates.tried),
             data.split(self.train),
+            words=words_for(study.words, {name: {str(run.factors[name]) for run in runs} for name in factors}),
         )  # fmt: skip
 
 

@@ -90,6 +90,8 @@ class Study:
         probe: What is measured while a run trains.
         probes: Probes that are measured of every trained network, each as its name and options: `lesion`,
             `lesions draws=10`.
+        words: What levels are called, by factor and level: a name and, behind a colon, a sentence, as "residual, option
+            A: identity with zero padding". Those of `ablations.words` need not be repeated.
         file: A file of the user's that it is from.
         registers: Whether that file registers blocks, networks or data sets, which every process that executes runs
             must know.
@@ -103,6 +105,7 @@ class Study:
     train: Callable[..., TrainSpec] = lambda base: base
     probe: ProbeSpec = field(default_factory=ProbeSpec)
     probes: Sequence[str] = ()
+    words: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)
     file: Path | None = None
     registers: bool = False
 

@@ -1,10 +1,15 @@
 """What a page says below its tables of verdicts and outcomes, and the verdicts as it has them."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.blocks import about
+from analysis.formats import text
+from analysis.power import detectable
 from resnet_core.runs.records.outcomes import RULE
 
 VERDICTS = (
@@ -17,12 +22,19 @@ VERDICTS = (
     "side, or failures are. Opposite: so is the sign of a claimed difference. A state that no seed has shown, as "
     "a collapse that did not happen, is in no verdict."
 )
+SHORT = (
+    "Supported: the interval is wholly on the claimed side of the bound. Refuted: wholly on the other side. "
+    "Inconclusive: neither. The interval is the one that the verdict is made of; how it is made is said under How to "
+    "read this."
+)
 CALIBRATION = (
     "Simulated, with the contrast at its bound: how often a claim was decided (false), how often its nominal 95 %"
     " interval held the truth (coverage), and how often an effect was found that Student's t finds in 80 % of "
     "studies with normal errors (power); of t alone in false t, coverage t and power t. Lognormal: sigma 1. "
     "Fails, collapses: with this probability, in A alone or in all arms. All of it is in benchmarks/verdicts.md."
 )
+NEEDED = r"(; )?some \d+ seeds would show an effect of this size"
+"""Of a note, what is said again below it."""
 OUTCOMES = (
     f"{RULE} Failed rate: how many diverged or failed to train, of these and the completed, with its exact 95 % "
     "interval (Clopper and Pearson)."
@@ -33,10 +45,7 @@ def claims(found: pd.DataFrame) -> pd.DataFrame:
     """Return the verdicts as a page has them: what there is to say below the claim."""
     if found.empty:
         return found
-    texts = [
-        "\n".join([row["claim"], *filter(None, [row["note"], row["lost"] and f"without a result: {row['lost']}"])])
-        for row in found.to_dict("records")
-    ]
+    texts = ["\n".join(filter(None, _lines(row))) for row in found.to_dict("records")]
     verdicts = found["verdict"].where(found["direction"].eq(""), found["verdict"] + ", " + found["direction"])
     return pd.DataFrame({
         "verdict": verdicts, "claim": texts, "effect": found["effect"], "low": found["low"], "high": found["high"],
@@ -44,6 +53,30 @@ def claims(found: pd.DataFrame) -> pd.DataFrame:
         "d": found["d"], "n": found["n"], "N": found["N"], "failures": found["failures"].map(failures_shown),
         "p corrected": found["p_corrected"], "parameters": found["parameters"], "MACs": found["macs"],
     })  # fmt: skip
+
+
+def _lines(row: Mapping[Any, Any]) -> list[str]:
+    """Return what is said of a claim: itself, what there is to note, the lost runs, what would change it."""
+    lost = f"without a result: {row['lost']}" if row["lost"] else ""
+    return [row["claim"], re.sub(NEEDED, "", row["note"]), lost, change(row)]
+
+
+def change(row: Mapping[Any, Any]) -> str:
+    """Say what would change a verdict: how many seeds, or how far the effect is from what these seeds can show."""
+    n, level, d = int(row["n"]), 1 - float(row["level"]), abs(float(row["d"]))
+    if not np.isnan(row["needed"]):
+        return (
+            f"What would change it: some {row['needed']:.0f} seeds in place of {n} would show an effect of this size."
+        )
+    if row["verdict"] == "inconclusive" or n < 2 or not d > 0 or not 0 < level < 1:
+        return ""
+    effect, bound = float(row["effect"]), float(row["bound"])
+    distance = abs(bound - abs(effect)) if row["relation"] == "within" else abs(effect - bound)
+    least = detectable(n, level) * distance / d
+    return (
+        f"What would change it: the smallest effect that {n} seeds can detect is {text(least)} from the bound; this "
+        f"one is {text(distance)} from it."
+    )
 
 
 def failures_shown(words: str) -> str:

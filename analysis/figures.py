@@ -20,13 +20,12 @@ MEANS = (
 )
 
 
-def effects(table: pd.DataFrame, style: Style, sure: str) -> Drawn:
+def effects(table: pd.DataFrame, style: Style) -> Drawn:
     """Draw a forest of effects, a panel a measure.
 
     Args:
         table: As `analysis.comparisons.effects` returns it, with `measure`.
         style: How it is laid out.
-        sure: What is known of the intervals.
     """
     measures = list(dict.fromkeys(table["measure"]))
     one = table[table["measure"] == measures[0]]
@@ -53,19 +52,18 @@ def effects(table: pd.DataFrame, style: Style, sure: str) -> Drawn:
         f"A forest plot: differences between arms, a panel a measure, a line a comparison. "
         f"{plots.words(measures[0])}: {said}.",
         "A line is a level of a factor minus the reference level, all other factors being equal, seed by seed. Point: "
-        f"mean over the seeds; bar: its 95 % interval of Student's t. {sure}"
+        "mean over the seeds; bar: its 95 % interval of Student's t."
         + (f" Of {len(one)} comparisons the {MOST_ROWS} of the greatest effect are drawn." if left else ""),
     )
 
 
-def by_depth(data: Mapping[str, pd.DataFrame], said: str, style: Style, sure: str) -> Drawn:
+def by_depth(data: Mapping[str, pd.DataFrame], said: str, style: Style) -> Drawn:
     """Draw accuracy and error of the training and the test images against depth.
 
     Args:
         data: Of each measure its rows, see `analysis.measures.measured`, with `label`.
         said: The means in words.
         style: How it is laid out.
-        sure: What is known of the intervals.
     """
     arms = Arms.of(next(iter(data.values()))["label"])
     figure, axes = panels(2, 2, style, sharey="row" if not style.narrow else "col")
@@ -94,11 +92,11 @@ def by_depth(data: Mapping[str, pd.DataFrame], said: str, style: Style, sure: st
         f"Four panels, accuracy and error of training and test images against the number of layers, a line an arm. "
         f"Means: {said}.",
         f"At the last step, in inference mode; the error on a log scale, linear below {LINEAR_ERROR:g}. "
-        f"{MEANS} {sure}{arms.note}",
+        f"{MEANS}{arms.note}",
     )
 
 
-def by_arm(data: Mapping[str, pd.DataFrame], said: str, style: Style, sure: str) -> Drawn:
+def by_arm(data: Mapping[str, pd.DataFrame], said: str, style: Style) -> Drawn:
     """Draw the error of the training and the test images of each arm; arguments as those of `by_depth`."""
     arms = some([str(level) for level in levels_of(next(iter(data.values()))["label"])], MOST_ROWS)
     figure, axes = panels(1, 2, style, height=1.0 + 0.3 * len(arms), sharey=not style.narrow)
@@ -114,7 +112,7 @@ def by_arm(data: Mapping[str, pd.DataFrame], said: str, style: Style, sure: str)
         "Error by arm",
         figure,
         f"Two panels, error of training and test images, a line an arm. Means: {said}.",
-        f"At the last step, in inference mode. {MEANS} {sure}" + (f" {left} arms more are in the tables." * (left > 0)),
+        f"At the last step, in inference mode. {MEANS}" + (f" {left} arms more are in the tables." * (left > 0)),
     )
 
 

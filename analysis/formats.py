@@ -33,16 +33,25 @@ def text_table(table: pd.DataFrame) -> pd.DataFrame:
 
     An interval is `{value}_low` to `{value}_high`, or `low` to `high` right of the value.
     """
+    texts = table.map(text).astype(object)
+    for column, (low, high) in _ends(table).items():
+        between = " [" + texts[low] + ", " + texts[high] + "]"
+        texts[column] = texts[column] + between.where(table[low].notna(), "")
+    return texts[columns_of(table)].rename(columns=heading)
+
+
+def columns_of(table: pd.DataFrame) -> list[str]:
+    """Return the columns that `text_table` has: all but the ends of intervals."""
+    return [str(name) for name in table if str(name) not in {end for pair in _ends(table).values() for end in pair}]
+
+
+def _ends(table: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Return the columns of the ends of the interval of each column that has one."""
     columns = [str(column) for column in table]
     ends = {column: (f"{column}_low", f"{column}_high") for column in columns if f"{column}_low" in columns}
     if "low" in columns[1:]:
         ends[columns[columns.index("low") - 1]] = ("low", "high")
-    texts = table.map(text).astype(object)
-    for column, (low, high) in ends.items():
-        between = " [" + texts[low] + ", " + texts[high] + "]"
-        texts[column] = texts[column] + between.where(table[low].notna(), "")
-    hidden = [end for pair in ends.values() for end in pair]
-    return texts.drop(columns=hidden).rename(columns=heading)
+    return ends
 
 
 def heading(column: str) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from analysis.formats import heading, text_table
+from analysis.formats import columns_of, heading, text_table
 from analysis.inline import Inline
 from analysis.layout import INK, PAPER_WHITE, Drawn
+from analysis.words import head as head_of
 
 MOST_ROWS = 1000
 """Of a longer table, the page shows so many rows."""
@@ -40,19 +41,24 @@ class Table:
 
     @property
     def cells(self) -> dict[str, Any]:
-        """What the template needs: headings, which are of numbers, and rows: cells (text, sort key), arm, measure."""
+        """What the template needs: heads (heading, meaning, of numbers), and rows: cells (text, key), arm, measure."""
         head = self.frame.head(MOST_ROWS)
-        texts = text_table(head)
-        raw = {heading(name): head[name] for name in map(str, head)}
+        names, texts = columns_of(head), text_table(head)
         numeric = numeric_columns(self.frame)
-        columns = [
-            list(zip(texts[name], _keys(raw[name]) if number else texts[name], strict=True))
-            for name, number in zip(map(str, texts), numeric, strict=True)
-        ]
+        raw = {heading(name): head[name] for name in names}
+        columns = {
+            name: list(zip(texts[column], _keys(raw[column]) if number else texts[column], strict=True))
+            for name, column, number in zip(names, map(str, texts), numeric, strict=True)
+        }
+        if {"n", "N"} <= set(names):
+            done = zip(columns["n"], columns.pop("N"), strict=True)
+            columns["n"] = [(f"{n} / {planned}", key) for (n, key), (planned, _) in done]
         measures = head["measure"].astype(str) if "measure" in head else [""] * len(head)
         arms = self.arms[: len(head)] or [""] * len(head)
-        rows = list(zip(zip(*columns, strict=True), arms, measures, strict=True))
-        return {"columns": list(texts), "numeric": numeric, "rows": rows}
+        rows = list(zip(zip(*columns.values(), strict=True), arms, measures, strict=True))
+        kinds = dict(zip(names, numeric, strict=True))
+        heads = [(*head_of("n / N" if name == "n" and "N" in names else name), kinds[name]) for name in columns]
+        return {"heads": heads, "verdict": list(columns).index("verdict") if "verdict" in columns else -1, "rows": rows}
 
 
 def numeric_columns(frame: pd.DataFrame) -> list[bool]:
@@ -97,12 +103,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its title, what is asked, what was done, its sections."""
+    """A page: its title, what is asked, what was done, its sections; and a summary, which is shown in a box."""
 
     title: str
     question: str
     about: Sequence[str]
     sections: Sequence[Section]
+    summary: Sequence[str] = ()
 
     def render(self) -> str:
         """Return the HTML. All text is escaped."""

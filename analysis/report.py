@@ -10,6 +10,7 @@ from analysis import blocks, calibration, comparisons, dataset, tables, variance
 from analysis.layout import STYLES, Style
 from analysis.measures import measured
 from analysis.page import Page
+from analysis.reading import summary
 from analysis.report_files import sections_drawn, write_files
 from analysis.sections import Reported
 from analysis.study import Study, read
@@ -72,7 +73,7 @@ def write(study: Study, out: Path, style: Style = STYLES["screen"]) -> tuple[Pat
     """
     by_name = tables_of(study)
     sections, images = sections_drawn(list(SECTIONS.values()), Reported(study, by_name, style), style)
-    page = Page(study.plan.name, study.plan.question, progress(study), sections)
+    page = Page(study.plan.name, study.plan.question, progress(study), sections, summary(study, by_name))
     write_files(out, PAGE, page, images, by_name)
     return out / PAGE, by_name
 

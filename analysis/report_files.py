@@ -111,6 +111,8 @@ def image_files(drawn: Drawn, style: Style) -> dict[str, bytes]:
 
 def _table_files(table: Table, whole: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """Yield the files of a table: all of it as CSV; what is shown of it as LaTeX and Markdown, if that is not long."""
+    if not table.suffixes:
+        return
     yield f"tables/{table.name}.csv", formats.csv(whole)
     if "tex" not in table.suffixes:
         return

@@ -73,10 +73,9 @@ class Reported:
         names = [name for name in varied(planned, factors) if name != "depth"]
         if not names or not set(names) <= set(table):
             return ()
-        return tuple(
-            " ".join(f"{name}={level}" for name, level in zip(names, levels, strict=True))
-            for levels in table[names].astype(object).itertuples(index=False)
-        )
+        arms = planned.drop_duplicates(names)
+        labels = dict(zip(map(tuple, arms[names].astype(str).to_numpy()), arms["label"].astype(str), strict=True))
+        return tuple(labels.get(tuple(levels), "") for levels in table[names].astype(str).to_numpy())
 
     @property
     def seeds(self) -> int:

@@ -81,7 +81,7 @@ def read(folder: Path) -> Study:
     if planned["run"].isin(frames.runs["run"]).sum() == 0:
         raise UserError(f"a report needs a run of the study's plan, but {folder} has records of other runs only")
     runs = planned.merge(frames.runs.drop(columns=["seed", *plan.factors]), on="run")
-    planned.insert(1, "label", arm_labels(planned, plan.factors))
+    planned.insert(1, "label", arm_labels(planned, plan.factors, plan.words))
     runs = planned[["run", "label"]].merge(runs, on="run")
     # A run that was lost before its network was there has no cost, or is not there itself: its arm has.
     runs = runs.reindex(columns=[*runs, *(name for name in COST if name not in runs)])

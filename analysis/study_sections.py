@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from analysis import calibration, captions, dataset, figures, formats, inside_figures, tables, training_figures
 from analysis.layout import MOST_WORDS, Drawn
 from analysis.measures import measured
+from analysis.reading import reading
 from analysis.sections import LONG, Builder, Part, Reported
 from analysis.statistics import MOST_FLIPPED
 from resnet_core.errors import UserError, nearest
@@ -21,8 +22,7 @@ def verdicts(report: Reported) -> Iterator[Part]:
     by_name = report.by_name
     yield Part("Verdicts", tables=[
         report.table("verdicts", "What the records say of each claim.",
-              f"{captions.VERDICTS} {calibration.of_verdicts(report.seeds)}",
-              frame=captions.claims(by_name["verdicts"])),
+              captions.SHORT, frame=captions.claims(by_name["verdicts"])),
         report.table("published", "Published figures beside ours.",
               "Ours: the statistic that theirs is, over our n runs, or the mean if that is not known; beside it "
               "the mean of n of N runs, with its 95 % interval of Student's t. Failed: the share of "
@@ -55,17 +55,13 @@ def _results_drawn(report: Reported) -> Iterator[Drawn]:
     if any(rows["value"].notna().any() for rows in data.values()):
         layers = data["test_error"].groupby("label", observed=True)["layers"].nunique()
         draw = figures.by_depth if (layers > 1).any() else figures.by_arm
-        yield draw(data, means(report), report.style, calibration.sentence(report.seeds))
+        yield draw(data, means(report), report.style)
 
 
 def effects(report: Reported) -> Iterator[Part]:
     """Differences between arms, seed by seed, main effects and interactions."""
     by_name = report.by_name
-    drawn = (
-        [figures.effects(by_name["effects"], report.style, calibration.sentence(report.seeds))]
-        if len(by_name["effects"])
-        else []
-    )
+    drawn = [figures.effects(by_name["effects"], report.style)] if len(by_name["effects"]) else []
     yield Part("Effects", drawn, [
         report.table("effects", "Differences between arms, seed by seed.",
               "Level minus reference, all other factors being equal; d: in standard deviations of the differences; "
@@ -206,8 +202,8 @@ def means(report: Reported) -> str:
 SECTIONS: dict[str, Builder[Reported]] = {
     build.__name__: build
     for build in (
-        verdicts, results, effects, gradients, inside, curves, distributions, cost, outcomes, learning_rates, data,
-        made,
+        verdicts, results, effects, gradients, inside, curves, distributions, cost, outcomes, learning_rates,
+        reading, data, made,
     )
 }  # fmt: skip
 """The builders by name, in the order of the page."""

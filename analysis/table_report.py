@@ -102,7 +102,7 @@ def _effects(report: Reported) -> Iterator[Part]:
     if table.empty:
         return
     shown = table.drop(columns=["bootstrap_low", "bootstrap_high", "bootstrap"], errors="ignore")
-    yield Part("Effects", [figures.effects(table, report.judged.style, calibration.sentence(report.seeds))], [
+    yield Part("Effects", [figures.effects(table, report.judged.style)], [
         table_of("effects", table, "Differences between arms, seed by seed.",
                  "Level minus reference, all other factors being equal; d: in standard deviations of the differences; "
                  "above: probability that a run of the level has the higher value; p: of Student's t-test, and of sign "

@@ -26,7 +26,7 @@ def study(folder, arms, seeds, value=lambda run: 0.1, fate=lambda run: "complete
         value: The test error of a run.
         fate: How a run ends; `missing` for no record.
         options: `probes`, `epochs`: whether there are any; `steps`; `claims`, `published`, `tuning`; `layers` of a run;
-            `data`; `environment` of a run.
+            `data`; `environment` of a run; `words`.
     """
     train = TrainSpec(steps=2, data_sha256=options.get("data", "0") * 64)
     names = tuple(arms[0])
@@ -38,7 +38,7 @@ def study(folder, arms, seeds, value=lambda run: 0.1, fate=lambda run: "complete
     planned = tuple(map(PlannedRun.of, runs))
     store = Store(Path(folder))
     about = {"claims": options.get("claims", ()), "published": options.get("published", ())}
-    about["tuning"] = options.get("tuning", ())
+    about |= {"tuning": options.get("tuning", ()), "words": options.get("words", {})}
     store.add_plan(Plan("made-up", "What?", "Nobody", {}, names, ("resnet-ablate <b>run</b>",), planned, 1, **about))
     for run in runs:
         if fate(run) != "missing":

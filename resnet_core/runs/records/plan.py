@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, Self
 
@@ -105,6 +105,7 @@ class Plan:
         data: What the last command read; none in old plans.
         looks: At how many seeds the claims were judged: `seeds`, and `share` of the significance level; see
             `analysis.looks`.
+        words: What levels are called, by factor and level as text: a name and, behind a colon, a sentence.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Plan:
     tuning: tuple[Tuned, ...] = ()
     data: DataInfo | None = None
     looks: tuple[dict[str, Any], ...] = ()
+    words: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -159,7 +161,7 @@ class Plan:
 
     def text(self) -> str:
         """Return the content of the `study.json`."""
-        values = {name: value for name, value in asdict(self).items() if name != "data" or value is not None}
+        values = {name: value for name, value in asdict(self).items() if name not in ("data", "words") or value}
         for run in values["runs"]:
             if not run["code"]:
                 del run["block"], run["code"]
@@ -237,6 +239,7 @@ class Plan:
         return replace(
             by, runs=tuple(runs.values()), commands=tuple(commands), threads=self.threads,
             looks=tuple(looks[seeds] for seeds in sorted(looks)),
+            words={**self.words, **{name: {**self.words.get(name, {}), **of} for name, of in by.words.items()}},
         )  # fmt: skip
 
 

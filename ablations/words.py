@@ -1,0 +1,37 @@
+"""What levels of factors that many studies have are called, by the papers: a name and, behind a colon, a sentence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+COMMON: Mapping[str, Mapping[Any, str]] = {
+    "skip": {
+        "none": "plain: the same layers without a skip",
+        "A": "residual, option A: identity with zero padding where the shape changes, so it has no parameters",
+        "B": "residual, option B: identity, and a 1x1 convolution where the shape changes",
+        "C": "residual, option C: a 1x1 convolution on every skip",
+        "D": "residual, option D: average pooling before a 1x1 convolution where the shape changes",
+    },
+    "order": {
+        "original": "original order: convolution and normalisation in the branch, the activation after the addition",
+        "bn_after_addition": "normalisation after the addition: normalisation and activation follow the addition",
+        "relu_before_addition": "activation before the addition: what is added is never below 0",
+        "relu_only_preactivation": "activation first: an activation before, and a normalisation after each convolution",
+        "full_preactivation": "full pre-activation: normalisation and activation before each convolution",
+    },
+}
+
+
+def words_for(own: Mapping[str, Mapping[Any, str]], factors: Mapping[str, set[str]]) -> dict[str, dict[str, str]]:
+    """Return the words for the levels of a study: its own, and of others those of `COMMON`.
+
+    Args:
+        own: By factor and level.
+        factors: The levels that the study has, as text, by factor.
+    """
+    found = {}
+    for factor, levels in factors.items():
+        known = {str(level): text for level, text in {**COMMON.get(factor, {}), **own.get(factor, {})}.items()}
+        there = {level: known[level] for level in sorted(levels) if level in known}
+        if there:
+            found[factor] = there
+    return found

@@ -1,0 +1,103 @@
+"""What a page says of itself: three sentences at its top, and how it is read; from verdicts and numbers alone."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from analysis import calibration, captions, words
+from analysis.formats import text
+from analysis.page import Table
+from analysis.sections import Part, Reported
+from analysis.study import Study
+
+RESULTS = ("test_error", "val_error", "train_error")
+HOW = (
+    "An arm is one kind of network or training; its runs differ in their seeds alone, and so in their initial weights "
+    "and the order of the images. Two arms are compared seed by seed, so that what they have in common cancels.",
+    "An interval says between which values a mean is likely to be: of a hundred such studies, some 95 have it within "
+    "theirs, as far as the errors are normal. Few seeds have wide intervals, and one seed has none. An interval ends "
+    "where the measure does: no error is below 0 or above 1.",
+    "A verdict is on one sentence that was written down before the runs. Supported: the records show it, at 5 % for "
+    "all claims together. Refuted: they show the contrary. Inconclusive: they show neither, which is no sign that "
+    "there is no difference; what would change a verdict stands below its claim.",
+    "A run whose training failed is never averaged with the others: it is counted apart, in a lane of its own in the "
+    "figures, and verdicts count it against its arm. In figures, a click on an arm brings it out everywhere.",
+)
+
+
+def summary(study: Study, by_name: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return three sentences: what was asked, what was done, and what came out."""
+    return [f"Asked: {study.plan.question}", f"Done: {_done(study)}", f"Came out: {_came_out(study, by_name)}"]
+
+
+def _done(study: Study) -> str:
+    planned, status = study.planned, study.runs["status"]
+    arms = planned.groupby(study.factors, observed=True, dropna=False).ngroups if study.factors else 1
+    levels = [
+        f"{name}: {', '.join(map(str, planned[name].unique()))}"
+        for name in study.factors
+        if 1 < planned[name].nunique() <= 8
+    ]
+    data = " and ".join(map(str, study.runs["train.data"].unique())) if "train.data" in study.runs else "unknown data"
+    seeds, completed = planned["seed"].nunique(), int((status == "completed").sum())
+    failed = int(status.isin(["diverged", "failed_to_train"]).sum())
+    of = f" ({'; '.join(levels)})" if levels else ""
+    return (
+        f"{_counted(arms, 'arm')}{of} trained on {data} with {_counted(seeds, 'seed')} each; {completed} of "
+        f"{len(planned)} runs completed{f', and training failed in {failed}' if failed else ''}."
+    )
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
+
+
+def _came_out(study: Study, by_name: Mapping[str, pd.DataFrame]) -> str:
+    parts = []
+    found = by_name["verdicts"]
+    if len(found):
+        counts = [f"{(found['verdict'] == name).sum()} {name}" for name in ("supported", "refuted", "inconclusive")]
+        parts.append(f"of {len(found)} claim{'s' * (len(found) > 1)}, {', '.join(counts)}")
+    best = _least(study, by_name["summary"])
+    return "; ".join([*parts, *([best] if best else [])]) + "." if parts or best else "nothing has a value yet."
+
+
+def _least(study: Study, summarised: pd.DataFrame) -> str:
+    """Say which arm has the least error on average, and how sure that number is."""
+    varied = [name for name in study.factors if study.planned[name].nunique() > 1]
+    for name in RESULTS:
+        rows = [row for row in summarised.to_dict("records") if row["measure"] == name and not np.isnan(row["mean"])]
+        if rows:
+            row = min(rows, key=lambda row: float(row["mean"]))
+            arm = " ".join(f"{factor}={row[factor]}" for factor in varied) or "the one arm"
+            interval = "" if np.isnan(row["low"]) else f" [{text(row['low'])}, {text(row['high'])}]"
+            return (
+                f"the lowest mean {name.replace('_', ' ')} is {text(row['mean'])}{interval}, of {arm}, over "
+                f"{row['n']} of {row['N']} seeds"
+            )
+    return ""
+
+
+def reading(report: Reported) -> Iterator[Part]:
+    """How the page is read: arms, intervals, verdicts and the words of its tables."""
+    study = report.study
+    tables = []
+    arms = arms_table(study)
+    if len(arms):
+        tables.append(Table("arms", "What the levels are.", arms, suffixes=()))
+    columns = [str(name) for table in report.by_name.values() for name in table]
+    tables.append(Table("glossary", "The words of the tables.", words.glossary(columns), folded=True, suffixes=()))
+    sure = [calibration.sentence(report.seeds)] if report.seeds else []
+    verdicts = [captions.VERDICTS, calibration.of_verdicts(report.seeds)] if len(report.by_name["verdicts"]) else []
+    yield Part("How to read this", words=[*HOW, *sure, *filter(None, verdicts)], tables=tables)
+
+
+def arms_table(study: Study) -> pd.DataFrame:
+    """Return what a study says of its levels: `factor`, `level`, `name` and `what it is`."""
+    rows = [
+        (factor, level, *(part.strip() for part in (name, sentence)))
+        for factor, levels in study.plan.words.items()
+        for level, (name, _, sentence) in ((level, of.partition(":")) for level, of in levels.items())
+    ]
+    return pd.DataFrame(rows, columns=["factor", "level", "name", "what it is"])

@@ -1,0 +1,90 @@
+"""What a page says of itself, in words that a study and the columns of its tables have."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ablations.words import words_for
+from analysis import captions, reading, report, tables
+from analysis.claims import mean
+from analysis.words import HEADS, glossary, head
+from resnet_core.runs.records.plan import Plan
+from tests.analysis.synthetic import study
+
+ARMS = [{"depth": 8, "skip": skip} for skip in ("none", "A")]
+WORDS = {"skip": {"none": "plain: without a skip", "A": "residual, option A: identity with zero padding"}}
+
+
+def error(run):
+    return 0.1 + 0.01 * run.seed**2 + 0.3 * (run.factors["skip"] == "none")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    claim = mean("test_error", depth=8, skip="A") < mean("test_error", depth=8, skip="none")
+    folder = study(
+        tmp_path_factory.mktemp("reading") / "study", ARMS, 5, value=error, words=WORDS,
+        claims=(claim.to_dict() | {"text": "It is lower."},),
+    )  # fmt: skip
+    return report.read(folder)
+
+
+def test_arms_have_the_names_that_the_study_gives_them(made):
+    assert list(made.planned["label"].unique()) == ["plain", "residual, option A"]
+    assert reading.arms_table(made)["what it is"].tolist() == ["without a skip", "identity with zero padding"]
+
+
+def test_two_levels_are_never_called_the_same():
+    runs = pd.DataFrame({"skip": ["none", "A"], "width": [8, 16]})
+    one = {"skip": {"none": "same: a", "A": "same: b"}}
+    assert list(tables.arm_labels(runs, ["skip"], one)) == ["skip=none", "skip=A"]
+    assert list(tables.arm_labels(runs, ["skip", "width"], WORDS)) == ["plain, width=8", "residual, option A, width=16"]
+    assert list(tables.arm_labels(runs, ["skip", "width"])) == ["skip=none width=8", "skip=A width=16"]
+
+
+def test_a_plan_keeps_words_and_is_as_it_was_without(made, tmp_path):
+    path = tmp_path / "study.json"
+    path.write_text(made.plan.text())
+    assert Plan.read(path).words == WORDS
+    assert '"words"' not in replace(made.plan, words={}).text()
+
+
+def test_words_of_a_study_come_before_those_of_all():
+    found = words_for({"skip": {"A": "mine: of this study"}, "width": {8: "narrow: 8"}}, {"skip": {"none", "A"}})
+    assert found["skip"]["A"] == "mine: of this study"
+    assert found["skip"]["none"].startswith("plain: ")
+    assert set(found) == {"skip"}
+
+
+def test_three_sentences_say_what_was_asked_done_and_came_out(made):
+    asked, done, out = reading.summary(made, report.tables_of(made))
+    assert asked == "Asked: What?"
+    assert done == "Done: 2 arms (skip: none, A) trained on digits with 5 seeds each; 10 of 10 runs completed."
+    assert out.startswith(
+        "Came out: of 1 claim, 0 supported, 0 refuted, 1 inconclusive; the lowest mean test error is "
+    )
+    assert "of skip=A, over 5 of 5 seeds" in out
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"verdict": "inconclusive", "needed": 9.0}, "some 9 seeds in place of 5 would show an effect of this size"),
+        ({"verdict": "inconclusive"}, ""),
+        ({"verdict": "supported"}, "the smallest effect that 5 seeds can detect is 0.168 from the bound; this one is"),
+        ({"verdict": "supported", "d": np.nan}, ""),
+    ],
+)
+def test_below_a_claim_stands_what_would_change_its_verdict(row, said):
+    usual = {"needed": np.nan, "n": 5, "level": 0.95, "effect": -0.3, "bound": 0.0, "d": -3.0, "relation": "<"}
+    found = captions.change(usual | row)
+    assert (said in found) if said else not found
+
+
+def test_columns_say_what_they_mean_and_the_glossary_has_them():
+    assert head("p_corrected")[0] == "p, corrected"
+    assert head("depth") == ("depth", "")
+    words = glossary(["depth", "lost", "lost", "d"])
+    assert words["word"].tolist() == [HEADS["lost"][0], HEADS["d"][0]]

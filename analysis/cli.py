@@ -1,5 +1,6 @@
 """`resnet-report`: the report of studies, and what differs between them."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ COMPARE, LIST = "compare", "list"
 ABOUT = """Write the report of a study: one HTML page, and its figures and tables as files.
 
   resnet-report STUDY...             a report in each folder, of a study or of a search; it may be running
+  resnet-report FOLDER               one page of all studies in a folder: their verdicts, and links to their reports
   resnet-report compare STUDY STUDY...   where the others differ from the first, arm by arm
   resnet-report list                 the sections of a study's report
   resnet-report TABLE --factors ...  verdicts on the runs of others, a row a run"""
@@ -34,15 +36,25 @@ def parser() -> Parser:
     top.add_argument("studies", type=folder, nargs="+", metavar="STUDY", help="folder of a study: results/local/depth")
     top.add_argument("--out", type=folder, help="folder of the report (default: report/ in the study's folder)")
     top.add_argument(
-        "--style", choices=("screen", "paper"), default="screen",
-        help="paper: figures for a single column, also as PDF with embedded fonts (default: %(default)s)",
+        "--style", choices=("screen", "paper", "paper-wide"), default="screen",
+        help="paper, paper-wide: figures for one column or two, also as PDF with embedded fonts, and a folder `paper` "
+        "with a table, methods, checklist, BibTeX and main.tex (default: %(default)s)",
     )  # fmt: skip
+    paper = top.add_argument_group("the table of --style paper")
+    paper.add_argument("--columns", nargs="*", metavar="COLUMN", help="parameters, macs, n, failed (default: n)")
+    paper.add_argument("--measures", nargs="+", metavar="MEASURE", help="measures, as test_error (default: test_error)")
+    paper.add_argument("--arms", nargs="+", metavar="LABEL", help="labels of arms, as skip=none (default: all)")
     top.add_argument(
         "--plugin", action="append", default=[], type=Path, metavar="FILE",
         help="Python file that registers sections of the report, or measures that claims are of; may be repeated",
     )  # fmt: skip
     add_options(top)
     return top
+
+
+def is_index(folder: Path) -> bool:
+    """Return whether a folder is no study and has several in it."""
+    return folder.is_dir() and not (folder / "study.json").exists() and len(list(folder.glob("*/study.json"))) > 1
 
 
 def _print_table(frame: "pd.DataFrame") -> None:
@@ -89,6 +101,10 @@ def _main(arguments: Sequence[str] | None) -> None:
             f"an output folder must be of one report, but got {len(folders)} studies; leave --out away, or compare them"
         )
     check_matplotlibrc()
+    _check_paper(options)
+    if not comparing and len(folders) == 1 and is_index(folders[0]):
+        _index(folders[0], options.out)
+        return
     from analysis.study import read  # loads pandas
 
     studies = [read(folder) for folder in folders]
@@ -104,15 +120,44 @@ def _main(arguments: Sequence[str] | None) -> None:
             if "oracle" in study.plan.base:
                 _report_search(study, folder, out, options.style)
             else:
-                _report(study, out, options.style)
+                _report(study, out, options)
 
 
-def _report(study: "Study", out: Path, style: str) -> None:
+def _check_paper(options: argparse.Namespace) -> None:
+    """Check that what is chosen of a table for a paper has a paper.
+
+    Raises:
+        UserError: It has not.
+    """
+    for name in ("columns", "measures", "arms"):
+        if getattr(options, name) is not None and not options.style.startswith("paper"):
+            raise UserError(f"--{name} is of the table of a paper, but got --style {options.style}; give --style paper")
+
+
+def _index(root: Path, out: Path | None) -> None:
+    from analysis import index_report
+    from analysis.terminal import counted
+
+    out = out or root / "index"
+    check_writable(out)
+    page, every = index_report.write(root, out)
+    if len(every):
+        print(counted(every))
+    print(f"report: {page}")
+
+
+def _report(study: "Study", out: Path, options: argparse.Namespace) -> None:
     from analysis import report  # loads matplotlib
     from analysis.formats import shown
     from analysis.layout import STYLES
 
-    page, tables = report.write(study, out, STYLES[style])
+    page, tables = report.write(study, out, STYLES[options.style])
+    if options.style.startswith("paper"):
+        from analysis import paper
+
+        chosen = ((name, getattr(options, name)) for name in ("columns", "measures", "arms"))
+        given = {name: tuple(values) for name, values in chosen if values is not None}
+        print(f"paper: {paper.write(study, tables, out, paper.Choice(**given))}")
     if len(tables["verdicts"]):
         _print_verdicts(tables["verdicts"])
     _print_table(shown(tables["accuracy"], study.factors))

@@ -117,7 +117,7 @@ def latex(texts: pd.DataFrame, numeric: Sequence[bool], caption: str, label: str
     """
     columns = "".join("r" if number else "l" for number in numeric) or "l"  # a table must have a column
     lines = [
-        r"\begin{table}", rf"\caption{{{_escaped(caption)}}}", rf"\label{{tab:{label}}}",
+        r"\begin{table}", rf"\caption{{{escaped(caption)}}}", rf"\label{{tab:{label}}}",
         rf"\begin{{tabular}}{{{columns}}}", r"\toprule",
         _latex_row(texts.columns), r"\midrule", *map(_latex_row, texts.to_numpy()),
         r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
@@ -126,10 +126,11 @@ def latex(texts: pd.DataFrame, numeric: Sequence[bool], caption: str, label: str
 
 
 def _latex_row(cells: Any) -> str:
-    return " & ".join(_escaped(str(cell)) for cell in cells) + r" \\"
+    return " & ".join(escaped(str(cell)) for cell in cells) + r" \\"
 
 
-def _escaped(words: str) -> str:
+def escaped(words: str) -> str:
+    """Return text as LaTeX sets it."""
     return "".join(_LATEX.get(character, character) for character in " ".join(words.split()))
 
 

@@ -47,14 +47,17 @@ _SETTINGS: dict[str, Any] = {
     "grid.alpha": 0.3, "axes.titlesize": "medium", "figure.dpi": 100, "savefig.dpi": 160,
     "svg.hashsalt": "resnet-report", "legend.frameon": False,
 }  # fmt: skip
+_PAPER: dict[str, Any] = {
+    **_SETTINGS, "font.size": 7, "legend.fontsize": 6, "lines.linewidth": 1.0, "lines.markersize": 3,
+    "axes.linewidth": 0.6, "savefig.dpi": 600, "pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none",
+}  # fmt: skip
 STYLES = {
     "screen": Style(10.0, 3.0, False, ("svg", "png"), _SETTINGS),
-    # 89 mm is a single column of Nature's, 3.5 inches one of IEEE's; both ask for TrueType fonts and text as text.
-    "paper": Style(3.5, 2.0, True, ("svg", "png", "pdf"), {
-        **_SETTINGS, "font.size": 7, "legend.fontsize": 6, "lines.linewidth": 1.0, "lines.markersize": 3,
-        "axes.linewidth": 0.6, "savefig.dpi": 600, "pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none",
-    }),
-}  # fmt: skip
+    # 89 mm is a single column of Nature's, 3.5 inches one of IEEE's; 183 mm and 7.2 inches are two of them. Both ask
+    # for TrueType fonts and text as text.
+    "paper": Style(3.5, 2.0, True, ("svg", "png", "pdf"), _PAPER),
+    "paper-wide": Style(7.2, 2.0, False, ("svg", "png", "pdf"), _PAPER),
+}
 
 
 @dataclass(frozen=True)

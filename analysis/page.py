@@ -82,18 +82,19 @@ class Image:
 
 @dataclass(frozen=True)
 class Section:
-    """A section of a page; `lines` are shown as they are, as commands are."""
+    """A section of a page; `lines` are shown as they are, as commands are; `links` are addresses and texts."""
 
     title: str
     images: Sequence[Image] = ()
     tables: Sequence[Table] = ()
     words: Sequence[str] = ()
     lines: Sequence[str] = ()
+    links: Sequence[tuple[str, str]] = ()
 
     @property
     def id(self) -> str:
         """What a link within the page names."""
-        return "-".join(self.title.lower().split())
+        return "-".join(self.title.lower().replace("/", " ").split())
 
     @property
     def there(self) -> bool:

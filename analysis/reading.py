@@ -18,7 +18,7 @@ HOW = (
     "An interval says between which values a mean is likely to be: of a hundred such studies, some 95 have it within "
     "theirs, as far as the errors are normal. Few seeds have wide intervals, and one seed has none. An interval ends "
     "where the measure does: no error is below 0 or above 1.",
-    "A verdict is on one sentence that was written down before the runs. Supported: the records show it, at 5 % for "
+    "A verdict is on one sentence of the study's plan, its claim. Supported: the records show it, at 5 % for "
     "all claims together. Refuted: they show the contrary. Inconclusive: they show neither, which is no sign that "
     "there is no difference; what would change a verdict stands below its claim.",
     "A run whose training failed is never averaged with the others: it is counted apart, in a lane of its own in the "
@@ -28,10 +28,11 @@ HOW = (
 
 def summary(study: Study, by_name: Mapping[str, pd.DataFrame]) -> list[str]:
     """Return three sentences: what was asked, what was done, and what came out."""
-    return [f"Asked: {study.plan.question}", f"Done: {_done(study)}", f"Came out: {_came_out(study, by_name)}"]
+    return [f"Asked: {study.plan.question}", f"Done: {done(study)}", f"Came out: {_came_out(study, by_name)}"]
 
 
-def _done(study: Study) -> str:
+def done(study: Study) -> str:
+    """Return what was done: how many arms, on what, with how many seeds, and how many runs completed."""
     planned, status = study.planned, study.runs["status"]
     arms = planned.groupby(study.factors, observed=True, dropna=False).ngroups if study.factors else 1
     levels = [

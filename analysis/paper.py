@@ -1,0 +1,209 @@
+r"""What a paper takes of a report: a table for one column, and a `main.tex` that sets it with the figures.
+
+The numbers of a column are aligned by siunitx. A value has as many digits as half of its interval has two significant
+ones, which stands behind it in brackets, in units of the last digit: 0.0178(86). The best arm is bold only if a test
+shows that it is better than each of the others.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis import paper_text
+from analysis.formats import escaped, shown
+from analysis.measures import find, measured
+from analysis.statistics import CONFIDENCE, holm, t_tests
+from analysis.study import Study
+from resnet_core.errors import UserError, nearest
+from resnet_core.folders import write_file
+
+FOLDER = "paper"
+COLUMNS = ("parameters", "macs", "n", "failed")
+"""What a table may have beside the factors and the measures."""
+MEASURES = ("test_error",)
+ALPHA = 1 - CONFIDENCE
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a table for a paper has.
+
+    Attributes:
+        columns: Beside the factors and the measures; of `COLUMNS`.
+        measures: Names of measures.
+        arms: Labels of arms; all if there are none.
+    """
+
+    columns: tuple[str, ...] = ("n",)
+    measures: tuple[str, ...] = MEASURES
+    arms: tuple[str, ...] = ()
+
+    def check(self, study: Study) -> None:
+        """Check that what was chosen is there.
+
+        Raises:
+            UserError: It is not.
+        """
+        labels = list(map(str, study.planned["label"].unique()))
+        for name in self.columns:
+            if name not in COLUMNS:
+                raise UserError(f"--columns must be of {', '.join(COLUMNS)}, but got '{name}'{nearest(name, COLUMNS)}")
+        for name in self.measures:
+            if find(name) is None:
+                raise UserError(f"--measures must be known measures, but got '{name}'")
+        for name in self.arms:
+            if name not in labels:
+                raise UserError(f"--arms must be of {'; '.join(labels)}, but got '{name}'{nearest(name, labels)}")
+
+
+def write(study: Study, by_name: Mapping[str, pd.DataFrame], out: Path, choice: Choice) -> Path:
+    """Write into the folder `paper` of a report what a paper takes of it; return `main.tex`.
+
+    Args:
+        study: The study.
+        by_name: The tables of its report.
+        out: The folder of the report, which has the figures as PDF.
+        choice: What the table has.
+
+    Raises:
+        UserError: Something was chosen that is not there.
+    """
+    choice.check(study)
+    figures = sorted(path.stem for path in (out / "figures").glob("*.pdf"))
+    texts = {
+        "results.tex": table(study, by_name["summary"], choice),
+        "methods.tex": escaped(paper_text.methods(study, by_name)) + "\n",
+        "checklist.md": paper_text.checklist(study, by_name),
+        "references.bib": paper_text.references(study),
+        "main.tex": main(study, figures),
+    }
+    (out / FOLDER).mkdir(parents=True, exist_ok=True)
+    for name, content in texts.items():
+        write_file(out / FOLDER / name, content, durable=False)
+    return out / FOLDER / "main.tex"
+
+
+def table(study: Study, summarised: pd.DataFrame, choice: Choice) -> str:
+    """Return the table of results as LaTeX."""
+    planned = study.planned
+    kept = planned[planned["label"].astype(str).isin(choice.arms)] if choice.arms else planned
+    arms = kept.drop_duplicates(study.factors)
+    factors = list(map(str, shown(planned[study.factors], study.factors)))
+    keys = [tuple(row) for row in arms[study.factors].astype(str).to_numpy()]
+    cells: dict[str, list[str]] = {name.replace("_", " "): list(map(str, arms[name])) for name in factors}
+    kinds = ["l"] * len(cells)
+    for name in choice.measures:
+        rows = {} if summarised.empty else {
+            tuple(map(str, (row[factor] for factor in study.factors))): row
+            for row in summarised[summarised["measure"] == name].to_dict("records")
+        }  # fmt: skip
+        bold = best(study, name, keys)
+        texts = [value(rows[key]["mean"], rows[key]["low"], rows[key]["high"]) if key in rows else "" for key in keys]
+        cells[name.replace("_", " ")] = [
+            rf"\bfseries {text}" if key == bold and text else text or "{--}"
+            for key, text in zip(keys, texts, strict=True)
+        ]
+        kinds.append(f"S[{_format(texts)}]")
+    for name in choice.columns:
+        cells[_head(name)] = [_count(study, summarised, name, key) for key in keys]
+        kinds.append("r")
+    measures = " and ".join(name.replace("_", " ") for name in choice.measures)
+    caption = (
+        f"{study.plan.question} Mean {measures} over the seeds; in brackets, in units of the last digit, half of the "
+        "95 % interval of Student's t. Bold: lower or higher than each of the others by paired t-tests, corrected by "
+        "Holm's method."
+    )
+    heads = [f"{{{escaped(name)}}}" for name in cells]
+    rows_ = [" & ".join(_cell(text) for text in row) + r" \\" for row in zip(*cells.values(), strict=True)]
+    return "\n".join([
+        r"\begin{table}", rf"\caption{{{escaped(caption)}}}", r"\label{tab:results}", r"\centering\footnotesize",
+        r"\setlength{\tabcolsep}{4pt}", rf"\begin{{tabular}}{{@{{}}{''.join(kinds)}@{{}}}}", r"\toprule",
+        " & ".join(heads) + r" \\", r"\midrule", *rows_, r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
+    ])  # fmt: skip
+
+
+def _cell(text: str) -> str:
+    return text if text.startswith((r"\bfseries", "{")) else escaped(text)
+
+
+def _head(name: str) -> str:
+    return {"n": "seeds", "macs": "MACs"}.get(name, name)
+
+
+def value(mean: float, low: float, high: float) -> str:
+    """Return a mean with half of its interval in units of the last digit, two of whose digits are kept.
+
+    Without an interval, as of one seed, the mean has three digits and no brackets; without a mean there is nothing.
+    """
+    if not math.isfinite(mean):
+        return ""
+    half = max(high - mean, mean - low)
+    if not (math.isfinite(half) and half > 0):
+        return f"{mean:.3g}" if abs(mean) >= 1e-3 or mean == 0 else f"{mean:.2e}"
+    digits = max(0, 1 - math.floor(math.log10(half)))
+    if digits > 6:
+        return f"{mean:.2e}"
+    return f"{mean:.{digits}f}({round(half * 10**digits)})"
+
+
+def _format(texts: Sequence[str]) -> str:
+    """Return siunitx' description of the widest number of a column."""
+    numbers = [text.partition("(")[0] for text in texts if text and "e" not in text]
+    whole = max((len(number.lstrip("-").partition(".")[0]) for number in numbers), default=1)
+    places = max((len(number.partition(".")[2]) for number in numbers), default=0)
+    spread = max((len(text.partition("(")[2]) - 1 for text in texts if "(" in text), default=0)
+    sign = "-" if any(number.startswith("-") for number in numbers) else ""
+    return f"table-format={sign}{whole}.{places}" + (f"({spread})" if spread else "") + ", detect-weight"
+
+
+def best(study: Study, name: str, keys: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
+    """Return the arm whose measure is better than that of each of the others, by tests; none if no test says so."""
+    measure = find(name)
+    data = measured(name, study.planned, study.frames)
+    names = list(map(tuple, data[study.factors].astype(str).to_numpy()))
+    labels = pd.Series([keys.index(name) if name in keys else -1 for name in names], index=data.index)
+    by_seed = data.assign(arm=labels).pivot_table(index="arm", columns="seed", values="value", dropna=False)
+    by_seed = by_seed.drop(index=-1, errors="ignore").dropna(how="all")
+    if measure is None or not measure.worse or len(by_seed) < 2:
+        return None
+    means = by_seed.mean(axis=1) * measure.worse
+    first = int(means.to_numpy().argmin())
+    others = np.delete(by_seed.to_numpy(float), first, axis=0)
+    p = t_tests((others - by_seed.to_numpy(float)[first]) * measure.worse)
+    number = int(by_seed.index.to_numpy()[first])
+    failed = bool(data["failed"][labels == number].any())
+    return keys[number] if not failed and bool((holm(p) < ALPHA).all()) else None
+
+
+def _count(study: Study, summarised: pd.DataFrame, name: str, key: tuple[str, ...]) -> str:
+    rows = study.planned[[tuple(row) == key for row in study.planned[study.factors].astype(str).to_numpy()]]
+    status = study.runs[study.runs["run"].isin(rows["run"])]["status"]
+    if name == "n":
+        return f"{(status == 'completed').sum()}/{len(rows)}"
+    if name == "failed":
+        return str(status.isin(["diverged", "failed_to_train"]).sum())
+    found = rows[name].dropna()
+    return f"{int(found.iloc[0]):,}" if len(found) else ""
+
+
+def main(study: Study, figures: Sequence[str]) -> str:
+    """Return a document that sets the table, the methods and all figures."""
+    drawn = [
+        line
+        for name in figures
+        for line in (
+            r"\begin{figure}", r"\centering", rf"\includegraphics[width=\linewidth]{{../figures/{name}.pdf}}",
+            rf"\caption{{{escaped(name.replace('_', ' '))}.}}", r"\end{figure}", r"\clearpage",
+        )
+    ]  # fmt: skip
+    return "\n".join([
+        r"\documentclass[10pt,twocolumn]{article}", r"\usepackage[T1]{fontenc}", r"\usepackage[utf8]{inputenc}",
+        r"\usepackage{booktabs,graphicx,siunitx}", rf"\title{{{escaped(study.plan.name)}}}", r"\date{}", r"\author{}",
+        r"\begin{document}", r"\maketitle", r"\section{Methods}", r"\input{methods}", r"\section{Results}",
+        r"\input{results}", *drawn, r"\nocite{*}", r"\bibliographystyle{plain}", r"\bibliography{references}",
+        r"\end{document}", "",
+    ])  # fmt: skip

@@ -13,12 +13,12 @@ ROOT = Path(__file__).parents[1]
 DEPTHS = (8, 20, 56, 110)
 DEEPEST = 1202  # in open shapes alone
 WIDTH, BATCH, STEPS = 8, 64, 20
-FIRST = 20  # the first of its kind, in the form in open shapes
+FIRST = 20  # layers of the first of its kind in open shapes; what it costs depends little on them
 ABOUT = f"""## Before work begins
 
 Processor seconds of one thread for weights, the first step, the first gradient probe and the first evaluation, less
 what they take again; residual networks of width {WIDTH} on 8×8 digits, batches of {BATCH}. The forms take turns: each
-network's own, and open shapes (`form=open`), for the first of its kind in a process and for one that follows others.
+network's own, and open shapes (`form=open`), for the first of its kind in a process, of {FIRST} layers, and for others.
 """
 
 
@@ -40,24 +40,20 @@ def worker(form: str) -> Iterator[Any]:
             process.stdin.close()
 
 
-def fixed_cost(deepest: bool = True) -> Iterator[dict[str, float]]:
+def fixed_cost() -> Iterator[dict[str, float]]:
     """Yield for each depth the processor seconds of one thread: `own` and `open` before work begins, and of a step.
 
-    `first` is of the first network of the kind, in a process of its own; `open` is of one that follows others.
+    `first` is of the first network of its kind, of `FIRST` layers; `open` is of one that follows others.
     """
     with worker("own") as own, worker("open") as opened:
-        opened(FIRST)
+        first = {FIRST: opened(FIRST)["fixed"]}
         for depth in DEPTHS:
             mine, others = own(depth), opened(depth)
-            with worker("open") as fresh:
-                first = fresh(depth)["fixed"]
-            yield {
-                "depth": depth, "own": mine["fixed"], "first": first, "open": others["fixed"],
-                "own_step": mine["step"], "open_step": others["step"],
-            }  # fmt: skip
-        if deepest:
-            others = opened(DEEPEST)
-            yield {"depth": DEEPEST, "open": others["fixed"], "open_step": others["step"]}
+            row = {"depth": depth, "own": mine["fixed"], "open": others["fixed"]}
+            row |= {"first": first[depth]} if depth in first else {}
+            yield row | {"own_step": mine["step"], "open_step": others["step"]}
+        others = opened(DEEPEST)
+        yield {"depth": DEEPEST, "open": others["fixed"], "open_step": others["step"]}
 
 
 def table(rows: list[dict[str, float]]) -> str:
@@ -123,7 +119,11 @@ def measure(form: str) -> Any:
 
 if __name__ == "__main__":
     if len(sys.argv) == 1:
-        print(table(list(fixed_cost())))
+        rows = []
+        for row in fixed_cost():
+            rows.append(row)
+            print(row, flush=True)
+        print(table(rows))
     else:
         measured = measure(sys.argv[1])
         for line in sys.stdin:

@@ -5,11 +5,12 @@ import numpy.typing as npt
 from scipy import stats
 from threadpoolctl import ThreadpoolController
 
+from resnet_core.seeds import generator
 from search.oracles.base import Answer, Array, Oracle, answer
 from search.oracles.gaussian import GaussianProcess, Points
 from search.oracles.points import Values
 
-INITIAL = 10  # random points before there is a model
+INITIAL = 4  # points that are spread over the space, before there is a model
 MOST = 200  # trials that a model is fitted to: the best half of these, and the last
 RANDOM, PARENTS, NEIGHBOURS = 500, 8, 60  # candidates: random, and mutations of each of the best
 AUGMENTATION = 0.05  # Knowles's rho
@@ -19,6 +20,9 @@ BLAS = ThreadpoolController().select(user_api="blas")
 class GPOracle(Oracle):
     """Expected improvement by a Gaussian process; see `gaussian` for its kernel.
 
+    The first `INITIAL` points are spread over the space (`points.Space.spread`). So a search of a dozen trials has most
+    of them from the model.
+
     The model is of scores whose scale does not matter, nor how bad a diverged trial is; see `_standard`.
     An open trial counts as ended with the score that the model expects of it (Ginsbourger et al. 2010). Several
     objectives are one by augmented Chebyshev weights that are drawn anew for each trial (ParEGO, Knowles 2006), of the
@@ -27,9 +31,15 @@ class GPOracle(Oracle):
 
     def populate_space(self, trial_id: str) -> Answer:
         if len(self.ended) < INITIAL:
-            return answer(self._random_values())
+            return answer(self._spread_values())
         with BLAS.limit(limits=1):  # quicker for small matrices, and no other bits on another machine's cores
             return self._modelled()
+
+    def _spread_values(self) -> Values | None:
+        """Return the first point of the seed's sequence that may be proposed, or else a random one."""
+        seed = int(generator(self.seed, "oracle", "spread").integers(2**31))
+        points = (values for values in self.space.spread(seed) if self.may_propose(values))
+        return next(points, None) or self._random_values()
 
     def _modelled(self) -> Answer:
         """Return a proposal by the model."""

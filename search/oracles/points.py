@@ -17,6 +17,7 @@ from resnet_core.errors import UserError
 
 Values = dict[str, Any]
 MOST_CHOICES = 1000  # of a number with a step; one with more is taken for continuous
+MOST_SPREAD = 256  # points of a sequence, after which points are random
 STEP = 0.2  # standard deviation of a mutated number, as a share of its range
 ASIDE = "tuner/"  # what KerasTuner's hyperband adds to a point's values begins with this
 
@@ -89,9 +90,43 @@ class Space:
         """Return a random point: each value uniform in its coordinate."""
         return self.walk(lambda index, _: self.value(index, rng.random()))
 
+    def spread(self, seed: int) -> Iterator[Values]:
+        """Yield points that are spread over the space: those of a scrambled Sobol sequence (Owen 1998).
+
+        Each hyperparameter has an axis of the sequence, also where it is inactive. Of the first 2^k points, one is
+        in each of 2^k equal parts of an axis.
+
+        Args:
+            seed: Which scrambling.
+        """
+        from scipy.stats import qmc
+
+        if not self.hyperparameters:
+            return
+        sequence = qmc.Sobol(len(self.hyperparameters), seed=seed)
+        for _ in range(MOST_SPREAD):
+            (place,) = sequence.random(1)
+            yield self.walk(lambda index, _, place=place: self.value(index, place[index]))  # type: ignore[misc]
+
     def repair(self, values: Values, rng: np.random.Generator) -> Values:
-        """Return the point with these values where they are active, and random ones where an active one is missing."""
-        return self.walk(lambda index, hp: values[hp.name] if hp.name in values else self.value(index, rng.random()))
+        """Return the point with these values where they are active, and random ones where an active one is missing.
+
+        The value of a name that stands for several hyperparameters is missing where it is none of the active one's.
+        """
+
+        def choose(index: int, hp: HyperParameter) -> Any:
+            kept = hp.name in values and self._is_legal(index, values[hp.name])
+            return values[hp.name] if kept else self.value(index, rng.random())
+
+        return self.walk(choose)
+
+    def _is_legal(self, index: int, value: Any) -> bool:
+        """Return whether a hyperparameter may have this value."""
+        hp, choices = self.hyperparameters[index], self._choices[index]
+        if choices is not None:
+            return value in choices
+        within = isinstance(value, (int, float)) and hp.min_value <= value <= hp.max_value
+        return within and (isinstance(hp, kinds.Float) or value == int(value))
 
     def mutate(self, values: Values, rng: np.random.Generator) -> Values:
         """Return a point that differs in one active value: of a category another, of a number one a normal step away.
@@ -134,15 +169,11 @@ class Space:
             if hp.name not in values:
                 return hp.default
             value, choices = values[hp.name], self._choices[index]
-            if choices is None:
-                right = isinstance(value, (int, float)) and hp.min_value <= value <= hp.max_value
-                if right and (isinstance(hp, kinds.Float) or value == int(value)):
-                    return float(value) if isinstance(hp, kinds.Float) else int(value)
-                rule = f"between {hp.min_value} and {hp.max_value}"
-            else:
-                if value in choices:
+            if self._is_legal(index, value):
+                if choices is not None:
                     return choices[choices.index(value)]
-                rule = f"one of {choices}"
+                return float(value) if isinstance(hp, kinds.Float) else int(value)
+            rule = f"one of {choices}" if choices is not None else f"between {hp.min_value} and {hp.max_value}"
             raise UserError(f"`{hp.name}` of a point to start from must be {rule}, but got {value!r}")
 
         point = self.walk(choose)

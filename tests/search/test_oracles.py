@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 from collections import Counter
-from itertools import count
+from itertools import count, islice
 
 import keras_tuner
 import numpy as np
@@ -25,7 +25,7 @@ OPTIONS = {
     "asha": {"max_epochs": 4, "factor": 2},
     "bayesian": {"num_initial_points": 100},  # a proposal by its model takes seconds, see below
 }
-TRIALS = {"gp": 14, "tpe": 16, "nsga2": 30, "evolution": 30}
+TRIALS = {"gp": 8, "tpe": 16, "nsga2": 30, "evolution": 30}
 NAMES, SEVERAL = tuple(ORACLES), of_several()
 FIDELITIES = [name for name, known in ORACLES.items() if known.fidelities]
 ONCE = tuple(name for name in NAMES if name not in FIDELITIES)
@@ -46,6 +46,28 @@ def space(declare=declare):
     hp = HyperParameters()
     declare(hp)
     return hp
+
+
+def test_points_are_spread_over_every_axis():
+    hp = HyperParameters()
+    hp.Float("rate", 1e-4, 1.0, sampling="log")
+    hp.Choice("kind", ["a", "b", "c", "d"])
+    hp.Int("depth", 1, 8)
+    over = Space(hp)
+    for seed in range(5):
+        points = list(islice(over.spread(seed), 8))
+        assert points == list(islice(over.spread(seed), 8))
+        coordinates = np.array([[over.coordinate(i, point[name]) for i, name in enumerate(point)] for point in points])
+        assert sorted((coordinates[:, 0] * 8).astype(int)) == list(range(8))
+        assert sorted((coordinates[:, 2] * 8).astype(int)) == list(range(8))
+        assert sorted(point["kind"] for point in points) == ["a", "a", "b", "b", "c", "c", "d", "d"]
+    assert list(islice(over.spread(0), 8)) != list(islice(over.spread(1), 8))
+
+
+def test_points_that_are_spread_have_active_values_only():
+    over = Space(space())
+    for point in islice(over.spread(3), 64):
+        assert point == over.complete(point)
 
 
 def small():
@@ -676,6 +698,10 @@ def test_a_name_under_two_conditions_is_two_hyperparameters():
         hp.Choice("size", [30, 40, 50])
     trials = search(made("grid", trials=None, hp=hp), lambda values: {"loss": values["size"]})
     assert sorted(trial.score for trial in trials) == [1, 2, 30, 40, 50]
+    over, rng = Space(hp), np.random.default_rng(0)
+    for _ in range(40):
+        mutated = over.mutate({"kind": "a", "size": 1}, rng)
+        assert mutated == over.complete(mutated)
     for name in ("gp", "tpe", "evolution"):
         sizes = {
             ("a" if v["size"] < 10 else "b") == v["kind"]

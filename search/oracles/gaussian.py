@@ -21,9 +21,11 @@ Codes = npt.NDArray[np.intp]
 JITTER = 1e-6
 STEPS = 40  # of the search for parameters
 LARGEST = 30.0  # logarithm of a parameter
-# Means and standard deviations of the normal priors of: the logarithm of a hyperparameter's weight (of an inverse
-# length scale, squared, for a number), those of the three kernels' variances and of the noise's; a place's spread.
-WEIGHT, VARIANCE, NOISE, SPREAD = (np.log(0.3), 1.0), (np.log(1 / 3), 1.0), (np.log(0.05), 1.5), 0.5
+# Means and standard deviations of the normal priors of: the logarithm of a category's weight, that of a number's (of an
+# inverse length scale, squared: a model of few trials that takes a number for nearly linear proposes the ends of its
+# range), those of the three kernels' variances and of the noise's; a place's spread.
+CATEGORY, NUMBER = (np.log(0.3), 1.0), (np.log(3.0), 1.0)
+VARIANCE, NOISE, SPREAD = (np.log(1 / 3), 1.0), (np.log(0.05), 1.5), 0.5
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,10 @@ class GaussianProcess:
         self._hyperparameters = points.codes.shape[1] + points.numbers.shape[1]
         self._one_hot = [np.eye(levels[group])[codes] for group, codes in zip(groups, points.codes.T)]
         places = [np.eye(level).ravel() for level in levels]
-        each, spread = np.ones(self._hyperparameters), [np.full(place.size, SPREAD) for place in places]
-        self._mean = np.concatenate([WEIGHT[0] * each, VARIANCE[0] * np.ones(3), [NOISE[0]], *places])
-        self._deviation = np.concatenate([WEIGHT[1] * each, VARIANCE[1] * np.ones(3), [NOISE[1]], *spread])
+        priors = [CATEGORY] * points.codes.shape[1] + [NUMBER] * points.numbers.shape[1] + [VARIANCE] * 3 + [NOISE]
+        means, deviations = np.array(priors).T
+        self._mean = np.concatenate([means, *places])
+        self._deviation = np.concatenate([deviations, *(np.full(place.size, SPREAD) for place in places)])
         found = optimize.minimize(self._loss, self._mean, jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
         self._parameters = self._unpacked(found.x)
         self._condition()

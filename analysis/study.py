@@ -72,6 +72,12 @@ def read(folder: Path) -> Study:
         raise UserError(f"a report needs the folder of a study, with a study.json, but {folder} has none{hint}")
     _check(plan, store.root / PLAN)
     frames = store.frames()
+    if frames.runs.empty and frames.damaged:
+        first = frames.damaged[0]
+        raise UserError(
+            f"a report needs a whole record of a run, but all that {folder} has are damaged, "
+            f"{len(frames.damaged)} files; {first.path}: {first.reason}; run the study again, which makes them anew"
+        )
     if frames.runs.empty:
         raise UserError(f"a report needs a run that has ended, but {folder} has none yet; run the study first")
     levels = ({name: _level(level) for name, level in run.factors.items()} for run in plan.runs)

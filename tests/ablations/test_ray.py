@@ -9,8 +9,10 @@ from importlib.util import find_spec
 
 import pytest
 
+from resnet_core.errors import UserError
 from resnet_core.nets.registry import BLOCKS, code_of
 from resnet_core.runs.execution.plugins import load_plugins
+from resnet_core.runs.execution.ray_cluster import connected
 from resnet_core.runs.records.store import Store
 
 STUDY = ["run", "depth", "--depth", "8", "--seeds", "1", "--set", "steps=10", "--out", "out"]
@@ -29,8 +31,12 @@ needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the executor ra
 @needs_ray
 @pytest.mark.xdist_group("ray")
 def test_a_study_with_a_block_of_the_users(program, tmp_path):
-    """A line of the data, a line a run, what came of them, and the verdicts; the records are those of this process."""
-    (tmp_path / "block.py").write_text(BLOCK)
+    """A line of the data, a line a run, what came of them, and the verdicts; the records are those of this process.
+
+    The block's file imports one beside it.
+    """
+    (tmp_path / "kernels.py").write_text("SIZE = 3")
+    (tmp_path / "block.py").write_text(f"import kernels\n{BLOCK.replace('3, strides', 'kernels.SIZE, strides')}")
     words = ["--plugin", "block.py", "--set", "block=single"]
     here, there = tmp_path / "here", tmp_path / "there"
     assert program("resnet-ablate", *STUDY[:-1], here, *words, "--executor", "serial").returncode == 0
@@ -69,6 +75,20 @@ def test_a_plugin_is_what_it_was_when_the_study_began(tmp_path, monkeypatch):
     assert known_again() == code
     file.unlink()
     assert known_again() == code
+
+
+@needs_ray
+def test_a_ray_that_does_not_start_is_said_in_a_line(monkeypatch):
+    """As on a machine with so much to do that a node is not there in time."""
+    import ray
+
+    def init(**options):
+        raise Exception("The current node timed out during startup.\nThe machine may be overloaded.")
+
+    monkeypatch.setattr(ray, "init", init)
+    message = "needs a cluster on this machine, but: The current node timed out during startup. The machine may be over"
+    with pytest.raises(UserError, match=message), connected("", 1):
+        pass
 
 
 @needs_ray

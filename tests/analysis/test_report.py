@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from analysis import report
+from analysis.study import read
+from resnet_core.errors import UserError
 from resnet_core.sealed import CHECKSUM, seal
 from tests.analysis.synthetic import PAGE
 
@@ -138,6 +140,14 @@ def test_a_damaged_record_is_named_and_left_out(study, tmp_path):
     text = " ".join(shown(study, tmp_path / "out").words)
     assert "7 of 8 runs completed" in text
     assert f"{path.name} is no whole record, and is left out: " in text
+
+
+def test_a_study_whose_records_are_all_damaged_is_said_to_be(study):
+    for path in study.glob("runs/*.json"):
+        path.write_text("{")
+    first = min(study.glob("runs/*.json"))
+    with pytest.raises(UserError, match=f"all that {study} has are damaged, 8 files; {first}: .*; run the study again"):
+        read(study)
 
 
 def test_a_study_of_lost_runs_has_a_report(study, tmp_path):

@@ -20,6 +20,8 @@ def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
     """Execute one run after another in this process, which bears no `timeout`, `retries` or `memory`.
 
     A native crash ends this process. The next launcher records the run as crashed, and goes on with the others.
+    The process cannot be replaced as a slot's is, so it grows by 2 to 5 MB a network (see `Slot.is_worn_for`); for
+    hundreds of networks `processes` is the executor, also with one worker.
     """
     end_if_imported_by_a_worker()
     job.begin()

@@ -250,8 +250,8 @@ def _has_arm(runs: Iterable[PlannedRun], term: Mapping[str, Any]) -> bool:
 
 
 def _default(setting: str) -> Any:
-    """Return the default of a setting of a base, as JSON gives it back."""
-    kind, _, name = setting.partition(".")
+    """Return the default of a setting of a base, as JSON gives it back; also of one that a search hands down."""
+    kind, _, name = setting.removeprefix("search.").partition(".")
     fields = SPECS[kind].model_fields if kind in SPECS else {}
     default = fields[name].default if name in fields else DEFAULT
     return list(default) if isinstance(default, tuple) else default

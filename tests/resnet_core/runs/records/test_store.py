@@ -173,12 +173,17 @@ def test_a_plan_grows(store):
     assert grown.base == {"steps": 2}
 
 
-def test_a_setting_that_a_plan_does_not_name_has_its_default(store):
-    """A plan of an earlier version, before there was such a setting."""
-    store.add_plan(plan(0, **{"train.momentum": 0.9}))
-    store.check_base({"train.momentum": 0.9, "train.learning_rate_drops": [], "train.nesterov": False, "net.skip": "A"})
-    with pytest.raises(UserError, match="train.nesterov=its default, not True"):
-        store.check_base({"train.momentum": 0.9, "train.nesterov": True})
+@pytest.mark.parametrize("of", ["", "search."])
+def test_a_setting_that_a_plan_does_not_name_has_its_default(of, store):
+    """A plan of an earlier version, before there was such a setting; that of a search's confirmation, too."""
+
+    def base(**settings):
+        return {f"{of}{name.replace('__', '.')}": value for name, value in settings.items()}
+
+    store.add_plan(plan(0, **base(train__momentum=0.9)))
+    store.check_base(base(train__momentum=0.9, train__learning_rate_drops=[], train__nesterov=False, net__skip="A"))
+    with pytest.raises(UserError, match=f"{of}train.nesterov=its default, not True"):
+        store.check_base(base(train__momentum=0.9, train__nesterov=True))
 
 
 def test_a_plan_with_another_base_is_refused(store):

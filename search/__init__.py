@@ -12,11 +12,13 @@ from search.space import Space
 
 if TYPE_CHECKING:
     from search.hypermodel import HyperModel
+    from search.session import Found, run
 
-__all__ = ["HyperModel", "Limits", "Space", "oracle"]
+__all__ = ["Found", "HyperModel", "Limits", "Space", "oracle", "run"]
+LOADED_WHEN_USED = {"Found": "search.session", "HyperModel": "search.hypermodel", "run": "search.session"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "HyperModel":
-        return import_module("search.hypermodel").HyperModel
+    if name in LOADED_WHEN_USED:
+        return getattr(import_module(LOADED_WHEN_USED[name]), name)
     raise AttributeError(f"module 'search' has no attribute '{name}'")

@@ -10,19 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from resnet_core.command_line import Parser, folder, run_program
-from resnet_core.errors import UserError, nearest
+from resnet_core.errors import UserError, as_option
 from resnet_core.folders import DEFAULT_OUT
-from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.description import printable
 from resnet_core.runs.execution.fill import exit_if_failed
 from resnet_core.runs.execution.options import Execution, add_execution_options, number
 from resnet_core.runs.execution.plugins import Plugins, add_plugin_option, load_plugins
-from resnet_core.runs.recipes import DATA, rebudgeted
 from resnet_core.runs.records.store import Store
-from resnet_core.runs.runtime import without_notices
-from resnet_core.runs.settings import add_setting_options, fields_of, probing, settings_help, training
+from resnet_core.runs.settings import add_setting_options, fields_of, settings_help
 from resnet_core.runs.spec import TrainSpec
-from resnet_core.surroundings import check_backend, set_variables
 from resnet_core.telling import console, say
 from search.oracles import DEFAULT, ORACLES, of_several
 from search.spaces import DEFAULT as DEFAULT_SPACE
@@ -31,11 +27,7 @@ from search.spaces import SPACES
 if TYPE_CHECKING:
     from search.request import Search
 
-TRAIN = TrainSpec(data="digits", epochs=10, batch_size=64, validation_fraction=0.2, test=False)
-"""What every training starts from; `space` and `--set` change it."""
-PROBE = ProbeSpec(steps=(0,), each_epoch=False)
 SHOWN = 5  # classes of a picture
-PASSES = 100  # of the network, where its latency is an objective
 UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 
 
@@ -152,8 +144,6 @@ def run_search(options: argparse.Namespace) -> None:
     seeds = 3 if options.confirm_seeds is None else int(number("--confirm-seeds", options.confirm_seeds, whole=True))
     if not best and options.confirm_seeds is not None:
         raise UserError(f"--confirm-seeds needs networks to confirm, but got --confirm 0 with {seeds} seeds")
-    set_variables()
-    check_backend()
     search = _search(options)
     if search.space.registers:
         execution = replace(execution, setup=Plugins((*options.plugin, Path(options.space))))
@@ -169,82 +159,36 @@ def run_search(options: argparse.Namespace) -> None:
 
 def _search(options: argparse.Namespace) -> "Search":
     """Return what `options` ask for; all that can be checked without data is."""
-    if options.oracle not in ORACLES:
-        raise UserError(f"--oracle must be known, but got '{options.oracle}'{nearest(options.oracle, ORACLES)}")
-    if not re.fullmatch(r"[\w.-]+", options.name) or options.name.strip(".") == "":
-        raise UserError(f"--name must be of letters, digits, dots and dashes, but got '{options.name}'")
-    numbers = {
-        "trials": int(number("--trials", options.trials, whole=True)),
-        "epochs": _given(options.total_epochs, lambda text: int(number("--total-epochs", text, whole=True))),
-        "seconds": _given(options.hours, lambda text: 3600 * number("--hours", text)),
-    }
-    bounds = {
-        "parameters": _given(options.max_params, lambda text: _amount("--max-params", text)),
-        "macs": _given(options.max_macs, lambda text: _amount("--max-macs", text)),
-        "memory": _given(options.max_memory, lambda text: number("--max-memory", text)),
-    }
-    seed = int(number("--seed", options.seed, whole=True, least=0))
+    trials, seed = number("--trials", options.trials, whole=True), number("--seed", options.seed, whole=True, least=0)
+    total = _given(options.total_epochs, lambda text: int(number("--total-epochs", text, whole=True)))
+    seconds = _given(options.hours, lambda text: 3600 * number("--hours", text))
+    parameters = _given(options.max_params, lambda text: _amount("--max-params", text))
+    macs = _given(options.max_macs, lambda text: _amount("--max-macs", text))
+    memory = _given(options.max_memory, lambda text: number("--max-memory", text))
     fields = fields_of(options)
-    train = _training(options, fields["train"])
-    from search.limits import Limits, within_step
-    from search.objectives import objectives
-    from search.proposals import Budget
-    from search.request import Search
-    from search.spaces import space_of
-    from search.starts import starts_of
-
-    sought = objectives(options.objective)
-    if len(sought) > 1 and options.oracle not in of_several():
-        raise UserError(
-            f"several objectives need an oracle that trades them, {', '.join(of_several())}, but got --oracle "
-            f"{options.oracle}"
-        )
-    _check_epochs(options.oracle, train, numbers["epochs"])
-    if not train.validation_fraction:
-        raise UserError(
-            "a search chooses by validation images, but validation_fraction is 0; set validation_fraction=0.1"
-        )
-    timed = any(one.name == "latency_seconds" for one in sought)
-    probe = probing(PROBE, {**({"latency": PASSES} if timed else {}), **fields["probe"]})
-    if bounds["memory"] is not None:
-        train, probe = within_step(train, probe, fields)
-        say(
-            f"to stay within --max-memory, {train.evaluation_batch} images are evaluated at a time and "
-            f"{probe.batch_size} are probed"
-        )
+    epochs = _given(options.epochs, lambda text: TrainSpec.parse_field("epochs", text))
     load_plugins(options.plugin)
-    with without_notices():
-        import keras_tuner  # noqa: F401 - it says much of itself when it is loaded
-    search = Search(
-        options.name, space_of(options.space).with_fixed(options.fix), options.oracle, sought, Limits(**bounds),
-        Budget(**numbers), train, probe, fields["net"], seed, options.out / options.name, options.command_line,
-    )  # fmt: skip
-    starts = starts_of(search, options.start)
-    return replace(search, starts=starts, start_words=tuple(options.start), given=fields["train"])
+    from search.asking import search_of
+    from search.limits import Limits
+    from search.proposals import Budget
 
-
-def _training(options: argparse.Namespace, given: dict[str, Any]) -> TrainSpec:
-    """Return what every training starts from."""
-    data = {name: given[name] for name in DATA if name in given}
-    if options.epochs is not None and "epochs" in given:
-        raise UserError(
-            f"a field must be set once, but `epochs` is set by --epochs {options.epochs} and by --set epochs="
-            f"{given['epochs']}"
-        )
-    if options.epochs is not None:
-        given = {"epochs": TrainSpec.parse_field("epochs", options.epochs), **given}
-    return rebudgeted(training(TRAIN.replace(**data), options.recipe), given).replace(test=False)
-
-
-def _check_epochs(oracle: str, train: TrainSpec, total: int | None) -> None:
-    """Check that a training is counted in epochs, where the oracle or the budget is.
-
-    Raises:
-        UserError: It is not.
-    """
-    counts = [f"--oracle {oracle}"] * ORACLES[oracle].fidelities + ["--total-epochs"] * (total is not None)
-    if counts and train.epochs is None:
-        raise UserError(f"{counts[0]} counts in epochs, but the training has steps={train.steps}; set --epochs")
+    return search_of(
+        options.space,
+        name=options.name,
+        fix=options.fix,
+        oracle=options.oracle,
+        objective=options.objective,
+        budget=Budget(int(trials), total, seconds),
+        limits=Limits(parameters, macs, memory),
+        epochs=epochs,
+        recipe=options.recipe,
+        fields=fields,
+        start=options.start,
+        seed=int(seed),
+        out=options.out,
+        command=options.command_line,
+        named=as_option,
+    )
 
 
 def _given(text: str | None, parse: Any) -> Any:

@@ -1,0 +1,165 @@
+"""From what a user wants to a `Search`; the command line and Python both ask by this."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from resnet_core.errors import Named, UserError, as_argument, nearest
+from resnet_core.folders import DEFAULT_OUT
+from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.recipes import DATA, rebudgeted
+from resnet_core.runs.runtime import without_notices
+from resnet_core.runs.settings import probing, training
+from resnet_core.runs.spec import TrainSpec
+from resnet_core.surroundings import check_backend, set_variables
+from resnet_core.telling import say
+from search.limits import Limits, within_step
+from search.objectives import Objective, objectives
+from search.oracles import DEFAULT, ORACLES, of_several
+from search.proposals import Budget
+from search.request import Search
+from search.space import Space
+from search.spaces import DEFAULT as DEFAULT_SPACE
+from search.spaces import space_of
+from search.starts import starts_of
+
+TRAIN = TrainSpec(data="digits", epochs=10, batch_size=64, validation_fraction=0.2, test=False)
+"""What every training starts from; `space` and the settings change it."""
+PROBE = ProbeSpec(steps=(0,), each_epoch=False)
+PASSES = 100  # of the network, where its latency is an objective
+NONE: Mapping[str, Any] = MappingProxyType({})
+BUDGET = Budget(60)
+UNBOUNDED = Limits()
+
+
+def search_of(
+    space: Space | str = DEFAULT_SPACE,
+    *,
+    name: str = "search",
+    fix: Sequence[str] = (),
+    oracle: str = DEFAULT,
+    objective: str = "val_accuracy",
+    budget: Budget = BUDGET,
+    limits: Limits = UNBOUNDED,
+    epochs: int | None = None,
+    recipe: str | None = None,
+    fields: Mapping[str, Mapping[str, Any]] = NONE,
+    start: Sequence[str] = (),
+    seed: int = 0,
+    out: Path = DEFAULT_OUT,
+    command: str = "",
+    named: Named = as_argument,
+) -> Search:
+    """Return a search; all that can be checked without data is.
+
+    Args:
+        space: Where to search: a space, its name, or a Python file with a function `space`.
+        name: Name of its folder.
+        fix: Hyperparameters that are fixed: `skip=none`.
+        oracle: What proposes, by name.
+        objective: What is sought, by name; several, separated by commas, give a Pareto set.
+        budget: When to stop.
+        limits: What a network may cost.
+        epochs: Number of epochs of a trial. `None` takes 10.
+        recipe: Training of a paper to start from.
+        fields: Fields that are set in every trial, by kind of spec: `net`, `train` and `probe`.
+        start: Published networks, or folders of searches, whose nearest points are tried first.
+        seed: Seed of the oracle and of the trials.
+        out: Folder that the search's folder is in.
+        command: The command, or the call, that asks.
+        named: How an error names an argument.
+
+    Raises:
+        UserError: Two arguments contradict each other, or one has no such value.
+    """
+    set_variables()
+    check_backend()
+    sought = _checked(name, oracle, objective, named)
+    train = _training(epochs, recipe, fields.get("train", NONE), named)
+    _check_epochs(oracle, train, budget.epochs, named)
+    train, probe = _measured(train, sought, limits, fields, named)
+    with without_notices():
+        import keras_tuner  # noqa: F401 - it says much of itself when it is loaded
+    where = (space if isinstance(space, Space) else space_of(space)).with_fixed(fix)
+    search = Search(
+        name, where, oracle, sought, limits, budget, train, probe, fields.get("net", NONE), seed, out / name, command
+    )
+    given = fields.get("train", NONE)
+    return replace(search, starts=starts_of(search, start), start_words=tuple(start), given=given)
+
+
+def _measured(
+    train: TrainSpec,
+    sought: Sequence[Objective],
+    limits: Limits,
+    fields: Mapping[str, Mapping[str, Any]],
+    named: Named,
+) -> tuple[TrainSpec, ProbeSpec]:
+    """Return the training, and what is measured of each network; a bound on memory makes their batches smaller."""
+    timed = any(one.name == "latency_seconds" for one in sought)
+    probe = probing(PROBE, {**({"latency": PASSES} if timed else {}), **fields.get("probe", NONE)})
+    if limits.memory is None:
+        return train, probe
+    train, probe = within_step(train, probe, {kind: dict(fields.get(kind, NONE)) for kind in ("train", "probe")})
+    say(
+        f"to stay within {named('max_memory')}, {train.evaluation_batch} images are evaluated at a time and "
+        f"{probe.batch_size} are probed"
+    )
+    return train, probe
+
+
+def _checked(name: str, oracle: str, objective: str, named: Named) -> tuple[Objective, ...]:
+    """Return the objectives, once name and oracle are checked.
+
+    Raises:
+        UserError: One is illegal, or they do not fit.
+    """
+    if oracle not in ORACLES:
+        raise UserError(f"{named('oracle')} must be known, but got '{oracle}'{nearest(oracle, ORACLES)}")
+    if not re.fullmatch(r"[\w.-]+", name) or name.strip(".") == "":
+        raise UserError(f"{named('name')} must be of letters, digits, dots and dashes, but got '{name}'")
+    sought = objectives(objective)
+    if len(sought) > 1 and oracle not in of_several():
+        raise UserError(
+            f"several objectives need an oracle that trades them, {', '.join(of_several())}, but got "
+            f"{named('oracle', oracle)}"
+        )
+    return sought
+
+
+def _training(epochs: int | None, recipe: str | None, given: Mapping[str, Any], named: Named) -> TrainSpec:
+    """Return what every training starts from.
+
+    Raises:
+        UserError: The epochs are given twice, or there are no validation images.
+    """
+    data = {name: given[name] for name in DATA if name in given}
+    if epochs is not None and "epochs" in given:
+        raise UserError(
+            f"a field must be set once, but `epochs` is set by {named('epochs', epochs)} and by --set epochs="
+            f"{given['epochs']}"
+        )
+    if epochs is not None:
+        given = {"epochs": epochs, **given}
+    train = rebudgeted(training(TRAIN.replace(**data), recipe), given).replace(test=False)
+    if not train.validation_fraction:
+        raise UserError(
+            "a search chooses by validation images, but validation_fraction is 0; set validation_fraction=0.1"
+        )
+    return train
+
+
+def _check_epochs(oracle: str, train: TrainSpec, total: int | None, named: Named) -> None:
+    """Check that a training is counted in epochs, where the oracle or the budget is.
+
+    Raises:
+        UserError: It is not.
+    """
+    counts = [named("oracle", oracle)] * ORACLES[oracle].fidelities + [named("total_epochs")] * (total is not None)
+    if counts and train.epochs is None:
+        raise UserError(
+            f"{counts[0]} counts in epochs, but the training has steps={train.steps}; set {named('epochs')}"
+        )

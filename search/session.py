@@ -1,0 +1,195 @@
+"""Searches from Python: `run` one, and what it has found."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resnet_core.errors import UserError, nearest
+from resnet_core.folders import DEFAULT_OUT
+from resnet_core.nets.spec import NetSpec
+from resnet_core.runs.data.given import path_of
+from resnet_core.runs.execution.options import Execution
+from resnet_core.runs.execution.plugins import Plugins, load_plugins
+from resnet_core.runs.execution.session_code import SessionCode
+from resnet_core.runs.records.record import Record
+from resnet_core.runs.records.store import Store
+from resnet_core.runs.settings import DECIDED
+from resnet_core.runs.spec import TrainSpec
+from resnet_core.spec_model import Spec
+from resnet_core.telling import said_to, surrounding
+from search.limits import Limits
+from search.proposals import Budget
+from search.space import Space
+from search.spaces import DEFAULT as DEFAULT_SPACE
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+WISHES = ("name", "fix", "oracle", "objective", "epochs", "recipe", "start", "seed")
+"""Arguments of `search_of` that `run` passes on."""
+
+
+class Best:
+    """The best network of a search.
+
+    Attributes:
+        record: Record of the best trial, whose factors are the hyperparameters.
+    """
+
+    def __init__(self, folder: Path, record: Record) -> None:
+        self._folder = folder
+        self.record = record
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The hyperparameters of the best trial."""
+        return dict(self.record.run.factors)
+
+    @property
+    def model(self) -> "keras.Model":
+        """The network that is best with fresh seeds. It takes images as they are in the data, and gives logits.
+
+        Raises:
+            UserError: No network was confirmed.
+        """
+        from resnet_core.nets.keras_net import load
+        from search.predict import MODEL
+
+        path = self._folder / MODEL
+        if not path.is_file():
+            raise UserError(f"a network needs to be confirmed (`confirm=1` or more), but there is no {path}")
+        return load(path)
+
+
+class Found:
+    """What a search's folder holds.
+
+    Args:
+        folder: Folder of a search.
+        warnings: Warnings that were given while the search ran.
+
+    Raises:
+        UserError: It is not the folder of a search.
+    """
+
+    def __init__(self, folder: str | Path, warnings: Sequence[str] = ()) -> None:
+        from search.listing import plan_of
+
+        self.folder = Path(folder)
+        self.warnings = tuple(warnings)
+        plan_of(self.folder)
+
+    @property
+    def best(self) -> Best:
+        """The best trial.
+
+        Raises:
+            UserError: No trial was completed.
+        """
+        from search.listing import best_first, in_order, objectives_of, plan_of
+
+        plan = plan_of(self.folder)
+        ranked = best_first(in_order(plan, list(Store(self.folder).records())), objectives_of(plan))
+        if not ranked:
+            raise UserError(f"a search must have a completed trial, but none in {self.folder} was")
+        return Best(self.folder, ranked[0])
+
+    def trials(self) -> "pd.DataFrame":
+        """Return a row a trial in the order of proposal: `trial`, `status`, objectives, hyperparameters, cost."""
+        from analysis.search_report import search_of, tables_of
+        from analysis.study import read
+
+        return tables_of(search_of(read(self.folder), self.folder))["trials"]
+
+    def report(self) -> Path:
+        """Write the report of the search, and return the path of its page, which a notebook shows."""
+        from ablations.opened import ReportPath
+        from analysis import search_report
+        from analysis.study import read
+
+        search = search_report.search_of(read(self.folder), self.folder)
+        return ReportPath(search_report.write(search, self.folder / "report")[0])
+
+    def __repr__(self) -> str:
+        return f"Found('{self.folder}'): {len(list(Store(self.folder).records()))} trials recorded"
+
+
+def run(
+    space: Space | str = DEFAULT_SPACE,
+    data: Any = None,
+    trials: int = 60,
+    *,
+    max_params: float | None = None,
+    max_macs: float | None = None,
+    max_memory: float | None = None,
+    confirm: int = 3,
+    confirm_seeds: int = 3,
+    workers: int | None = None,
+    out: str | Path = DEFAULT_OUT,
+    progress: bool = True,
+    plugins: Iterable[str | Path] = (),
+    execution: Execution | None = None,
+    **settings: Any,
+) -> Found:
+    """Run a search. Recorded trials are not repeated; with more trials, it continues.
+
+    Args:
+        space: Where to search: a space, its name, or a Python file with a function `space`.
+        data: Name, path, arrays or a data set, see `resnet_core.runs.data.given.path_of`. `None` takes the digits.
+        trials: Number of trials.
+        max_params: Bound on trainable parameters.
+        max_macs: Bound on the multiply-accumulates for an image.
+        max_memory: Bound on the memory of a run in GiB, besides its images and TensorFlow itself.
+        confirm: Number of networks that are trained with fresh seeds, each beside its twin without (or with) the skip.
+        confirm_seeds: Number of fresh seeds.
+        workers: Number of processes. `None` takes one for each core or GPU, or this process for little work.
+        out: Folder that the search's folder is made in.
+        progress: Whether progress is shown. Without it, nothing is printed.
+        plugins: Python files of yours.
+        execution: How runs are executed otherwise.
+        **settings: `total_epochs` and `hours`, after which no trial starts; fields of `NetSpec` and `TrainSpec`; and
+            `name`, `fix`, `oracle`, `objective`, `epochs`, `recipe`, `start`, `seed` of `search.asking.search_of`.
+
+    Raises:
+        UserError: Something asked for cannot be, or no trial was completed.
+    """
+    from search import runner
+    from search.asking import search_of
+
+    files = load_plugins([Path(file) for file in plugins]).files
+    hours, total = settings.pop("hours", None), settings.pop("total_epochs", None)
+    wishes = {name: settings.pop(name) for name in WISHES if name in settings}
+    fields = _fields({**settings, **({} if data is None else {"data": path_of(data)})})
+    with said_to(surrounding() if progress else "nobody") as warnings:
+        search = search_of(
+            space, **wishes, budget=Budget(trials, total, None if hours is None else 3600.0 * hours), fields=fields,
+            limits=Limits(max_params, max_macs, max_memory), out=Path(out), command=f"search.run({space!r}, …)",
+        )  # fmt: skip
+        own = [Path(space)] if isinstance(space, str) and search.space.registers else []
+        how = replace(execution or Execution(), setup=SessionCode(Plugins((*files, *own))))
+        how = how if workers is None else replace(how, workers=workers)
+        how.check()
+        runner.run(search, how, best=confirm, seeds=confirm_seeds)
+    return Found(search.root, warnings)
+
+
+def _fields(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return fields by kind of spec.
+
+    Raises:
+        UserError: A name is that of no field, or a value is illegal.
+    """
+    kinds: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec}
+    fields: dict[str, dict[str, Any]] = {"net": {}, "train": {}, "probe": {}}
+    for name, value in given.items():
+        kind = next((kind for kind, spec in kinds.items() if name in {*spec.model_fields} - DECIDED), None)
+        if kind is None:
+            known = {field for spec in kinds.values() for field in spec.model_fields} - DECIDED
+            raise UserError(
+                f"an argument must be one of search.run or a field of NetSpec or TrainSpec, but got '{name}'"
+                f"{nearest(name, {*known, *WISHES, 'hours', 'total_epochs'})}"
+            )
+        fields[kind][name] = kinds[kind].checked_field(name, value)
+    return fields

@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims import Claim
+from analysis.labels import arm_labels
 from analysis.looks import Look, following
 from analysis.measures import COST, find
-from analysis.tables import arm_labels, in_order
+from analysis.tables import in_order
 from resnet_core.errors import UserError, nearest
 from resnet_core.runs.records.frames import Damaged, Frames
 from resnet_core.runs.records.plan import Plan

@@ -9,13 +9,14 @@ import pandas as pd
 from analysis import calibration, captions, figures
 from analysis.claims import Claim
 from analysis.judging import RunTable
+from analysis.labels import arm_labels
 from analysis.layout import STYLES, Style
 from analysis.measures import measured
 from analysis.page import Page
 from analysis.power import SEEDS
 from analysis.report_files import sections_drawn, write_files
 from analysis.sections import LONG, Part, table_of
-from analysis.tables import arm_labels, outcomes
+from analysis.tables import outcomes
 
 PAGE = "report.html"
 

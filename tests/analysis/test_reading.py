@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ablations.words import words_for
-from analysis import captions, reading, report, tables
+from analysis import captions, labels, reading, report
 from analysis.claims import mean
 from analysis.words import HEADS, glossary, head
 from resnet_core.runs.records.plan import Plan
@@ -39,9 +39,9 @@ def test_arms_have_the_names_that_the_study_gives_them(made):
 def test_two_levels_are_never_called_the_same():
     runs = pd.DataFrame({"skip": ["none", "A"], "width": [8, 16]})
     one = {"skip": {"none": "same: a", "A": "same: b"}}
-    assert list(tables.arm_labels(runs, ["skip"], one)) == ["skip=none", "skip=A"]
-    assert list(tables.arm_labels(runs, ["skip", "width"], WORDS)) == ["plain, width=8", "residual, option A, width=16"]
-    assert list(tables.arm_labels(runs, ["skip", "width"])) == ["skip=none width=8", "skip=A width=16"]
+    assert list(labels.arm_labels(runs, ["skip"], one)) == ["skip=none", "skip=A"]
+    assert list(labels.arm_labels(runs, ["skip", "width"], WORDS)) == ["plain, width=8", "residual, option A, width=16"]
+    assert list(labels.arm_labels(runs, ["skip", "width"])) == ["skip=none width=8", "skip=A width=16"]
 
 
 def test_a_plan_keeps_words_and_is_as_it_was_without(made, tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import tables
+from analysis import labels, tables
 from analysis.measures import measured
 from analysis.statistics import rate_interval, t_interval
 from resnet_core.runs.records.frames import Frames
@@ -136,9 +136,9 @@ def test_ours_is_the_statistic_that_theirs_is(changes, published, statistic, our
 
 
 def test_labels_name_what_varies_beside_depth(runs):
-    assert tables.arm_labels(runs, FACTORS).unique().tolist() == ["skip=none", "skip=A"]
-    assert tables.arm_labels(runs[runs["skip"] == "A"], FACTORS).unique().tolist() == ["all"]
-    both = tables.arm_labels(runs.assign(width=[1, 1, 1, 2, 2, 2, 2]), [*FACTORS, "width"])
+    assert labels.arm_labels(runs, FACTORS).unique().tolist() == ["skip=none", "skip=A"]
+    assert labels.arm_labels(runs[runs["skip"] == "A"], FACTORS).unique().tolist() == ["all"]
+    both = labels.arm_labels(runs.assign(width=[1, 1, 1, 2, 2, 2, 2]), [*FACTORS, "width"])
     assert both.unique().tolist() == ["skip=none width=1", "skip=A width=2", "skip=none width=2"]
 
 

@@ -88,46 +88,54 @@ def _once(block: Block, x: Any, stacks: Sequence[Any], batch: Sequence[Any]) -> 
 def _loop(block: Block, x: Any, stacks: Sequence[Any], batch: Sequence[Any]) -> tuple[Any, list[Any]]:
     """Compute all blocks of a segment, one after another; `batch` has the shapes of what is kept of each."""
     count = tf.shape(stacks[0])[0]
-    lists = [(_list(stack), tf.shape(stack)[1:], stack) for stack in stacks]
-    kept = [_reserved(like, count) for like in batch]
+    shelves = [_Shelf(stacks, dtype, count) for dtype in dict.fromkeys(stack.dtype for stack in stacks)]
+    sizes = [tf.shape(like)[1] for like in batch]
+    width = tf.reduce_sum(sizes) if batch else tf.constant(0)
+    kept = tf.raw_ops.TensorListReserve(element_shape=width[None], num_elements=count, element_dtype=tf.float32)
 
-    def body(i: Any, x: Any, *kept: Any) -> tuple[Any, ...]:
-        read = [_item(items, i, shape, stack) for items, shape, stack in lists]
-        y, statistics = block(x, read)
-        written = (
-            tf.raw_ops.TensorListSetItem(input_handle=items, index=i, item=item)
-            for items, item in zip(kept, statistics, strict=True)
-        )
-        return i + 1, y, *written
+    def body(i: Any, x: Any, kept: Any) -> tuple[Any, Any, Any]:
+        read: dict[int, Any] = {}
+        for shelf in shelves:
+            read |= shelf.of_block(i)
+        y, statistics = block(x, [read[place] for place in range(len(stacks))])
+        if statistics:
+            kept = tf.raw_ops.TensorListSetItem(input_handle=kept, index=i, item=tf.concat(statistics, 0))
+        return i + 1, y, kept
 
-    start = (tf.constant(0), x, *kept)
-    shape = tf.TensorShape([None, *x.shape[1:3], None])
-    shapes = (tf.TensorShape([]), shape, *(tf.TensorShape(items.shape) for items in kept))
-    _, x, *kept = tf.while_loop(lambda i, *_: i < count, body, start, shapes, parallel_iterations=1)
-    return x, [_stack(items, like) for items, like in zip(kept, batch, strict=True)]
-
-
-def _list(stack: Any) -> Any:
-    return tf.raw_ops.TensorListFromTensor(tensor=stack, element_shape=tf.shape(stack)[1:])
-
-
-def _item(items: Any, i: Any, shape: Any, stack: Any) -> Any:
-    item = tf.raw_ops.TensorListGetItem(
-        input_handle=items, index=i, element_shape=shape, element_dtype=stack.dtype
-    )  # fmt: skip
-    item.set_shape(stack.shape[1:])
-    return item
+    shapes = (tf.TensorShape([]), tf.TensorShape([None, *x.shape[1:3], None]), tf.TensorShape([]))
+    start = (tf.constant(0), x, kept)
+    _, x, kept = tf.while_loop(lambda i, *_: i < count, body, start, shapes, parallel_iterations=1)
+    if not batch:
+        return x, []
+    rows = tf.raw_ops.TensorListStack(input_handle=kept, element_shape=width[None], element_dtype=tf.float32)
+    return x, tf.split(tf.ensure_shape(rows, (None, None)), tf.stack(sizes), axis=1, num=len(batch))
 
 
-def _reserved(like: Any, count: Any) -> Any:
-    return tf.raw_ops.TensorListReserve(
-        element_shape=tf.shape(like)[1:], num_elements=count, element_dtype=like.dtype
-    )  # fmt: skip
+class _Shelf:
+    """Stacks of one type side by side in a list, so that what a block reads of them is one item.
 
+    Args:
+        stacks: All that is read; of these, it takes those of the type.
+        dtype: The type.
+        count: How many blocks there are.
+    """
 
-def _stack(items: Any, like: Any) -> Any:
-    stacked = tf.raw_ops.TensorListStack(
-        input_handle=items, element_shape=tf.shape(like)[1:], element_dtype=like.dtype
-    )  # fmt: skip
-    stacked.set_shape(like.shape)
-    return stacked
+    def __init__(self, stacks: Sequence[Any], dtype: Any, count: Any) -> None:
+        self._stacks = {place: stack for place, stack in enumerate(stacks) if stack.dtype == dtype}
+        self._shapes = [tf.shape(stack)[1:] for stack in self._stacks.values()]
+        sizes = [tf.reduce_prod(shape) for shape in self._shapes]
+        flat = [tf.reshape(stack, (count, size)) for stack, size in zip(self._stacks.values(), sizes, strict=True)]
+        self._sizes, self._width = tf.stack(sizes), tf.add_n(sizes)[None]
+        self._items = tf.raw_ops.TensorListFromTensor(tensor=tf.concat(flat, 1), element_shape=self._width)
+        self._dtype = dtype
+
+    def of_block(self, i: Any) -> dict[int, Any]:
+        """Return what the `i`-th block reads, by its place among the stacks."""
+        item = tf.raw_ops.TensorListGetItem(
+            input_handle=self._items, index=i, element_shape=self._width, element_dtype=self._dtype
+        )  # fmt: skip
+        parts = tf.split(tf.ensure_shape(item, (None,)), self._sizes, num=len(self._stacks))
+        read = {}
+        for (place, stack), shape, part in zip(self._stacks.items(), self._shapes, parts, strict=True):
+            read[place] = part if stack.shape.rank == 2 else tf.reshape(part, shape)
+        return read

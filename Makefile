@@ -51,7 +51,7 @@ reference: install  ## make the committed reference results anew, or go on (some
 	  $(BIN)/resnet-report $$(dirname $$study) || exit 1; \
 	done
 	find $(NEW) -name claims -o -name checkpoints | xargs rm -rf
-	find $(NEW) -path '*/report/*' \( -name figures -o -name '*.html' \) | grep -v -e laptop -e reference/depth | xargs rm -rf
+	find $(NEW) -path '*/report/*' \( -name figures -o -name '*.html' \) | grep -v -e laptop/depth -e reference/depth | xargs rm -rf
 	$(BIN)/resnet-ablate findings $(NEW) > $(NEW)/FINDINGS.md
 	rm -rf results/reference
 	mv $(NEW) results/reference

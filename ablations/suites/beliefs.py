@@ -99,7 +99,7 @@ study = Study(
             design=design(8),
             train=DIGITS,
             seeds=5,
-            cost="about 10 minutes on two cores",
+            cost="about 12 minutes on two cores",
             claims=claims(8),
             learning_rates=DIGITS_RATES,
         ),

@@ -138,7 +138,10 @@ def test_the_cost_is_counted_from_the_model():
         (partial(of_kind, kind="none"), "must return a functional keras.Model, but it raises ZeroDivisionError"),
         (partial(unnamed, widht=3), "unexpected keyword argument 'widht'"),
     ],
-    ids=str,
+    ids=[
+        "a lambda", "arguments by place", "an object", "not a number", "without classes", "of Keras", "nothing",
+        "another size", "softmax", "a softmax layer", "more classes", "a map", "regularised", "an error", "misspelt",
+    ],
 )  # fmt: skip
 def test_a_function_that_builds_none_is_a_user_error(function, message):
     with pytest.raises(UserError, match=re.escape(message or "classes")):

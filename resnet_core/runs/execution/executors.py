@@ -26,22 +26,20 @@ def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
     end_if_imported_by_a_worker()
     job.begin()
     last: Net | None = None
-    while todo.left:
-        run = todo.take(last)
-        if run is None:
-            time.sleep(POLL_SECONDS)
-            continue
-        record = job.crashed(run)
-        if record is not None:
+    with stopped_by(SIGINT, SIGTERM) as stopped:  # between runs, too: what a finaliser raises is lost
+        while todo.left and not stopped.is_set():
+            run = todo.take(last)
+            if run is None:
+                time.sleep(POLL_SECONDS)
+                continue
+            record = job.crashed(run)
+            if record is None:
+                last = run.net
+                with witnessed(job.store.crash_of(run.id)):
+                    record = job.perform(run, lambda progress, run=run: on_progress(run, progress))  # type: ignore[misc]
             todo.told(record)
             yield record
-            continue
-        last = run.net
-        with stopped_by(SIGINT, SIGTERM) as stopped, witnessed(job.store.crash_of(run.id)):
-            record = job.perform(run, lambda progress, run=run: on_progress(run, progress))  # type: ignore[misc]
-        todo.told(record)
-        yield record
-        if stopped.is_set():  # too late for this run
+        if stopped.is_set():  # too late for the last run
             raise KeyboardInterrupt
 
 

@@ -430,3 +430,22 @@ def test_a_signal_after_the_last_state_of_a_run_ends_the_study_after_that_run(nu
     with pytest.raises(KeyboardInterrupt):
         executed("serial", [run(0), run(1)], store)
     assert [record.run.seed for record in store.records()] == [0]
+
+
+def test_a_signal_between_two_runs_is_not_lost_in_a_finaliser(store):
+    """Python reports what a finaliser raises, and goes on; collecting a network runs many."""
+
+    class Interrupting:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    class Trapped(Todo):
+        def finish(self, run):
+            super().finish(run)
+            Interrupting()
+
+    todo = Trapped([run(0), run(1)], store)
+    records = EXECUTORS["serial"](todo, replace(JOB, store=store), lambda run, progress: None)
+    todo.finish(next(records).run)
+    with pytest.raises(KeyboardInterrupt):
+        next(records)

@@ -28,7 +28,7 @@ def test_every_module_and_data_file_is_in_it(wheel):
         path
         for top in packages
         for path in (ROOT / top).rglob("*")
-        if path.suffix in (".py", ".jinja", ".typed", ".csv")
+        if path.suffix in (".py", ".jinja", ".js", ".typed", ".csv")
     ]
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}

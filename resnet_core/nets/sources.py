@@ -190,7 +190,7 @@ def _of_keras(model: keras.Model, *, biases: bool) -> Source:
     activation = model.get_layer("predictions").activation
     return Source(
         tensors, f"keras-resnet{KERAS_DEPTHS[blocks]}{'v2' if second else ''}", "the Keras model",
-        lambda images: np.asarray(model.predict(images, verbose=0)), tuple(model.input_shape[1:]),
+        lambda images: np.asarray(model(images, training=False)), tuple(model.input_shape[1:]),
         softmax=activation is keras.activations.softmax,
     )  # fmt: skip
 

@@ -187,7 +187,7 @@ def _float32_logits(model: keras.Model, spec: NetSpec, images: Array) -> Array:
             keras.config.set_dtype_policy(policy)
         copy.set_weights(model.get_weights())
         model = copy
-    return np.asarray(model.predict(images, verbose=0))
+    return np.asarray(model(images, training=False))
 
 
 def from_hub(repository: str, file: str = "model.safetensors") -> Path:

@@ -14,14 +14,11 @@ from ablations.study import Study
 from ablations.suites import suites
 from resnet_core.errors import UserError, nearest
 from resnet_core.folders import DEFAULT_OUT
-from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.data.given import path_of
 from resnet_core.runs.execution.options import Execution
 from resnet_core.runs.execution.plugins import Plugins, load_plugins
 from resnet_core.runs.execution.session_code import SessionCode
-from resnet_core.runs.settings import DECIDED
-from resnet_core.runs.spec import TrainSpec
-from resnet_core.spec_model import Spec
+from resnet_core.runs.settings import field_named, settable
 from resnet_core.telling import said_to, surrounding
 
 SEVERAL = (list, tuple, range, set, frozenset)
@@ -125,20 +122,19 @@ def _sorted(study: Study, given: Mapping[str, Any]) -> tuple[dict[str, list[Any]
     """
     levels: dict[str, list[Any]] = {}
     fields: dict[str, dict[str, Any]] = {"net": {}, "train": {}, "probe": dict(given.get("probe", {}))}
-    kinds: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec}
     for name, value in given.items():
         if name in study.factors:
             several = value if isinstance(value, SEVERAL) else [value]
             levels[name] = [study.parse_level(name, _plain(level)) for level in several]
             continue
-        kind = next((kind for kind, spec in kinds.items() if name in {*spec.model_fields} - DECIDED), None)
-        if kind is not None:
-            fields[kind][name] = kinds[kind].checked_field(name, _plain(value))
+        field = field_named(name, _plain(value))
+        if field is not None:
+            kind, checked = field
+            fields[kind][name] = checked
         elif name != "probe":
-            known = {*study.factors, *WISHES, *(field for spec in kinds.values() for field in spec.model_fields)}
             raise UserError(
                 f"an argument must be a factor of the study or a field of NetSpec or TrainSpec, but got '{name}'"
-                f"{nearest(name, known - DECIDED)}"
+                f"{nearest(name, {*study.factors, *WISHES, *settable()})}"
             )
     return levels, fields
 

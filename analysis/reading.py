@@ -10,6 +10,8 @@ from analysis.formats import text
 from analysis.page import Table
 from analysis.sections import Part, Reported
 from analysis.study import Study
+from resnet_core.runs.description import counted
+from resnet_core.runs.records.outcomes import FAILURES
 
 RESULTS = ("test_error", "val_error", "train_error")
 HOW = (
@@ -42,16 +44,12 @@ def done(study: Study) -> str:
     ]
     data = " and ".join(map(str, study.runs["train.data"].unique())) if "train.data" in study.runs else "unknown data"
     seeds, completed = planned["seed"].nunique(), int((status == "completed").sum())
-    failed = int(status.isin(["diverged", "failed_to_train"]).sum())
+    failed = int(status.isin(FAILURES).sum())
     of = f" ({'; '.join(levels)})" if levels else ""
     return (
-        f"{_counted(arms, 'arm')}{of} trained on {data} with {_counted(seeds, 'seed')} each; {completed} of "
+        f"{counted(arms, 'arm')}{of} trained on {data} with {counted(seeds, 'seed')} each; {completed} of "
         f"{len(planned)} runs completed{f', and training failed in {failed}' if failed else ''}."
     )
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _came_out(study: Study, by_name: Mapping[str, pd.DataFrame]) -> str:
@@ -59,7 +57,7 @@ def _came_out(study: Study, by_name: Mapping[str, pd.DataFrame]) -> str:
     found = by_name["verdicts"]
     if len(found):
         counts = [f"{(found['verdict'] == name).sum()} {name}" for name in ("supported", "refuted", "inconclusive")]
-        parts.append(f"of {len(found)} claim{'s' * (len(found) > 1)}, {', '.join(counts)}")
+        parts.append(f"of {counted(len(found), 'claim')}, {', '.join(counts)}")
     best = _least(study, by_name["summary"])
     return "; ".join([*parts, *([best] if best else [])]) + "." if parts or best else "nothing has a value yet."
 

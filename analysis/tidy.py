@@ -57,8 +57,7 @@ def probes_of(study: Study, probe: str | None = None, path: str | None = None) -
 
 
 def _with_factors(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
-    columns = ["run", "label", *study.factors, "seed", "layers"]
-    columns = list(dict.fromkeys(columns))
+    columns = list(dict.fromkeys(["run", "label", *study.factors, "seed", "layers"]))
     return study.planned[columns].merge(rows, on="run") if len(rows) else pd.DataFrame(columns=columns)
 
 

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_core.errors import UserError, nearest
 from resnet_core.folders import DEFAULT_OUT
-from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.data.given import path_of
 from resnet_core.runs.execution.options import Execution
 from resnet_core.runs.execution.plugins import Plugins, load_plugins
 from resnet_core.runs.execution.session_code import SessionCode
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.records.store import Store
-from resnet_core.runs.settings import DECIDED
-from resnet_core.runs.spec import TrainSpec
-from resnet_core.spec_model import Spec
+from resnet_core.runs.settings import field_named, settable
 from resnet_core.telling import said_to, surrounding
 from search.limits import Limits
 from search.proposals import Budget
@@ -181,15 +178,14 @@ def _fields(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     Raises:
         UserError: A name is that of no field, or a value is illegal.
     """
-    kinds: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec}
     fields: dict[str, dict[str, Any]] = {"net": {}, "train": {}, "probe": {}}
     for name, value in given.items():
-        kind = next((kind for kind, spec in kinds.items() if name in {*spec.model_fields} - DECIDED), None)
-        if kind is None:
-            known = {field for spec in kinds.values() for field in spec.model_fields} - DECIDED
+        field = field_named(name, value)
+        if field is None:
             raise UserError(
                 f"an argument must be one of search.run or a field of NetSpec or TrainSpec, but got '{name}'"
-                f"{nearest(name, {*known, *WISHES, 'hours', 'total_epochs'})}"
+                f"{nearest(name, {*settable(), *WISHES, 'hours', 'total_epochs'})}"
             )
-        fields[kind][name] = kinds[kind].checked_field(name, value)
+        kind, checked = field
+        fields[kind][name] = checked
     return fields

@@ -1,5 +1,5 @@
 import gc
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,18 +23,7 @@ def pytest_configure(config):
     """Load TensorFlow where tests are run: not in the process that hands them out to workers."""
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         configure(threads=1)
-        _share_compiled_networks()
 
-
-def _share_compiled_networks():
-    """Compile a network that several tests train once; no result depends on what was trained before."""
-    from resnet_core.runs.training import engine, train
-
-    train.engine = lru_cache(maxsize=NETWORKS)(engine.engine.__wrapped__)
-
-
-NETWORKS = 32
-"""That a process of the tests keeps compiled."""
 
 LONG = (
     "probes", "search-test_search", "ray", "nets-test_keras_net", "analysis-test_any_study", "ablations-test_cli",

@@ -13,10 +13,30 @@ from resnet_core.runs.reading import FIELDS as READING
 from resnet_core.runs.recipes import DATA, RECIPES, recipe
 from resnet_core.runs.records.plan import SPECS
 from resnet_core.runs.spec import TrainSpec
+from resnet_core.spec_model import Spec
 
 DECIDED = frozenset({"input_shape", "classes", "data_sha256", "test"})
 """Fields that the data set decides, or the program."""
 SETS = "--set"
+NAMED: Mapping[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec}
+"""The specs whose fields are arguments of a call from Python, by kind."""
+
+
+def settable() -> set[str]:
+    """Return the names of the fields of `NAMED` that a user may set."""
+    return {name for spec in NAMED.values() for name in spec.model_fields} - DECIDED
+
+
+def field_named(name: str, value: Any) -> tuple[str, Any] | None:
+    """Return the kind of the spec that has a field of this name, and the checked value; None if none has it.
+
+    Raises:
+        UserError: The value is illegal.
+    """
+    if name not in settable():
+        return None
+    kind = next(kind for kind, spec in NAMED.items() if name in spec.model_fields)
+    return kind, NAMED[kind].checked_field(name, value)
 
 
 def add_setting_options(parser: Parser, data: str | None = None) -> None:

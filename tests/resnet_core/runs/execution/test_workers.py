@@ -39,12 +39,24 @@ def tell(folder):
 
 
 def tell_and_kill_server(folder):
-    """The first worker ends the server."""
-    first = not list(folder.glob("*.json"))
+    """The first worker ends the server when the second has told, too; both end with it."""
     tell(folder)
-    if first:
+    if claimed(folder / "first"):
+        (folder / "second told").open().close()  # waits until the other end is opened
         os.kill(os.getppid(), signal.SIGKILL)
         signal.pause()
+    elif claimed(folder / "second"):
+        (folder / "second told").open("w").close()
+        signal.pause()
+
+
+def claimed(path):
+    """Whether this worker, and no other, has made a file."""
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def test_workers_are_forks_of_a_server_that_has_computed_nothing(tmp_path, monkeypatch):
@@ -56,6 +68,7 @@ def test_workers_are_forks_of_a_server_that_has_computed_nothing(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     (tmp_path / "resnet_core.py").write_text("raise AssertionError('a module of the current folder is loaded')")
     (tmp_path / "study").mkdir()
+    os.mkfifo(tmp_path / "second told")
     job = Job(Store(tmp_path / "study"), workers=2, setup=partial(tell_and_kill_server, tmp_path))
     train = TrainSpec(steps=1, train_size=200)
     runs = [Run(cifar(8, width=4, input_shape=(8, 8, 1)), train, seed=seed) for seed in range(2)]

@@ -9,8 +9,15 @@ DIGITS = TrainSpec(data="digits", steps=300, batch_size=64, learning_rate=0.05, 
 DIGITS_RATES = (0.015, 0.05, 0.15)
 """The learning rates from which every arm of `smoke` takes its best."""
 
-CIFAR_16 = TrainSpec(data="cifar10", image_size=16, train_size=20_000, steps=400, weight_decay=0.0)
-"""`laptop`: a part of CIFAR-10, at half its size."""
+CIFAR_16 = TrainSpec(
+    data="cifar10", image_size=16, steps=2000, learning_rate=0.3, weight_decay=5e-4, schedule="one_cycle"
+)
+"""`laptop`: CIFAR-10 at half its size, 5.7 epochs of 45,000 images.
+
+A residual network of 20 layers and width 8 comes to an accuracy of 0.70 on the test images. With seed 0, its accuracy
+on the validation images is 0.35, 0.47, 0.54, 0.55, 0.67 and 0.71 after the epochs. Images are not augmented: with crops
+by 4 of 16 pixels, the network does not fit them in so few epochs (0.60 after 1,500 steps, on training images as well).
+"""
 
 CIFAR_16_RATES = (0.03, 0.1, 0.3)
 """The learning rates from which every arm of `laptop` takes its best."""

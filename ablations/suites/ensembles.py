@@ -57,7 +57,7 @@ study = Study(
             learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
-            design=grid(depth=(20,), network=NETWORKS),
+            design=grid(depth=(20,), network=NETWORKS, width=(8,)),
             train=CIFAR_16,
             seeds=3,
             claims=claims,

@@ -68,7 +68,7 @@ study = Study(
             learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
-            design=grid(depth=(20,), without=WITHOUT),
+            design=grid(depth=(20,), without=WITHOUT, width=(8,)),
             train=CIFAR_16,
             seeds=3,
             claims=_claims(20),

@@ -74,7 +74,7 @@ study = Study(
         ),
         "laptop": Scale(
             design=parts(26, 16),
-            train=CIFAR_16.replace(image_size=32, steps=1000),
+            train=CIFAR_16.replace(image_size=32),
             seeds=3,
             claims=claims,
             learning_rates=CIFAR_16_RATES,

@@ -44,7 +44,7 @@ study = Study(
         ),
         "laptop": Scale(
             design=grid(depth=(56,), survival=(1.0, 0.8, 0.5), width=(8,)),
-            train=CIFAR_16.replace(steps=1000, learning_rate_drops=(0.5, 0.75)),
+            train=CIFAR_16,
             seeds=3,
             claims=claims,
             learning_rates=CIFAR_16_RATES,

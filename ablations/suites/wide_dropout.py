@@ -50,7 +50,7 @@ study = Study(
         ),
         "laptop": Scale(
             design=grid(depth=(16,), width=(8, 16, 32), dropout=RATES),
-            train=CIFAR_16.replace(steps=800),
+            train=CIFAR_16,
             seeds=3,
             claims=small,
             learning_rates=CIFAR_16_RATES,

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, DIGITS, IMAGENET, OF_THE_PAPER
+from ablations.scales import DIGITS, IMAGENET, OF_THE_PAPER
 from ablations.study import Published, Scale, Study
 from analysis.claims import Claim, Contrast, mean
 from resnet_core.nets.spec import NetSpec, Stem
@@ -75,8 +75,16 @@ study = Study(
         ),
         "laptop": Scale(
             design=grid(depth=(26,), gamma=(1, 0), batch_size=(32, 256), width=(16,), stem=("cifar",)),
-            train=CIFAR_16.replace(  # an epoch of warm-up
-                epochs=4, batch_size=32, learning_rate=0.025, warmup_steps=562, warmup="linear"
+            train=TrainSpec(
+                data="cifar10",
+                image_size=16,
+                train_size=20_000,
+                epochs=4,
+                batch_size=32,
+                learning_rate=0.025,
+                warmup_steps=562,  # an epoch
+                warmup="linear",
+                weight_decay=0.0,
             ),
             seeds=3,
             claims=claims(32, 256),

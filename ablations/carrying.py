@@ -98,8 +98,10 @@ def _words(text: str, used: Mapping[str, Mapping[Any, Any]]) -> str:
     new = {f"{before:g}": f"{after:g}" for levels in used.values() for before, after in levels.items()}
     if new:
         number = rf"(?<![\w.])({'|'.join(map(re.escape, new))})(?![\w]|\.\d)"
-        text = re.sub(number, lambda found: new[found[1]], text)
-    claimed = "; ".join(f"{factor} {', '.join(f'{level:g}' for level in sorted(of))}" for factor, of in used.items())
+        text = re.sub(number, lambda match: new[match[1]], text)
+    claimed = "; ".join(
+        f"{factor} {', '.join(f'{level:g}' for level in sorted(values))}" for factor, values in used.items()
+    )
     return f"{text} (The study's own claim: {claimed}.)" if claimed else text
 
 

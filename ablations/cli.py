@@ -47,8 +47,8 @@ def parser(known: Mapping[str, Study]) -> Parser:
     studies = run.add_subparsers(metavar="study", dest="study", title="studies, or FILE.py with one of your own")
     run.set_defaults(command=no_study)
     for name, study in known.items():
-        one = studies.add_parser(name, help=study.question, description=f"{study.question}\n{study.source}")
-        _add_run_options(one, study)
+        study_parser = studies.add_parser(name, help=study.question, description=f"{study.question}\n{study.source}")
+        _add_run_options(study_parser, study)
     add_commands(commands)
     add_remove_command(commands)
     add_extensions_command(commands)
@@ -64,50 +64,52 @@ def _run_help() -> str:
     return "\n".join([head, every.format_help(), settings_help()])
 
 
-def _add_run_options(one: Parser, study: Study) -> None:
-    one.set_defaults(command=run_study, of=study)
-    costs = "; ".join(f"{scale}, {of.cost}" for scale, of in study.scales.items())
-    one.add_argument(
+def _add_run_options(parser: Parser, study: Study) -> None:
+    parser.set_defaults(command=run_study, study_to_run=study)
+    costs = "; ".join(f"{scale}, {each.cost}" for scale, each in study.scales.items())
+    parser.add_argument(
         "--scale", default=next(iter(study.scales), ""), help=f"size of the study (default: %(default)s): {costs}"
     )
-    _add_common_options(one)
-    factors = one.add_argument_group("factors")
+    _add_common_options(parser)
+    factors = parser.add_argument_group("factors")
     for factor in study.factors:
         levels = "; ".join(
-            f"{scale}: {' '.join(map(str, of.design.levels[factor]))}".replace("%", "%%")
-            for scale, of in study.scales.items()
-            if factor in of.design.levels
+            f"{scale}: {' '.join(map(str, each.design.levels[factor]))}".replace("%", "%%")
+            for scale, each in study.scales.items()
+            if factor in each.design.levels
         )
         factors.add_argument(f"--{factor}", nargs="+", action="extend", metavar="LEVEL", help=f"its levels ({levels})")
 
 
-def _add_common_options(one: Parser) -> None:
+def _add_common_options(parser: Parser) -> None:
     """Add the options that every study has."""
-    add_setting_options(one)
-    one.add_argument("--seeds", metavar="N", help="number of seeds of every arm (default: the scale's)")
-    one.add_argument(
+    add_setting_options(parser)
+    parser.add_argument("--seeds", metavar="N", help="number of seeds of every arm (default: the scale's)")
+    parser.add_argument(
         "--until", choices=("decided",),
         help="add seeds to the arms of undecided claims until all claims are decided, at 5 %% for all looks together",
     )  # fmt: skip
-    one.add_argument("--most-seeds", metavar="N", help="largest number of seeds with --until (default: 20)")
-    one.add_argument(
+    parser.add_argument("--most-seeds", metavar="N", help="largest number of seeds with --until (default: 20)")
+    parser.add_argument(
         "--learning-rates", nargs="+", metavar="RATE",
         help="choose the best of these for each arm on validation images, before its seeds run (default: those of the "
         "scale, if it has any and its training is not changed)",
     )  # fmt: skip
-    one.add_argument(
+    parser.add_argument(
         "--trial-seeds", metavar="N", help="number of seeds at each learning rate (default: the scale's, 2)"
     )
-    one.add_argument(
+    parser.add_argument(
         "--match", choices=("parameters", "macs"),
         help="adapt the widths of every network so that it costs as much as that of the first arm",
     )  # fmt: skip
-    one.add_argument("--out", type=folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
-    add_plugin_option(one)
-    add_keep_option(one)
-    add_probe_options(one)
-    one.add_argument("--dry-run", action="store_true", help="print every run and its cost; run nothing")
-    add_execution_options(one)
+    parser.add_argument(
+        "--out", type=folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})"
+    )
+    add_plugin_option(parser)
+    add_keep_option(parser)
+    add_probe_options(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print every run and its cost; run nothing")
+    add_execution_options(parser)
 
 
 def no_study(options: argparse.Namespace) -> None:
@@ -131,7 +133,7 @@ def run_all(words: Sequence[str]) -> None:
     failed = False
     for options in requests:
         options.command_line = shlex.join(["resnet-ablate", "run", options.study, *rest])
-        say(f"{options.study}: {options.of.question}")
+        say(f"{options.study}: {options.study_to_run.question}")
         try:
             options.command(options)
         except SystemExit as end:
@@ -154,7 +156,7 @@ def list_studies(options: argparse.Namespace) -> None:
 
 def run_study(options: argparse.Namespace) -> None:
     """Run the study that `options` name, or print what would be run."""
-    study: Study = options.of
+    study: Study = options.study_to_run
     scale_of(study, options.scale)
     own = [study.file] if study.file and study.registers else []
     execution = Execution.of(options, SessionCode(Plugins((*options.plugin, *own))))

@@ -41,11 +41,11 @@ class Design(ABC):
 
     def arms(self) -> list[Arm]:
         """Return the arms, each once."""
-        found: list[Arm] = []
+        arms: list[Arm] = []
         for arm in self._arms():
-            if arm not in found:
-                found.append(arm)
-        return found
+            if arm not in arms:
+                arms.append(arm)
+        return arms
 
     @property
     def levels(self) -> dict[str, list[Any]]:
@@ -93,13 +93,13 @@ def _tuple(levels: Any) -> tuple[Any, ...]:
 class Grid(Design):
     """Every combination of levels, the last factor's fastest."""
 
-    of: Levels
+    factors: Levels
 
     def _arms(self) -> Iterator[Arm]:
-        return (dict(zip(self.of, levels, strict=True)) for levels in product(*self.of.values()))
+        return (dict(zip(self.factors, levels, strict=True)) for levels in product(*self.factors.values()))
 
     def with_levels(self, levels: Levels) -> Self:
-        return replace(self, of=_replaced(self.of, levels))
+        return replace(self, factors=_replaced(self.factors, levels))
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,12 @@ class Pairwise(Grid):
     def _arms(self) -> Iterator[Arm]:
         from allpairspy import AllPairs
 
-        if len(self.of) < 2:
+        if len(self.factors) < 2:
             return super()._arms()
-        return (dict(zip(self.of, levels, strict=True)) for levels in AllPairs([[*own] for own in self.of.values()]))
+        return (
+            dict(zip(self.factors, levels, strict=True))
+            for levels in AllPairs([[*own] for own in self.factors.values()])
+        )
 
 
 @dataclass(frozen=True)
@@ -119,17 +122,17 @@ class OneAtATime(Design):
     """The base, and with each factor in turn at each of its other levels."""
 
     base: Arm
-    of: Levels
+    factors: Levels
 
     def _arms(self) -> Iterator[Arm]:
         yield dict(self.base)
-        yield from ({**self.base, factor: level} for factor, own in self.of.items() for level in own)
+        yield from ({**self.base, factor: level} for factor, own in self.factors.items() for level in own)
 
     def with_levels(self, levels: Levels) -> Self:
-        here = {name: own for name, own in levels.items() if name in self.of}
+        here = {name: own for name, own in levels.items() if name in self.factors}
         _fixed(self, {name: own for name, own in levels.items() if name not in here}, "of a base that nothing varies")
         others = {name: [level for level in own if level != self.base[name]] for name, own in here.items()}
-        return replace(self, of=_replaced(self.of, others))
+        return replace(self, factors=_replaced(self.factors, others))
 
 
 @dataclass(frozen=True)
@@ -153,10 +156,10 @@ class LeaveOut(Design):
 class Paired(Design):
     """The first level of every factor together, then the second of every one, and so on."""
 
-    of: Levels
+    factors: Levels
 
     def _arms(self) -> Iterator[Arm]:
-        return (dict(zip(self.of, levels, strict=True)) for levels in zip(*self.of.values(), strict=True))
+        return (dict(zip(self.factors, levels, strict=True)) for levels in zip(*self.factors.values(), strict=True))
 
     def with_levels(self, levels: Levels) -> Self:
         return _fixed(self, levels, "that are paired")
@@ -188,17 +191,17 @@ class Product(Sum):
 class Conditional(Design):
     """A design in which a factor is active only in arms with certain levels of others; see `Design.only`."""
 
-    of: Design
+    design: Design
     factor: str
     where: Levels
 
     def _arms(self) -> Iterator[Arm]:
-        for arm in self.of.arms():
+        for arm in self.design.arms():
             active = all(name in arm and arm[name] in levels for name, levels in self.where.items())
             yield arm if active else {name: level for name, level in arm.items() if name != self.factor}
 
     def with_levels(self, levels: Levels) -> Self:
-        return replace(self, of=self.of.with_levels(levels))
+        return replace(self, design=self.design.with_levels(levels))
 
 
 def _replaced(own: Levels, given: Levels) -> Levels:

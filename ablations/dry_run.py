@@ -43,8 +43,8 @@ def dry_run(request: Request, execution: Execution) -> None:
     costs = [cost(run.net) for run in runs]
     table = runs_table(
         runs,
-        [of.trainable for of in costs],
-        [of.macs for of in costs],
+        [each.trainable for each in costs],
+        [each.macs for each in costs],
         list(estimated(runs, trained_on(request.train, data), study_threads(runs))),
         [_asked(run, sha256) in recorded for run in runs],
     )

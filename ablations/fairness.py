@@ -34,4 +34,4 @@ def _sides(claim: Claim, runs: Sequence[Run], sign: int) -> list[tuple[Cost, flo
 
 
 def _mean(side: list[tuple[Cost, float]], field: str) -> float:
-    return fmean([getattr(of, field) for of, _ in side], [share for _, share in side])
+    return fmean([getattr(each, field) for each, _ in side], [share for _, share in side])

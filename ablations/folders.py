@@ -73,7 +73,7 @@ def print_status(options: argparse.Namespace) -> None:
         if states[run.id] in ("completed", "missing"):
             continue
         step = copy.step if copy else steps.get(run.id)
-        said = copy.message.strip() if copy else ""
+        message = copy.message.strip() if copy else ""
         cells = [
             *map(shown, run.factors.values()),
             str(run.seed),
@@ -81,11 +81,11 @@ def print_status(options: argparse.Namespace) -> None:
             states[run.id],
             "" if step is None else str(step),
         ]
-        table.add_row(*cells, said if options.messages else said.splitlines()[-1] if said else "")
+        table.add_row(*cells, message if options.messages else message.splitlines()[-1] if message else "")
     if table.row_count:
         console().print(table)
-    for one in survey.damaged:
-        say(f"damaged: {one.path}: {one.reason}")
+    for file in survey.damaged:
+        say(f"damaged: {file.path}: {file.reason}")
 
 
 def retry_runs(options: argparse.Namespace) -> None:
@@ -117,8 +117,8 @@ def export_csv(options: argparse.Namespace) -> None:
     for name, table in tables.items():
         write_file(out / f"{name}.csv", whole_csv(table))
         say(f"{out / name}.csv: {len(table)} rows")
-    for one in frames.damaged:
-        say(f"damaged, and in none of them: {one.path}: {one.reason}")
+    for file in frames.damaged:
+        say(f"damaged, and in none of them: {file.path}: {file.reason}")
 
 
 def compact(options: argparse.Namespace) -> None:

@@ -102,11 +102,11 @@ def probes_asked(
         UserError: A probe or an option is unknown, or a probe needs what a single run has not.
     """
     asked = asked_for([*study.probes, *words], settings) if [*study.probes, *words] else ()
-    for one in asked:
-        reason = unmeasurable(one, GIVEN)
+    for item in asked:
+        reason = unmeasurable(item, GIVEN)
         if reason:
             raise UserError(
-                f"the probe '{one.name}' cannot be measured with a run: {reason}; keep the networks (--keep-networks), "
+                f"the probe '{item.name}' cannot be measured with a run: {reason}; keep the networks (--keep-networks) "
                 "and give them to resnet-probe"
             )
     return asked
@@ -114,10 +114,10 @@ def probes_asked(
 
 def say_cost(asked: Sequence[Asked], sample: Sample, nets: Sequence[Net]) -> None:
     """Say how many passes the probes of these networks take."""
-    passes = total_passes([(one, Size.of(net)) for net in nets for one in asked])
+    passes = total_passes([(probe, Size.of(net)) for net in nets for probe in asked])
     say(
-        f"the probes {', '.join(one.name for one in asked)} of {len(nets)} networks take {passes.forward:,.0f} forward "
-        f"and {passes.backward:,.0f} backward passes of {sample.images} images"
+        f"the probes {', '.join(probe.name for probe in asked)} of {len(nets)} networks take "
+        f"{passes.forward:,.0f} forward and {passes.backward:,.0f} backward passes of {sample.images} images"
     )
 
 
@@ -125,11 +125,11 @@ def say_unprobed(store: Store, runs: Sequence[Run], asked: Sequence[Asked], samp
     """Say which of these runs were completed and are not probed, and how that is done."""
     statuses, kept = store.survey().statuses, networks.kept(store.root)
     trained = [run.id for run in runs if statuses.get(run.id) in (COMPLETED, FAILED_TO_TRAIN)]
-    items = [Item(of, one, sample) for of in trained for one in asked]
-    lacking = list(dict.fromkeys(item.of for item in items if not (store.root / name_of(item)).exists()))
+    items = [Item(each, probe, sample) for each in trained for probe in asked]
+    lacking = list(dict.fromkeys(item.network_id for item in items if not (store.root / name_of(item)).exists()))
     if not lacking:
         return
-    how = f"resnet-probe {store.root} {' '.join(one.name for one in asked)}"
+    how = f"resnet-probe {store.root} {' '.join(probe.name for probe in asked)}"
     if not kept.keys() >= {*lacking}:
         how = "they were recorded without --probe and their networks are not kept: give another --out"
     say(f"{len(lacking)} of {len(runs)} runs are not probed, {lacking[0]} first; {how}")

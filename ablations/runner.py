@@ -61,8 +61,8 @@ def run(request: Request, execution: Execution) -> list[Run]:
     trial = replace(execution, keep_networks=False, probes=())
     request = tuned(request, source.info, sha256, lambda plan, runs, root: fill(plan, runs, root, trial, count))
 
-    def execute_runs(of: Request, runs: Sequence[Run]) -> None:
-        fill(of.plan(list(runs), source.info, sha256), runs, request.root, execution, count)
+    def execute_runs(part: Request, runs: Sequence[Run]) -> None:
+        fill(part.plan(list(runs), source.info, sha256), runs, request.root, execution, count)
         Store(request.root).check_there()
 
     if request.seeds.most is not None:

@@ -53,7 +53,7 @@ def until_decided(request: Request, data: DataInfo, data_sha256: str, fill: Fill
             run for run in now.runs(data, data_sha256) if run.seed < first or any(_is_of(run, claim) for claim in open_)
         ]
         fill(now, runs)
-        kept = _keep(root, (*(one for one in kept if one.seeds != look.seeds), look))
+        kept = _keep(root, (*(earlier for earlier in kept if earlier.seeds != look.seeds), look))
         if look.seeds < most and (left := len(_open(root))):
             total = len(request.claimed.claims)
             say(f"{look.seeds} seeds leave {left} of {total} claims open; seeds are added to their arms")

@@ -15,15 +15,15 @@ from resnet_core.telling import console
 def add_verdict_commands(commands: Any) -> None:
     """Add the commands to the subparsers of `resnet-ablate`."""
     add_folder_command(commands, "verdicts", "say which claims of a study its records support, or refute", say_verdicts)
-    found = commands.add_parser(
+    findings = commands.add_parser(
         "findings",
         help="print the verdicts on the claims of studies",
         description="Print the verdict on every claim of the studies in a folder, and their counts, as Markdown.",
     )
-    found.add_argument(
+    findings.add_argument(
         "folder", metavar="FOLDER", type=Path, help="folder of a study, or a folder that contains studies"
     )
-    found.set_defaults(command=say_findings)
+    findings.set_defaults(command=say_findings)
     add_folder_command(commands, "power", "say which differences how many seeds can show", say_power)
 
 
@@ -49,11 +49,11 @@ def say_power(options: argparse.Namespace) -> None:
     from analysis.verdicts import power
 
     study = read(_with_claims(options))
-    found = power(study.claims, study.planned, study.frames, SEEDS)
+    rows = power(study.claims, study.planned, study.frames, SEEDS)
     table = Table(box=None, header_style="bold")
     for column in ("claim", "n", "effect", "spread", *(f"{n} seeds show" for n in SEEDS), "seeds for the effect"):
         table.add_column(column, justify="left" if column == "claim" else "right")
-    for row in found.to_dict("records"):
+    for row in rows.to_dict("records"):
         shown = (number(row[name]) for name in ("effect", "spread", *(f"at_{n}" for n in SEEDS)))
         seeds = "–" if math.isnan(row["needed"]) else f"{row['needed']:.0f}"
         table.add_row(row["claim"], str(row["n"]), *shown, seeds)

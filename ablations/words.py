@@ -28,10 +28,10 @@ def words_for(own: Mapping[str, Mapping[Any, str]], factors: Mapping[str, set[st
         own: By factor and level.
         factors: The levels that the study has, as text, by factor.
     """
-    found = {}
+    names = {}
     for factor, levels in factors.items():
         known = {str(level): text for level, text in {**COMMON.get(factor, {}), **own.get(factor, {})}.items()}
         there = {level: known[level] for level in sorted(levels) if level in known}
         if there:
-            found[factor] = there
-    return found
+            names[factor] = there
+    return names

@@ -24,23 +24,23 @@ class Quantity:
     Attributes:
         about: What it is, in words.
         probes: The probes whose rows it is taken from.
-        of: From the rows of these probes to a table with `run`, `block` and `value`.
+        compute: From the rows of these probes to a table with `run`, `block` and `value`.
     """
 
     about: str
     probes: tuple[str, ...]
-    of: Callable[[Mapping[str, Rows]], Rows]
+    compute: Callable[[Mapping[str, Rows]], Rows]
 
 
 def _rise(name: str) -> Callable[[Mapping[str, Rows]], Rows]:
     """Return the function that gives the rise of the error above that of the whole network."""
 
-    def of(rows: Mapping[str, Rows]) -> Rows:
+    def rise(rows: Mapping[str, Rows]) -> Rows:
         known = rows[name]
         known = known[known["unit"] == "block"] if "unit" in known and name != "lesion" else known
         return known[KEYS].assign(value=known["value"] - known["intact"])
 
-    return of
+    return rise
 
 
 def _gradient_share(rows: Mapping[str, Rows]) -> Rows:
@@ -105,7 +105,7 @@ def block_card(probed: pd.DataFrame | None, runs: pd.DataFrame) -> pd.DataFrame:
     for name, quantity in QUANTITIES.items():
         if not all(probe in parts for probe in quantity.probes):
             continue
-        values = quantity.of({str(probe): rows for probe, rows in parts.items()})
+        values = quantity.compute({str(probe): rows for probe, rows in parts.items()})
         values = values.assign(label=values["run"].map(by_arm)).dropna(subset=["value"])
         if len(values):
             summary = _summarised(values, name)
@@ -147,8 +147,8 @@ def _with_cost(card: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
             name = "_".join(layer.name.split("_")[:2])
             parameters, macs = costs.get((label, name), (0, 0))
             costs[label, name] = parameters + layer.trainable, macs + layer.macs
-    found = [costs.get(key, (np.nan, np.nan)) for key in zip(card["label"], card["block"], strict=True)]
-    return card.assign(parameters=[float(one) for one, _ in found], macs=[float(macs) for _, macs in found])
+    pairs = [costs.get(key, (np.nan, np.nan)) for key in zip(card["label"], card["block"], strict=True)]
+    return card.assign(parameters=[float(number) for number, _ in pairs], macs=[float(macs) for _, macs in pairs])
 
 
 def _layers(run: "pd.Series[Any]") -> tuple[Any, ...]:

@@ -29,8 +29,8 @@ def table() -> pd.DataFrame:
 def quoted() -> pd.DataFrame:
     """Return the rows that a report shows."""
     rates = table()
-    one = rates[(rates["claims"] == 1) & (rates["looks"] == "fixed")]
-    rows = [one[(one["claim"] == claim) & one["errors"].isin(errors)] for claim, errors in QUOTED.items()]
+    simple = rates[(rates["claims"] == 1) & (rates["looks"] == "fixed")]
+    rows = [simple[(simple["claim"] == claim) & simple["errors"].isin(errors)] for claim, errors in QUOTED.items()]
     return pd.concat(rows, ignore_index=True).drop(columns=["claims", "looks", "simulations"])
 
 
@@ -41,7 +41,7 @@ def sentence(n: int, name: str = "t") -> str:
         n: Seeds; the greatest simulated number that is not above it counts.
         name: `t` of Student, or `bca`.
     """
-    rows = _of("BCa of A", n)
+    rows = _simulated("BCa of A", n)
     if rows.empty:
         return "There is no interval below two seeds."
     rates = rows["coverage" if name == "bca" else "coverage_t"]
@@ -54,7 +54,7 @@ def sentence(n: int, name: str = "t") -> str:
 
 def of_verdicts(n: int) -> str:
     """Say how often a verdict on `n` seeds is false, as `sentence` does of intervals."""
-    pair, alone = _of("A > B", n), _of("A < .3", n)
+    pair, alone = _simulated("A > B", n), _simulated("A < .3", n)
     if pair.empty:
         return ""
     return (
@@ -65,7 +65,7 @@ def of_verdicts(n: int) -> str:
     )
 
 
-def _of(claim: str, n: int) -> pd.DataFrame:
+def _simulated(claim: str, n: int) -> pd.DataFrame:
     """Return the rows of a claim with the greatest number of seeds that is not above n, by their errors."""
     rates = table()
     there = (rates["claim"] == claim) & (rates["claims"] == 1) & (rates["looks"] == "fixed") & (rates["n"] <= n)

@@ -41,17 +41,17 @@ OUTCOMES = (
 )
 
 
-def claims(found: pd.DataFrame) -> pd.DataFrame:
+def claims(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the verdicts as a page has them: what there is to say below the claim."""
-    if found.empty:
-        return found
-    texts = ["\n".join(filter(None, _lines(row))) for row in found.to_dict("records")]
-    verdicts = found["verdict"].where(found["direction"].eq(""), found["verdict"] + ", " + found["direction"])
+    if rows.empty:
+        return rows
+    texts = ["\n".join(filter(None, _lines(row))) for row in rows.to_dict("records")]
+    verdicts = rows["verdict"].where(rows["direction"].eq(""), rows["verdict"] + ", " + rows["direction"])
     return pd.DataFrame({
-        "verdict": verdicts, "claim": texts, "effect": found["effect"], "low": found["low"], "high": found["high"],
-        "bound": [f"{relation} {bound:g}" for relation, bound in zip(found["relation"], found["bound"], strict=True)],
-        "d": found["d"], "n": found["n"], "N": found["N"], "failures": found["failures"].map(failures_shown),
-        "p corrected": found["p_corrected"], "parameters": found["parameters"], "MACs": found["macs"],
+        "verdict": verdicts, "claim": texts, "effect": rows["effect"], "low": rows["low"], "high": rows["high"],
+        "bound": [f"{relation} {bound:g}" for relation, bound in zip(rows["relation"], rows["bound"], strict=True)],
+        "d": rows["d"], "n": rows["n"], "N": rows["N"], "failures": rows["failures"].map(failures_shown),
+        "p corrected": rows["p_corrected"], "parameters": rows["parameters"], "MACs": rows["macs"],
     })  # fmt: skip
 
 

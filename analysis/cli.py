@@ -108,8 +108,8 @@ def _main(arguments: Sequence[str] | None) -> None:
     from analysis.study import read  # loads pandas
 
     studies = [read(folder) for folder in folders]
-    for one in (one for study in studies for one in study.damaged):
-        print(printable(f"{one.path} is damaged, and is left out: {one.reason}"), file=sys.stderr)
+    for damaged in (damaged for study in studies for damaged in study.damaged):
+        print(printable(f"{damaged.path} is damaged, and is left out: {damaged.reason}"), file=sys.stderr)
     outs = [options.out or folder / (COMPARE if comparing else "report") for folder in folders]
     for out in outs[:1] if comparing else outs:
         check_writable(out)

@@ -66,8 +66,8 @@ def tables_of(names: Sequence[str], studies: Sequence[Study]) -> dict[str, pd.Da
 
 def _across(data: pd.DataFrame, second: Study, by: Sequence[str]) -> pd.DataFrame:
     other = _plain(measured(data["of"].iloc[0], second.planned, second.frames), by)
-    found = comparisons.across(data, other, by)
-    return found[found[["n_first", "n_second"]].sum(axis=1) > 0]
+    table = comparisons.across(data, other, by)
+    return table[table[["n_first", "n_second"]].sum(axis=1) > 0]
 
 
 def _plain(data: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -96,13 +96,13 @@ def _arms(first: Study, other: Study, by: Sequence[str], differences: pd.DataFra
     keys = [tuple(row) if len(by) > 1 else row[0] for row in table[list(by)].itertuples(index=False)]
     ids = {key: set(rows["run"]) for key, rows in joined.groupby(list(by))}
     table["found"] = [
-        _found(row, measures.get(key, ""), same.words_of(causes, ids.get((key,) if len(by) == 1 else key, set())))
+        _judged_arm(row, measures.get(key, ""), same.words_of(causes, ids.get((key,) if len(by) == 1 else key, set())))
         for row, key in zip(table.to_dict("records"), keys, strict=True)
     ]
     return table.rename(columns={"other_runs": "second"})
 
 
-def _found(row: dict[Any, Any], apart: str, causes: str) -> str:
+def _judged_arm(row: dict[Any, Any], apart: str, causes: str) -> str:
     """Say what is found of an arm; `causes` is what its runs with other results were made with that differs."""
     if not row["first"] or not row["other_runs"]:
         return "only in the first" if row["first"] else "only in the other"
@@ -128,12 +128,12 @@ def _drawn(differences: pd.DataFrame, style: Style) -> Drawn | None:
     plots.forest(rows.assign(label=names), x="difference", hue="other", legend=False, ax=axes[0][0])
     axes[0][0].set_xlabel(f"difference of {plots.words(measure)}, first study minus the other")
     layout.legend_below(figure, axes[0][0])
-    said = "; ".join(
+    text = "; ".join(
         f"{name}: {formats.text(row['difference'])}" for name, row in zip(names, rows.to_dict("records"), strict=True)
     )
     return Drawn(
         "differences", "Differences", figure,
-        f"A forest plot: difference of the {plots.words(measure)} between the studies, a line an arm. {said}.",
+        f"A forest plot: difference of the {plots.words(measure)} between the studies, a line an arm. {text}.",
         "Point: difference of the means; bar: its 95 % interval of Student's t, paired by seed where both have the "
         "same seeds, else Welch's.",
     )  # fmt: skip
@@ -164,7 +164,7 @@ def arms(report: Compared) -> Iterator[Part]:
     ])  # fmt: skip
 
 
-def made(report: Compared) -> Iterator[Part]:
+def provenance(report: Compared) -> Iterator[Part]:
     """Commands, settings and versions, where they differ."""
     lines = [
         f"{name}: {command}"
@@ -187,7 +187,7 @@ def write(
     """
     by_name = tables_of(names, studies)
     compared = Compared(names, studies, by_name, style)
-    sections, images = sections_drawn([arms, made], compared, style)
+    sections, images = sections_drawn([arms, provenance], compared, style)
     about = [f"First: {names[0]}. Compared with it: {', '.join(names[1:])}."]
     page = Page(
         " and ".join(dict.fromkeys(study.plan.name for study in studies)),

@@ -133,7 +133,7 @@ def effects(data: pd.DataFrame, factors: Sequence[str], seed: int) -> pd.DataFra
     effect, sd = _mean_and_sd(differences)
     half = t_half_width(n, sd)
     rng = np.random.default_rng(seed)
-    low, high, made = bootstrap_intervals(differences, rng)
+    low, high, methods = bootstrap_intervals(differences, rng)
     p, flips = t_tests(differences), sign_flip_tests(differences, rng)
     with np.errstate(divide="ignore", invalid="ignore"):
         d = np.where(sd > 0, effect / sd, np.nan)
@@ -144,7 +144,7 @@ def effects(data: pd.DataFrame, factors: Sequence[str], seed: int) -> pd.DataFra
         "at": [_at(arms, i, factor) for i, factor in zip(first, compared["factor"], strict=True)],
         "n": n, "N": (there[first] & there[second]).sum(axis=1),
         "effect": effect, "low": effect - half, "high": effect + half,
-        "bootstrap_low": low, "bootstrap_high": high, "bootstrap": made,
+        "bootstrap_low": low, "bootstrap_high": high, "bootstrap": methods,
         "d": d,
         "above": [probability_of_improvement(values[i], values[j]) for i, j in zip(first, second, strict=True)],
         "p": p, "p_corrected": holm(p), "p_flip": flips, "p_flip_corrected": holm(flips),
@@ -196,14 +196,14 @@ def trends(data: pd.DataFrame, by: str, x: str = "layers") -> pd.DataFrame:
         whole = table.dropna()
         doublings = np.log2(table.columns.to_numpy(float))
         doublings -= doublings.mean()
-        found = (whole.to_numpy(float) * doublings).sum(axis=1) / (doublings**2).sum()
-        rows.append({by: group, "points": table.shape[1], "n": len(found), "N": len(table)})
-        slopes.append(found)
+        fitted = (whole.to_numpy(float) * doublings).sum(axis=1) / (doublings**2).sum()
+        rows.append({by: group, "points": table.shape[1], "n": len(fitted), "N": len(table)})
+        slopes.append(fitted)
     if not rows:
         return pd.DataFrame()
     matrix = np.full((len(rows), max(map(len, slopes))), np.nan)
-    for line, found in zip(matrix, slopes, strict=True):
-        line[: len(found)] = found
+    for line, fitted in zip(matrix, slopes, strict=True):
+        line[: len(fitted)] = fitted
     slope, sd = _mean_and_sd(matrix)
     table = pd.DataFrame(rows)
     half = t_half_width(table["n"].to_numpy(), sd)

@@ -117,13 +117,13 @@ def mixed_versions(recorded: pd.DataFrame, runs: set[str]) -> str:
 
 
 def _sentence(claim: Claim, shares: Array, frames: Frames) -> Sentence:
-    one = measure(claim.measure)
+    known = measure(claim.measure)
     low, high = bounds(claim.measure)
-    column = f"{one.images}_images"
+    column = f"{known.images}_images"
     images = np.inf
-    if one.images in ("val", "test") and column in frames.runs and frames.runs[column].notna().any():
+    if known.images in ("val", "test") and column in frames.runs and frames.runs[column].notna().any():
         images = float(frames.runs[column].min())
-    worse = one.worse if one.when == "end" else 0
+    worse = known.worse if known.when == "end" else 0
     return Sentence(shares, claim.relation, claim.bound, worse, low, high, images, claim.measure == FAILED)
 
 
@@ -160,10 +160,10 @@ def first_seeds(planned: pd.DataFrame, seeds: int) -> pd.DataFrame:
     return planned[planned["seed"].isin(kept)]
 
 
-def failure_words(found: Contrasts) -> str:
+def failure_words(arms: Contrasts) -> str:
     """Say how often training failed in each arm, with the exact 95 % interval of the rate."""
     words = []
-    for label, (k, n) in found.failures.items():
+    for label, (k, n) in arms.failures.items():
         low, high = rate_interval(k, n)
         words.append(f"{label} {k} of {n} ({100 * low:.0f} to {100 * high:.0f} %)" if n else f"{label} 0 of 0")
     return ", ".join(words)

@@ -19,8 +19,8 @@ def tables_of(plan: Plan) -> dict[str, pd.DataFrame]:
         return {}
     info = plan.data
     classes = [(name, *counts) for name, counts in zip(info.class_names, info.class_counts, strict=True)]
-    skipped = [(one.reason, file) for one in info.skipped for file in one.files]
-    skipped += [(one.reason, f"and {more} more") for one in info.skipped if (more := one.count - len(one.files))]
+    skipped = [(skip.reason, file) for skip in info.skipped for file in skip.files]
+    skipped += [(skip.reason, f"and {more} more") for skip in info.skipped if (more := skip.count - len(skip.files))]
     return {
         CLASSES: pd.DataFrame(classes, columns=["class", "training", "test"]),
         SKIPPED: pd.DataFrame(skipped, columns=["reason", "file"]),

@@ -57,7 +57,7 @@ def above_a_mean(means: Array, n: Array, bound: Array | float, low: float, high:
         high: The greatest.
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # of no arm, high is low
-        seen, asked = ((np.asarray(of, dtype=float) - low) / (high - low) for of in (means, bound))
+        seen, asked = ((np.asarray(values, dtype=float) - low) / (high - low) for values in (means, bound))
         seen, asked = np.clip(seen, 0, 1), np.clip(asked, 0, 1)
         divergence = special.rel_entr(seen, asked) + special.rel_entr(1 - seen, 1 - asked)
         p = 2 * np.exp(-n * divergence)

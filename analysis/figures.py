@@ -28,41 +28,41 @@ def effects(table: pd.DataFrame, style: Style) -> Drawn:
         style: How it is laid out.
     """
     measures = list(dict.fromkeys(table["measure"]))
-    one = table[table["measure"] == measures[0]]
-    kept, left = _largest(one, MOST_ROWS)
-    names = {i: _effect_name(row, style) for i, row in zip(kept, one.loc[kept].to_dict("records"), strict=True)}
-    places = [list(one.index).index(i) for i in kept]
+    first = table[table["measure"] == measures[0]]
+    kept, left = _largest(first, MOST_ROWS)
+    names = {i: _effect_name(row, style) for i, row in zip(kept, first.loc[kept].to_dict("records"), strict=True)}
+    places = [list(first.index).index(i) for i in kept]
     figure, axes = panels(1, len(measures), style, height=0.9 + 0.24 * len(kept), sharey=not style.narrow)
     for ax, measure in zip(axes[0], measures, strict=True):
         rows = table[table["measure"] == measure].iloc[places].assign(label=list(names.values()))
-        plots.forest(rows, hue="factor", hue_order=list(dict.fromkeys(one["factor"])), legend=False, ax=ax)
+        plots.forest(rows, hue="factor", hue_order=list(dict.fromkeys(first["factor"])), legend=False, ax=ax)
         of_measure(ax, measure)
         ax.set_title("\n".join(wrap(plots.words(measure), 60 // len(measures))))
         ax.set_xlabel("difference")
-    if one["factor"].nunique() > 1:
+    if first["factor"].nunique() > 1:
         legend_below(figure, axes[0][0])
-    said = "; ".join(
+    text = "; ".join(
         f"{_effect_name(row, style)}: {_value(row['effect'])} [{_value(row['low'])}, {_value(row['high'])}]"
-        for row in one.loc[kept[:MOST_WORDS]].to_dict("records")
+        for row in first.loc[kept[:MOST_WORDS]].to_dict("records")
     )
     return Drawn(
         "effects",
         "Effects",
         figure,
         f"A forest plot: differences between arms, a panel a measure, a line a comparison. "
-        f"{plots.words(measures[0])}: {said}.",
+        f"{plots.words(measures[0])}: {text}.",
         "A line is a level of a factor minus the reference level, all other factors being equal, seed by seed. Point: "
         "mean over the seeds; bar: its 95 % interval of Student's t."
-        + (f" Of {len(one)} comparisons the {MOST_ROWS} of the greatest effect are drawn." if left else ""),
+        + (f" Of {len(first)} comparisons the {MOST_ROWS} of the greatest effect are drawn." if left else ""),
     )
 
 
-def by_depth(data: Mapping[str, pd.DataFrame], said: str, style: Style) -> Drawn:
+def by_depth(data: Mapping[str, pd.DataFrame], text: str, style: Style) -> Drawn:
     """Draw accuracy and error of the training and the test images against depth.
 
     Args:
         data: Of each measure its rows, see `analysis.measures.measured`, with `label`.
-        said: The means in words.
+        text: The means in words.
         style: How it is laid out.
     """
     arms = Arms.of(next(iter(data.values()))["label"])
@@ -90,13 +90,13 @@ def by_depth(data: Mapping[str, pd.DataFrame], said: str, style: Style) -> Drawn
         "Accuracy and error by depth",
         figure,
         f"Four panels, accuracy and error of training and test images against the number of layers, a line an arm. "
-        f"Means: {said}.",
+        f"Means: {text}.",
         f"At the last step, in inference mode; the error on a log scale, linear below {LINEAR_ERROR:g}. "
         f"{MEANS}{arms.note}",
     )
 
 
-def by_arm(data: Mapping[str, pd.DataFrame], said: str, style: Style) -> Drawn:
+def by_arm(data: Mapping[str, pd.DataFrame], text: str, style: Style) -> Drawn:
     """Draw the error of the training and the test images of each arm; arguments as those of `by_depth`."""
     arms = some([str(level) for level in levels_of(next(iter(data.values()))["label"])], MOST_ROWS)
     figure, axes = panels(1, 2, style, height=1.0 + 0.3 * len(arms), sharey=not style.narrow)
@@ -111,7 +111,7 @@ def by_arm(data: Mapping[str, pd.DataFrame], said: str, style: Style) -> Drawn:
         "error_by_arm",
         "Error by arm",
         figure,
-        f"Two panels, error of training and test images, a line an arm. Means: {said}.",
+        f"Two panels, error of training and test images, a line an arm. Means: {text}.",
         f"At the last step, in inference mode. {MEANS}" + (f" {left} arms more are in the tables." * (left > 0)),
     )
 
@@ -134,19 +134,19 @@ def distributions(data: Mapping[str, pd.DataFrame], style: Style) -> Drawn:
             ax.set_ylabel("")
     legend_below(figure, axes[0][-1])
     medians = next(iter(data.values())).groupby("label", observed=True)["value"].median().reindex(arms.drawn)
-    said = "; ".join(f"{label}: {_value(value)}" for label, value in medians.items())
+    text = "; ".join(f"{label}: {_value(value)}" for label, value in medians.items())
     return Drawn(
         "distributions",
         "Distributions",
         figure,
         f"Empirical distribution functions, a panel a measure ({', '.join(map(plots.words, data))}), a line an arm. "
-        f"Medians of the {plots.words(next(iter(data)))}: {said}.",
+        f"Medians of the {plots.words(next(iter(data)))}: {text}.",
         "The share of an arm's runs, of all depths, with at most this value. A run whose training "
         "failed, that was lost, or is missing, counts as beyond all, so that its line ends below 1." + arms.note,
     )
 
 
-def cost(data: pd.DataFrame, measure: str, said: str, style: Style) -> Drawn:
+def cost(data: pd.DataFrame, measure: str, text: str, style: Style) -> Drawn:
     """Draw a measure against multiply-accumulates and parameters; arguments as those of `by_depth`."""
     arms = Arms.of(data["label"])
     rows = arms.rows(data).rename(columns={"value": measure})
@@ -161,7 +161,7 @@ def cost(data: pd.DataFrame, measure: str, said: str, style: Style) -> Drawn:
         f"{plots.words(measure).capitalize()} against cost",
         figure,
         f"{plots.words(measure)} against multiply-accumulates an image, and against parameters, a point an arm. "
-        f"Means: {said}.",
+        f"Means: {text}.",
         f"Arms of equal cost stand beside one another. {MEANS}{arms.note}",
     )
 

@@ -45,7 +45,7 @@ def findings(root: Path) -> str:
     """
     studies = {folder: read(folder) for folder in folders_of(root)}
     tables = {folder: table(study) for folder, study in studies.items() if study.claims}
-    every = [row for of in tables.values() for row in of.to_dict("records")]
+    every = [row for judged in tables.values() for row in judged.to_dict("records")]
     counted = Counter(str(row["verdict"]) for row in every)
     counts = ", ".join(f"{counted[verdict]} {verdict}" for verdict in VERDICTS)
     opposite = sum(row["verdict"] == INCONCLUSIVE and 2 * row["opposite"] > row["n"] for row in every)
@@ -77,7 +77,7 @@ def section(folder: Path, study: Study, rows: pd.DataFrame) -> Iterator[str]:
 def table(study: Study) -> pd.DataFrame:
     """Return the verdicts of a study, and in how many of the n seeds each claim `holds`, and is `opposite`."""
     values = (contrasts(claim, study.planned, study.frames).values for claim in study.claims)
-    signs = [sides(claim, of) for claim, of in zip(study.claims, values, strict=True)]
+    signs = [sides(claim, value) for claim, value in zip(study.claims, values, strict=True)]
     return verdicts(study.claims, study.planned, study.frames, study.looks).assign(
         holds=[int((sign > 0).sum()) for sign in signs], opposite=[int((sign < 0).sum()) for sign in signs]
     )

@@ -19,7 +19,7 @@ INACTIVE = "inactive"
 
 
 def table(
-    trials: pd.DataFrame, factors: Sequence[str], of: Objective, rng: np.random.Generator
+    trials: pd.DataFrame, factors: Sequence[str], objective: Objective, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, str]:
     """Return the importance of the hyperparameters for an objective.
 
@@ -31,7 +31,7 @@ def table(
     Args:
         trials: See `analysis.trials`. Those of the greatest number of epochs that ten have a value at.
         factors: The hyperparameters.
-        of: The objective. A trial whose training failed has no value, and is left out.
+        objective: The objective. A trial whose training failed has no value, and is left out.
         rng: What the forests are drawn from.
 
     Returns:
@@ -39,27 +39,32 @@ def table(
         `importance` (mean over five forests), `low` to `high` (their range), `values` (how many were tried), `n`
         trials, `epochs` if these differ. And why there is none, if there is none.
     """
-    rows = of_trials.at_equal_epochs(trials, of.name, LEAST)
-    rows = rows[rows[of.name].notna()]
+    rows = of_trials.at_equal_epochs(trials, objective.name, LEAST)
+    rows = rows[rows[objective.name].notna()]
     names = tables.varied(rows, factors)
     if len(rows) < LEAST:
-        n = int(trials.loc[trials["status"] != "open", of.name].notna().sum())
-        return pd.DataFrame(), f"Importance needs {LEAST} trials of equal epochs, but {n} in all have a {of.name}."
-    if not names or rows[of.name].nunique() < 2:
-        what = of.name if names else "every hyperparameter"
+        n = int(trials.loc[trials["status"] != "open", objective.name].notna().sum())
+        return (
+            pd.DataFrame(),
+            f"Importance needs {LEAST} trials of equal epochs, but {n} in all have a {objective.name}.",
+        )
+    if not names or rows[objective.name].nunique() < 2:
+        what = objective.name if names else "every hyperparameter"
         return pd.DataFrame(), f"Importance needs trials that differ, but the {len(rows)} trials agree in {what}."
-    runs = pd.DataFrame([_forest(rows, names, of, rng) for _ in range(FORESTS)])
-    found = pd.DataFrame({
-        "objective": of.name, "hyperparameter": names, "importance": runs[names].mean().to_numpy(),
+    runs = pd.DataFrame([_forest(rows, names, objective, rng) for _ in range(FORESTS)])
+    weighed = pd.DataFrame({
+        "objective": objective.name, "hyperparameter": names, "importance": runs[names].mean().to_numpy(),
         "low": runs[names].min().to_numpy(), "high": runs[names].max().to_numpy(),
         "values": [rows[name].nunique(dropna=False) for name in names], "n": len(rows),
     })  # fmt: skip
     if trials[BUDGET].nunique() > 1:
-        found["epochs"] = rows[BUDGET].iloc[0]
-    return found.sort_values("importance", ascending=False, kind="stable", ignore_index=True), ""
+        weighed["epochs"] = rows[BUDGET].iloc[0]
+    return weighed.sort_values("importance", ascending=False, kind="stable", ignore_index=True), ""
 
 
-def _forest(rows: pd.DataFrame, names: Sequence[str], of: Objective, rng: np.random.Generator) -> dict[str, float]:
+def _forest(
+    rows: pd.DataFrame, names: Sequence[str], objective: Objective, rng: np.random.Generator
+) -> dict[str, float]:
     """Return the importance of each hyperparameter by one forest."""
     import optuna  # loads scikit-learn
 
@@ -75,8 +80,10 @@ def _forest(rows: pd.DataFrame, names: Sequence[str], of: Objective, rng: np.ran
     finally:
         optuna.logging.set_verbosity(verbosity)
     study.add_trials([
-        optuna.trial.create_trial(value=float(value), params=dict(zip(names, one, strict=True)), distributions=ranges)
-        for value, *one in zip(rows[of.name], *coded.values(), strict=True)
+        optuna.trial.create_trial(
+            value=float(value), params=dict(zip(names, levels, strict=True)), distributions=ranges
+        )
+        for value, *levels in zip(rows[objective.name], *coded.values(), strict=True)
     ])  # fmt: skip
     evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=TREES, seed=seed)
     try:

@@ -23,10 +23,13 @@ REPORT = Path("report") / PAGE
 def write(root: Path, out: Path) -> tuple[Path, pd.DataFrame]:
     """Write the index of the studies in a folder into `out`; return the page and all verdicts, with their `study`."""
     studies = {str(folder.relative_to(root)): read(folder) for folder in folders_of(root)}
-    found = {name: _verdicts(study) for name, study in studies.items()}
-    every = pd.concat([table.assign(study=name) for name, table in found.items()], ignore_index=True)
+    verdicts = {name: _verdicts(study) for name, study in studies.items()}
+    every = pd.concat([table.assign(study=name) for name, table in verdicts.items()], ignore_index=True)
     every.insert(0, "study", every.pop("study"))
-    sections = [_overview(every), *(_section(name, study, found[name], root, out) for name, study in studies.items())]
+    sections = [
+        _overview(every),
+        *(_section(name, study, verdicts[name], root, out) for name, study in studies.items()),
+    ]
     about = [
         f"{len(studies)} studies. {counted(every)}." if len(every) else f"{len(studies)} studies, without a claim."
     ]
@@ -44,13 +47,17 @@ def _overview(every: pd.DataFrame) -> Section:
     return Section("Verdicts", tables=[Table("index", "All claims of all studies.", shown, suffixes=("csv",))])
 
 
-def _section(name: str, study: Study, found: pd.DataFrame, root: Path, out: Path) -> Section:
+def _section(name: str, study: Study, verdicts: pd.DataFrame, root: Path, out: Path) -> Section:
     place = root / name / REPORT
     links: Sequence[tuple[str, str]] = ()
     if place.exists():
         links = [(_from(out, place), f"Report of {name}")]
     table = Table(
-        f"verdicts_{name.replace('/', '_')}", f"The claims of {name}.", captions.claims(found), folded=True, suffixes=()
+        f"verdicts_{name.replace('/', '_')}",
+        f"The claims of {name}.",
+        captions.claims(verdicts),
+        folded=True,
+        suffixes=(),
     )
     return Section(name, tables=[table], words=[study.plan.question, done(study)], links=links)
 

@@ -169,9 +169,9 @@ def inlined(
     ElementTree.register_namespace("", _SVG[1:-1])
     root = ElementTree.fromstring(_prefixed(svg.decode(), name))
     groups = {child.get("id", ""): child for child in root.iter(f"{_SVG}g")}
-    for gid, of in marks.items():
+    for gid, mark in marks.items():
         if f"{name}-{gid}" in groups:
-            _say(groups[f"{name}-{gid}"], of)
+            _say(groups[f"{name}-{gid}"], mark)
     for image in root.iter(f"{_SVG}image"):
         image.attrib.pop("id", None)  # equal images have the same, and nothing refers to it
     whole = groups[f"{name}-figure_1"]
@@ -190,17 +190,17 @@ def _prefixed(svg: str, name: str) -> str:
     return re.sub(r'( id="| href="#|url\(#)', rf"\g<1>{name}-", svg)
 
 
-def _say(group: ElementTree.Element, of: Mark) -> None:
+def _say(group: ElementTree.Element, mark: Mark) -> None:
     """Write what an element stands for into its attributes, and of its points into theirs."""
-    if of.arm:
-        group.set("data-arm", of.arm)
+    if mark.arm:
+        group.set("data-arm", mark.arm)
     points = [use for use in group.iter(f"{_SVG}use") if use.get("x") is not None] or list(group.iter(f"{_SVG}path"))
-    if len(points) != len(of.tips):
+    if len(points) != len(mark.tips):
         return
-    for i, (point, tip) in enumerate(zip(points, of.tips, strict=True)):
+    for i, (point, tip) in enumerate(zip(points, mark.tips, strict=True)):
         point.set("data-tip", tip)
-        if of.arms:
-            point.set("data-arm", of.arms[i])
+        if mark.arms:
+            point.set("data-arm", mark.arms[i])
 
 
 def _text(element: ElementTree.Element) -> str:

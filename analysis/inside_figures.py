@@ -54,7 +54,7 @@ def _arms(rows: pd.DataFrame) -> tuple[list[str], str]:
     return labels[:MOST_PANELS], note
 
 
-def _of(rows: pd.DataFrame, label: str) -> pd.DataFrame:
+def _rows_of(rows: pd.DataFrame, label: str) -> pd.DataFrame:
     return rows[rows["label"].astype(str) == label]
 
 
@@ -66,7 +66,7 @@ def _sample(rows: pd.DataFrame) -> str:
     return f"n = {runs} networks; {images} {part} images" + (f"; {options}" if options else "")
 
 
-def _said(values: "pd.Series[float]") -> str:
+def _range_text(values: "pd.Series[float]") -> str:
     """Return the means of blocks in words."""
     parts = [f"{name} {value:.3g}" for name, value in values.head(MOST_WORDS).items()]
     return ", ".join(parts) + (", …" if len(values) > MOST_WORDS else "")
@@ -82,9 +82,9 @@ def lesions(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     what = "without its branch" if probe == "lesion" else "back at its initial weights"
     labels, note = _arms(rows)
     figure, axes = panels(1, len(labels), style, sharey=True)
-    said = []
+    sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
-        mine = _of(rows, label)
+        mine = _rows_of(rows, label)
         means = mine.groupby(["index", "block"], sort=True)["value"].mean().droplevel("index")
         places = {block: place for place, block in enumerate(means.index)}
         ax.bar(range(len(means)), means, color="C0", alpha=0.5, label="mean over the seeds")
@@ -95,12 +95,12 @@ def lesions(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         ax.set_title(literal(label))
         ax.set_ylim(0, 1)
         ax.grid(axis="x", visible=False)
-        said.append(f"{label}: {_said(means)}")
+        sentences.append(f"{label}: {_range_text(means)}")
     axes[0][0].set_ylabel("error")
     legend_below(figure, axes[0][0])
     yield Drawn(
         f"{PREFIX}{probe}", f"Error with one block {what}", figure,
-        f"Bars of the error with one block {what}, a panel an arm, a bar a block. {'; '.join(said)}.",
+        f"Bars of the error with one block {what}, a panel an arm, a bar a block. {'; '.join(sentences)}.",
         f"Error of the network with one block {what}, the others being as trained: {_sample(rows)}; normalisation by "
         f"moving statistics, {EVAL}. Bar: mean over the seeds; points: every seed; dashed: the whole network.{note}",
     )  # fmt: skip
@@ -115,9 +115,9 @@ def similarity(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     """Draw CKA of all places as maps, with the pairs that are within the null."""
     labels, note = _arms(rows)
     figure, axes = panels(1, len(labels), style, height=style.row + 0.6)
-    said = []
+    sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
-        mine = _of(rows, label)
+        mine = _rows_of(rows, label)
         grid, null = (mine.pivot_table("value", "index", "other_index", "mean"),
                       mine.pivot_table("null_high", "index", "other_index", "mean"))  # fmt: skip
         ax.imshow(grid, vmin=0, vmax=1, cmap="viridis", origin="lower", interpolation="nearest")
@@ -129,13 +129,13 @@ def similarity(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
             axis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(visible=False)
         apart = grid.to_numpy()[~np.eye(*grid.shape, dtype=bool)]
-        said.append(f"{label}: off the diagonal from {np.nanmin(apart):.2f} to {np.nanmax(apart):.2f}, null up to "
+        sentences.append(f"{label}: off the diagonal from {np.nanmin(apart):.2f} to {np.nanmax(apart):.2f}, null up to "
                     f"{np.nanmax(null):.2f}")  # fmt: skip
     axes[0][0].set_ylabel("place, from the input on")
     figure.colorbar(axes[0][0].images[0], ax=axes[0], label="CKA")
     yield Drawn(
         "inside_similarity", "How alike places are", figure,
-        f"Maps of CKA, place by place, a panel an arm. {'; '.join(said)}.",
+        f"Maps of CKA, place by place, a panel an arm. {'; '.join(sentences)}.",
         f"Linear CKA, debiased, of the values between blocks: {_sample(rows)}; {EVAL}. Mean over the seeds. A white "
         "cross marks pairs that are no more alike than 97.5 % of those whose images are permuted." + note,
     )  # fmt: skip
@@ -146,11 +146,11 @@ def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     labels, note = _arms(rows)
     two = "y" in rows and rows["y"].notna().any()
     figure, axes = panels(1, len(labels), style, sharey=not two)
-    said = []
+    sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
-        mine = _of(rows, label)
+        mine = _rows_of(rows, label)
         centre = mine[(mine["x"].abs() < 1e-9)]["value"].mean()
-        said.append(f"{label}: {centre:.3g} in the middle, {mine['value'].max():.3g} at most")
+        sentences.append(f"{label}: {centre:.3g} in the middle, {mine['value'].max():.3g} at most")
         if two:
             grid = mine.pivot_table("value", "y", "x", "mean")
             contours = ax.contour(grid.columns, grid.index, np.log10(np.maximum(grid, 1e-12)), 12)
@@ -169,7 +169,7 @@ def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     how = "contours of log10 of the mean loss over the seeds" if two else "line: median of the seeds; band: all of them"
     yield Drawn(
         "inside_landscape", "Loss around the trained network", figure,
-        f"The loss along {'two directions' if two else 'one direction'}, a panel an arm. {'; '.join(said)}.",
+        f"The loss along {'two directions' if two else 'one direction'}, a panel an arm. {'; '.join(sentences)}.",
         f"Cross-entropy along random directions with filter normalisation (Li et al. 2018): {_sample(rows)}; "
         f"normalisation by moving statistics unless said, {EVAL}; {how}.{note}",
     )  # fmt: skip
@@ -182,19 +182,19 @@ def spectrum(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         return
     labels, note = _arms(density)
     figure, axes = panels(1, len(labels), style, sharey=True)
-    said = []
+    sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
-        mine = _of(density, label)
+        mine = _rows_of(density, label)
         for i, (_, seed) in enumerate(mine.groupby("run")):
             ax.vlines(seed["eigenvalue"], 1e-7, seed["value"].clip(lower=1e-7), color=f"C{i % 10}", lw=1.0, alpha=0.7)
         scales.log(ax.yaxis)
         ax.set_title(literal(label))
         ax.set_xlabel("eigenvalue")
-        said.append(f"{label}: from {mine['eigenvalue'].min():.3g} to {mine['eigenvalue'].max():.3g}")
+        sentences.append(f"{label}: from {mine['eigenvalue'].min():.3g} to {mine['eigenvalue'].max():.3g}")
     axes[0][0].set_ylabel("share of the spectrum")
     yield Drawn(
         "inside_spectrum", "Spectrum of the Hessian", figure,
-        f"The eigenvalues of the Hessian of the loss with their shares, a panel an arm. {'; '.join(said)}.",
+        f"The eigenvalues of the Hessian of the loss with their shares, a panel an arm. {'; '.join(sentences)}.",
         f"Stochastic Lanczos quadrature (Yao et al. 2020): {_sample(density)}; normalisation by moving statistics "
         f"unless said. A line is a Ritz value with its weight, a colour a seed.{note}",
     )  # fmt: skip
@@ -208,10 +208,10 @@ def variance(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         return
     labels, note = _arms(rows)
     figure, axes = panels(1, len(names), style, sharex=True)
-    said = []
+    sentences = []
     for ax, quantity in zip(axes[0], names, strict=True):
         for i, label in enumerate(labels):
-            mine = _of(rows[rows["quantity"] == quantity], label)
+            mine = _rows_of(rows[rows["quantity"] == quantity], label)
             if mine.empty:
                 continue
             # A block's branch ends where its output is; places are counted from the one after the stem.
@@ -219,7 +219,7 @@ def variance(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
             means = mine["value"].groupby(x).mean()
             ax.plot(means.index, means, color=f"C{i}", marker="o", ms=3, label=literal(label))
             ax.scatter(x, mine["value"], s=6, color=f"C{i}", alpha=0.4)
-            said.append(f"{label}, {quantity.replace('_', ' ')}: {means.iloc[0]:.3g} to {means.iloc[-1]:.3g}")
+            sentences.append(f"{label}, {quantity.replace('_', ' ')}: {means.iloc[0]:.3g} to {means.iloc[-1]:.3g}")
         scales.log(ax.yaxis)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_xlabel("place, from the input on")
@@ -229,7 +229,8 @@ def variance(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     mode = "moving statistics" if "training=False" in str(rows["options"].iloc[0]) else "statistics of the batch"
     yield Drawn(
         "inside_variance", "Variance by depth", figure,
-        f"The variance of the channels by depth, between blocks and at the end of the branches. {'; '.join(said)}.",
+        f"The variance of the channels by depth, between blocks and at the end of the branches. "
+        f"{'; '.join(sentences)}.",
         f"Mean over the channels of their variance over images and positions: {_sample(rows)}, one batch; "
         f"normalisation by {mode}. Line: mean over the seeds; points: every seed.{note}",
     )  # fmt: skip
@@ -240,19 +241,19 @@ def by_place(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     probe = str(rows["probe"].iloc[0])
     labels, note = _arms(rows)
     figure, axes = panels(1, 1, style)
-    ax, said = axes[0][0], []
+    ax, sentences = axes[0][0], []
     for i, label in enumerate(labels):
-        mine = _of(rows, label)
+        mine = _rows_of(rows, label)
         means = mine.groupby("index")["value"].mean()
         ax.plot(means.index, means, color=f"C{i}", marker="o", ms=3, label=literal(label))
         ax.scatter(mine["index"], mine["value"], s=6, color=f"C{i}", alpha=0.4)
-        said.append(f"{label}: {means.iloc[0]:.3g} to {means.iloc[-1]:.3g}")
+        sentences.append(f"{label}: {means.iloc[0]:.3g} to {means.iloc[-1]:.3g}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("index, from the input on")
     ax.set_ylabel(literal(probe))
     legend_below(figure, ax)
     yield Drawn(
         f"{PREFIX}{probe}", f"The probe {probe}", figure,
-        f"The values of the probe {probe} by depth, a line an arm. {'; '.join(said)}.",
+        f"The values of the probe {probe} by depth, a line an arm. {'; '.join(sentences)}.",
         f"Values of the probe {probe}: {_sample(rows)}. Line: mean over the seeds; points: every seed.{note}",
     )  # fmt: skip

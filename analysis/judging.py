@@ -221,11 +221,11 @@ def column_of(measure: str) -> str:
         UserError: It is a measure of our own records.
     """
     known = COLUMNS.get(measure)
-    if known is None or not isinstance(known.of, _Column):
+    if known is None or not isinstance(known.compute, _Column):
         raise UserError(
             f"a claim about a table must be of one of its columns, column('{measure}'), but got '{measure}'"
         )
-    return known.of.name
+    return known.compute.name
 
 
 def _check_single(planned: pd.DataFrame, factors: Sequence[str]) -> None:

@@ -31,7 +31,9 @@ class Look:
     @classmethod
     def of(cls, looks: Iterable[Mapping[str, Any]]) -> tuple[Self, ...]:
         """Return the looks that a plan keeps, the fewest seeds first."""
-        return tuple(sorted((cls(int(one["seeds"]), float(one["share"])) for one in looks), key=lambda one: one.seeds))
+        return tuple(
+            sorted((cls(int(look["seeds"]), float(look["share"])) for look in looks), key=lambda look: look.seeds)
+        )
 
 
 WHOLE = (Look(1_000_000_000, 1.0),)

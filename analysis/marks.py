@@ -31,7 +31,7 @@ class Mark:
 
 def mark(drawn: Artist | Container, arm: object, tips: Sequence[str] = (), arms: Iterable[object] = ()) -> None:
     """Say what is drawn: of a container, the first element has the points."""
-    parts = [one for part in drawn.get_children() for one in (part if isinstance(part, tuple) else (part,))] if (
+    parts = [artist for part in drawn.get_children() for artist in (part if isinstance(part, tuple) else (part,))] if (
         isinstance(drawn, Container)
     ) else [drawn]  # fmt: skip
     levels = tuple(map(str, arms))
@@ -57,13 +57,13 @@ def measure_of(ax: Artist) -> str:
 
 def named(figure: Figure) -> dict[str, Mark]:
     """Give each element with a mark an id of its own, and return the marks by these."""
-    found = {}
+    named_marks = {}
     for i, artist in enumerate(_marked(figure)):
-        one: Mark = getattr(artist, _MARK)
-        name = f"{type(artist).__name__.lower()}-{re.sub('[^a-z0-9]+', '-', one.arm.lower()).strip('-')}-{i}"
+        mark: Mark = getattr(artist, _MARK)
+        name = f"{type(artist).__name__.lower()}-{re.sub('[^a-z0-9]+', '-', mark.arm.lower()).strip('-')}-{i}"
         artist.set_gid(name)
-        found[name] = one
-    return found
+        named_marks[name] = mark
+    return named_marks
 
 
 def _marked(figure: Figure) -> Iterator[Artist]:
@@ -76,29 +76,31 @@ def tips_of(rows: pd.DataFrame, values: "pd.Series[Any]", arm: str) -> list[str]
     words = names.to_numpy(dtype=object)
     for column, before, after in (("seed", ", seed ", ""), ("layers", ", ", " layers"), ("status", ", ", "")):
         if column in rows:
-            said = rows[column].map(lambda value: "" if pd.isna(value) or value == "completed" else f"{value:.0f}"
+            shown = rows[column].map(lambda value: "" if pd.isna(value) or value == "completed" else f"{value:.0f}"
                                     if isinstance(value, float) else str(value).replace("_", " "))  # fmt: skip
-            words = words + [f"{before}{text}{after}" if text else "" for text in said]
+            words = words + [f"{before}{text}{after}" if text else "" for text in shown]
     name = str(values.name or "").replace("_", " ")
     ends = ["" if pd.isna(value) else f": {name} {value:.4g}" for value in values]
     return list(words + ends)
 
 
-def means_said(line: pd.DataFrame, arm: str, at: str, of: str) -> list[str]:
+def means_said(line: pd.DataFrame, arm: str, at: str, column: str) -> list[str]:
     """Return what is said of the point of each mean: its arm, where it is, the mean, its interval, and how many runs.
 
     Args:
         line: As `analysis.tables.means` returns it.
         arm: Label of the arm; if it is empty, `at` is the column of the arms.
         at: Column of where it is.
-        of: The measure.
+        column: The measure.
     """
-    said = []
+    lines = []
     for row in line.to_dict("records"):
         if pd.isna(row["mean"]) or pd.isna(row[at]):
             continue
         where = f"{row[at]:g} {at}" if isinstance(row[at], Number) else str(row[at])
         place = f"{arm}, {where}" if arm and where != arm else where
         interval = "" if pd.isna(row["low"]) else f" [{row['low']:.4g}, {row['high']:.4g}]"
-        said.append(f"{place}: mean {of.replace('_', ' ')} {row['mean']:.4g}{interval}, {row['n']} of {row['N']} runs")
-    return said
+        lines.append(
+            f"{place}: mean {column.replace('_', ' ')} {row['mean']:.4g}{interval}, {row['n']} of {row['N']} runs"
+        )
+    return lines

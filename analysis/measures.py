@@ -33,8 +33,8 @@ class Measure:
 
     Attributes:
         about: What it is.
-        of: From the tables to the number, by run; a run that has none is NaN, or not there. What a run is worth that
-            was not completed is decided by `measured`, not here.
+        compute: Function from the tables to the number by run; a run without one is NaN or missing. `measured` decides
+            the value of a run that was not completed.
         best, worst: The values that it can have at best, and at worst. None where it has no such bound.
         when: `end`: only a completed run has a value; one that diverged or failed to train is worse than all that have.
             `start`: it is known before the first update, so every run has it, however it ended. `outcome`: it is how
@@ -43,7 +43,7 @@ class Measure:
     """
 
     about: str
-    of: "Callable[[Frames], pd.Series[float]]"
+    compute: "Callable[[Frames], pd.Series[float]]"
     best: float | None = None
     worst: float | None = None
     when: Literal["start", "end", "outcome"] = "end"
@@ -56,11 +56,11 @@ class Measure:
 
 
 def _result(name: str, *, error: bool = False) -> "Callable[[Frames], pd.Series[float]]":
-    def of(frames: "Frames") -> "pd.Series[float]":
+    def compute(frames: "Frames") -> "pd.Series[float]":
         values = frames.runs.set_index("run").reindex(columns=[name])[name].astype(float)
         return 1 - values if error else values
 
-    return of
+    return compute
 
 
 def _mean_loss(frames: "Frames") -> "pd.Series[float]":
@@ -79,7 +79,7 @@ def _failed(frames: "Frames") -> "pd.Series[float]":
 
 
 def _ratio(probe: str, near_input: int, near_output: int, *, last: bool) -> "Callable[[Frames], pd.Series[float]]":
-    def of(frames: "Frames") -> "pd.Series[float]":
+    def compute(frames: "Frames") -> "pd.Series[float]":
         import numpy as np
 
         if frames.probes.empty:
@@ -91,7 +91,7 @@ def _ratio(probe: str, near_input: int, near_output: int, *, last: bool) -> "Cal
         ratio = (inner / outer).where(lambda ratio: (ratio > 0) & np.isfinite(ratio))
         return ratio.map(np.log10)
 
-    return of
+    return compute
 
 
 def register_measure(
@@ -114,12 +114,12 @@ def register_measure(
         UserError: There is another measure of this name.
     """
 
-    def register(of: "Callable[[Frames], pd.Series[float]]") -> "Callable[[Frames], pd.Series[float]]":
+    def register(compute: "Callable[[Frames], pd.Series[float]]") -> "Callable[[Frames], pd.Series[float]]":
         known = MEASURES.get(name)
-        if "." in name or (known and getattr(known.of, "__qualname__", "") != of.__qualname__):
+        if "." in name or (known and getattr(known.compute, "__qualname__", "") != compute.__qualname__):
             raise UserError(f"a measure's name must be new and without a dot, but got '{name}'; choose another")
-        MEASURES[name] = Measure(about, of, best, worst, when)
-        return of
+        MEASURES[name] = Measure(about, compute, best, worst, when)
+        return compute
 
     return register
 
@@ -138,8 +138,8 @@ def find(name: str) -> Measure | None:
     first, either, second = name.partition(" or ")
     if either:
         return _either(find(first), find(second))
-    of = of_probe(name)
-    return None if of is None else Measure(of.about, of)
+    derived = of_probe(name)
+    return None if derived is None else Measure(derived.about, derived)
 
 
 def _either(first: Measure | None, second: Measure | None) -> Measure | None:
@@ -147,10 +147,10 @@ def _either(first: Measure | None, second: Measure | None) -> Measure | None:
     if first is None or second is None:
         return None
 
-    def of(frames: "Frames") -> "pd.Series[float]":
-        return first.of(frames).astype(float).combine_first(second.of(frames).astype(float))
+    def compute(frames: "Frames") -> "pd.Series[float]":
+        return first.compute(frames).astype(float).combine_first(second.compute(frames).astype(float))
 
-    return replace(second, about=f"{first.about}; where that has no value, {second.about}", of=of, images="")
+    return replace(second, about=f"{first.about}; where that has no value, {second.about}", compute=compute, images="")
 
 
 def measure(name: str) -> Measure:
@@ -159,13 +159,13 @@ def measure(name: str) -> Measure:
     Raises:
         UserError: There is none.
     """
-    found = find(name)
-    if found is None:
+    known = find(name)
+    if known is None:
         raise UserError(
             f"a measure must be a known one, or PROBE.STATISTIC as lesion.largest, but got '{name}'"
             f"{nearest(name, MEASURES)}"
         )
-    return found
+    return known
 
 
 def bounds(name: str) -> tuple[float, float]:
@@ -194,17 +194,17 @@ def measured(name: str, planned: "pd.DataFrame", frames: "Frames") -> "pd.DataFr
     """
     import numpy as np
 
-    one = measure(name)
+    known = measure(name)
     recorded = frames.runs.reindex(columns=["run", "status", *(name for name in COST if name not in planned)])
     if len(recorded):
         recorded["status"] = statuses(frames.runs)
     recorded = recorded.set_index("run")
-    values = one.of(frames) if len(recorded) else recorded["status"]
+    values = known.compute(frames) if len(recorded) else recorded["status"]
     recorded["value"] = values.astype(float).replace([np.inf, -np.inf], np.nan)
     runs = planned.join(recorded, on="run")
     runs["status"] = runs["status"].astype(object).fillna("missing")
-    runs["failed"] = runs["status"].isin(FAILURES) & (one.when != "start")
-    if one.when == "end":
+    runs["failed"] = runs["status"].isin(FAILURES) & (known.when != "start")
+    if known.when == "end":
         runs["value"] = runs["value"].where(runs["status"].eq(COMPLETED))
     return runs
 

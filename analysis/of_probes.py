@@ -49,9 +49,11 @@ class OfProbe:
     @property
     def about(self) -> str:
         """What it is, in words."""
-        of = "" if self.column == "value" else f" ({self.column})"
+        column = "" if self.column == "value" else f" ({self.column})"
         where = "".join(f", {name}={value}" for name, value in self.conditions)
-        return f"{STATISTICS[self.statistic]} of the rows of the probe {self.probe}{of}{where}, of the trained network"
+        return (
+            f"{STATISTICS[self.statistic]} of the rows of the probe {self.probe}{column}{where}, of the trained network"
+        )
 
     def __call__(self, frames: "Frames") -> "pd.Series[float]":
         """Return the value of each run that has been probed, by its id."""
@@ -117,22 +119,22 @@ def of_probe(name: str) -> OfProbe | None:
     Raises:
         UserError: It is, and its statistic or a condition is wrong.
     """
-    found = _NAME.fullmatch(name)
-    if not found:
+    match = _NAME.fullmatch(name)
+    if not match:
         return None
-    if found["statistic"] not in STATISTICS:
+    if match["statistic"] not in STATISTICS:
         raise UserError(
-            f"a measure of a probe must end with a statistic, but got '{name}'{nearest(found['statistic'], STATISTICS)}"
+            f"a measure of a probe must end with a statistic, but got '{name}'{nearest(match['statistic'], STATISTICS)}"
         )
     conditions = {}
-    for word in filter(None, (found["conditions"] or "").split(",")):
+    for word in filter(None, (match["conditions"] or "").split(",")):
         column, equals, value = word.partition("=")
         if not equals:
             raise UserError(f"a condition of a measure must be COLUMN=VALUE, but got '{word}' in '{name}'")
         conditions[column.strip()] = value.strip()
     column = conditions.pop("of", "value")
     over = conditions.pop("over", "index")
-    return OfProbe(found["probe"], tuple(conditions.items()), found["statistic"], column, over)
+    return OfProbe(match["probe"], tuple(conditions.items()), match["statistic"], column, over)
 
 
 def _slope(rows: "pd.DataFrame") -> float:

@@ -186,8 +186,8 @@ def _count(study: Study, summarised: pd.DataFrame, name: str, key: tuple[str, ..
         return f"{(status == 'completed').sum()}/{len(rows)}"
     if name == "failed":
         return str(status.isin(["diverged", "failed_to_train"]).sum())
-    found = rows[name].dropna()
-    return f"{int(found.iloc[0]):,}" if len(found) else ""
+    counts = rows[name].dropna()
+    return f"{int(counts.iloc[0]):,}" if len(counts) else ""
 
 
 def main(study: Study, figures: Sequence[str]) -> str:

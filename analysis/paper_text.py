@@ -95,10 +95,10 @@ def _failed(study: Study) -> str:
     status = study.runs["status"]
     counts = status[status != "completed"].value_counts().sort_index()
     missing = len(study.planned) - len(study.runs)
-    said = [f"{count} {str(name).replace('_', ' ')}" for name, count in counts.items()]
-    said += [f"{missing} have no record yet"] if missing else []
+    parts = [f"{count} {str(name).replace('_', ' ')}" for name, count in counts.items()]
+    parts += [f"{missing} have no record yet"] if missing else []
     done = f"Of {len(study.planned)} runs, {int((status == 'completed').sum())} completed"
-    return f"{done}{'; ' + ', '.join(said) if said else ''}; what failed is in no mean."
+    return f"{done}{'; ' + ', '.join(parts) if parts else ''}; what failed is in no mean."
 
 
 def _made_with(runs: pd.DataFrame) -> str:
@@ -126,12 +126,13 @@ def checklist(study: Study, by_name: Mapping[str, pd.DataFrame]) -> str:
         "Are intervals given, and of what?": "95 % of Student's t over the seeds; see the tables.",
         "Were hyperparameters chosen, on what?": f"Learning rates: {tuning}.",
         "Which data, in which version?": ", ".join(map(str, runs.get("train.data", pd.Series(dtype=object)).unique()))
-        + "".join(f"; SHA-256 of the content {one}" for one in content),
-        "Which code?": ", ".join(f"commit {one}" for one in commits if one) or "no commit is recorded",
+        + "".join(f"; SHA-256 of the content {digest}" for digest in content),
+        "Which code?": ", ".join(f"commit {digest}" for digest in commits if digest) or "no commit is recorded",
         "Were there uncommitted changes?": "yes" if changed else "no, as far as recorded",
         "Which versions and hardware?": _made_with(runs),
         "Were several versions mixed?": mixed_versions(runs, set(runs["run"])) or "no",
-        "How can it be repeated?": "; ".join(f"`{one}`" for one in plan.commands) + f", on {threads} thread(s) a run",
+        "How can it be repeated?": "; ".join(f"`{digest}`" for digest in plan.commands)
+        + f", on {threads} thread(s) a run",
     }
     rows = [f"- **{question}** {answer}" for question, answer in answers.items()]
     return "\n".join(["# Reproducibility", "", *rows, ""])

@@ -68,19 +68,19 @@ def needed_of_rates(rates: Sequence[float], shares: Sequence[float], bound: floa
     from scipy.stats import norm
     from statsmodels.stats.proportion import proportion_effectsize
 
-    one = len(shares) == 1
-    if not one and (len(shares) != 2 or abs(sum(shares)) > ROUNDING or bound != 0):
+    single = len(shares) == 1
+    if not single and (len(shares) != 2 or abs(sum(shares)) > ROUNDING or bound != 0):
         return float("nan")
-    other = bound / shares[0] if one else rates[1]
+    other = bound / shares[0] if single else rates[1]
     if np.isnan([*rates, other]).any() or rates[0] == other:
         return float("nan")
     h = abs(proportion_effectsize(rates[0], other))
-    least = (1 if one else 2) * ((norm.isf(alpha / 2) + norm.isf(1 - POWER)) / h) ** 2
+    least = (1 if single else 2) * ((norm.isf(alpha / 2) + norm.isf(1 - POWER)) / h) ** 2
 
     def shows(n: int) -> bool:
         k, ks = (np.array([round(rate * n)], dtype=float) for rate in (rates[0], other))
         runs = np.array([float(n)])
-        if one:
+        if single:
             test = exact.above_a_rate if rates[0] > other else exact.below_a_rate
             return bool(n >= least and test(k, runs, other)[0] < alpha)
         high, low = (k, ks) if rates[0] > other else (ks, k)

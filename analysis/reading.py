@@ -45,19 +45,19 @@ def done(study: Study) -> str:
     data = " and ".join(map(str, study.runs["train.data"].unique())) if "train.data" in study.runs else "unknown data"
     seeds, completed = planned["seed"].nunique(), int((status == "completed").sum())
     failed = int(status.isin(FAILURES).sum())
-    of = f" ({'; '.join(levels)})" if levels else ""
+    text = f" ({'; '.join(levels)})" if levels else ""
     return (
-        f"{counted(arms, 'arm')}{of} trained on {data} with {counted(seeds, 'seed')} each; {completed} of "
+        f"{counted(arms, 'arm')}{text} trained on {data} with {counted(seeds, 'seed')} each; {completed} of "
         f"{len(planned)} runs completed{f', and training failed in {failed}' if failed else ''}."
     )
 
 
 def _came_out(study: Study, by_name: Mapping[str, pd.DataFrame]) -> str:
     parts = []
-    found = by_name["verdicts"]
-    if len(found):
-        counts = [f"{(found['verdict'] == name).sum()} {name}" for name in ("supported", "refuted", "inconclusive")]
-        parts.append(f"of {counted(len(found), 'claim')}, {', '.join(counts)}")
+    verdicts = by_name["verdicts"]
+    if len(verdicts):
+        counts = [f"{(verdicts['verdict'] == name).sum()} {name}" for name in ("supported", "refuted", "inconclusive")]
+        parts.append(f"of {counted(len(verdicts), 'claim')}, {', '.join(counts)}")
     best = _least(study, by_name["summary"])
     return "; ".join([*parts, *([best] if best else [])]) + "." if parts or best else "nothing has a value yet."
 
@@ -97,6 +97,6 @@ def arms_table(study: Study) -> pd.DataFrame:
     rows = [
         (factor, level, *(part.strip() for part in (name, sentence)))
         for factor, levels in study.plan.words.items()
-        for level, (name, _, sentence) in ((level, of.partition(":")) for level, of in levels.items())
+        for level, (name, _, sentence) in ((level, words.partition(":")) for level, words in levels.items())
     ]
     return pd.DataFrame(rows, columns=["factor", "level", "name", "what it is"])

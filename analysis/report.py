@@ -83,10 +83,10 @@ def progress(study: Study) -> list[str]:
     planned, status = len(study.planned), study.runs["status"]
     completed, missing = int((status == "completed").sum()), planned - len(study.runs)
     source = f"Source of the question: {study.plan.source}. " if study.plan.source else ""
-    said = f"{source}{completed} of {planned} runs completed."
+    text = f"{source}{completed} of {planned} runs completed."
     counts = status[status != "completed"].value_counts().sort_index()
-    said += "".join(f" {count} {str(name).replace('_', ' ')}." for name, count in counts.items())
+    text += "".join(f" {count} {str(name).replace('_', ' ')}." for name, count in counts.items())
     if missing:
-        said += f" {missing} have no record yet, so this report is of a part of the study."
-    damaged = [f"{one.path.name} is no whole record, and is left out: {one.reason}" for one in study.damaged]
-    return [*dataset.lead(study.plan, study.runs), said, *damaged]
+        text += f" {missing} have no record yet, so this report is of a part of the study."
+    damaged = [f"{file.path.name} is no whole record, and is left out: {file.reason}" for file in study.damaged]
+    return [*dataset.lead(study.plan, study.runs), text, *damaged]

@@ -50,11 +50,11 @@ def sections_drawn(
 def _drawn(drawn: Drawn, style: Style) -> tuple[Image, dict[str, bytes]]:
     """Return a figure as a page has it, and as files."""
     figure = drawn.figure
-    found = marks.named(figure)
+    named = marks.named(figure)
     lay_out(figure)
     parts = inline.cut(figure)
     kinds = image_files(drawn, style)
-    return Image(drawn, inline.inlined(kinds["svg"], drawn.name, parts, found), style.suffixes), kinds
+    return Image(drawn, inline.inlined(kinds["svg"], drawn.name, parts, named), style.suffixes), kinds
 
 
 def _check_names(parts: Sequence[Part]) -> None:

@@ -81,8 +81,8 @@ def words_of(differing: pd.DataFrame, runs: Set[str]) -> str:
     """Say what differs in some of these runs."""
     rows = differing[differing["run"].isin(runs)]
     words = []
-    for setting, of in rows.groupby("setting", sort=False):
-        first, other = (", ".join(sorted(set(of[name]))) for name in ("first", "other"))
+    for setting, group in rows.groupby("setting", sort=False):
+        first, other = (", ".join(sorted(set(group[name]))) for name in ("first", "other"))
         words.append(f"{setting} {first} and {other}")
     return "; ".join(words) or UNKNOWN
 
@@ -92,20 +92,20 @@ def fields(runs: pd.DataFrame, *kinds: str) -> dict[str, str]:
 
     A setting that no run has is not there.
     """
-    found = {}
+    by_name = {}
     for name in map(str, runs):
         kind, _, setting = name.partition(".")
         values = [str(value) for value in runs[name].astype(object) if _known(value)] if kind in kinds else []
         counts = pd.Series(values, dtype=object).value_counts(sort=False)
         if len(counts) == 1:
-            found[setting if len(kinds) == 1 else name] = str(counts.index[0])
+            by_name[setting if len(kinds) == 1 else name] = str(counts.index[0])
         elif len(counts):
             parts = [f"{value} ({count} runs)" for value, count in sorted(counts.items())]
             more = len(parts) - MOST_VALUES
-            found[setting if len(kinds) == 1 else name] = ", ".join(
+            by_name[setting if len(kinds) == 1 else name] = ", ".join(
                 [*parts[:MOST_VALUES], *([f"and {more} values more"] if more > 0 else [])]
             )
-    return found
+    return by_name
 
 
 def apart(by_name: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:

@@ -19,21 +19,21 @@ MOST_AXES = 18
 CROSSES = "A cross is a trial that was not completed, in a lane outside the scale if it has no value"
 
 
-def anytime(rows: pd.DataFrame, of: Sequence[Objective], style: Style) -> Drawn:
+def anytime(rows: pd.DataFrame, objectives: Sequence[Objective], style: Style) -> Drawn:
     """Draw what the search had come to after each trial, and after how many seconds.
 
     Args:
         rows: As `analysis.trials.anytime` returns it.
-        of: The objectives.
+        objectives: The objectives.
         style: How it is laid out.
     """
-    several, epochs = len(of) > 1, rows[BUDGET].nunique() > 1
-    name = "hypervolume" if several else of[0].name
+    several, epochs = len(objectives) > 1, rows[BUDGET].nunique() > 1
+    name = "hypervolume" if several else objectives[0].name
     hue = None if several or not epochs else BUDGET
-    seen = rows if several else _masked(rows, of[:1])
+    seen = rows if several else _masked(rows, objectives[:1])
     figure, axes = panels(1, 2, style, sharey=not style.narrow)
     for ax, x in zip(axes[0], ("trial", "seconds_so_far"), strict=True):
-        direction: Direction = "max" if several else of[0].direction
+        direction: Direction = "max" if several else objectives[0].direction
         plots.best_so_far(_sorted(seen, hue), x=x, y=name, direction=direction, hue=hue, legend=False, ax=ax)
         ax.set_ylabel("hypervolume, of the box" if several else plots.words(name))
     axes[0][1].set_xlabel("seconds of all trials so far")
@@ -44,13 +44,13 @@ def anytime(rows: pd.DataFrame, of: Sequence[Objective], style: Style) -> Drawn:
     ends = seen[name] if several else rows["best_so_far"]
     some = ends.iloc[sorted({round(i * (len(rows) - 1) / 4) for i in range(5)})]
     numbers = rows.loc[some.index, "trial"]
-    said = "; ".join(f"{text(value)} after trial {trial}" for value, trial in zip(some, numbers, strict=True))
+    sentence = "; ".join(f"{text(value)} after trial {trial}" for value, trial in zip(some, numbers, strict=True))
     return Drawn(
         "anytime",
         "Anytime performance",
         figure,
         f"Two panels, the {'hypervolume' if several else f'best {plots.words(name)}'} so far against the number of the "
-        f"trial, and against the seconds of all trials so far. {said}.",
+        f"trial, and against the seconds of all trials so far. {sentence}.",
         (
             "The hypervolume of the trials so far, as a share of the box between the reference point and the best "
             "value of each objective, which the table of objectives has"
@@ -75,49 +75,49 @@ def importance(table: pd.DataFrame, style: Style) -> Drawn:
         ax.set_xlim(left=-0.02)
         ax.set_title(plots.words(measure))
         ax.set_xlabel("share of the variance")
-    one = table[table["objective"] == measures[0]].head(MOST_WORDS)
-    said = "; ".join(
+    first = table[table["objective"] == measures[0]].head(MOST_WORDS)
+    sentence = "; ".join(
         f"{row['hyperparameter']}: {text(row['importance'])} [{text(row['low'])}, {text(row['high'])}]"
-        for row in one.to_dict("records")
+        for row in first.to_dict("records")
     )
     return Drawn(
         "importance",
         "Importance of hyperparameters",
         figure,
-        f"The share of the variance of the {plots.words(measures[0])} that goes with each hyperparameter: {said}.",
+        f"The share of the variance of the {plots.words(measures[0])} that goes with each hyperparameter: {sentence}.",
         "fANOVA: point, the mean over the random forests; bar, their range. What it is, and what it is not, is said at "
         "the table.",
     )
 
 
 def parallel_coordinates(
-    trials: pd.DataFrame, names: Sequence[str], of: Sequence[Objective], style: Style
+    trials: pd.DataFrame, names: Sequence[str], objectives: Sequence[Objective], style: Style
 ) -> Drawn:  # fmt: skip
     """Draw a line a trial through its hyperparameters to the objective.
 
     Args:
         trials: See `analysis.trials`.
         names: Of what varies, in the order in which it is drawn.
-        of: The objectives; the first colours the lines.
+        objectives: The objectives; the first colours the lines.
         style: How it is laid out.
     """
-    first, *others = of
-    kept = [*names[:MOST_AXES], *(one.name for one in others)]
-    rows = _masked(trials[trials["status"] == "completed"], of)
+    first, *others = objectives
+    kept = [*names[:MOST_AXES], *(objective.name for objective in others)]
+    rows = _masked(trials[trials["status"] == "completed"], objectives)
     figure, axes = panels(1, 1, style, height=0.6 + 0.5 * (len(kept) + 1))
     plots.parallel_coordinates(
         rows, columns=kept, hue=first.name, direction=first.direction, cbar=False, ax=axes[0][0],
         cmap=COLOURS.reversed() if first.rising else COLOURS,
     )  # fmt: skip
     best = rows.sort_values(first.name, ascending=not first.rising, kind="stable").head(1).to_dict("records")[0]
-    said = ", ".join(f"{name} {text(best[name])}" for name in kept[:MOST_WORDS])
+    sentence = ", ".join(f"{name} {text(best[name])}" for name in kept[:MOST_WORDS])
     left = len(names) - MOST_AXES
     return Drawn(
         "parallel_coordinates",
         "Parallel coordinates",
         figure,
         f"An axis a hyperparameter, and a line a trial from the uppermost to the {plots.words(first.name)}. The best, "
-        f"{text(best[first.name])}, has {said}.",
+        f"{text(best[first.name])}, has {sentence}.",
         f"A line is one of the {int(rows[first.name].notna().sum())} completed trials; its colour is that of its place "
         "on the last axis, the best darkest and on top. Lines of one level are spread in this order. Left of an axis: "
         "trials in which the hyperparameter is inactive. Axes whose values span a factor of 20 or more are logarithmic."
@@ -126,51 +126,56 @@ def parallel_coordinates(
     )
 
 
-def skips(rows: pd.DataFrame, of: Sequence[Objective], said: str, style: Style) -> Drawn:
+def skips(rows: pd.DataFrame, objectives: Sequence[Objective], text: str, style: Style) -> Drawn:
     """Draw the distribution of each objective, of the trials with a skip and of the plain ones.
 
     Args:
         rows: Recorded trials of equal epochs, see `analysis.trials.at_equal_epochs`.
-        of: The objectives.
-        said: What the table says, in words.
+        objectives: The objectives.
+        text: What the table says, in words.
         style: How it is laid out.
     """
-    figure, axes = panels(1, len(of), style, sharey=not style.narrow)
-    masked = _masked(rows, of)
-    for ax, one in zip(axes[0], of, strict=True):
+    figure, axes = panels(1, len(objectives), style, sharey=not style.narrow)
+    masked = _masked(rows, objectives)
+    for ax, objective in zip(axes[0], objectives, strict=True):
         order = [kind for kind in (WITH, PLAIN) if (rows[KIND] == kind).any()]
-        plots.distribution(masked, x=one.name, hue=KIND, hue_order=order, complementary=one.rising, legend=False, ax=ax)
-        ax.set_ylabel(f"share with as much or {'more' if one.rising else 'less'}")
+        plots.distribution(
+            masked, x=objective.name, hue=KIND, hue_order=order, complementary=objective.rising, legend=False, ax=ax
+        )
+        ax.set_ylabel(f"share with as much or {'more' if objective.rising else 'less'}")
     legend_below(figure, *axes[0])
     return Drawn(
         "skips",
         "Skip against plain",
         figure,
-        f"Empirical distribution functions of {', '.join(plots.words(one.name) for one in of)}: the trials with a skip "
-        f"and the plain ones. {said}",
+        f"Empirical distribution functions of {', '.join(plots.words(objective.name) for objective in objectives)}: "
+        f"the trials with a skip and the plain ones. {text}",
         "The share of the trials that reach a value. In brackets, how many of how many have one; a trial that was not "
         "completed counts as worse than all.",
     )
 
 
-def cost(trials: pd.DataFrame, of: Sequence[Objective], said: str, style: Style) -> Drawn:
+def cost(trials: pd.DataFrame, objectives: Sequence[Objective], text: str, style: Style) -> Drawn:
     """Draw the objective against parameters, multiply-accumulates and other objectives, with the front of each pair.
 
     Args:
         trials: See `analysis.trials`.
-        of: The objectives; the first that is no cost is drawn against the others.
-        said: What the table of the best says, in words.
+        objectives: The objectives; the first that is no cost is drawn against the others.
+        text: What the table of the best says, in words.
         style: How it is laid out.
     """
-    y = next((one for one in of if one.name not in COSTS), of[0])
-    others = {**{name: Objective(name, "min") for name in COSTS}, **{one.name: one for one in of if one is not y}}
+    y = next((objective for objective in objectives if objective.name not in COSTS), objectives[0])
+    others = {
+        **{name: Objective(name, "min") for name in COSTS},
+        **{objective.name: objective for objective in objectives if objective is not y},
+    }
     seen = _masked(trials[trials["status"] != "open"], [y])
     hue = BUDGET if seen[BUDGET].nunique() > 1 else KIND
     figure, axes = panels(1, len(others), style, sharey=not style.narrow)
-    for ax, one in zip(axes[0], others.values(), strict=True):
-        directions = (one.direction, y.direction)
+    for ax, objective in zip(axes[0], others.values(), strict=True):
+        directions = (objective.direction, y.direction)
         plots.pareto_front(
-            _sorted(seen, hue), x=one.name, y=y.name, directions=directions, hue=hue, legend=False, ax=ax
+            _sorted(seen, hue), x=objective.name, y=y.name, directions=directions, hue=hue, legend=False, ax=ax
         )
     if not style.narrow:
         for ax in axes[0][1:]:
@@ -180,17 +185,19 @@ def cost(trials: pd.DataFrame, of: Sequence[Objective], said: str, style: Style)
         "cost",
         "Cost",
         figure,
-        f"{plots.words(y.name)} against {', '.join(map(plots.words, others))}, a point a trial. {said}",
+        f"{plots.words(y.name)} against {', '.join(map(plots.words, others))}, a point a trial. {text}",
         f"Points: the trials{', by their epochs' if hue == BUDGET else ''}; in brackets, how many of how many have a "
         f"value. {CROSSES}. Line: the front, beyond which no completed trial is in both at once, with its number of "
         "trials in the left panel.",
     )
 
 
-def _masked(rows: pd.DataFrame, of: Sequence[Objective]) -> pd.DataFrame:
+def _masked(rows: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
     """Return the trials without the values of those that were not completed, which would be far from all others."""
     done = rows["status"] == "completed"
-    return rows.assign(**{one.name: rows[one.name].where(done) for one in of if one.name not in COSTS})
+    return rows.assign(
+        **{objective.name: rows[objective.name].where(done) for objective in objectives if objective.name not in COSTS}
+    )
 
 
 def _sorted(rows: pd.DataFrame, hue: str | None) -> pd.DataFrame:

@@ -155,8 +155,8 @@ def parallel_coordinates(
 
 def _trial_said(row: Mapping[Any, Any], names: Sequence[str]) -> str:
     values = ((name, row[name]) for name in names if not pd.isna(row[name]))
-    said = ", ".join(f"{words(name)} {f'{of:.4g}' if isinstance(of, float) else of}" for name, of in values)
-    return f"trial {row['trial']}: {said}" if "trial" in row else said
+    text = ", ".join(f"{words(name)} {f'{value:.4g}' if isinstance(value, float) else value}" for name, value in values)
+    return f"trial {row['trial']}: {text}" if "trial" in row else text
 
 
 def _coordinate(column: "pd.Series[Any]") -> tuple[Any, list[tuple[float, str]]]:

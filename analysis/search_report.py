@@ -33,5 +33,5 @@ def write(search: Search, out: Path, style: Style = STYLES["screen"]) -> tuple[P
 def _about(search: Search) -> list[str]:
     base = search.study.plan.base
     names = ("oracle", "space", "objective", "limits", "search_seed")
-    said = "; ".join(f"{name.replace('_', ' ')}: {base[name]}" for name in names if base.get(name) not in (None, ""))
-    return [*report.progress(search.study), f"A run is a trial. {said[:1].upper()}{said[1:]}."]
+    text = "; ".join(f"{name.replace('_', ' ')}: {base[name]}" for name in names if base.get(name) not in (None, ""))
+    return [*report.progress(search.study), f"A run is a trial. {text[:1].upper()}{text[1:]}."]

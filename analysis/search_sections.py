@@ -33,7 +33,7 @@ class SearchReported:
     @property
     def goals(self) -> str:
         """The names of the objectives."""
-        return " and ".join(objective.name for objective in self.search.of)
+        return " and ".join(objective.name for objective in self.search.objectives)
 
     @property
     def equal(self) -> str:
@@ -43,7 +43,7 @@ class SearchReported:
     @property
     def rivals(self) -> pd.DataFrame:
         """The trials that are compared with one another."""
-        return trials.rivals(self.search.trials, self.search.of)
+        return trials.rivals(self.search.trials, self.search.objectives)
 
 
 def best(report: SearchReported) -> Iterator[Part]:
@@ -67,9 +67,9 @@ def _best_words(search: Search, goals: str, objectives: pd.DataFrame) -> tuple[s
     )
     if epochs_of(search):
         note += " Of the trials of the most epochs alone."
-    if len(search.of) == 1:
+    if len(search.objectives) == 1:
         return f"The first {MOST_BEST} trials by {first.name} ({first.direction}).", note
-    volumes = trials.anytime(search.trials, search.of)["hypervolume"].dropna()
+    volumes = trials.anytime(search.trials, search.objectives)["hypervolume"].dropna()
     if len(volumes):
         point = ", ".join(f"{row['objective']} {text(row['reference'])}" for row in objectives.to_dict("records"))
         note = (
@@ -103,7 +103,7 @@ def confirmation(report: SearchReported) -> Iterator[Part]:
         table.name: replace(table, name=f"{CONFIRM}_{table.name}")
         for part in parts for table in part.tables if table.name in CONFIRMED
     }  # fmt: skip
-    found = Table(
+    rows = Table(
         f"{CONFIRM}_found", "The value by which a trial was chosen, and that of fresh seeds.",
         by_name[f"{CONFIRM}_found"],
         f"Found: the {first_objective(search).name} of the run of the search. Confirmed: the mean over n of N runs of "
@@ -111,7 +111,7 @@ def confirmation(report: SearchReported) -> Iterator[Part]:
         "minus found. The validation images are those by which it was chosen; the test images are not.",
     )  # fmt: skip
     words = [search.confirm.plan.question, *progress(search.confirm)]
-    tables = [found, *(kept[name] for name in CONFIRMED if name != "verdicts")]
+    tables = [rows, *(kept[name] for name in CONFIRMED if name != "verdicts")]
     yield Part("Confirmation", drawn, tables, words)
     yield Part("Verdicts", tables=[kept["verdicts"]])
 
@@ -124,9 +124,9 @@ def _confirmed(by_name: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 def anytime(report: SearchReported) -> Iterator[Part]:
     """The best so far, after each trial."""
-    table = trials.anytime(report.search.trials, report.search.of)
-    ends = table["best_so_far" if len(report.search.of) == 1 else "hypervolume"]
-    drawn = [search_figures.anytime(table, report.search.of, report.style)] if ends.notna().any() else []
+    table = trials.anytime(report.search.trials, report.search.objectives)
+    ends = table["best_so_far" if len(report.search.objectives) == 1 else "hypervolume"]
+    drawn = [search_figures.anytime(table, report.search.objectives, report.style)] if ends.notna().any() else []
     yield Part("Anytime performance", drawn, [
         report.table("anytime", "After each trial.",
               "In the order of proposal. Seconds so far: wall time of the runs up to this one, one after another.",
@@ -165,7 +165,7 @@ def coordinates(report: SearchReported) -> Iterator[Part]:
     """All trials as lines over the hyperparameters."""
     search = report.search
     if len(report.rivals) > 1 and search.varied:
-        figure = search_figures.parallel_coordinates(search.trials, search.varied, search.of, report.style)
+        figure = search_figures.parallel_coordinates(search.trials, search.varied, search.objectives, report.style)
         yield Part("Parallel coordinates", [figure])
 
 
@@ -176,7 +176,7 @@ def skips(report: SearchReported) -> Iterator[Part]:
     compared = trials.at_equal_epochs(search.trials, first_objective(search).name)
     drawn = []
     if len(report.rivals) and compared[KIND].nunique() > 1:
-        measured = [objective for objective in search.of if objective.name not in COSTS] or search.of
+        measured = [objective for objective in search.objectives if objective.name not in COSTS] or search.objectives
         drawn = [search_figures.skips(compared, measured, _of_kinds(by_name), style)]
     yield Part("Skip against plain", drawn, [
         report.table("skips", "Trials with a skip in any block, and plain ones.",
@@ -203,13 +203,13 @@ def cost(report: SearchReported) -> Iterator[Part]:
     """The objective against cost."""
     search = report.search
     if len(report.rivals):
-        said = _of_best(search, report.by_name)
-        yield Part("Cost", [search_figures.cost(search.trials, search.of, said, report.style)])
+        text = _of_best(search, report.by_name)
+        yield Part("Cost", [search_figures.cost(search.trials, search.objectives, text, report.style)])
 
 
 def _of_best(search: Search, by_name: Mapping[str, pd.DataFrame]) -> str:
     """Return the first of the best trials in words."""
-    names = list(dict.fromkeys([*(one.name for one in search.of), *COSTS]))
+    names = list(dict.fromkeys([*(objective.name for objective in search.objectives), *COSTS]))
     row = by_name["best"].iloc[0]
     return f"Trial {row['trial']} has {', '.join(f'{text(row[name])} {name}' for name in names)}."
 
@@ -229,7 +229,7 @@ def data(report: SearchReported) -> Iterator[Part]:
     yield dataset.section_of(report.search.study.plan, report.by_name)
 
 
-def made(report: SearchReported) -> Iterator[Part]:
+def provenance(report: SearchReported) -> Iterator[Part]:
     """The space, commands, versions and settings."""
     by_name = report.by_name
     yield Part("How it was made", lines=report.search.study.plan.commands, tables=[
@@ -242,7 +242,7 @@ def made(report: SearchReported) -> Iterator[Part]:
 SECTIONS: dict[str, Builder[SearchReported]] = {
     build.__name__: build
     for build in (
-        best, confirmation, anytime, importances, coordinates, skips, cost, outcomes, data, made,
+        best, confirmation, anytime, importances, coordinates, skips, cost, outcomes, data, provenance,
     )
 }  # fmt: skip
 """The builders by name, in the order of the page."""

@@ -24,7 +24,7 @@ class Search:
 
     Attributes:
         study: The folder, read.
-        of: The objectives.
+        objectives: The objectives.
         trials: See `analysis.trials.table`.
         varied: The hyperparameters of two values or more, and the epochs if these differ.
         confirm: The study of the best with fresh seeds.
@@ -32,7 +32,7 @@ class Search:
     """
 
     study: Study
-    of: tuple[Objective, ...]
+    objectives: tuple[Objective, ...]
     trials: pd.DataFrame
     varied: list[str]
     confirm: Study | None = None
@@ -45,29 +45,31 @@ def search_of(study: Study, folder: Path) -> Search:
     Raises:
         UserError: The plan has no objective that is known.
     """
-    of = trials.objectives(str(study.plan.base.get("objective")))
-    rows = trials.table(study, of)
+    objectives = trials.objectives(str(study.plan.base.get("objective")))
+    rows = trials.table(study, objectives)
     confirm, why_not = None, ""
     if (folder / CONFIRM / "study.json").exists():
         try:
             confirm = read(folder / CONFIRM)
         except UserError as error:
             why_not = str(error)
-    return Search(study, of, rows, trials.varied(rows, study.factors), confirm, why_not)
+    return Search(study, objectives, rows, trials.varied(rows, study.factors), confirm, why_not)
 
 
 def tables_of(search: Search) -> dict[str, pd.DataFrame]:
     """Return the tables of the report by name, each a column a name and every digit; without rows if it has none."""
-    rows, of, study = search.trials, search.of, search.study
+    rows, objectives, study = search.trials, search.objectives, search.study
     rng = np.random.default_rng(SEED)
-    weighed = [importance.table(rows, study.factors, one, rng) for one in of if one.name not in COSTS]
-    goals = [one.name for one in of]
-    told = [*study.factors, *([KIND] if "skip" not in study.factors else []), *epochs_of(search)]
-    listed = list(dict.fromkeys(["trial", *goals, *COSTS, *told, "seconds"]))
-    best = trials.best(rows, of)
+    weighed = [
+        importance.table(rows, study.factors, objective, rng) for objective in objectives if objective.name not in COSTS
+    ]
+    goals = [objective.name for objective in objectives]
+    hyperparameters = [*study.factors, *([KIND] if "skip" not in study.factors else []), *epochs_of(search)]
+    listed = list(dict.fromkeys(["trial", *goals, *COSTS, *hyperparameters, "seconds"]))
+    best = trials.best(rows, objectives)
     by_name = {
         "best": best[[*(name for name in ("rank", "knee") if name in best), *listed]],
-        "objectives": trials.reference(rows, of) if len(of) > 1 else pd.DataFrame(),
+        "objectives": trials.reference(rows, objectives) if len(objectives) > 1 else pd.DataFrame(),
         "anytime": _anytime(search),
         "importance": pd.concat([table for table, _ in weighed], ignore_index=True) if weighed else pd.DataFrame(),
         "importance_left_out": pd.DataFrame({"reason": [why for _, why in weighed if why]}),
@@ -75,7 +77,7 @@ def tables_of(search: Search) -> dict[str, pd.DataFrame]:
         "skip_difference": trials.between_kinds(rows, first_objective(search)),
         "outcomes": trials.outcomes(rows),
         "failures": rows.loc[
-            ~rows["status"].isin(["completed", "open"]), ["trial", *told, "status", "step", "message"]
+            ~rows["status"].isin(["completed", "open"]), ["trial", *hyperparameters, "status", "step", "message"]
         ],
         "trials": rows[list(dict.fromkeys(["trial", "status", *listed[1:], "run"]))],
         "space": _space(study),
@@ -84,15 +86,15 @@ def tables_of(search: Search) -> dict[str, pd.DataFrame]:
         **dataset.tables_of(study.plan),
     }
     if search.confirm:
-        made = report.tables_of(search.confirm)
-        by_name |= {f"{CONFIRM}_{name}": table for name, table in made.items()}
-        by_name[f"{CONFIRM}_found"] = trials.found_again(rows, first_objective(search), made["summary"])
+        confirmed = report.tables_of(search.confirm)
+        by_name |= {f"{CONFIRM}_{name}": table for name, table in confirmed.items()}
+        by_name[f"{CONFIRM}_found"] = trials.found_again(rows, first_objective(search), confirmed["summary"])
     return {name: _named(table) for name, table in by_name.items()}
 
 
 def first_objective(search: Search) -> Objective:
     """Return the first objective that is no cost."""
-    return next((one for one in search.of if one.name not in COSTS), search.of[0])
+    return next((objective for objective in search.objectives if objective.name not in COSTS), search.objectives[0])
 
 
 def epochs_of(search: Search) -> list[str]:
@@ -101,18 +103,18 @@ def epochs_of(search: Search) -> list[str]:
 
 
 def _anytime(search: Search) -> pd.DataFrame:
-    found = trials.anytime(search.trials, search.of)
-    ends = [name for name in ("best_so_far", "hypervolume") if name in found]
-    goals = [one.name for one in search.of]
-    return found[[*dict.fromkeys(["trial", "status", *epochs_of(search), "seconds", "seconds_so_far", *goals, *ends])]]
+    table = trials.anytime(search.trials, search.objectives)
+    ends = [name for name in ("best_so_far", "hypervolume") if name in table]
+    goals = [objective.name for objective in search.objectives]
+    return table[[*dict.fromkeys(["trial", "status", *epochs_of(search), "seconds", "seconds_so_far", *goals, *ends])]]
 
 
 def _space(study: Study) -> pd.DataFrame:
     """Return the range of each hyperparameter that the plan names: `hyperparameter`, `range`."""
-    found = [
+    entries = [
         (name.partition(".")[2], str(words)) for name, words in study.plan.base.items() if name.startswith("space.")
     ]
-    return pd.DataFrame(found, columns=["hyperparameter", "range"])
+    return pd.DataFrame(entries, columns=["hyperparameter", "range"])
 
 
 def _named(table: pd.DataFrame) -> pd.DataFrame:

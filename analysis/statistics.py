@@ -95,10 +95,10 @@ def bootstrap_intervals(matrix: Array, rng: np.random.Generator) -> tuple[Array,
         two values.
     """
     low, high = np.full(len(matrix), np.nan), np.full(len(matrix), np.nan)
-    made = np.full(len(matrix), "", dtype=object)
+    methods = np.full(len(matrix), "", dtype=object)
     for rows, samples in _of_equal_length(matrix):
         low[rows] = high[rows] = samples[:, 0]
-        made[rows] = "equal values"
+        methods[rows] = "equal values"
         spread = differ(samples)
         if not spread.any():
             continue
@@ -108,8 +108,8 @@ def bootstrap_intervals(matrix: Array, rng: np.random.Generator) -> tuple[Array,
         undefined = np.isnan(levels).any(axis=1)
         levels[undefined] = TAILS
         low[rows], high[rows] = np.transpose([np.quantile(*row) for row in zip(means, levels, strict=True)])
-        made[rows] = np.where(undefined, "percentile", "BCa")
-    return low, high, made
+        methods[rows] = np.where(undefined, "percentile", "BCa")
+    return low, high, methods
 
 
 def _resampled_means(samples: Array, rng: np.random.Generator) -> Array:

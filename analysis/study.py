@@ -82,7 +82,9 @@ def read(folder: Path) -> Study:
     if frames.runs.empty:
         raise UserError(f"a report needs a run that has ended, but {folder} has none yet; run the study first")
     levels = ({name: _level(level) for name, level in run.factors.items()} for run in plan.runs)
-    planned = pd.DataFrame([{"run": run.id, "seed": run.seed, **of} for run, of in zip(plan.runs, levels, strict=True)])
+    planned = pd.DataFrame(
+        [{"run": run.id, "seed": run.seed, **factors} for run, factors in zip(plan.runs, levels, strict=True)]
+    )
     planned = planned.assign(**{factor: in_order(planned[factor]) for factor in plan.factors})
     planned = planned.sort_values([*plan.factors, "seed"], ignore_index=True)
     if planned["run"].isin(frames.runs["run"]).sum() == 0:

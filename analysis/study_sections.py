@@ -170,7 +170,7 @@ def data(report: Reported) -> Iterator[Part]:
     yield dataset.section_of(report.study.plan, report.by_name)
 
 
-def made(report: Reported) -> Iterator[Part]:
+def provenance(report: Reported) -> Iterator[Part]:
     """Commands, versions and settings."""
     yield Part("How it was made", lines=report.study.plan.commands, tables=[
         report.table("environment", "What the runs were made with."),
@@ -203,13 +203,13 @@ SECTIONS: dict[str, Builder[Reported]] = {
     build.__name__: build
     for build in (
         verdicts, results, effects, gradients, inside, curves, distributions, cost, outcomes, learning_rates,
-        reading, data, made,
+        reading, data, provenance,
     )
 }  # fmt: skip
 """The builders by name, in the order of the page."""
 
 
-def register_section(*, before: str = "made") -> Callable[[Builder[Reported]], Builder[Reported]]:
+def register_section(*, before: str = "provenance") -> Callable[[Builder[Reported]], Builder[Reported]]:
     """Add the decorated function to the sections of every study's report.
 
     Registered again under its name, as in a notebook, it takes the place of the one before.

@@ -87,10 +87,10 @@ def _verdicts(report: Reported) -> Iterator[Part]:
     by_name = report.by_name
     if "verdicts" not in by_name:
         return
-    found, shown = by_name["verdicts"], captions.claims(by_name["verdicts"])
+    verdicts, shown = by_name["verdicts"], captions.claims(by_name["verdicts"])
     costless = shown.drop(columns=[name for name in ("parameters", "MACs") if shown[name].isna().all()])
     yield Part("Verdicts", tables=[
-        table_of("verdicts", found, "What the runs say of each claim.",
+        table_of("verdicts", verdicts, "What the runs say of each claim.",
                  f"{captions.VERDICTS} {calibration.of_verdicts(report.seeds)}", costless),
         table_of("power", by_name["power"], "Which differences so many seeds can show.",
                  "Effect: distance from the bound; at n: the least difference that n seeds show with a probability of "
@@ -115,7 +115,7 @@ def _arms(report: Reported) -> Iterator[Part]:
     judged = report.judged
     planned = judged.runs.planned.assign(label=arm_labels(judged.runs.planned, judged.runs.factors))
     rows = {name: measured(name, planned, judged.runs.frames) for name in judged.measures}
-    rows = {name: of for name, of in rows.items() if of["value"].notna().any()}
+    rows = {name: table for name, table in rows.items() if table["value"].notna().any()}
     yield Part("Arms", [figures.distributions(rows, judged.style)] if rows else [], [
         table_of("summary", report.by_name["summary"], "Every measure of every arm.",
                  "Mean with its 95 % interval of Student's t; iqm: mean of the middle half; bootstrap: BCa.",

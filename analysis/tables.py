@@ -69,8 +69,8 @@ def values(planned: pd.DataFrame, frames: Frames, also: Sequence[str] = ()) -> d
     How often training fails is no mean, and in `outcomes`. `also` names measures of probes' rows that are wanted.
     """
     names = [name for name in dict.fromkeys([*MEASURES, *also]) if name != FAILED]
-    found = {name: measured(name, planned, frames) for name in names}
-    return {name: rows for name, rows in found.items() if rows["value"].notna().any()}
+    by_measure = {name: measured(name, planned, frames) for name in names}
+    return {name: rows for name, rows in by_measure.items() if rows["value"].notna().any()}
 
 
 def summaries(data: Mapping[str, pd.DataFrame], factors: Sequence[str], seed: int) -> pd.DataFrame:
@@ -273,7 +273,7 @@ def in_common(runs: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
     fields = [name for name in map(str, runs) if name.partition(".")[0] in kinds]
     texts = {name: {str(value) for value in runs[name].astype(object).unique()} for name in fields}
     return pd.DataFrame(
-        [(name, *found) for name, found in texts.items() if len(found) == 1], columns=["setting", "value"]
+        [(name, *settings) for name, settings in texts.items() if len(settings) == 1], columns=["setting", "value"]
     )
 
 

@@ -23,13 +23,13 @@ def print_verdicts(root: Path) -> None:
     """Print a row a claim, and below it what stands in its way."""
     from rich.table import Table
 
-    found = judged(root)
-    if found is None:
+    verdicts = judged(root)
+    if verdicts is None:
         return
     table = Table(box=None, header_style="bold")
     for column in ("verdict", "claim", "effect", "interval, corrected", "n", "p, corrected", "parameters", "MACs"):
         table.add_column(column, justify="left" if column in ("verdict", "claim") else "right")
-    for row in found.to_dict("records"):
+    for row in verdicts.to_dict("records"):
         notes = [row["note"]] if row["note"] else []
         notes += [f"without a result: {row['lost']}"] if row["lost"] else []
         table.add_row(
@@ -42,15 +42,15 @@ def print_verdicts(root: Path) -> None:
             *("–" if math.isnan(row[name]) else f"×{row[name]:.3g}" for name in ("parameters", "macs")),
         )
     show(table)
-    say(counted(found))
+    say(counted(verdicts))
 
 
-def counted(found: "pd.DataFrame") -> str:
+def counted(verdicts: "pd.DataFrame") -> str:
     """Return how many claims are supported, refuted, of these the other way round, and inconclusive."""
-    counts = found["verdict"].value_counts()
+    counts = verdicts["verdict"].value_counts()
     words = [f"{counts.get(name, 0)} {name}" for name in ("supported", "refuted", "inconclusive")]
-    words[1] += f" (opposite: {found['direction'].eq('opposite').sum()})"
-    return f"{len(found)} claims: {', '.join(words)}"
+    words[1] += f" (opposite: {verdicts['direction'].eq('opposite').sum()})"
+    return f"{len(verdicts)} claims: {', '.join(words)}"
 
 
 def number(value: float) -> str:

@@ -109,9 +109,9 @@ def at(rows: pd.DataFrame, levels: dict[str, Any], names: Sequence[str]) -> pd.D
             raise UserError(f"a factor must be one of the study's, but got '{name}'{nearest(name, names)}")
         wanted = level if isinstance(level, list) else [level]
         known = rows[name].astype(object)
-        for one in wanted:
-            if not known.eq(one).any():
+        for place in wanted:
+            if not known.eq(place).any():
                 there = ", ".join(map(str, dict.fromkeys(known)))
-                raise UserError(f"a level must be one of the study's, but got {name}={one!r}; there are {there}")
+                raise UserError(f"a level must be one of the study's, but got {name}={place!r}; there are {there}")
         rows = rows[known.isin(wanted)]
     return rows

@@ -79,11 +79,11 @@ def gradient_over_training(probes: pd.DataFrame, probe: str, style: Style) -> Dr
             ax.tick_params(axis="x", labelrotation=90 if style.narrow else 45)
     mesh = next(ax.collections[0] for line in axes for ax in line if ax.collections)
     figure.colorbar(mesh, ax=[ax for line in axes for ax in line], label=f"log10 {PROBES[probe].split(' ')[0]}")
-    of = "weights" if probe.startswith("weight") else "activations"
+    place = "weights" if probe.startswith("weight") else "activations"
     shown = len(labels) * len(depths) < rows["label"].nunique() * rows["layers"].nunique()
     return Drawn(
-        f"gradient_over_training_{of}",
-        f"Gradient of the {of} over training",
+        f"gradient_over_training_{place}",
+        f"Gradient of the {place} over training",
         figure,
         f"Heat maps of the gradient's magnitude, {PROBES[probe]}, layer by step, a row an arm and a column a depth: "
         f"{', '.join(labels)}; {', '.join(f'{depth:g}' for depth in depths)} layers. "
@@ -124,14 +124,14 @@ def learning_curves(curves: pd.DataFrame, style: Style) -> Drawn:
     completed = arms.rows(curves[curves["status"] == "completed"]).sort_values("step")
     last = completed.groupby(["label", "layers", "run"], observed=True)["loss"].last()
     ends = last.groupby(level=["label", "layers"], observed=True).agg(["mean", "size"]).reset_index()
-    said = "; ".join(
+    text = "; ".join(
         f"{arm.label} at {arm.layers:g} layers: {arm.mean:.3g} (n={arm.size})" for arm in ends.itertuples()
     )
     return Drawn(
         "learning_curves",
         "Learning curves",
         figure,
-        f"Loss and accuracy against the step, a column a depth. Mean loss of the last epoch: {said or 'of no run'}.",
+        f"Loss and accuracy against the step, a column a depth. Mean loss of the last epoch: {text or 'of no run'}.",
         "The loss on a log scale. Solid, filled markers: training images, means over the steps of an epoch, in "
         "training mode. Dashed, "
         "open: validation images, at the end of an epoch, in inference mode. Thin: the seeds, also "
@@ -143,14 +143,14 @@ def learning_curves(curves: pd.DataFrame, style: Style) -> Drawn:
 
 def _off_the_scale(curves: pd.DataFrame, axes: Sequence[Axes]) -> str:
     """End the scale of the loss where the arms end that have not exploded, and say which have."""
-    found = scales.ceiling(curves, "loss")
-    if found is None:
+    ceiling = scales.ceiling(curves, "loss")
+    if ceiling is None:
         return ""
-    end, beyond = found
+    end, beyond = ceiling
     for ax in axes:
         scales.cut_at(ax, end)
-    said = ", ".join(f"{row.label} at {row.layers:g} layers up to {row.greatest:.3g}" for row in beyond.itertuples())
-    return f" Off the scale, which ends at {end:.3g}, and marked where it leaves it: {said}."
+    text = ", ".join(f"{row.label} at {row.layers:g} layers up to {row.greatest:.3g}" for row in beyond.itertuples())
+    return f" Off the scale, which ends at {end:.3g}, and marked where it leaves it: {text}."
 
 
 def _both(rows: pd.DataFrame, kind: str) -> pd.DataFrame:

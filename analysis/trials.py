@@ -48,18 +48,18 @@ def objectives(text: str) -> tuple[Objective, ...]:
     Raises:
         UserError: The text is not of this kind.
     """
-    found = [re.fullmatch(r"(\w+) \((max|min)\)", part.strip()) for part in text.split(",")]
-    if None in found:
+    matches = [re.fullmatch(r"(\w+) \((max|min)\)", part.strip()) for part in text.split(",")]
+    if None in matches:
         raise UserError(f"the objective of a search must be a measure and max or min, but study.json has '{text}'")
-    return tuple(Objective(one[1], "max" if one[2] == "max" else "min") for one in found if one)
+    return tuple(Objective(match[1], "max" if match[2] == "max" else "min") for match in matches if match)
 
 
-def table(study: Study, of: Sequence[Objective]) -> pd.DataFrame:
+def table(study: Study, objectives: Sequence[Objective]) -> pd.DataFrame:
     """Return the trials of a search, in the order in which they were proposed.
 
     Args:
         study: The search's folder, read.
-        of: The objectives.
+        objectives: The objectives.
 
     Returns:
         A row a planned run: `trial`, `run`, the hyperparameters (missing where they are inactive), `train.epochs`,
@@ -67,30 +67,30 @@ def table(study: Study, of: Sequence[Objective]) -> pd.DataFrame:
         `seconds` (wall time), and a column an objective. `failed` says whether training
         failed; then, and where it is not known, the value is missing.
     """
-    trials = pd.DataFrame({"trial": range(1, len(study.planned) + 1), "run": [one.id for one in study.plan.runs]})
+    trials = pd.DataFrame({"trial": range(1, len(study.planned) + 1), "run": [run.id for run in study.plan.runs]})
     for name in study.factors:
-        trials[name] = _hyperparameter([one.factors[name] for one in study.plan.runs])
-    known = [one.name for one in of if one.name not in MEASURES and one.name not in COST]
+        trials[name] = _hyperparameter([run.factors[name] for run in study.plan.runs])
+    known = [run.name for run in objectives if run.name not in MEASURES and run.name not in COST]
     columns = list(dict.fromkeys(["run", "status", "step", "message", "seconds", BUDGET, *known]))
     recorded = study.runs.reindex(columns=columns)
     recorded[KIND] = kinds(study.runs)
     trials = trials.merge(study.planned[["run", *COSTS]], on="run").merge(recorded, on="run", how="left")
     trials["status"] = trials["status"].astype(object).fillna("open")
     trials["failed"] = False
-    for one in of:
-        if one.name in MEASURES:
-            values = measured(one.name, study.planned, study.frames).set_index("run").loc[trials["run"]]
-            trials[one.name] = values["value"].to_numpy(float)
+    for run in objectives:
+        if run.name in MEASURES:
+            values = measured(run.name, study.planned, study.frames).set_index("run").loc[trials["run"]]
+            trials[run.name] = values["value"].to_numpy(float)
             trials["failed"] |= values["failed"].to_numpy(bool)
-        trials[one.name] = trials[one.name].astype(float).replace([np.inf, -np.inf], np.nan)
+        trials[run.name] = trials[run.name].astype(float).replace([np.inf, -np.inf], np.nan)
     return trials.astype({**dict.fromkeys((*COSTS, "step", BUDGET), "Int64"), "seconds": "float"})
 
 
 def _hyperparameter(values: Sequence[Any]) -> "pd.Series[Any]":
     """Return values as numbers, or else as words; missing where there is none."""
-    found = {type(value) for value in values if value is not None}
-    if found <= {int, float}:
-        return pd.Series(values, dtype="Float64" if float in found else "Int64")
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int, float}:
+        return pd.Series(values, dtype="Float64" if float in kinds else "Int64")
     return pd.Series([None if value is None else str(value) for value in values], dtype="string")
 
 
@@ -109,9 +109,9 @@ def varied(trials: pd.DataFrame, factors: Sequence[str]) -> list[str]:
     return [*tables.varied(trials, factors), *budgets]
 
 
-def rivals(trials: pd.DataFrame, of: Sequence[Objective]) -> pd.DataFrame:
+def rivals(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
     """Return the completed trials that have a value of every objective, those of the most epochs."""
-    known = trials[[one.name for one in of]].notna().all(axis=1)
+    known = trials[[objective.name for objective in objectives]].notna().all(axis=1)
     rows = trials[trials["status"].eq("completed") & known]
     return rows[rows[BUDGET] == rows[BUDGET].max()] if rows[BUDGET].notna().any() else rows
 
@@ -127,53 +127,55 @@ def at_equal_epochs(trials: pd.DataFrame, value: str, least: int = 1) -> pd.Data
     return recorded if budget is None else recorded[recorded[BUDGET] == budget]
 
 
-def best(trials: pd.DataFrame, of: Sequence[Objective]) -> pd.DataFrame:
+def best(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
     """Return the best of `rivals`: the first ten by one objective, or the Pareto set of several, with its knee."""
-    rows = rivals(trials, of)
-    directions = [one.direction for one in of]
-    if len(of) > 1 and len(rows):
-        rows = rows[pareto.front_ranks(_matrix(rows, of), directions) == 0]
-    rows = rows.sort_values([of[0].name, "trial"], ascending=[not of[0].rising, True], ignore_index=True)
-    if len(of) == 1:
+    rows = rivals(trials, objectives)
+    directions = [objective.direction for objective in objectives]
+    if len(objectives) > 1 and len(rows):
+        rows = rows[pareto.front_ranks(_matrix(rows, objectives), directions) == 0]
+    rows = rows.sort_values(
+        [objectives[0].name, "trial"], ascending=[not objectives[0].rising, True], ignore_index=True
+    )
+    if len(objectives) == 1:
         rows = rows.head(MOST_BEST)
     rows.insert(0, "rank", np.arange(1, len(rows) + 1))
-    if len(of) > 1:
-        at = pareto.knee(_matrix(rows, of), directions) if len(rows) else -1
+    if len(objectives) > 1:
+        at = pareto.knee(_matrix(rows, objectives), directions) if len(rows) else -1
         rows.insert(1, "knee", np.where(np.arange(len(rows)) == at, "knee", ""))
     return rows
 
 
-def reference(trials: pd.DataFrame, of: Sequence[Objective]) -> pd.DataFrame:
+def reference(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
     """Return what the hypervolume is measured against.
 
     Returns:
         A row an objective: `objective`, `direction`, the `best` and the `worst` value of `rivals`, and the `reference`,
         which is a tenth of their range beyond the worst.
     """
-    rows = rivals(trials, of)
-    found = []
-    for one in of:
-        low, high = rows[one.name].min(), rows[one.name].max()
-        top, bottom = (high, low) if one.rising else (low, high)
-        found.append((one.name, one.direction, top, bottom, bottom + MARGIN * (bottom - top)))
-    return pd.DataFrame(found, columns=["objective", "direction", "best", "worst", "reference"])
+    rows = rivals(trials, objectives)
+    points = []
+    for objective in objectives:
+        low, high = rows[objective.name].min(), rows[objective.name].max()
+        top, bottom = (high, low) if objective.rising else (low, high)
+        points.append((objective.name, objective.direction, top, bottom, bottom + MARGIN * (bottom - top)))
+    return pd.DataFrame(points, columns=["objective", "direction", "best", "worst", "reference"])
 
 
-def hypervolumes(trials: pd.DataFrame, of: Sequence[Objective]) -> pd.DataFrame:
+def hypervolumes(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
     """Return the hypervolume of the trials so far, as a share of the box from the reference to the best values.
 
     Returns:
         `trials` that have a record, with `hypervolume`: 1 if one trial were best in every objective. Missing before
         the first of `rivals`, and if these do not differ in an objective.
     """
-    to = reference(trials, of)
-    directions = [one.direction for one in of]
+    to = reference(trials, objectives)
+    directions = [objective.direction for objective in objectives]
     box = float(np.abs(to["best"] - to["reference"]).prod())
     recorded = trials[trials["status"] != "open"]
-    there = recorded.index.isin(rivals(trials, of).index)
-    front, share = np.empty((0, len(of))), np.nan
+    there = recorded.index.isin(rivals(trials, objectives).index)
+    front, share = np.empty((0, len(objectives))), np.nan
     shares = []
-    for point, counts in zip(_matrix(recorded, of), there, strict=True):
+    for point, counts in zip(_matrix(recorded, objectives), there, strict=True):
         if counts and box > 0:
             joined = np.vstack([front, point])
             kept = pareto.front_ranks(joined, directions) == 0
@@ -190,7 +192,7 @@ def best_so_far(values: "pd.Series[Any]", direction: Direction) -> "pd.Series[An
     return (known.cummax() if direction == "max" else known.cummin()).ffill()
 
 
-def anytime(trials: pd.DataFrame, of: Sequence[Objective]) -> pd.DataFrame:
+def anytime(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
     """Return what the search had come to after each trial.
 
     Returns:
@@ -198,33 +200,33 @@ def anytime(trials: pd.DataFrame, of: Sequence[Objective]) -> pd.DataFrame:
         to this one, one after the other) and, of one objective, `best_so_far` among the completed trials of as many
         epochs; of several, `hypervolume`.
     """
-    rows = hypervolumes(trials, of) if len(of) > 1 else trials[trials["status"] != "open"]
+    rows = hypervolumes(trials, objectives) if len(objectives) > 1 else trials[trials["status"] != "open"]
     rows = rows.assign(seconds_so_far=rows["seconds"].cumsum())
-    if len(of) > 1:
+    if len(objectives) > 1:
         return rows
-    values = rows[of[0].name].where(rows["status"] == "completed")
-    found = values.groupby(rows[BUDGET].fillna(0)).transform(best_so_far, direction=of[0].direction)
-    return rows.assign(best_so_far=found)
+    values = rows[objectives[0].name].where(rows["status"] == "completed")
+    best_values = values.groupby(rows[BUDGET].fillna(0)).transform(best_so_far, direction=objectives[0].direction)
+    return rows.assign(best_so_far=best_values)
 
 
-def by_kind(trials: pd.DataFrame, of: Objective) -> pd.DataFrame:
+def by_kind(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     """Summarise an objective over the trials with a skip, and over the plain ones, at equal epochs.
 
     Returns:
         A row a kind: `network`, `n` values of `N` recorded trials, `failed` (their training failed, and
         they are in no mean), `median`, `best`, and `mean` with its 95 % interval of Student's t, `low` to `high`.
     """
-    rows = at_equal_epochs(trials, of.name)
-    found = tables.means(rows, [KIND], of.name).drop(columns="sd").set_index(KIND)
+    rows = at_equal_epochs(trials, objective.name)
+    means = tables.means(rows, [KIND], objective.name).drop(columns="sd").set_index(KIND)
     groups = rows.groupby(KIND)
-    values = groups[of.name]
-    found.insert(2, "failed", groups["failed"].sum())
-    found.insert(3, "median", values.median())
-    found.insert(4, "best", values.max() if of.rising else values.min())
-    return found.rename_axis("network").sort_index(ascending=False).reset_index()
+    values = groups[objective.name]
+    means.insert(2, "failed", groups["failed"].sum())
+    means.insert(3, "median", values.median())
+    means.insert(4, "best", values.max() if objective.rising else values.min())
+    return means.rename_axis("network").sort_index(ascending=False).reset_index()
 
 
-def between_kinds(trials: pd.DataFrame, of: Objective) -> pd.DataFrame:
+def between_kinds(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     """Compare the trials with a skip with the plain ones, at equal epochs and unpaired.
 
     Returns:
@@ -232,13 +234,14 @@ def between_kinds(trials: pd.DataFrame, of: Objective) -> pd.DataFrame:
         means (with minus plain) and its 95 % interval by Welch, `low` to `high`; the p-values `p_welch` and
         `p_mann_whitney`; and `above`, the probability that a trial with a skip has the higher value.
     """
-    rows = at_equal_epochs(trials, of.name)
-    kept, plain = (rows.loc[rows[KIND] == kind, of.name].dropna().to_numpy(float) for kind in (WITH, PLAIN))
+    rows = at_equal_epochs(trials, objective.name)
+    kept, plain = (rows.loc[rows[KIND] == kind, objective.name].dropna().to_numpy(float) for kind in (WITH, PLAIN))
     if min(len(kept), len(plain)) < 2:
         return pd.DataFrame()
     row: dict[str, Any] = {
-        "objective": of.name, "n_with": len(kept), "n_plain": len(plain), "difference": kept.mean() - plain.mean(),
-        "low": np.nan, "high": np.nan, "p_welch": np.nan, "p_mann_whitney": np.nan,
+        "objective": objective.name, "n_with": len(kept), "n_plain": len(plain),
+        "difference": kept.mean() - plain.mean(), "low": np.nan, "high": np.nan,
+        "p_welch": np.nan, "p_mann_whitney": np.nan,
         "above": probability_of_improvement(kept, plain),
     }  # fmt: skip
     if differ(kept) or differ(plain):
@@ -255,18 +258,18 @@ def between_kinds(trials: pd.DataFrame, of: Objective) -> pd.DataFrame:
 
 def outcomes(trials: pd.DataFrame) -> pd.DataFrame:
     """Count the trials by how they ended: `status`, `trials`, `share`, and the `seconds` of all of them."""
-    found = trials.groupby("status").agg(trials=("trial", "size"), seconds=("seconds", "sum"))
-    names = [*dict.fromkeys([name for name in (*tables.STATUSES, *found.index) if name in found.index])]
-    found.insert(1, "share", found["trials"] / len(trials))
-    return found.reindex(names).reset_index()
+    counts = trials.groupby("status").agg(trials=("trial", "size"), seconds=("seconds", "sum"))
+    names = [*dict.fromkeys([name for name in (*tables.STATUSES, *counts.index) if name in counts.index])]
+    counts.insert(1, "share", counts["trials"] / len(trials))
+    return counts.reindex(names).reset_index()
 
 
-def found_again(trials: pd.DataFrame, of: Objective, summarised: pd.DataFrame) -> pd.DataFrame:
+def found_again(trials: pd.DataFrame, objective: Objective, summarised: pd.DataFrame) -> pd.DataFrame:
     """Put the value by which a trial was chosen beside that of its network and training with fresh seeds.
 
     Args:
         trials: See above.
-        of: What they were chosen by, or the first of what.
+        objective: What they were chosen by, or the first of what.
         summarised: The measures of the study of fresh seeds, see `analysis.tables.summaries`, with the factors `trial`
             and `net`, which is `found` or `twin`.
 
@@ -276,11 +279,11 @@ def found_again(trials: pd.DataFrame, of: Objective, summarised: pd.DataFrame) -
     """
     if summarised.empty or not {"trial", "net"} <= set(summarised):
         return pd.DataFrame()
-    again = summarised[(summarised["measure"] == of.name) & (summarised["net"].astype(str) == "found")]
-    found = trials.set_index("trial")[of.name].reindex(again["trial"]).to_numpy(float)
+    again = summarised[(summarised["measure"] == objective.name) & (summarised["net"].astype(str) == "found")]
+    values = trials.set_index("trial")[objective.name].reindex(again["trial"]).to_numpy(float)
     return pd.DataFrame({
-        "trial": again["trial"], "found": found, "confirmed": again["mean"], "confirmed_low": again["low"],
-        "confirmed_high": again["high"], "n": again["n"], "N": again["N"], "difference": again["mean"] - found,
+        "trial": again["trial"], "found": values, "confirmed": again["mean"], "confirmed_low": again["low"],
+        "confirmed_high": again["high"], "n": again["n"], "N": again["N"], "difference": again["mean"] - values,
     })  # fmt: skip
 
 
@@ -292,5 +295,5 @@ def scale(column: "pd.Series[Any]") -> Literal["categories", "linear", "log"]:
     return "log" if pd.notna(low) and low > 0 and high / low >= 20 else "linear"
 
 
-def _matrix(rows: pd.DataFrame, of: Sequence[Objective]) -> npt.NDArray[np.float64]:
-    return rows[[one.name for one in of]].to_numpy(float)
+def _matrix(rows: pd.DataFrame, objectives: Sequence[Objective]) -> npt.NDArray[np.float64]:
+    return rows[[objective.name for objective in objectives]].to_numpy(float)

@@ -31,19 +31,19 @@ class Judged:
     """A claim with what its seeds decide."""
 
     claim: Claim
-    found: Contrasts
+    data: Contrasts
     decision: Decision
 
     @property
     def provisional(self) -> bool:
         """Whether planned runs have no record yet, so that this is no look."""
-        return self.found.missing > 0
+        return self.data.missing > 0
 
     @property
     def values(self) -> Array:
         """The contrast of the seeds of which every arm trained."""
-        of = self.decision.samples.values[0]
-        return np.asarray(of[np.isfinite(of)])
+        values = self.decision.samples.values[0]
+        return np.asarray(values[np.isfinite(values)])
 
     @property
     def n(self) -> int:
@@ -60,7 +60,7 @@ class Judged:
     @property
     def p(self) -> float:
         """The two-sided p-value of what the seeds lean to; NaN if they cannot lean."""
-        if self.claim.measure != "failed" and self.n < 2 and not self.found.seeds.failed.any():
+        if self.claim.measure != "failed" and self.n < 2 and not self.data.seeds.failed.any():
             return np.nan
         return float(min(self.decision.supports[0], self.decision.refutes[0]))
 
@@ -111,20 +111,20 @@ def verdicts(
 
 
 def _judged(claim: Claim, planned: pd.DataFrame, frames: Frames) -> Judged:
-    found = contrasts(claim, planned, frames)
-    return Judged(claim, found, decide(found.sentence, found.seeds, ALPHA))
+    data = contrasts(claim, planned, frames)
+    return Judged(claim, data, decide(data.sentence, data.seeds, ALPHA))
 
 
 def _rows(judged: Sequence[Judged], look: Look) -> list[dict[str, object]]:
     """Return the rows of claims that are judged together, at one look."""
-    p = np.array([one.p for one in judged], dtype=np.float64)
+    p = np.array([each.p for each in judged], dtype=np.float64)
     corrected = holm(p) / look.share if look.share else np.where(np.isnan(p), np.nan, np.inf)
     corrected = np.minimum(corrected, 1.0)
-    decided = (corrected < ALPHA) & np.array([not one.provisional for one in judged])
+    decided = (corrected < ALPHA) & np.array([not each.provisional for each in judged])
     levels = _levels(p, corrected < ALPHA) * (look.share or 1.0)
     return [
-        _row(one, float(q), bool(sure), float(level), look)
-        for one, q, sure, level in zip(judged, corrected, decided, levels, strict=True)
+        _row(each, float(q), bool(sure), float(level), look)
+        for each, q, sure, level in zip(judged, corrected, decided, levels, strict=True)
     ]
 
 
@@ -136,72 +136,72 @@ def _levels(p: Array, decided: "np.typing.NDArray[np.bool_]") -> Array:
     return np.asarray(ALPHA / np.maximum(1, tested - steps))
 
 
-def _row(one: Judged, corrected: float, decided: bool, level: float, look: Look) -> dict[str, object]:
-    claim, found = one.claim, one.found
-    values = one.values
-    low, high = _interval(one, level)
+def _row(judged: Judged, corrected: float, decided: bool, level: float, look: Look) -> dict[str, object]:
+    claim, data = judged.claim, judged.data
+    values = judged.values
+    low, high = _interval(judged, level)
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
     effect = float(values.mean()) if len(values) else np.nan
-    verdict = one.leaning if decided else INCONCLUSIVE
+    verdict = judged.leaning if decided else INCONCLUSIVE
     distance = _distance(claim, effect)
     d = distance / spread if spread else np.nan
-    opposite = decided and _sign(claim, found) * (1 if low > 0 else -1 if high < 0 else 0) < 0
-    seeds = np.nan if decided else _needed(one, abs(d), effect, level)
+    opposite = decided and _sign(claim, data) * (1 if low > 0 else -1 if high < 0 else 0) < 0
+    seeds = np.nan if decided else _needed(judged, abs(d), effect, level)
     return {
         "claim": claim.text or str(claim), "verdict": verdict, "direction": OPPOSITE if opposite else "",
         "measure": claim.measure, "effect": effect, "low": low, "high": high, "level": 1 - level,
-        "relation": claim.relation, "bound": claim.bound, "d": d, "n": one.n, "N": found.planned, "p": one.p,
-        "p_corrected": corrected, "failures": failure_words(found), "needed": seeds,
-        "parameters": found.cost[0], "macs": found.cost[1], "lost": "; ".join(found.lost),
-        "note": "; ".join(_notes(one, decided, seeds, level, look)),
+        "relation": claim.relation, "bound": claim.bound, "d": d, "n": judged.n, "N": data.planned, "p": judged.p,
+        "p_corrected": corrected, "failures": failure_words(data), "needed": seeds,
+        "parameters": data.cost[0], "macs": data.cost[1], "lost": "; ".join(data.lost),
+        "note": "; ".join(_notes(judged, decided, seeds, level, look)),
     }  # fmt: skip
 
 
-def _needed(one: Judged, d: float, effect: float, level: float) -> float:
+def _needed(judged: Judged, d: float, effect: float, level: float) -> float:
     """Return how many seeds would show what these are like: more than these, which have not shown it."""
-    found, samples = one.found, one.decision.samples
-    if found.sentence.rate:
-        seeds = needed_of_rates(found.failure_rates, [*found.sentence.shares], one.claim.bound, level)
-        return max(seeds, float(found.seeds.failed.shape[2] + 1))
-    seeds = needed(d, one.level_of_values(level), both=_in_the_middle(one.claim, effect))
-    if effect != one.claim.bound and (samples.alike[0] or samples.flipped[0]):
-        seeds = max(float(np.nan_to_num(seeds)), needed_of_signs(one.level_of_values(level)))
-    return max(seeds, one.n + 1.0)
+    data, samples = judged.data, judged.decision.samples
+    if data.sentence.rate:
+        seeds = needed_of_rates(data.failure_rates, [*data.sentence.shares], judged.claim.bound, level)
+        return max(seeds, float(data.seeds.failed.shape[2] + 1))
+    seeds = needed(d, judged.level_of_values(level), both=_in_the_middle(judged.claim, effect))
+    if effect != judged.claim.bound and (samples.alike[0] or samples.flipped[0]):
+        seeds = max(float(np.nan_to_num(seeds)), needed_of_signs(judged.level_of_values(level)))
+    return max(seeds, judged.n + 1.0)
 
 
-def _interval(one: Judged, level: float) -> tuple[float, float]:
+def _interval(judged: Judged, level: float) -> tuple[float, float]:
     """Return the interval of the contrast that a verdict at this level is made of, within the bounds of the measure."""
-    sentence, decision = one.found.sentence, one.decision
+    sentence, decision = judged.data.sentence, judged.decision
     least, most = sentence.ends()
     if sentence.rate:
-        low, high = _interval_of_rates(one, level)
+        low, high = _interval_of_rates(judged, level)
     else:
-        part = np.array([one.level_of_values(level)])
+        part = np.array([judged.level_of_values(level)])
         low, high = float(decision.samples.low(part)[0]), float(decision.samples.high(part)[0])
     return float(np.clip(low, least, most)), float(np.clip(high, least, most))
 
 
-def _interval_of_rates(one: Judged, level: float) -> tuple[float, float]:
+def _interval_of_rates(judged: Judged, level: float) -> tuple[float, float]:
     """Return the interval of a contrast of rates: exact of each, and together by Bonferroni; ended where the test ends.
 
     The ends are those of what is not rejected: at the claim's bound by its own test, elsewhere by the exact intervals.
     """
-    seeds, shares, claim = one.found.seeds, one.found.sentence.shares, one.claim
+    seeds, shares, claim = judged.data.seeds, judged.data.sentence.shares, judged.claim
     failed = seeds.failed[0].sum(axis=1)
     ended = (seeds.failed[0] | np.isfinite(seeds.values[0])).sum(axis=1)
     rates = [rate_interval(int(k), int(n), level / len(shares)) for k, n in zip(failed, ended, strict=True)]
     ends = np.array([sorted((share * low, share * high)) for share, (low, high) in zip(shares, rates, strict=True)])
     low, high = float(ends[:, 0].sum()), float(ends[:, 1].sum())
     if claim.relation != "within":
-        above, below = one.decision.failing
+        above, below = judged.decision.failing
         low = max(low, claim.bound) if above[0] < level else low
         high = min(high, claim.bound) if below[0] < level else high
     return low, high
 
 
-def _sign(claim: Claim, found: Contrasts) -> int:
+def _sign(claim: Claim, data: Contrasts) -> int:
     """Return the sign of the difference that is claimed: 0 if none is."""
-    if not found.sentence.difference or claim.relation == "within":
+    if not data.sentence.difference or claim.relation == "within":
         return 0
     claimed = 1 if claim.relation == ">" else -1
     return claimed if claim.bound * claimed >= 0 else 0
@@ -216,48 +216,48 @@ def _in_the_middle(claim: Claim, effect: float) -> bool:
     return claim.relation == "within" and abs(effect) < claim.bound / 10
 
 
-def _notes(one: Judged, decided: bool, seeds: float, level: float, look: Look) -> list[str]:
+def _notes(judged: Judged, decided: bool, seeds: float, level: float, look: Look) -> list[str]:
     """Return what there is to say of a verdict."""
-    notes, found, values = [], one.found, one.values
-    if one.provisional:
-        notes.append(f"provisional: planned runs without a record: {found.missing}")
-    if found.mixed:
-        notes.append(f"runs of several versions: {found.mixed}")
-    claimed = _sign(one.claim, found)
+    notes, data, values = [], judged.data, judged.values
+    if judged.provisional:
+        notes.append(f"provisional: planned runs without a record: {data.missing}")
+    if data.mixed:
+        notes.append(f"runs of several versions: {data.mixed}")
+    claimed = _sign(judged.claim, data)
     against = int((np.sign(values) == -claimed).sum()) if claimed else 0
     if len(values) and claimed and values.mean() * claimed < 0:
         notes.append(f"opposite sign, {against} of {len(values)} seeds")
-    if found.seeds.failed.any():
-        notes.append(f"training failed: {failure_words(found)}")
-    for label, runs in zip(found.labels, one.decision.collapsed[0], strict=True):
+    if data.seeds.failed.any():
+        notes.append(f"training failed: {failure_words(data)}")
+    for label, runs in zip(data.labels, judged.decision.collapsed[0], strict=True):
         if runs.any():
             notes.append(f"{runs.sum()} of {len(runs)} seeds of {label} collapsed: far from the others, and failures")
-    if not decided and not one.provisional:
-        why = _why_not(one, level, look)
+    if not decided and not judged.provisional:
+        why = _why_not(judged, level, look)
         notes.append(why)
         if why in (CONTAINS, TOO_FEW_RUNS) and not np.isnan(seeds):
             notes.append(f"some {seeds:.0f} seeds would show an effect of this size")
     return notes
 
 
-def _why_not(one: Judged, level: float, look: Look) -> str:
+def _why_not(judged: Judged, level: float, look: Look) -> str:
     """Say why a claim is not decided."""
-    found, samples = one.found, one.decision.samples
-    least = needed_of_signs(one.level_of_values(level))
-    bounded = np.isfinite(found.sentence.high - found.sentence.low)
+    data, samples = judged.data, judged.decision.samples
+    least = needed_of_signs(judged.level_of_values(level))
+    bounded = np.isfinite(data.sentence.high - data.sentence.low)
     if not look.share:
         return "these seeds are beyond the last look, or the looks before have used all of the 5 %"
-    if found.seeds.lost.any() and not bounded:
+    if data.seeds.lost.any() and not bounded:
         return "runs were lost whose measure has no bounds"
-    if one.n < 2 and not found.sentence.rate:
-        return "fewer than two seeds are there" if not found.seeds.failed.any() else "fewer than two seeds have trained"
-    if found.seeds.lost.any():
+    if judged.n < 2 and not data.sentence.rate:
+        return "fewer than two seeds are there" if not data.seeds.failed.any() else "fewer than two seeds have trained"
+    if data.seeds.lost.any():
         return "the runs that were lost may turn it around, or too few seeds are there"
-    if samples.alike[0] and not found.sentence.rate and one.n < least:
+    if samples.alike[0] and not data.sentence.rate and judged.n < least:
         return f"the seeds do not differ, so that only {least} or more that agree could show it"
-    if samples.flipped[0] and one.n < least:
+    if samples.flipped[0] and judged.n < least:
         return f"fewer than {least} seeds show nothing where some are far from the others"
-    if found.sentence.rate:
+    if data.sentence.rate:
         return TOO_FEW_RUNS
     return CONTAINS
 
@@ -282,8 +282,8 @@ def power(claims: Sequence[Claim], planned: pd.DataFrame, frames: Frames, seeds:
     alpha = ALPHA / max(1, len(claims))
     rows = []
     for claim in claims:
-        found = contrasts(claim, planned, frames)
-        values = found.values
+        data = contrasts(claim, planned, frames)
+        values = data.values
         spread = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
         mean = float(values.mean()) if len(values) else np.nan
         effect = _distance(claim, mean)
@@ -291,7 +291,7 @@ def power(claims: Sequence[Claim], planned: pd.DataFrame, frames: Frames, seeds:
         row |= {f"at_{n}": detectable(n, alpha) * spread for n in seeds}
         d = abs(effect) / spread if spread else np.nan
         enough = needed(d, alpha, both=_in_the_middle(claim, mean))
-        if found.sentence.rate:
-            enough = needed_of_rates(found.failure_rates, [*found.sentence.shares], claim.bound, alpha)
+        if data.sentence.rate:
+            enough = needed_of_rates(data.failure_rates, [*data.sentence.shares], claim.bound, alpha)
         rows.append({**row, "needed": enough})
     return pd.DataFrame(rows)

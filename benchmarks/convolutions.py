@@ -165,11 +165,11 @@ def main() -> None:
     sys.exit(bad > 0)
 
 
-def printed(isa: str, threads: int, found: Iterator[tuple[Case, str, str]]) -> int:
+def printed(isa: str, threads: int, results: Iterator[tuple[Case, str, str]]) -> int:
     """Print a row for each kind of fault; return how many of them are in what a network computes."""
     kinds: dict[tuple[Any, ...], list[Case]] = {}
     tried_of: dict[tuple[Any, ...], int] = {}
-    for case, operation, fault in found:
+    for case, operation, fault in results:
         kind = (f"{case['kind']}, {operation}", case["kernel"], case["strides"])
         tried_of[kind] = tried_of.get(kind, 0) + 1
         if fault:

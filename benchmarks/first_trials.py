@@ -59,20 +59,20 @@ def regrets(name: str, space: Space, losses: Losses, seed: int, trials: int) -> 
     over = keras_tuner.HyperParameters()
     for hyperparameter, values in space.items():
         over.Choice(hyperparameter, values)
-    of = oracle(name, keras_tuner.Objective("loss", "min"), over, trials, seed)
-    least, best, found = np.inf, min(float(each.mean()) for each in losses.values()), []
+    proposer = oracle(name, keras_tuner.Objective("loss", "min"), over, trials, seed)
+    least, best, regret = np.inf, min(float(each.mean()) for each in losses.values()), []
     for number in range(trials):
-        trial = of.create_trial("tuner0")
+        trial = proposer.create_trial("tuner0")
         values = trial.hyperparameters.values
         known = losses["".join(str(choices.index(values[hp])) for hp, choices in space.items())]
         loss = known[generator(seed, "training", number).integers(len(known))]
         if loss < least:
             least, mean = loss, float(known.mean())
-        found.append(mean - best)
-        of.update_trial(trial.trial_id, {"loss": float(loss)})
+        regret.append(mean - best)
+        proposer.update_trial(trial.trial_id, {"loss": float(loss)})
         trial.status = "COMPLETED"
-        of.end_trial(trial)
-    return found
+        proposer.end_trial(trial)
+    return regret
 
 
 def main(name: str, group: str) -> None:

@@ -75,7 +75,7 @@ def convolution(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Any
     common = {"strides": [1, strides, strides, 1], "padding": case["padding"]}
     images, weights, given = (tf.constant(value, tf.float32) for value in (x, w, g))
     raw = tf.raw_ops
-    made = {
+    arguments = {
         "output": lambda: raw.Conv2D(input=images, filter=weights, **common),
         "input gradient": lambda: raw.Conv2DBackpropInput(
             input_sizes=x.shape, filter=weights, out_backprop=given, **common
@@ -84,7 +84,7 @@ def convolution(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Any
             input=images, filter_sizes=w.shape, out_backprop=given, **common
         ),
     }
-    for name, compute in made.items():
+    for name, compute in arguments.items():
         yield name, compute, right[name]
 
 
@@ -99,10 +99,10 @@ def others(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Any, Arr
     if case["kind"] == "batch normalisation":
         ones = tf.ones(case["channels"])
         common: Any = {"scale": ones, "epsilon": 1e-3, "is_training": True}
-        made = raw.FusedBatchNormV3(x=images, offset=ones, mean=tf.zeros([0]), variance=tf.zeros([0]), **common)
+        normalised = raw.FusedBatchNormV3(x=images, offset=ones, mean=tf.zeros([0]), variance=tf.zeros([0]), **common)
         mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
-        yield "output", lambda: made.y, (x - mean) / np.sqrt(variance + 1e-3) + 1
-        reserved = {f"reserve_space_{i}": getattr(made, f"reserve_space_{i}") for i in (1, 2, 3)}
+        yield "output", lambda: normalised.y, (x - mean) / np.sqrt(variance + 1e-3) + 1
+        reserved = {f"reserve_space_{i}": getattr(normalised, f"reserve_space_{i}") for i in (1, 2, 3)}
         yield (
             "input gradient",
             lambda: raw.FusedBatchNormGradV3(y_backprop=0 * images, x=images, **common, **reserved).x_backprop,
@@ -120,17 +120,17 @@ def others(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Any, Arr
         yield "input gradient", gradient, count / kernel**2
     else:
         y = read.max((4, 5))
-        made = raw.MaxPool(input=images, **common)
-        yield "output", lambda: made, y
-        gradient = lambda: raw.MaxPoolGrad(orig_input=images, orig_output=made, grad=given, **common)  # noqa: E731
+        normalised = raw.MaxPool(input=images, **common)
+        yield "output", lambda: normalised, y
+        gradient = lambda: raw.MaxPoolGrad(orig_input=images, orig_output=normalised, grad=given, **common)  # noqa: E731
         yield "input gradient", gradient, _places(x, y, kernel, strides)
 
 
 def _places(x: Array, y: Array, kernel: int, strides: int) -> Array:
     """Return how many windows have their maximum at each place of `x`, whose values are all different."""
-    found = np.zeros_like(x)
+    gradient = np.zeros_like(x)
     for i, j in np.ndindex(kernel, kernel):
         rows, columns = y.shape[1:3]
         at = np.s_[:, i : i + strides * rows : strides, j : j + strides * columns : strides]
-        found[at][:, :rows, :columns] += x[at][:, :rows, :columns] == y
-    return found
+        gradient[at][:, :rows, :columns] += x[at][:, :rows, :columns] == y
+    return gradient

@@ -83,7 +83,7 @@ def table(data: str) -> dict[str, list[float]]:
     return {name: row["val_acc"] for name, row in pickle.loads(file.read_bytes()).items()}
 
 
-def made(name: str, seed: int, trials: int) -> Any:
+def seeded_oracle(name: str, seed: int, trials: int) -> Any:
     """Return an oracle on the space of cells; KerasTuner's own are kept from writing, as ours are without a folder."""
     import keras_tuner
 
@@ -96,9 +96,11 @@ def made(name: str, seed: int, trials: int) -> Any:
     if name not in STOCK:
         return oracle(name, objective, space, trials, seed)
     apart = int(generator(seed, "stock").integers(1, 2**31))  # its seeds overlap where they are near each other
-    of = getattr(keras_tuner.oracles, STOCK[name])(objective, max_trials=trials, hyperparameters=space, seed=apart)
-    of.verbose, of.save, of._save_trial = 0, lambda: None, lambda trial: None
-    return of
+    proposer = getattr(keras_tuner.oracles, STOCK[name])(
+        objective, max_trials=trials, hyperparameters=space, seed=apart
+    )
+    proposer.verbose, proposer.save, proposer._save_trial = 0, lambda: None, lambda trial: None
+    return proposer
 
 
 def perform(job: Job) -> None:
@@ -108,12 +110,12 @@ def perform(job: Job) -> None:
     warnings.simplefilter("ignore")  # of KerasTuner's own, and of its Gaussian process
     accuracies = table(job.data)
     means = {name: float(np.mean(values)) for name, values in accuracies.items()}
-    of = made(job.oracle, job.seed, job.trials)
+    proposer = seeded_oracle(job.oracle, job.seed, job.trials)
     regrets, seconds, best, incumbent = [], [], -np.inf, ""
     with threadpool_limits(1):
         for number in range(job.trials):
             start = time.process_time()
-            trial = of.create_trial("tuner0")
+            trial = proposer.create_trial("tuner0")
             seconds.append(time.process_time() - start)
             values = trial.hyperparameters.values
             network = "".join(str(OPERATIONS.index(values[f"edge{edge}"])) for edge in range(EDGES))
@@ -122,9 +124,9 @@ def perform(job: Job) -> None:
             if accuracy > best:
                 best, incumbent = accuracy, network
             regrets.append(max(means.values()) - means[incumbent])
-            of.update_trial(trial.trial_id, {"accuracy": accuracy})
+            proposer.update_trial(trial.trial_id, {"accuracy": accuracy})
             trial.status = "COMPLETED"
-            of.end_trial(trial)
+            proposer.end_trial(trial)
     file = job.file()
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_suffix(f".{os.getpid()}")

@@ -39,16 +39,16 @@ def run(seed, depth=8, skip="A"):
     return Run(cifar(depth, skip=skip), TRAIN, seed=seed, factors={"depth": depth, "skip": skip})
 
 
-def recorded(one):
-    epochs = [{"epoch": 1, "step": 2, "learning_rate": 0.1, "loss": 2.0 + one.seed % 7 / 10, "accuracy": 0.1}]
+def recorded(run):
+    epochs = [{"epoch": 1, "step": 2, "learning_rate": 0.1, "loss": 2.0 + run.seed % 7 / 10, "accuracy": 0.1}]
     probe = {"probe": "weight_gradient_l2", "path": "main"}
     probes = [
-        {"step": step, "epoch": step // 2, **probe, "layer": f"conv{i}", "index": i, "value": 1.0 + one.seed % 5}
+        {"step": step, "epoch": step // 2, **probe, "layer": f"conv{i}", "index": i, "value": 1.0 + run.seed % 5}
         for step in (0, 2)
         for i in range(4)
     ]
-    results = {"test_loss": 2.0, "test_accuracy": (one.seed % 100) / 100}
-    return Record(one, Outcome("completed", 2), results, epochs, probes, network_of(one), {"threads": 1}, 1.0)
+    results = {"test_loss": 2.0, "test_accuracy": (run.seed % 100) / 100}
+    return Record(run, Outcome("completed", 2), results, epochs, probes, network_of(run), {"threads": 1}, 1.0)
 
 
 def overhead(runs=10_000, workers=2):
@@ -76,14 +76,14 @@ def _in_another_process(*arguments):
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def made(folder, runs):
+def filled(folder, runs):
     """Write so many records, and return the seconds in which they are compacted."""
     store = Store(Path(folder))
     each = [run(seed, *arm) for seed in range(runs // len(ARMS)) for arm in ARMS]
     planned = tuple(map(PlannedRun.of, each))
     store.add_plan(Plan("bench", "?", "", {}, ("depth", "skip"), ("",), planned, 1))
-    for one in each:
-        store.write(recorded(one))
+    for record in each:
+        store.write(recorded(record))
     started = time.perf_counter()
     store.compact()
     return time.perf_counter() - started
@@ -100,4 +100,4 @@ def measured(folder):
 
 
 if __name__ == "__main__":
-    print(json.dumps(made(sys.argv[2], int(sys.argv[3])) if sys.argv[1] == "make" else measured(sys.argv[2])))
+    print(json.dumps(filled(sys.argv[2], int(sys.argv[3])) if sys.argv[1] == "make" else measured(sys.argv[2])))

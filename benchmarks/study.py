@@ -24,7 +24,7 @@ def study(steps=STEPS, seeds=SEEDS):
         np.savez(data, **arrays)
         script = [sys.executable, "-m", "benchmarks.keras_script", data, str(steps), str(seeds)]
         started = time.perf_counter()
-        said = subprocess.run(script, check=True, capture_output=True, text=True).stdout
+        output = subprocess.run(script, check=True, capture_output=True, text=True).stdout
         theirs = time.perf_counter() - started
         settings = [f"steps={steps}", "batch_size=128", "learning_rate=0.05", "weight_decay=0", "validation_fraction=0"]
         settings += ["learning_rate_drops=", "probe.steps=", "probe.each_epoch=false"]
@@ -45,10 +45,10 @@ def study(steps=STEPS, seeds=SEEDS):
         ]
         command += ["--width", "8", "--seeds", str(seeds), "--out", folder, "--executor", "processes"]
         started = time.perf_counter()
-        subprocess.run([*command, *(f"--set={one}" for one in settings)], check=True, capture_output=True)
+        subprocess.run([*command, *(f"--set={setting}" for setting in settings)], check=True, capture_output=True)
         ours = time.perf_counter() - started
         runs = Store(Path(folder) / "depth").frames().runs
-    accuracy = {name: float(np.mean(values)) for name, values in json.loads(said.splitlines()[-1]).items()}
+    accuracy = {name: float(np.mean(values)) for name, values in json.loads(output.splitlines()[-1]).items()}
     return {
         "keras": theirs, "ours": ours, "ratio": theirs / ours,
         "keras_accuracy": accuracy, "our_accuracy": runs.groupby("skip")["test_accuracy"].mean().to_dict(),

@@ -48,8 +48,8 @@ def measured(*arguments: str, python: str = sys.executable) -> Iterator[Callable
 
 def paired(first: list[str], second: list[str], pairs: int, python: str = sys.executable) -> dict[str, float]:
     """Return the median of first over second, its quartiles, and both medians; `second` may have its own Python."""
-    with measured(*first) as one, measured(*second, python=python) as other:
-        taken = [(one(), other()) for _ in range(pairs)]
+    with measured(*first) as measuring, measured(*second, python=python) as other:
+        taken = [(measuring(), other()) for _ in range(pairs)]
     ratio, low, high = spread([a / b for a, b in taken])
     ours, theirs = (median(column) for column in zip(*taken, strict=True))
     return {"ratio": ratio, "low": low, "high": high, "first": ours, "second": theirs}

@@ -192,14 +192,14 @@ def sequential_cell(sentence, errors, simulations, rng, first=3, most=20):
         seeds = studies(sentence, errors, most, simulations, rng, shift)
         decided = np.zeros(simulations, dtype=bool)
         for look in announced((), first, most):
-            part = Seeds(*(of[:, :, : look.seeds] for of in (seeds.values, seeds.failed, seeds.lost)))
+            part = Seeds(*(values[:, :, : look.seeds] for values in (seeds.values, seeds.failed, seeds.lost)))
             judged = decide(sentence, part, ALPHA * look.share)
             decided |= judged.supports < ALPHA * look.share
             if name == "false":
                 decided |= judged.refutes < ALPHA * look.share
         row[name] = decided.mean()
     repeated = studies(sentence, errors, most, simulations, rng)
-    looks = [of_t(sentence, Seeds(*(of[:, :, :n] for of in vars(repeated).values()))) for n in (3, 5, 10, 20)]
+    looks = [of_t(sentence, Seeds(*(values[:, :, :n] for values in vars(repeated).values()))) for n in (3, 5, 10, 20)]
     row["false_t"] = np.any([supported | refuted for supported, refuted, _ in looks], axis=0).mean()
     row["power_t"] = of_t(sentence, seeds)[0].mean()
     return row
@@ -222,7 +222,7 @@ def cells(simulations):
     for kind, sentence in KINDS.items():
         alone = len(sentence.shares) == 1
         own = [*NOISES, "ties", *events, *([] if alone else ["lognormal in A"])]
-        for errors in [one for one in own if not (alone and one.startswith("all"))]:
+        for errors in [each for each in own if not (alone and each.startswith("all"))]:
             for n in SEEDS:
                 yield (kind, errors, n, 1, "fixed"), partial(cell, sentence, errors, n, simulations)
     for p in PROBABILITIES:
@@ -232,8 +232,8 @@ def cells(simulations):
             both = partial(rate_cell, RATES["rate(A) > rate(B)"], n, simulations, probability=p)
             yield ("rate(A) > rate(B)", f"rates of {p:g}", n, 1, "fixed"), both
     for n in SEEDS:
-        one = partial(rate_cell, RATES["rate(A) > .5"], n, simulations, probability=0.5)
-        yield ("rate(A) > .5", "rates of 0.5", n, 1, "fixed"), one
+        each = partial(rate_cell, RATES["rate(A) > .5"], n, simulations, probability=0.5)
+        yield ("rate(A) > .5", "rates of 0.5", n, 1, "fixed"), each
         for errors in (*NOISES, "all fail .20"):
             four = partial(family_cell, KINDS["A < B + .02"], errors, n, simulations)
             yield ("A < B + .02", errors, n, 4, "fixed"), four
@@ -250,8 +250,8 @@ def simulated(simulations=4000, wanted=lambda *_: True):
     streams = np.random.default_rng(0).spawn(len(listed))
     names = ("claim", "errors", "n", "claims", "looks")
     rows = [
-        dict(zip(names, what, strict=True)) | {"simulations": simulations} | of(rng=rng)
-        for (what, of), rng in zip(listed, streams, strict=True)
+        dict(zip(names, what, strict=True)) | {"simulations": simulations} | cell(rng=rng)
+        for (what, cell), rng in zip(listed, streams, strict=True)
         if wanted(*what)
     ]
     figures = ["false", "false_t", "coverage", "coverage_t", "power", "power_t"]
@@ -274,8 +274,8 @@ def write_page(table):
         numbers = list(dict.fromkeys(rows["n"]))
         lines += [f"## {title}", "", f"| errors | | {' | '.join(f'n = {n}' for n in numbers)} |"]
         lines += ["|---" * (2 + len(numbers)) + "|"]
-        for errors, of in rows.groupby("errors", sort=False):
-            by_n = of.set_index("n")
+        for errors, group in rows.groupby("errors", sort=False):
+            by_n = group.set_index("n")
             for name, other in (("false", "false_t"), ("coverage", "coverage_t"), ("power", "power_t")):
                 if by_n[name].notna().any():
                     lines.append(

@@ -98,11 +98,11 @@ class _Description:
     def _described(self, value: Any) -> Any:
         match value:
             case list() | tuple():
-                return [type(value).__name__, [self(one) for one in value]]
+                return [type(value).__name__, [self(item) for item in value]]
             case set() | frozenset():
-                return [type(value).__name__, sorted(json.dumps(_Description()(one)) for one in value)]
+                return [type(value).__name__, sorted(json.dumps(_Description()(item)) for item in value)]
             case dict() | MappingProxyType():
-                return [type(value).__name__, [[self(key), self(one)] for key, one in value.items()]]
+                return [type(value).__name__, [[self(key), self(item)] for key, item in value.items()]]
             case ModuleType():
                 tree = parsed(text_of(value.__file__))[0] if is_users_module(value) else None
                 return ["module", value.__name__.rpartition(".")[2], normal_tree(tree)]
@@ -176,7 +176,7 @@ class _Description:
             slots = [name for base in kind.__mro__ for name in _listed(vars(base).get("__slots__", ()))]
             state = {name: getattr(value, name) for name in slots if hasattr(value, name)}
             state |= getattr(value, "__dict__", {})
-            return ["object", self(kind), {name: self(one) for name, one in sorted(state.items())}]
+            return ["object", self(kind), {name: self(entry) for name, entry in sorted(state.items())}]
         if " at 0x" in repr(value):
             raise UserError(
                 "a block must refer to functions, classes and plain values, by which its runs are told from those of "

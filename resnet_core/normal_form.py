@@ -26,7 +26,7 @@ def codes_of(code: CodeType) -> Iterator[CodeType]:
 @lru_cache(maxsize=4096)
 def names_of(code: CodeType) -> set[str]:
     """Return the names that are neither local nor of a closure: globals, attributes, and modules that are imported."""
-    return {name for one in codes_of(code) for name in one.co_names}
+    return {name for inner in codes_of(code) for name in inner.co_names}
 
 
 @lru_cache(maxsize=4096)
@@ -92,12 +92,14 @@ def _root(node: ast.AST) -> set[str]:
 
 
 def _byte_code(code: CodeType, docstring: str | None) -> Any:
-    constants = [one for i, one in enumerate(code.co_consts) if i or docstring is None or one != docstring]
+    constants = [
+        constant for i, constant in enumerate(code.co_consts) if i or docstring is None or constant != docstring
+    ]
     described = [
-        _byte_code(one, None) if isinstance(one, CodeType)
-        else sorted(map(repr, one)) if isinstance(one, frozenset)
-        else repr(one)
-        for one in constants
+        _byte_code(constant, None) if isinstance(constant, CodeType)
+        else sorted(map(repr, constant)) if isinstance(constant, frozenset)
+        else repr(constant)
+        for constant in constants
     ]  # fmt: skip
     return [code.co_code.hex(), described, list(code.co_names), list(code.co_varnames), list(code.co_freevars)]
 
@@ -105,13 +107,13 @@ def _byte_code(code: CodeType, docstring: str | None) -> Any:
 def _arguments(arguments: ast.arguments) -> Any:
     """Return the names of arguments; their defaults count by value."""
     groups = (arguments.posonlyargs, arguments.args, [arguments.vararg], arguments.kwonlyargs, [arguments.kwarg])
-    return [[one.arg for one in group if one] for group in groups]
+    return [[argument.arg for argument in group if argument] for group in groups]
 
 
 def normal_tree(node: Any) -> Any:
     """Return a tree without what is not executed: places, docstrings, annotations of functions."""
     if isinstance(node, list):
-        return [normal_tree(one) for one in node if not _is_words(one)]
+        return [normal_tree(child) for child in node if not _is_words(child)]
     if not isinstance(node, ast.AST):
         return node if node is None or isinstance(node, str | bool) else [type(node).__name__, repr(node)]
     unread = {"ctx", "kind", "type_comment", "type_ignores"}

@@ -177,8 +177,8 @@ class _Finder(MetaPathFinder):
         if not fullname.startswith(PREFIX) or not path:
             return None
         kinds = ((_Loader, SOURCE_SUFFIXES), (ExtensionFileLoader, EXTENSION_SUFFIXES))
-        found = (FileFinder(entry, *kinds).find_spec(fullname) for entry in path)
-        return next((spec for spec in found if spec), None)
+        specs = (FileFinder(entry, *kinds).find_spec(fullname) for entry in path)
+        return next((spec for spec in specs if spec), None)
 
 
 class _Loader(SourceFileLoader):

@@ -99,7 +99,7 @@ def _measured(
     named: Named,
 ) -> tuple[TrainSpec, ProbeSpec]:
     """Return the training, and what is measured of each network; a bound on memory makes their batches smaller."""
-    timed = any(one.name == "latency_seconds" for one in sought)
+    timed = any(objective.name == "latency_seconds" for objective in sought)
     probe = probing(PROBE, {**({"latency": PASSES} if timed else {}), **fields.get("probe", NONE)})
     if limits.memory is None:
         return train, probe

@@ -122,8 +122,8 @@ def list_trials(options: argparse.Namespace) -> None:
 
     plan, store = plan_of(options.search), Store(options.search)
     console().print(trials_table(plan, list(store.records())))
-    for one in store.survey(whole=True).damaged:
-        say(f"damaged: {one.path}: {one.reason}")
+    for damaged in store.survey(whole=True).damaged:
+        say(f"damaged: {damaged.path}: {damaged.reason}")
 
 
 def print_predictions(options: argparse.Namespace) -> None:

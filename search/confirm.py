@@ -69,11 +69,10 @@ def plan_of(search: Search, best: Sequence[tuple[int, Record]], runs: Sequence[R
     by_id = {run.id: run for run in runs}
     claims = {}
     for number, record in best:
-        found, other = (by_id[_with_seeds(search, number, record, kind, 1)[0].id] for kind in (FOUND, TWIN))
-        text = (
-            f"the network of trial {number}, {_skip(found.net)}, has a lower test error than {_differing(found, other)}"
-        )
-        claims[text] = mean("test_error", **found.factors) < mean("test_error", **other.factors)
+        winner, other = (by_id[_with_seeds(search, number, record, kind, 1)[0].id] for kind in (FOUND, TWIN))
+        text = f"the network of trial {number}, {_skip(winner.net)}, has a lower test error than "
+        text += _differing(winner, other)
+        claims[text] = mean("test_error", **winner.factors) < mean("test_error", **other.factors)
     base = {name: value for name, value in search.base().items() if not name.startswith("probe.")}
     return Plan(
         f"{search.name}-confirm",
@@ -95,8 +94,8 @@ def _skip(net: Net) -> str:
     return "without a skip" if skip == "none" else f"with skip {skip}"
 
 
-def _differing(found: Run, other: Run) -> str:
+def _differing(winner: Run, other: Run) -> str:
     """Return what tells the twin from the network: its skip, and what has gone with it."""
-    given = [*found.net.given(), *other.net.given()]
-    names = [name for name in dict.fromkeys(given) if getattr(found.net, name) != getattr(other.net, name)]
+    given = [*winner.net.given(), *other.net.given()]
+    names = [name for name in dict.fromkeys(given) if getattr(winner.net, name) != getattr(other.net, name)]
     return " and ".join([_skip(other.net), *(f"{name}={getattr(other.net, name)}" for name in names if name != "skip")])

@@ -47,21 +47,21 @@ def export(root: Path, store: Store, ids: Collection[str], objective: Objective)
     Raises:
         StateLost: The last state of the best seed is not there; all but `best.keras` is written.
     """
-    found: dict[int, list[Record]] = {}
+    by_trial: dict[int, list[Record]] = {}
     for record in store.records():
         if record.run.id in ids and record.run.factors["net"] == FOUND:
-            found.setdefault(record.run.factors["trial"], []).append(record)
+            by_trial.setdefault(record.run.factors["trial"], []).append(record)
     means = {
         trial: sum(objective.gain(record) for record in records) / len(records)
-        for trial, records in found.items()
+        for trial, records in by_trial.items()
         if all(record.status == "completed" for record in records)
     }
     if not means:
         return []
     best = max(means, key=lambda trial: means[trial])
-    chosen = max(found[best], key=objective.gain)
+    chosen = max(by_trial[best], key=objective.gain)
     net, train = spec_of(chosen.run.net), chosen.run.train
-    about = {"trial": best, "seeds": len(found[best]), "network": chosen.network}
+    about = {"trial": best, "seeds": len(by_trial[best]), "network": chosen.network}
     if chosen.data:
         about |= {"class_names": list(chosen.data.class_names), "data": chosen.data.to_dict()}
     texts = {

@@ -76,9 +76,9 @@ def optimizer(train: TrainSpec) -> keras.optimizers.Optimizer:
     """Return Keras' optimiser of a training; its weight decay is decoupled, and of kernels alone."""
     rate, decay = train.learning_rate, train.weight_decay or None
     if train.optimizer == "adamw":
-        made = keras.optimizers.AdamW(rate, decay, train.beta_1, train.beta_2, train.epsilon)
+        adamw = keras.optimizers.AdamW(rate, decay, train.beta_1, train.beta_2, train.epsilon)
     else:
-        made = keras.optimizers.SGD(rate, train.momentum, train.nesterov, weight_decay=decay)
+        adamw = keras.optimizers.SGD(rate, train.momentum, train.nesterov, weight_decay=decay)
     if decay:
-        made.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    return made
+        adamw.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    return adamw

@@ -18,9 +18,9 @@ def training_bytes(net: NetSpec, train: TrainSpec) -> int:
 
     Weights that are standardised are there centred and scaled as well.
     """
-    of = cost(net)
+    network_cost = cost(net)
     copies = KEPT[train.optimizer] + 2 * net.standardize_weights
-    return of.activation_bytes * train.batch_size + FLOAT * copies * of.trainable
+    return network_cost.activation_bytes * train.batch_size + FLOAT * copies * network_cost.trainable
 
 
 def run_bytes(net: NetSpec, train: TrainSpec, probe: ProbeSpec) -> int:
@@ -28,9 +28,9 @@ def run_bytes(net: NetSpec, train: TrainSpec, probe: ProbeSpec) -> int:
 
     A probe keeps the activations of its own batch. An evaluation keeps fewer than all of those of its batch.
     """
-    of = cost(net)
+    network_cost = cost(net)
     most = max(train.batch_size, probe.batch_size, train.evaluation_batch)
-    return training_bytes(net, train) + of.activation_bytes * (most - train.batch_size)
+    return training_bytes(net, train) + network_cost.activation_bytes * (most - train.batch_size)
 
 
 def within_step(
@@ -75,12 +75,12 @@ class Limits:
 
         Without a probe, of training alone.
         """
-        of, takes = cost(net), run_bytes(net, train, probe) if probe else training_bytes(net, train)
+        network_cost, takes = cost(net), run_bytes(net, train, probe) if probe else training_bytes(net, train)
         ratios = [
             amount / bound
             for amount, bound in (
-                (of.trainable, self.parameters),
-                (of.macs, self.macs),
+                (network_cost.trainable, self.parameters),
+                (network_cost.macs, self.macs),
                 (takes / GIB, self.memory),
             )
             if bound is not None

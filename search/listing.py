@@ -39,7 +39,7 @@ def objectives_of(plan: Plan) -> tuple[Objective, ...]:
     return objectives(",".join(word.strip().split(" ")[0] for word in str(plan.base["objective"]).split(",")))
 
 
-def best_first(records: Sequence[Record], of: Sequence[Objective]) -> list[Record]:
+def best_first(records: Sequence[Record], objectives: Sequence[Objective]) -> list[Record]:
     """Return the completed runs of the most epochs, the best first.
 
     Of several objectives: first the knee of the front and what is best in the first of them; then by the rank of the
@@ -50,10 +50,10 @@ def best_first(records: Sequence[Record], of: Sequence[Objective]) -> list[Recor
     rivals = [record for record in completed if (record.run.train.epochs or 0) == most]
     if not rivals:
         return []
-    gains = np.array([[objective.gain(record) for objective in of] for record in rivals], float)
+    gains = np.array([[objective.gain(record) for objective in objectives] for record in rivals], float)
     order = np.argsort(-gains[:, 0], kind="stable")
-    if len(of) > 1:
-        directions = ["max"] * len(of)
+    if len(objectives) > 1:
+        directions = ["max"] * len(objectives)
         ranks = front_ranks(gains, directions)
         rest = np.lexsort((-crowding(gains, ranks), ranks))
         order = np.array(list(dict.fromkeys([max(0, knee(gains, directions)), int(order[0]), *map(int, rest)])))
@@ -63,7 +63,7 @@ def best_first(records: Sequence[Record], of: Sequence[Objective]) -> list[Recor
 def in_order(plan: Plan, records: Sequence[Record]) -> list[Record]:
     """Return the records in the order in which their trials were proposed."""
     places = numbers(plan)
-    return sorted((record for record in records if record.run.id in places), key=lambda one: places[one.run.id])
+    return sorted((record for record in records if record.run.id in places), key=lambda each: places[each.run.id])
 
 
 def numbers(plan: Plan) -> dict[str, int]:
@@ -75,19 +75,26 @@ def trials_table(plan: Plan, records: Sequence[Record], most: int | None = None)
     """Return a row a trial, the best first, and below them those that were not completed."""
     from rich.table import Table
 
-    of, places = objectives_of(plan), numbers(plan)
+    objectives, places = objectives_of(plan), numbers(plan)
     ended = in_order(plan, records)
-    best = best_first(ended, of)
+    best = best_first(ended, objectives)
     rest = [record for record in ended if record not in best]
     table = Table(box=None, header_style="bold")
-    costs = [name for name in ("parameters", "macs") if name not in {one.name for one in of}]
-    for column in ("trial", *(one.name for one in of), *costs, "epochs", "status", "hyperparameters"):
+    costs = [name for name in ("parameters", "macs") if name not in {objective.name for objective in objectives}]
+    for column in (
+        "trial",
+        *(objective.name for objective in objectives),
+        *costs,
+        "epochs",
+        "status",
+        "hyperparameters",
+    ):
         table.add_column(column, justify="left" if column == "hyperparameters" else "right", no_wrap=column in costs)
     for record in [*best, *rest][:most]:
         completed = record.status == "completed"
         table.add_row(
             str(places[record.run.id]),
-            *(shown(one.name, one.of(record)) if completed else "–" for one in of),
+            *(shown(objective.name, objective.of(record)) if completed else "–" for objective in objectives),
             *(shown(name, record.network[name]) for name in costs),
             str(record.run.train.epochs or "–"),
             record.status,

@@ -64,7 +64,7 @@ class Live:
         self._ended += 1
         self._keep(record)
         self._trials = max(self._trials, self._ended)
-        line = f"[{self._ended}/{self._trials}] {self._told(record)}: {values_of(record.run)}; {self._outlook()}"
+        line = f"[{self._ended}/{self._trials}] {self._sentence(record)}: {values_of(record.run)}; {self._outlook()}"
         if self._bars is None:
             say(line)
             return
@@ -78,10 +78,10 @@ class Live:
         if record.status == "completed" and (self._best is None or first.gain(record) > first.gain(self._best)):
             self._best = record
 
-    def _told(self, record: Record) -> str:
+    def _sentence(self, record: Record) -> str:
         if record.status != "completed":
             return f"{record.status} at step {record.outcome.step}"
-        measures = [f"{one.name} {shown(one.name, one.of(record))}" for one in self._objectives]
+        measures = [f"{objective.name} {shown(objective.name, objective.of(record))}" for objective in self._objectives]
         return ", ".join([*measures, f"{magnitude(record.network['parameters'])} parameters"])
 
     def _outlook(self) -> str:

@@ -60,9 +60,9 @@ def objectives(text: str) -> tuple[Objective, ...]:
     return tuple(Objective(name, DIRECTIONS[name]) for name in names)
 
 
-def for_keras_tuner(of: tuple[Objective, ...]) -> Any:
+def for_keras_tuner(objectives: tuple[Objective, ...]) -> Any:
     """Return the objectives as KerasTuner takes them."""
     import keras_tuner
 
-    asked = [keras_tuner.Objective(one.name, one.direction) for one in of]
+    asked = [keras_tuner.Objective(objective.name, objective.direction) for objective in objectives]
     return asked if len(asked) > 1 else asked[0]

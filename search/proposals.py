@@ -149,7 +149,7 @@ class Proposals(Todo):
             self._open[run.id] = trial
             record = self._recorded_already(run)
             if record:  # and the search was killed before its oracle heard of it
-                self.told(record)
+                self.ended(record)
                 continue
             self._take_up(values.get(PARENT), run)
             return self._taken(run)
@@ -187,7 +187,7 @@ class Proposals(Todo):
         if before.exists() and not self._store.state_of(run.id).exists():
             shutil.copyfile(before, self._store.state_of(run.id))
 
-    def told(self, record: Record) -> None:
+    def ended(self, record: Record) -> None:
         trial = self._open.pop(record.run.id, None)
         if trial is None:
             return  # its record was lost, and the oracle has heard of it

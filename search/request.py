@@ -128,10 +128,10 @@ class Search:
             self.run_of(default)  # says what contradicts what
         if not excess <= 1:
             run = self.run_of(values)
-            of = cost(run.net)
+            network_cost = cost(run.net)
             raise UserError(
                 f"a network of the space must be within the limits, {self.limits.text}, but the smallest that was found"
-                f" in '{self.space.name}' has {of.trainable:,} parameters, {of.macs:,} MACs and "
+                f" in '{self.space.name}' has {network_cost.trainable:,} parameters, {network_cost.macs:,} MACs and "
                 f"{run_bytes(spec_of(run.net), run.train, run.probe) / GIB:.3g} GiB in a run ({run.arm})"
             )
 
@@ -158,7 +158,7 @@ class Search:
         """Return the plan of the search, without runs."""
         alike = [self.run_of(self.space.active({}))] * self.budget.trials
         ends = {"max": "highest", "min": "lowest"}
-        sought = " and the ".join(f"{ends[one.direction]} {one.name}" for one in self.objectives)
+        sought = " and the ".join(f"{ends[objective.direction]} {objective.name}" for objective in self.objectives)
         within = f" with {self.limits.text}" if self.limits.text else ""
         question = f"Which network of the space '{self.space.name}'{within} has the {sought}?"
         return Plan(

@@ -62,7 +62,7 @@ def dry_run(search: Search, execution: Execution) -> None:
     for column in ("hyperparameter", "range", "if"):
         table.add_column(column)
     for hp in search.space.hyperparameters.space:
-        conditions = (f"{one.name} is {' or '.join(map(str, one.values))}" for one in hp.conditions)
+        conditions = (f"{condition.name} is {' or '.join(map(str, condition.values))}" for condition in hp.conditions)
         table.add_row(hp.name, range_of(hp), ", ".join(conditions))
     show(table)
     for word, values in (
@@ -70,9 +70,9 @@ def dry_run(search: Search, execution: Execution) -> None:
         ("default", search.space.active({})),
     ):
         run = search.run_of(values)
-        of, images = cost(run.net), search.data.train_images
+        network_cost, images = cost(run.net), search.data.train_images
         say(
-            f"{word}: {of.trainable:,} parameters, {of.macs:,} MACs, "
+            f"{word}: {network_cost.trainable:,} parameters, {network_cost.macs:,} MACs, "
             f"{run_bytes(spec_of(run.net), run.train, run.probe) / GIB:.3g} GiB in a run, "
             f"about {train_seconds(run, images, 1):.0f} s a trial on one core"
         )

@@ -76,10 +76,10 @@ class Space:
         for name in self.fixed:
             if name not in names:
                 raise UserError(f"--fix takes a hyperparameter of the space, but got '{name}'{nearest(name, names)}")
-        found = HyperParameters()
+        hyperparameters = HyperParameters()
         for hp in declared.space:
-            found.merge([_fixed(hp, self.fixed[hp.name]) if hp.name in self.fixed else hp])
-        return found
+            hyperparameters.merge([_fixed(hp, self.fixed[hp.name]) if hp.name in self.fixed else hp])
+        return hyperparameters
 
     @property
     def names(self) -> list[str]:
@@ -89,7 +89,9 @@ class Space:
 
     def reached(self, hp: Any) -> bool:
         """Return whether a hyperparameter can be active, with what is fixed."""
-        single = {one.name: levels(one) for one in self.hyperparameters.space if len(levels(one)) == 1}
+        single = {
+            parameter.name: levels(parameter) for parameter in self.hyperparameters.space if len(levels(parameter)) == 1
+        }
         return all(set(single.get(c.name, c.values)) & set(c.values) for c in hp.conditions)
 
     def point(self, values: Mapping[str, Any], train: TrainSpec, data: DataInfo) -> Point:
@@ -105,7 +107,7 @@ class Space:
             SpaceError: The function does not ask for all hyperparameters, or does not return what it should.
         """
         hp = self.hyperparameters.copy()
-        known = {one.name for one in hp.space}
+        known = {parameter.name for parameter in hp.space}
         hp.values = {name: value for name, value in values.items() if name in known}
         count = len(hp.space)
         net, trained = self._declared(hp, train)
@@ -123,11 +125,11 @@ class Space:
         return net.replace(input_shape=data.input_shape, classes=data.classes), trained
 
     def _declared(self, hp: "HyperParameters", train: TrainSpec) -> Point:
-        made = self.declare(hp, train)
-        kinds = [type(one) for one in made] if isinstance(made, tuple) else type(made)
+        declared = self.declare(hp, train)
+        kinds = [type(part) for part in declared] if isinstance(declared, tuple) else type(declared)
         if kinds != [NetSpec, TrainSpec]:
             raise SpaceError(f"a space must return a NetSpec and a TrainSpec, but '{self.name}' returned {kinds}")
-        return made
+        return declared
 
     def with_fixed(self, settings: Sequence[str]) -> "Space":
         """Return the space in which `NAME=VALUE` are fixed.
@@ -171,10 +173,10 @@ class Space:
         least = amount(best)
         while True:
             tried = [(amount(values), values) for values in self.neighbours(best)]
-            found, values = min(tried, key=lambda one: one[0], default=(math.inf, best))
-            if not found < least:
+            cost, values = min(tried, key=lambda pair: pair[0], default=(math.inf, best))
+            if not cost < least:
                 return best, least
-            best, least = values, found
+            best, least = values, cost
 
     def neighbours(self, values: Values) -> Iterator[Values]:
         """Yield the values that differ in one active hyperparameter, and in those that follow from it."""
@@ -187,10 +189,10 @@ class Space:
         from keras_tuner import HyperParameters
 
         hp = HyperParameters()
-        for one in self.hyperparameters.space:
-            hp.merge([one])
-            if hp.is_active(one):
-                hp.values[one.name] = values.get(one.name, one.default)
+        for parameter in self.hyperparameters.space:
+            hp.merge([parameter])
+            if hp.is_active(parameter):
+                hp.values[parameter.name] = values.get(parameter.name, parameter.default)
         return dict(hp.values)
 
 
@@ -229,14 +231,14 @@ def _fixed(hp: Any, value: Any) -> Any:
     return Fixed(name=hp.name, value=value, conditions=hp.conditions)
 
 
-def _parsed(of: Sequence[Any], text: str) -> Any:
+def _parsed(choices: Sequence[Any], text: str) -> Any:
     """Return the value that `text` is for one of the hyperparameters of a name.
 
     Raises:
         UserError: It is for none.
     """
     number = _number(text)
-    for hp in of:
+    for hp in choices:
         if type(hp).__name__ == "Float":
             if hp.min_value <= number <= hp.max_value:
                 return number
@@ -244,8 +246,8 @@ def _parsed(of: Sequence[Any], text: str) -> Any:
         for value in hp.values:
             if str(value).lower() == text.lower() or (not isinstance(value, str) and value == number):
                 return value
-    ranges = " or ".join(range_of(hp) for hp in of)
-    raise UserError(f"`{of[0].name}` must be of its range, {ranges}, but got '{text}'")
+    ranges = " or ".join(range_of(hp) for hp in choices)
+    raise UserError(f"`{choices[0].name}` must be of its range, {ranges}, but got '{text}'")
 
 
 def _number(text: str) -> float:

@@ -27,11 +27,11 @@ def starts_of(search: Search, words: Sequence[str]) -> list[Values]:
     """
     if words and ORACLES[search.oracle].fidelities:
         raise UserError(f"--start needs an oracle that trains every trial in full, but got --oracle {search.oracle}")
-    found: list[Values] = []
+    starts: list[Values] = []
     for word in words:
         taken = _of_search(search, Path(word)) if Path(word).is_dir() else [nearest_to(search, network(word))]
-        found += [values for values in taken if values not in found]
-    return found
+        starts += [values for values in taken if values not in starts]
+    return starts
 
 
 def nearest_to(search: Search, net: NetSpec) -> Values:
@@ -44,23 +44,23 @@ def nearest_to(search: Search, net: NetSpec) -> Values:
     return search.space.least(amount)[0]
 
 
-def distance(one: NetSpec, other: NetSpec) -> float:
+def distance(first: NetSpec, other: NetSpec) -> float:
     """Return the sum over the fields: 1 where words differ, the difference of logarithms where numbers do.
 
     Of sequences, such as depths, the longer counts 1 for each entry more.
     """
     return sum(
-        _difference(getattr(one, name), getattr(other, name)) for name in NetSpec.model_fields if name not in SHAPE
+        _difference(getattr(first, name), getattr(other, name)) for name in NetSpec.model_fields if name not in SHAPE
     )
 
 
-def _difference(one: Any, other: Any) -> float:
-    if one == other:
+def _difference(first: Any, other: Any) -> float:
+    if first == other:
         return 0.0
-    if isinstance(one, tuple) and isinstance(other, tuple):
-        more = abs(len(one) - len(other))
-        return more + sum(_difference(a, b) for a, b in zip(one, other, strict=False))
-    numbers = [value for value in (one, other) if isinstance(value, int | float) and not isinstance(value, bool)]
+    if isinstance(first, tuple) and isinstance(other, tuple):
+        more = abs(len(first) - len(other))
+        return more + sum(_difference(a, b) for a, b in zip(first, other, strict=False))
+    numbers = [value for value in (first, other) if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) == 2 and min(numbers) > 0:
         return abs(math.log2(numbers[0] / numbers[1]))
     return 1.0

@@ -68,7 +68,7 @@ def test_a_section_with_a_figure(example, tmp_path):
     example("section.py")
     names = list(SECTIONS)
     assert names[names.index("seconds") + 1] == "outcomes"
-    made = report.read(study(tmp_path / "study", [{"skip": "A"}, {"skip": "none"}], 2))
-    page, _ = report.write(made, tmp_path / "report", PAGE)
+    reported = report.read(study(tmp_path / "study", [{"skip": "A"}, {"skip": "none"}], 2))
+    page, _ = report.write(reported, tmp_path / "report", PAGE)
     assert '<section id="seconds"' in page.read_text()
     assert (page.parent / "figures" / "seconds.svg").exists()

@@ -12,7 +12,7 @@ TINY = {
     "depth=20, skip": "depth=8, skip",
     "cifar(20), data=(x, y, x_test, y_test), epochs=5": "cifar(8, width=2), data=(x, y, x_test, y_test), steps=2",
 }
-SEARCH = "    found = search.run("
+SEARCH = "    searched = search.run("
 
 
 @pytest.fixture

@@ -66,6 +66,30 @@ def test_no_module_and_no_function_is_too_long():
     assert {name for name, length in functions.items() if length > MOST_LINES["function"]} == set()
 
 
+SAY_NOTHING = {"of", "said", "one", "found", "told", "made"}
+ALL_FILES = [*MODULES, *(path for top in ("tests", "benchmarks") for path in (ROOT / top).rglob("*.py"))]
+STORED = {("resnet_core/runs/records/measurements.py", "of")}  # a name that files of measurements have
+
+
+def test_names_say_what_they_hold():
+    """Of variables, arguments, attributes and functions; a method, such as `StepSpec.of`, may be called `of`."""
+    names = {(str(path.relative_to(ROOT)), name) for path in ALL_FILES for name in named(ast.parse(path.read_text()))}
+    assert {(path, name) for path, name in names if name.strip("_") in SAY_NOTHING} == STORED
+
+
+def named(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()) | ast.arg(arg=name):
+                names.add(name)
+            case ast.alias(asname=str(name)) | ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+                names.add(name)
+    methods = {id(each) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for each in node.body}
+    functions = {node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    return names | {node.name for node in functions if node.name.strip("_") != "of" or id(node) not in methods}
+
+
 def imported_modules(path: Path, files: dict[str, Path]) -> set[str]:
     modules = set()
     for node in ast.walk(ast.parse(path.read_text())):

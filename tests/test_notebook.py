@@ -55,7 +55,7 @@ def test_a_study_of_cells_runs_in_workers_and_shows_its_results(cell):
     shown = cell(RUN)
     assert shown["execute_result"][0]["data"]["text/plain"] == "2"
     assert len(shown["display_data"]) == 1  # one text, which is replaced
-    assert sum(one["text"].count("\n") for one in shown.get("stream", [])) <= 10
+    assert sum(stream["text"].count("\n") for stream in shown.get("stream", [])) <= 10
     assert "text/html" in cell("results.verdicts()")["execute_result"][0]["data"]
     assert "<iframe" in cell("results.report()")["execute_result"][0]["data"]["text/html"]
     figures = cell("results.plot('gradient_by_depth', hue='skip');")["display_data"]

@@ -51,10 +51,12 @@ def test_programs_run_and_report_as_in_an_empty_environment(programs, tmp_path):
         programs.run("resnet-ablate", *words, "--out", tmp_path / "clean", cwd=tmp_path),
         program(tmp_path, "ablations", *words, "--out", tmp_path / "hostile", variables=variables),
     ]
-    assert [one.returncode for one in done] == [0, 0], done[1].stderr
+    assert [process.returncode for process in done] == [0, 0], done[1].stderr
     assert done[1].stderr == ""
     assert "\x1b" not in done[1].stdout
-    clean, hostile = (json.loads(next((tmp_path / of).glob("depth/runs/*")).read_text()) for of in ("clean", "hostile"))
+    clean, hostile = (
+        json.loads(next((tmp_path / place).glob("depth/runs/*")).read_text()) for place in ("clean", "hostile")
+    )
     for name in ("id", "results", "epochs", "probes", "environment"):
         assert clean[name] == hostile[name]
     study, here = tmp_path / "clean" / "depth", tmp_path / "here"

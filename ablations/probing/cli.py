@@ -54,17 +54,17 @@ def parser() -> Parser:
     top.add_argument("--workers", default="1", metavar="N", help="processes that measure at the same time (default: 1)")
     top.add_argument("--dry-run", action="store_true", help="say what would be measured and what it costs")
     add_plugin_option(top)
-    one = top.add_argument_group("a published network, or the file of a model")
-    one.add_argument("--data", help="data set: a name as digits, an .npz file or a folder of images")
-    one.add_argument("--image-size", metavar="N", help="rows and columns to which images are resized")
-    one.add_argument(
+    group = top.add_argument_group("a published network, or the file of a model")
+    group.add_argument("--data", help="data set: a name as digits, an .npz file or a folder of images")
+    group.add_argument("--image-size", metavar="N", help="rows and columns to which images are resized")
+    group.add_argument(
         "--preprocessing", choices=PREPROCESSING,
         help="what is done to the images: none, unit (/255), torch, caffe and tf as in keras.applications, channel "
         "(by the mean and deviation of the training images); default: as published, none for a file",
     )  # fmt: skip
-    one.add_argument("--weights", metavar="FILE", help="weights of a published network: timm:FILE, torchvision:FILE")
-    one.add_argument("--initial", type=Path, metavar="FILE", help="a Keras file of the model at its initial weights")
-    one.add_argument("--out", type=folder, help=f"folder of the measurements (default: {DEFAULT_OUT}/NETWORK)")
+    group.add_argument("--weights", metavar="FILE", help="weights of a published network: timm:FILE, torchvision:FILE")
+    group.add_argument("--initial", type=Path, metavar="FILE", help="a Keras file of the model at its initial weights")
+    group.add_argument("--out", type=folder, help=f"folder of the measurements (default: {DEFAULT_OUT}/NETWORK)")
     return top
 
 
@@ -76,10 +76,10 @@ def print_list() -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("probe", "measures", "needs", "when", f"passes of {EXAMPLE}: forward", "backward"):
         table.add_column(column)
-    for name, one in probes().items():
-        passes = one.passes(size)
+    for name, probe in probes().items():
+        passes = probe.passes(size)
         table.add_row(
-            name, one.about, ", ".join(one.required), {"any": "any time", "after": "after training"}[one.when],
+            name, probe.about, ", ".join(probe.required), {"any": "any time", "after": "after training"}[probe.when],
             f"{passes.forward:g}", f"{passes.backward:g}",
         )  # fmt: skip
     console().print(table)
@@ -111,14 +111,14 @@ def work_of(options: argparse.Namespace) -> Work:
         raise UserError(f"--set takes PROBE.OPTION=VALUE, but got '{others[0]}'")
     target = _target(options)
     fit = []
-    for one in asked_for(names, {name: settings.get(name, {}) for name in names}):
-        reason = unmeasurable(one, target.given)
+    for item in asked_for(names, {name: settings.get(name, {}) for name in names}):
+        reason = unmeasurable(item, target.given)
         if reason and not every:
-            raise UserError(f"the probe '{one.name}' cannot be measured: {reason}")
+            raise UserError(f"the probe '{item.name}' cannot be measured: {reason}")
         if reason:
-            say(f"not measured: {one.name}: {reason}")
+            say(f"not measured: {item.name}: {reason}")
         else:
-            fit.append(one)
+            fit.append(item)
     return Work(target, tuple(fit), sample_of(options))
 
 
@@ -181,21 +181,21 @@ def dry_run(work: Work) -> None:
     from rich.table import Table
 
     target, items = work.target, _items(work, dry=True)
-    sizes = {of: target.size(of) for of in dict.fromkeys(item.of for item in items)}
+    sizes = {network: target.size(network) for network in dict.fromkeys(item.network_id for item in items)}
     table = Table(box=None, header_style="bold", show_footer=True)
     left = [item for item in items if measurements.there(target.root, item) is None]
-    total = total_passes([(item.asked, sizes[item.of]) for item in left])
+    total = total_passes([(item.asked, sizes[item.network_id]) for item in left])
     for name, footer in (
         ("probe", "in all"), ("options", ""), ("networks", ""), ("measured", ""), ("forward", _count(total, "forward")),
         ("backward", _count(total, "backward")),
     ):  # fmt: skip
         table.add_column(name, footer=footer, justify="left" if name in ("probe", "options") else "right")
-    for one in work.asked:
-        mine = [item for item in items if item.asked == one]
-        todo = [item for item in left if item.asked == one]
-        passes = total_passes([(one, sizes[item.of]) for item in todo])
+    for probe in work.asked:
+        mine = [item for item in items if item.asked == probe]
+        todo = [item for item in left if item.asked == probe]
+        passes = total_passes([(probe, sizes[item.network_id]) for item in todo])
         table.add_row(
-            one.name, one.text, str(len(mine)), str(len(mine) - len(todo)), _count(passes, "forward"),
+            probe.name, probe.text, str(len(mine)), str(len(mine) - len(todo)), _count(passes, "forward"),
             _count(passes, "backward"),
         )  # fmt: skip
     console().print(table)
@@ -204,7 +204,7 @@ def dry_run(work: Work) -> None:
 
 def _items(work: Work, *, dry: bool = False) -> list[Item]:
     if dry and isinstance(work.target, NetworkTarget):  # whose ids need the data
-        return [Item(work.target.name, one, work.sample) for one in work.asked]
+        return [Item(work.target.name, probe, work.sample) for probe in work.asked]
     return work.target.items(work.asked, work.sample)
 
 
@@ -227,22 +227,22 @@ def measure_all(work: Work, workers: int, setup: Plugins) -> None:
     if isinstance(target, NetworkTarget):
         if not target.is_file and not target.weights:
             say(f"{target.name} is probed at a draw of its initial weights; --weights FILE gives it others")
-        if not target.is_file and any("initial" in one.probe.needs for one in work.asked):
+        if not target.is_file and any("initial" in item.probe.needs for item in work.asked):
             say("its initial weights are not known: a draw of its initialisers stands for them")
     target.root.mkdir(parents=True, exist_ok=True)
     sweep(target.root, "**/")
     items = _items(work)
-    made = []
+    results = []
     try:
         with Shown(len(items)) as shown:
-            for one in measure(target, items, workers, setup):
-                made.append(one)
-                shown(line(target, one), len(made))
+            for item in measure(target, items, workers, setup):
+                results.append(item)
+                shown(line(target, item), len(results))
     except KeyboardInterrupt:
-        print(f"interrupted; {len(made)} of {len(items)} are measured; the same command goes on", file=sys.stderr)
+        print(f"interrupted; {len(results)} of {len(items)} are measured; the same command goes on", file=sys.stderr)
         raise
-    summarise(target, made)
-    if any(one.measured.status == "failed" for one in made):
+    summarise(target, results)
+    if any(item.measured.status == "failed" for item in results):
         sys.exit(1)
 
 

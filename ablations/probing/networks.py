@@ -63,16 +63,16 @@ class NetworkTarget:
     def items(self, asked: Sequence[Asked], sample: Sample) -> list[Item]:
         """See `Target`."""
         files = [path for path in (Path(self.name) if self.is_file else None, self.weights, self.initial) if path]
-        told = [self.name, *map(_sha256, files), _images(self).sha256(), str(self.image_size), self._preprocessing]
+        identity = [self.name, *map(_sha256, files), _images(self).sha256(), str(self.image_size), self._preprocessing]
         other = _sha256(self.other)[:16] if self.other else ""
-        return [Item(digest("network/1", *told), one, sample, other if "other" in one.probe.needs else "")
-                for one in asked]  # fmt: skip
+        return [Item(digest("network/1", *identity), probe, sample, other if "other" in probe.probe.needs else "")
+                for probe in asked]  # fmt: skip
 
-    def label(self, of: str) -> str:
+    def label(self, network_id: str) -> str:
         """See `Target`."""
         return self.name
 
-    def size(self, of: str) -> "Sized":
+    def size(self, network_id: str) -> "Sized":
         """See `Target`."""
         if not self.is_file:
             return Size.of(network(self.name))

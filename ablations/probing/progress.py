@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from ablations.probing.sharing import Made
 
 
-def line(target: Target, one: "Made") -> str:
+def line(target: Target, result: "Made") -> str:
     """Return what came of a measurement, in a line."""
-    item, found = one.measured.item, one.measured
+    item, measured = result.measured.item, result.measured
     what = (
-        f"{one.rows} rows, {found.seconds:.1f} s" if found.status == "measured" else f"{found.status}: {found.reason}"
+        f"{result.rows} rows, {measured.seconds:.1f} s"
+        if measured.status == "measured"
+        else f"{measured.status}: {measured.reason}"
     )
     name = f"{item.asked.name} {item.asked.text}".strip()
-    return f"{target.label(item.of)}: {name}: {what}" + ("" if one.here else " (measured before)")
+    return f"{target.label(item.network_id)}: {name}: {what}" + ("" if result.here else " (measured before)")
 
 
 class Shown:
@@ -55,27 +57,27 @@ class Shown:
             say(f"[{ended}/{self._total}] {line}")
 
 
-def summarise(target: Target, made: "Sequence[Made]") -> None:
+def summarise(target: Target, results: "Sequence[Made]") -> None:
     """Say what came of measurements, and where they are.
 
     Raises:
         UserError: None could be made.
     """
-    counts = Counter("measured now" if one.here and one.measured.status == "measured" else
-                     "measured before" if one.measured.status == "measured" else one.measured.status
-                     for one in made)  # fmt: skip
-    said = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-    say(f"{len(made)} measurements: {said}; in {target.root / measurements.FOLDER}")
+    counts = Counter("measured now" if result.here and result.measured.status == "measured" else
+                     "measured before" if result.measured.status == "measured" else result.measured.status
+                     for result in results)  # fmt: skip
+    text = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    say(f"{len(results)} measurements: {text}; in {target.root / measurements.FOLDER}")
     reasons = Counter(
-        (one.measured.status, one.measured.item.asked.name, one.measured.reason)
-        for one in made
-        if one.measured.status != "measured"
+        (result.measured.status, result.measured.item.asked.name, result.measured.reason)
+        for result in results
+        if result.measured.status != "measured"
     )
     for (status, name, reason), count in reasons.items():
         say(f"{status}: {name}, of {count} network{'s' if count > 1 else ''}: {reason}")
-    if made and not any(one.measured.status == "measured" for one in made):
-        one = made[0].measured
-        raise UserError(f"none of the probes could be measured; {one.item.asked.name}: {one.reason}")
+    if results and not any(result.measured.status == "measured" for result in results):
+        result = results[0].measured
+        raise UserError(f"none of the probes could be measured; {result.item.asked.name}: {result.reason}")
     if isinstance(target, NetworkTarget):
         from analysis.formats import whole_csv
 

@@ -70,7 +70,7 @@ def _here(target: Target, setup: Callable[[], object]) -> Steps:
 def _in_processes(target: Target, workers: int, setup: Callable[[], object]) -> Steps:
     def steps(items: Sequence[Item]) -> Iterator[tuple[Item, Made | None]]:
         # The measurements of one network are one task, so that its parts are compiled once.
-        tasks = [list(group) for _, group in groupby(items, key=lambda item: item.of)]
+        tasks = [list(group) for _, group in groupby(items, key=lambda item: item.network_id)]
         with (
             importable(),
             ProcessPoolExecutor(
@@ -117,19 +117,19 @@ def perform(target: Target, item: Item) -> Made | None:
     except Timeout:
         return None
     try:
-        found, here = measurements.there(target.root, item), False
-        if found is None:
+        measurement, here = measurements.there(target.root, item), False
+        if measurement is None:
             from resnet_core.runs.execution.measuring import measured
 
-            found, here = measured(item, _network(target, item.of, item.sample, item.other)), True
-            measurements.write(target.root, found)
+            measurement, here = measured(item, _network(target, item.network_id, item.sample, item.other)), True
+            measurements.write(target.root, measurement)
     finally:
         with suppress(OSError):
             claim.release()
-    return Made(replace(found, rows=()), len(found.rows), here)
+    return Made(replace(measurement, rows=()), len(measurement.rows), here)
 
 
 @lru_cache(maxsize=1)
-def _network(target: Any, of: str, sample: Sample, other: str) -> Any:
+def _network(target: Any, network_id: str, sample: Sample, other: str) -> Any:
     """Return a network of a target, the last one if it is the same, with what its probes may need."""
-    return target.network(Item(of, Asked(""), sample, other))
+    return target.network(Item(network_id, Asked(""), sample, other))

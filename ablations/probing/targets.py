@@ -39,10 +39,10 @@ class Target(Protocol):
     def items(self, asked: Sequence[Asked], sample: Sample) -> list[Item]:
         """Return what is to be measured, the networks in an order in which alike ones follow each other."""
 
-    def label(self, of: str) -> str:
+    def label(self, network_id: str) -> str:
         """Return what a network is called."""
 
-    def size(self, of: str) -> "Sized":
+    def size(self, network_id: str) -> "Sized":
         """Return the size of a network."""
 
     def network(self, item: Item) -> "Given":
@@ -75,38 +75,38 @@ class StudyTarget:
         Raises:
             UserError: No network is kept.
         """
-        found = runs(self.root)
-        if not found:
+        kept = runs(self.root)
+        if not kept:
             raise UserError(
                 f"the networks of a study must have been kept to be probed, but {self.root} has none; "
                 "`resnet-ablate run … --keep-networks` keeps them (in another --out, if the runs are recorded already)"
             )
-        if self.other not in ("", NEXT_SEED, *found):
+        if self.other not in ("", NEXT_SEED, *kept):
             raise UserError(f"--other must be 'seed' or a run whose network is kept, but got '{self.other}'")
-        return [Item(of, one, sample, self._other(of, one)) for of in found for one in asked]
+        return [Item(run, probe, sample, self._other(run, probe)) for run in kept for probe in asked]
 
-    def _other(self, of: str, asked: Asked) -> str:
+    def _other(self, network_id: str, asked: Asked) -> str:
         needs = asked.probe.needs if self.other else asked.probe.required
         if "other" not in needs or self.other not in ("", NEXT_SEED):
             return self.other if "other" in needs else ""
-        found = runs(self.root)
-        alike = sorted((run.seed, name) for name, run in found.items() if run.factors == found[of].factors)
+        kept = runs(self.root)
+        alike = sorted((run.seed, name) for name, run in kept.items() if run.factors == kept[network_id].factors)
         names = [name for _, name in alike]
-        return names[(names.index(of) + 1) % len(names)] if len(names) > 1 else ""
+        return names[(names.index(network_id) + 1) % len(names)] if len(names) > 1 else ""
 
-    def label(self, of: str) -> str:
+    def label(self, network_id: str) -> str:
         """See `Target`."""
-        return runs(self.root)[of].label
+        return runs(self.root)[network_id].label
 
-    def size(self, of: str) -> Size:
+    def size(self, network_id: str) -> Size:
         """See `Target`."""
-        return Size.of(runs(self.root)[of].net)
+        return Size.of(runs(self.root)[network_id].net)
 
     def network(self, item: Item) -> "Given":
         """See `Target`."""
         from resnet_core.runs.execution.measuring import of_run
 
-        run, other = runs(self.root)[item.of], item.other
+        run, other = runs(self.root)[item.network_id], item.other
         make = (lambda: networks.network_of(self.root, runs(self.root)[other])) if other else None
         data = _data(run)
         return of_run(run, networks.weights_of(self.root, run), data, item.sample, make)
@@ -116,8 +116,8 @@ class StudyTarget:
 def runs(root: Path) -> dict[str, Run]:
     """Return the runs of a study whose networks are kept, those of one network in a row, by their ids."""
     kept = networks.kept(root)
-    found = [record.run for record in Store(root).records() if record.run.id in kept]
-    return {run.id: run for run in sorted(found, key=lambda run: (str(run.net), run.train.precision, run.seed))}
+    runs_kept = [record.run for record in Store(root).records() if record.run.id in kept]
+    return {run.id: run for run in sorted(runs_kept, key=lambda run: (str(run.net), run.train.precision, run.seed))}
 
 
 def _data(run: Run) -> Any:

@@ -26,22 +26,22 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 def claims_of(depth: int) -> dict[str, Claim]:
     """Return what section 4 says of networks of this depth."""
 
-    def of(measure: str, order: Order) -> Contrast:
+    def measured(measure: str, order: Order) -> Contrast:
         return mean(measure, depth=depth, order=order)
 
     words = f"Of {depth} layers, the"
     return {
         f"{words} test error is lower with full pre-activation than with the original order.": (
-            of("test_error", "full_preactivation") < of("test_error", "original")
+            measured("test_error", "full_preactivation") < measured("test_error", "original")
         ),
         f"{words} final training loss is higher with full pre-activation than with the original order.": (
-            of("train_loss", "full_preactivation") > of("train_loss", "original")
+            measured("train_loss", "full_preactivation") > measured("train_loss", "original")
         ),
         f"{words} test error is higher with the normalisation after the addition than with the original order.": (
-            of("test_error", "bn_after_addition") > of("test_error", "original")
+            measured("test_error", "bn_after_addition") > measured("test_error", "original")
         ),
         f"{words} test error is higher with the activation before the addition than with the original order.": (
-            of("test_error", "relu_before_addition") > of("test_error", "original")
+            measured("test_error", "relu_before_addition") > measured("test_error", "original")
         ),
     }
 

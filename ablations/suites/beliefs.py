@@ -35,7 +35,7 @@ def near_input(when: str, skip: Skip, width: int, norm: Norm = "batch") -> Contr
     return mean(f"gradient_decades_at_{when}", depth=56, skip=skip, norm=norm, width=width)
 
 
-def of(measure: str, depth: int, skip: Skip, width: int) -> Contrast:
+def measured(measure: str, depth: int, skip: Skip, width: int) -> Contrast:
     """Return the mean of a measure over the seeds of a net with normalisation."""
     return mean(measure, depth=depth, skip=skip, norm="batch", width=width)
 
@@ -45,22 +45,22 @@ def claims(width: int) -> dict[str, Claim]:
     wide = 2 * width
     return {
         "The residual net of 20 layers has a lower test error than that of 8.": (
-            of("test_error", 20, "A", width) < of("test_error", 8, "A", width)
+            measured("test_error", 20, "A", width) < measured("test_error", 8, "A", width)
         ),
         "The residual net of 56 layers has a lower test error than that of 20.": (
-            of("test_error", 56, "A", width) < of("test_error", 20, "A", width)
+            measured("test_error", 56, "A", width) < measured("test_error", 20, "A", width)
         ),
         "Of 20 layers, the residual net has a lower test error than the plain net of four times its parameters.": (
-            of("test_error", 20, "A", width) < of("test_error", 20, "none", wide)
+            measured("test_error", 20, "A", width) < measured("test_error", 20, "none", wide)
         ),
         "Of 56 layers, the residual net has a lower test error than the plain net of four times its parameters.": (
-            of("test_error", 56, "A", width) < of("test_error", 56, "none", wide)
+            measured("test_error", 56, "A", width) < measured("test_error", 56, "none", wide)
         ),
         "Of 20 layers, the residual net's validation error falls sooner than the plain net's.": (
-            of("mean_val_error", 20, "A", width) < of("mean_val_error", 20, "none", width)
+            measured("mean_val_error", 20, "A", width) < measured("mean_val_error", 20, "none", width)
         ),
         "Of 56 layers, the residual net's validation error falls sooner than the plain net's.": (
-            of("mean_val_error", 56, "A", width) < of("mean_val_error", 56, "none", width)
+            measured("mean_val_error", 56, "A", width) < measured("mean_val_error", 56, "none", width)
         ),
         "At the start, the gradients of the plain net of 56 layers are smaller near the input than near the output.": (
             near_input("init", "none", width) < 0

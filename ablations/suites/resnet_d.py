@@ -37,8 +37,8 @@ PLAIN: dict[str, Any] = {"stride_in": "first", "stem": "imagenet", "skip": "B"}
 
 def parts(depth: int, width: int) -> Design:
     """Return ResNet-D, it without each part, and it without all."""
-    one = leave_out(D, **PLAIN) + grid(**{factor: (level,) for factor, level in PLAIN.items()})
-    return grid(depth=(depth,), width=(width,)) * one
+    single = leave_out(D, **PLAIN) + grid(**{factor: (level,) for factor, level in PLAIN.items()})
+    return grid(depth=(depth,), width=(width,)) * single
 
 
 claims = {

@@ -37,25 +37,25 @@ def transforms(depth: int, width: int) -> Design:
     return every.only("gate_bias", transform=GATES)
 
 
-def of(transform: Transform, **levels: float) -> Contrast:
+def error(transform: Transform, **levels: float) -> Contrast:
     """Return the test error with a transform on the skip."""
     return mean("test_error", transform=transform, **levels)
 
 
 claims = {
-    "The test error is lower with the identity than with skip and branch halved.": of("identity") < of("halved"),
-    "The test error is lower with the identity than with a 1x1 convolution.": of("identity") < of("conv"),
+    "The test error is lower with the identity than with skip and branch halved.": error("identity") < error("halved"),
+    "The test error is lower with the identity than with a 1x1 convolution.": error("identity") < error("conv"),
     "The test error is lower with the identity than with an exclusive gate that starts open.": (
-        of("identity") < of("exclusive_gate", gate_bias=-6.0)
+        error("identity") < error("exclusive_gate", gate_bias=-6.0)
     ),
     "The test error is higher with an exclusive gate that starts half shut than with one that starts open.": (
-        of("exclusive_gate", gate_bias=0.0) > of("exclusive_gate", gate_bias=-6.0)
+        error("exclusive_gate", gate_bias=0.0) > error("exclusive_gate", gate_bias=-6.0)
     ),
     "The test error is higher with a gate on the skip alone that starts half shut than with one that starts open.": (
-        of("shortcut_gate", gate_bias=0.0) > of("shortcut_gate", gate_bias=-6.0)
+        error("shortcut_gate", gate_bias=0.0) > error("shortcut_gate", gate_bias=-6.0)
     ),
-    "With the skip alone halved, the test error is above 0.2.": of("halved_skip") > 0.2,
-    "With a dropout on the skip, the test error is above 0.2.": of("dropout") > 0.2,
+    "With the skip alone halved, the test error is above 0.2.": error("halved_skip") > 0.2,
+    "With a dropout on the skip, the test error is above 0.2.": error("dropout") > 0.2,
     "Training fails more often with a dropout on the skip than with the identity.": (
         rate("failed", transform="dropout") > rate("failed", transform="identity")
     ),

@@ -12,14 +12,14 @@ GAP = 1024
 """Widths in a row that may be illegal before it is said that there is none: groups of more channels are unheard of."""
 
 
-def with_budget(spec: NetSpec, of: Budget, budget: int) -> NetSpec:
+def with_budget(spec: NetSpec, cost_name: Budget, budget: int) -> NetSpec:
     """Return `spec` with all widths multiplied alike and rounded, its cost as near to a budget as can be.
 
     Widths that are illegal, as those that the groups of a normalisation do not divide, are passed over.
 
     Args:
         spec: The network.
-        of: `parameters`, the trainable ones, or `macs`, multiply-accumulates of an image.
+        cost_name: `parameters`, the trainable ones, or `macs`, multiply-accumulates of an image.
         budget: What it is to cost.
 
     Raises:
@@ -47,14 +47,16 @@ def with_budget(spec: NetSpec, of: Budget, budget: int) -> NetSpec:
 
     def cost_of(k: int) -> int:
         count = cost(times(k))
-        return count.trainable if of == "parameters" else count.macs
+        return count.trainable if cost_name == "parameters" else count.macs
 
     below, above = 0, legal(1, 1 + GAP)  # too narrow, or 0; and wide enough
     while above is not None and cost_of(above) < budget:
         below, above = above, legal(2 * above, 2 * above + GAP)
     if above is None:
         times(2 * below + GAP if below else GAP)  # says which rule is broken
-        raise UserError(f"a network near {budget:,} {of} must have a legal width, but none was found for {spec.widths}")
+        raise UserError(
+            f"a network near {budget:,} {cost_name} must have a legal width, but none was found for {spec.widths}"
+        )
     while above - below > 1:
         middle = (below + above) // 2
         nearest = legal(middle, above) or legal(middle - 1, below, -1)

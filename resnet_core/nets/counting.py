@@ -183,7 +183,7 @@ class CostNet(Interpreter):
         from resnet_core.nets.traced import Uncounted, traced
 
         with settings_of_a_run():
-            of = traced(make, self.prefix + name, x.shape)
+            layer_cost = traced(make, self.prefix + name, x.shape)
 
         def known(word: str, counted: int | Uncounted, given: int | None) -> int:
             count = counted if given is None else given
@@ -194,11 +194,17 @@ class CostNet(Interpreter):
                 f"counted: {count}; give {word}=… of an image to at.layer"
             )
 
-        macs = known("macs", of.macs, macs)
-        inside = known("kept_bytes", of.kept_bytes, kept_bytes)
-        y = Tensor(of.output_shape)
-        keeps = [*([x] if of.reads_input else []), *([y] if of.reads_output else []), Tensor((inside,), itemsize=1)]
-        return self._count(name, "layer", y, keeps, trainable=of.trainable, bn_running_stats=of.others, macs=macs)
+        macs = known("macs", layer_cost.macs, macs)
+        inside = known("kept_bytes", layer_cost.kept_bytes, kept_bytes)
+        y = Tensor(layer_cost.output_shape)
+        keeps = [
+            *([x] if layer_cost.reads_input else []),
+            *([y] if layer_cost.reads_output else []),
+            Tensor((inside,), itemsize=1),
+        ]
+        return self._count(
+            name, "layer", y, keeps, trainable=layer_cost.trainable, bn_running_stats=layer_cost.others, macs=macs
+        )
 
 
 def _strided(x: Tensor, strides: int) -> tuple[int, int]:

@@ -280,6 +280,6 @@ class KerasNet(Interpreter):
     def layer(
         self, x: Value, make: Callable[..., Any], *, name: str, macs: int | None = None, kept_bytes: int | None = None
     ) -> Value:
-        made, y = apply_layer(make, self.prefix + name, x)
-        subsample_first(made)  # its parts are there once it is built
+        layer, y = apply_layer(make, self.prefix + name, x)
+        subsample_first(layer)  # its parts are there once it is built
         return y

@@ -65,7 +65,7 @@ class OwnNet(Spec):
             function = function.func
         register_network(function)
         takes = inspect.signature(function).parameters
-        if not {*DATA} <= {*takes} and not any(one.kind is one.VAR_KEYWORD for one in takes.values()):
+        if not {*DATA} <= {*takes} and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values()):
             raise UserError(
                 f"a function that builds a network must take input_shape and classes, but `{function.__name__}` takes "
                 f"{', '.join(takes) or 'nothing'}"

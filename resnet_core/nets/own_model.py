@@ -61,10 +61,10 @@ def _check(spec: OwnNet, rule: str, model: Any) -> None:
     if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):
         raise UserError(f"{rule}, but it returned a {type(model).__name__}; build it by keras.Model(inputs, outputs)")
     if len(model.inputs) != 1 or tuple(model.inputs[0].shape[1:]) != spec.input_shape:
-        shapes = ", ".join(str(tuple(one.shape[1:])) for one in model.inputs)
+        shapes = ", ".join(str(tuple(tensor.shape[1:])) for tensor in model.inputs)
         raise UserError(f"{rule} that takes images of {spec.input_shape}, but it takes {shapes}; use input_shape")
     if len(model.outputs) != 1 or tuple(model.outputs[0].shape[1:]) != (spec.classes,):
-        shapes = ", ".join(str(tuple(one.shape[1:])) for one in model.outputs)
+        shapes = ", ".join(str(tuple(tensor.shape[1:])) for tensor in model.outputs)
         raise UserError(f"{rule} that gives a logit for each of {spec.classes} classes, but it gives {shapes}")
     last = model.outputs[0]._keras_history.operation
     function = getattr(getattr(last, "activation", None), "__name__", type(last).__name__).lower()

@@ -220,12 +220,12 @@ def _keras_tensors(model: keras.Model, *, second: bool, biases: bool) -> Iterato
 def _place_in_v1(layer: str) -> str | None:
     if layer == "predictions":
         return "fc"
-    found = re.fullmatch(r"conv(\d+)(?:_block(\d+)_(\d))?_(conv|bn)", layer)
-    if not found:
+    match = re.fullmatch(r"conv(\d+)(?:_block(\d+)_(\d))?_(conv|bn)", layer)
+    if not match:
         return None
-    if not found[2]:
-        return f"{found[4]}1"
-    stage, block, index, kind = int(found[1]) - 1, int(found[2]) - 1, int(found[3]), found[4]
+    if not match[2]:
+        return f"{match[4]}1"
+    stage, block, index, kind = int(match[1]) - 1, int(match[2]) - 1, int(match[3]), match[4]
     return f"layer{stage}.{block}." + (f"{kind}{index}" if index else f"downsample.{int(kind == 'bn')}")
 
 
@@ -233,8 +233,8 @@ def _place_in_v2(layer: str) -> str | None:
     ends = {"predictions": "head.fc", "post_bn": "norm", "conv1_conv": "stem.conv"}
     if layer in ends:
         return ends[layer]
-    found = re.fullmatch(r"conv(\d+)_block(\d+)_(preact_bn|0_conv|[123]_conv|[12]_bn)", layer)
-    if not found:
+    match = re.fullmatch(r"conv(\d+)_block(\d+)_(preact_bn|0_conv|[123]_conv|[12]_bn)", layer)
+    if not match:
         return None
     words = {"preact_bn": "norm1", "0_conv": "downsample.conv", "1_bn": "norm2", "2_bn": "norm3"}
-    return f"stages.{int(found[1]) - 2}.blocks.{int(found[2]) - 1}.{words.get(found[3]) or 'conv' + found[3][0]}"
+    return f"stages.{int(match[1]) - 2}.blocks.{int(match[2]) - 1}.{words.get(match[3]) or 'conv' + match[3][0]}"

@@ -192,10 +192,10 @@ def _root(tensor: Any) -> Any:
 
 def _ancestors(tensors: Iterable[Any]) -> set[Any]:
     """Return the operations that these tensors are computed by."""
-    found, left = set(), [tensor.op for tensor in tensors]
+    ancestors, left = set(), [tensor.op for tensor in tensors]
     while left:
         op = left.pop()
-        if op not in found:
-            found.add(op)
+        if op not in ancestors:
+            ancestors.add(op)
             left += [tensor.op for tensor in op.inputs]
-    return found
+    return ancestors

@@ -43,13 +43,13 @@ def torch_resnet(layer: str, spec: NetSpec) -> str | None:
     match re.fullmatch(r"(?:stage(\d+)_block(\d+)|stem|head)_(.*)", layer):
         case None:
             return None
-        case found if found[1]:
-            word = inside.get(found[3]) or (found[3] if re.fullmatch(r"(conv|bn)\d+", found[3]) else None)
-            return word and f"layer{found[1]}.{int(found[2]) - 1}.{word}"
-        case found if layer == "head_logits":
+        case match if match[1]:
+            word = inside.get(match[3]) or (match[3] if re.fullmatch(r"(conv|bn)\d+", match[3]) else None)
+            return word and f"layer{match[1]}.{int(match[2]) - 1}.{word}"
+        case match if layer == "head_logits":
             return "fc"
-        case found:
-            return stem.get(found[3])
+        case match:
+            return stem.get(match[3])
 
 
 def torch_resnetv2(layer: str, spec: NetSpec) -> str | None:
@@ -59,12 +59,12 @@ def torch_resnetv2(layer: str, spec: NetSpec) -> str | None:
     ends |= {**deep, "stem_conv": "stem.conv3"} if spec.stem in ("deep", "tiered") else {"stem_conv": "stem.conv"}
     if layer in ends:
         return ends[layer]
-    found = re.fullmatch(r"stage(\d+)_block(\d+)_(pre_bn|skip_conv|conv\d|bn\d)", layer)
-    if not found:
+    match = re.fullmatch(r"stage(\d+)_block(\d+)_(pre_bn|skip_conv|conv\d|bn\d)", layer)
+    if not match:
         return None
-    word = {"pre_bn": "norm1", "skip_conv": "downsample.conv"}.get(found[3], found[3])
+    word = {"pre_bn": "norm1", "skip_conv": "downsample.conv"}.get(match[3], match[3])
     word = re.sub(r"bn(\d)", lambda number: f"norm{int(number[1]) + 1}", word)
-    return f"stages.{int(found[1]) - 1}.blocks.{int(found[2]) - 1}.{word}"
+    return f"stages.{int(match[1]) - 1}.blocks.{int(match[2]) - 1}.{word}"
 
 
 def load_weights(

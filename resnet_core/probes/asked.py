@@ -68,13 +68,13 @@ class Item:
     """One measurement that is to be made.
 
     Attributes:
-        of: Id of the run, or of the network.
+        network_id: Id of the run, or of the network.
         asked: The probe.
         sample: The images.
         other: Id of the second network; empty without one.
     """
 
-    of: str
+    network_id: str
     asked: Asked
     sample: Sample
     other: str = ""
@@ -85,7 +85,8 @@ class Item:
         asked, sample = self.asked, self.sample
         options = json.dumps(dict(asked.options), sort_keys=True)
         return digest(
-            "measurement/1", self.of, asked.name, options, asked.code, sample.part, str(sample.images), self.other
+            "measurement/1", self.network_id, asked.name, options, asked.code, sample.part, str(sample.images),
+            self.other,
         )  # fmt: skip
 
 
@@ -115,13 +116,13 @@ def asked_for(words: Sequence[str], settings: Mapping[str, Mapping[str, Any]] | 
     Raises:
         UserError: A probe or an option is unknown, or a value is none of the option's.
     """
-    found = {}
+    items = {}
     for word in words:
         name, *options = word.split() or [""]
         given = {option: value for option, _, value in (text.partition("=") for text in options)}
-        one = _asked(probe(name), {**given, **(settings or {}).get(name, {})})
-        found[one.name, one.text] = one
-    return tuple(found.values())
+        item = _asked(probe(name), {**given, **(settings or {}).get(name, {})})
+        items[item.name, item.text] = item
+    return tuple(items.values())
 
 
 def _asked(asked: Probe, options: Mapping[str, Any]) -> Asked:

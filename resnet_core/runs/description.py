@@ -95,7 +95,7 @@ class DataInfo:
         )
         yield f"shape {'x'.join(map(str, self.input_shape))}, values {self.values}"
         yield from self.notes
-        yield f"skipped: {'; '.join(one.text for one in self.skipped) or 'nothing'}"
+        yield f"skipped: {'; '.join(skip.text for skip in self.skipped) or 'nothing'}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-serialisable values."""

@@ -53,7 +53,7 @@ def grouped(fields: Sequence[Described], groups: Mapping[str, Sequence[str]]) ->
     by_group: dict[str, list[Described]] = {group: [] for group in (*groups, "others")}
     for field in fields:
         by_group[known.get(field.name, "others")].append(field)
-    return {group: of for group, of in by_group.items() if of}
+    return {group: fields_of_group for group, fields_of_group in by_group.items() if fields_of_group}
 
 
 def table_of(title: str, fields: Sequence[Described], prefix: str = "") -> str:

@@ -62,15 +62,15 @@ def rebudgeted(train: TrainSpec, changes: Mapping[str, Any]) -> TrainSpec:
     Raises:
         UserError: A field is illegal.
     """
-    told = changes.keys() & {"warmup_steps", "warmup_share"}
+    given = changes.keys() & {"warmup_steps", "warmup_share"}
     warmup: dict[str, Any] = {}
-    if train.warmup_steps and not told and changes.get("schedule") != "one_cycle":
+    if train.warmup_steps and not given and changes.get("schedule") != "one_cycle":
         if train.steps and changes.keys() & {"steps", "epochs"} and changes.get("steps") != train.steps:
             warmup = {"warmup_steps": 0, "warmup_share": train.warmup_steps / train.steps}
         elif train.epochs and changes.get("epochs"):
             warmup = {"warmup_steps": round(train.warmup_steps * changes["epochs"] / train.epochs)}
-    if told == {"warmup_steps"} and train.warmup_share:
+    if given == {"warmup_steps"} and train.warmup_share:
         warmup = {"warmup_share": 0.0}
-    elif told == {"warmup_share"} and train.warmup_steps:
+    elif given == {"warmup_share"} and train.warmup_steps:
         warmup = {"warmup_steps": 0}
     return train.replace(**warmup, **changes)

@@ -48,20 +48,20 @@ def configure(threads: int) -> None:
 @contextmanager
 def without_notices() -> Iterator[None]:
     """Keep from standard error what TensorFlow's libraries say of themselves when they load; let warnings through."""
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as output:
         try:
             stderr = os.dup(2)
         except OSError:  # there is no standard error
             yield
             return
-        os.dup2(said.fileno(), 2)
+        os.dup2(output.fileno(), 2)
         try:
             yield
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-            said.seek(0)
-            sys.stderr.writelines(line for line in said if not line.startswith(NOTICES))
+            output.seek(0)
+            sys.stderr.writelines(line for line in output if not line.startswith(NOTICES))
 
 
 def threads_for(step_macs: float) -> int:
@@ -125,10 +125,10 @@ def repository() -> tuple[str, bool]:
     # Its lock is optional: another git may be at work there.
     command = ["git", "--no-optional-locks", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+        output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "", False
-    return said.removesuffix("+"), said.endswith("+")
+    return output.removesuffix("+"), output.endswith("+")
 
 
 def environment() -> dict[str, Any]:
@@ -146,7 +146,7 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "instruction_set": _instruction_set(),
         "devices": ", ".join(device.device_type for device in tf.config.list_logical_devices()),
-        "accelerators": ", ".join(of.get("device_name", "unknown") for of in details),
+        "accelerators": ", ".join(detail.get("device_name", "unknown") for detail in details),
         "threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),

@@ -125,7 +125,7 @@ def oracle(
             f"the oracle {name!r} takes no points to start from, but got {len(starts)}; "
             "leave them out, or choose another oracle"
         )
-    made = known.load()(objective, max_trials, hyperparameters, seed, accepts, starts, **options)
-    for start in starts if made.space.hyperparameters else ():  # a tuner may have the space yet to find
-        made.space.complete(start)
-    return made
+    proposer = known.load()(objective, max_trials, hyperparameters, seed, accepts, starts, **options)
+    for start in starts if proposer.space.hyperparameters else ():  # a tuner may have the space yet to find
+        proposer.space.complete(start)
+    return proposer

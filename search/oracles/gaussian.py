@@ -84,8 +84,8 @@ class GaussianProcess:
         means, deviations = np.array(priors).T
         self._mean = np.concatenate([means, *places])
         self._deviation = np.concatenate([deviations, *(np.full(place.size, SPREAD) for place in places)])
-        found = optimize.minimize(self._loss, self._mean, jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
-        self._parameters = self._unpacked(found.x)
+        fit = optimize.minimize(self._loss, self._mean, jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
+        self._parameters = self._unpacked(fit.x)
         self._condition()
 
     def _condition(self) -> None:

@@ -14,18 +14,18 @@ CLAIMS = {
 }
 
 
-def said(*depths, skips=("none", "A")):
+def messages(*depths, skips=("none", "A")):
     kept, left = carried(CLAIMS, grid(depth=depths, skip=skips).arms())
     return [(claim.text, str(claim)) for claim in kept], list(left)
 
 
 def test_claims_stay_as_they_are_where_their_arms_are_there():
-    assert said(20, 32, 56) == ([(text, str(claim)) for text, claim in CLAIMS.items()], [])
+    assert messages(20, 32, 56) == ([(text, str(claim)) for text, claim in CLAIMS.items()], [])
 
 
 @pytest.mark.parametrize(("least", "greatest"), [(8, 20), (20, 110), (8, 110)])
 def test_extreme_levels_go_to_the_extreme_levels_that_are_asked_for(least, greatest):
-    kept, left = said(least, (least + greatest) // 2, greatest)
+    kept, left = messages(least, (least + greatest) // 2, greatest)
     assert left == []
     assert kept == [
         (
@@ -41,13 +41,13 @@ def test_extreme_levels_go_to_the_extreme_levels_that_are_asked_for(least, great
 
 
 def test_what_cannot_be_carried_over_is_named_with_the_reason():
-    kept, left = said(8)
+    kept, left = messages(8)
     assert [text for text, _ in kept] == ["Of 8 layers, A is lower. (The study's own claim: depth 56.)", "A is low."]
     assert left == [
         "a claim is left out, since it compares depth=56 with depth=20, which here are one arm: "
         "It rises by 0.56 from 20 to 56 layers."
     ]
-    _, left = said(20, 56, skips=("A", "B"))
+    _, left = messages(20, 56, skips=("A", "B"))
     assert left == ["a claim is left out, since no arm has depth=56 skip=none: Of 56 layers, A is lower."]
 
 

@@ -65,9 +65,9 @@ def test_a_condition_may_be_on_several_levels_and_on_a_factor_that_is_conditiona
 def test_a_pairwise_design_has_every_two_levels_and_fewer_arms_than_the_grid():
     levels = {"depth": (8, 20, 56), "skip": ("none", "A", "B"), "norm": ("batch", "group", "none"), "width": (8, 16)}
     arms = pairwise(**levels).arms()
-    for one, other in combinations(levels, 2):
-        wanted = {(a, b) for a in levels[one] for b in levels[other]}
-        assert {(arm[one], arm[other]) for arm in arms} == wanted
+    for factor, other in combinations(levels, 2):
+        wanted = {(a, b) for a in levels[factor] for b in levels[other]}
+        assert {(arm[factor], arm[other]) for arm in arms} == wanted
     assert len(arms) < 54 / 3
     assert pairwise(depth=(8, 20)).arms() == [{"depth": 8}, {"depth": 20}]
 

@@ -65,7 +65,7 @@ def test_a_mistake_is_named_with_its_line(mistake, write):
     assert right in STUDY
     text = STUDY.replace(right, wrong, 1)
     marked = LINES.get(mistake, wrong)
-    line = next(i for i, of in enumerate(text.splitlines(), 1) if marked in of)
+    line = next(i for i, content in enumerate(text.splitlines(), 1) if marked in content)
     with pytest.raises(UserError, match=rf"my_study.py, line {line}(:|, raises) .*{message}"):
         study_in(write(text))
 
@@ -106,7 +106,7 @@ def test_a_factor_that_some_arms_leave_open_needs_a_default(write):
             "a learning rate is chosen by validation images, but validation_fraction is 0",
         ),
     ],
-    ids=lambda of: " ".join(of) if isinstance(of, list) else "",
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_mistake_on_the_command_line_writes_nothing(words, message, program, write, tmp_path):
     write(STUDY)

@@ -27,7 +27,7 @@ SMALL = ("--images", "32")
 
 
 @pytest.fixture(scope="module")
-def made(tiny_study, tmp_path_factory) -> Path:
+def trained_study(tiny_study, tmp_path_factory) -> Path:
     """The folder of a study of which the residual and the plain networks of depth 8 and seed 0 are kept."""
     folder = tmp_path_factory.mktemp("probed") / "depth"
     shutil.copytree(tiny_study, folder, ignore=shutil.ignore_patterns("report"))
@@ -38,9 +38,9 @@ def made(tiny_study, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def study(made, tmp_path) -> Path:
+def study(trained_study, tmp_path) -> Path:
     runs.cache_clear()
-    return Path(shutil.copytree(made, tmp_path / "depth"))
+    return Path(shutil.copytree(trained_study, tmp_path / "depth"))
 
 
 def probe(*words):
@@ -71,7 +71,7 @@ def test_nothing_is_measured_twice_and_what_is_damaged_is_measured_again(study, 
     damaged, *_ = (path for path in sorted((study / "probed").iterdir()) if b'"lesion"' in path.read_bytes())
     content = damaged.read_bytes()
     damaged.write_bytes(content.replace(b'"value":[0.', b'"value":[1.'))
-    assert [one.path for one in measurements.table(study)[1]] == [damaged]
+    assert [each.path for each in measurements.table(study)[1]] == [damaged]
     capsys.readouterr()
     assert probe(study, "lesion", "paths", *SMALL) == 0
     assert "2 measured before, 1 measured now, 1 unfit" in capsys.readouterr().out
@@ -86,9 +86,9 @@ def test_two_at_once_share_the_work(study, monkeypatch):
     theirs = claims.claim(study, f"probe-{items[0].id}")
     theirs.acquire(timeout=0)
     ended = []
-    for one in sharing.measure(target, items, 1, lambda: None):
-        ended.append((one.measured.item.id, one.here))
-        if one.here:  # ours is done: now the other has its own
+    for each in sharing.measure(target, items, 1, lambda: None):
+        ended.append((each.measured.item.id, each.here))
+        if each.here:  # ours is done: now the other has its own
             measurements.write(study, measurements.Measurement(items[0], "measured"))
             theirs.release()
     assert ended == [(items[1].id, True), (items[0].id, False)]
@@ -202,6 +202,6 @@ def test_a_probe_of_ones_own_in_records_claims_and_report(program, tmp_path):
     study = read(tmp_path / "out" / "dead-units")
     assert study.probed["probe"].unique().tolist() == ["dead"]
     assert len(study.probed) == 4 * 4
-    assert find("dead.mean").of(study.frames).between(0, 1).sum() == 4
+    assert find("dead.mean").compute(study.frames).between(0, 1).sum() == 4
     assert report.tables_of(study)["verdicts"]["claim"].tolist() == ["Plain networks have more dead units."]
-    assert [one.name for one in inside_figures.figures_of(study.probed, PAGE)] == ["inside_dead"]
+    assert [each.name for each in inside_figures.figures_of(study.probed, PAGE)] == ["inside_dead"]

@@ -49,9 +49,9 @@ def test_a_study_with_a_block_of_the_users(program, tmp_path):
     assert last.startswith("2 of 2 runs recorded (2 completed)")
     assert verdicts.startswith("3 claims: ")
     mine, theirs = (list(Store(out / "depth").records()) for out in (here, there))
-    assert [one.results for one in mine] == [one.results for one in theirs]
-    assert [one.probes for one in mine] == [one.probes for one in theirs]
-    assert [one.environment for one in mine] == [one.environment for one in theirs]
+    assert [record.results for record in mine] == [record.results for record in theirs]
+    assert [record.probes for record in mine] == [record.probes for record in theirs]
+    assert [record.environment for record in mine] == [record.environment for record in theirs]
 
 
 def test_a_plugin_is_what_it_was_when_the_study_began(tmp_path, monkeypatch):

@@ -65,20 +65,24 @@ def test_an_arm_is_taken_out_and_taken_back(store, capsys):
 def test_claims_on_what_is_gone_go_with_it(tiny_study, tmp_path, capsys):
     shutil.copytree(tiny_study, tmp_path / "depth")
     store = Store(tmp_path / "depth")
-    of = {skip: mean("test_error", depth=14, skip=skip) for skip in ("A", "none")}
-    stated = {"one is lower": of["A"] < of["none"], "it is low": of["A"] < 1, "so is the other": of["none"] < 1}
+    means = {skip: mean("test_error", depth=14, skip=skip) for skip in ("A", "none")}
+    stated = {
+        "one is lower": means["A"] < means["none"],
+        "it is low": means["A"] < 1,
+        "so is the other": means["none"] < 1,
+    }
     claims = tuple(replace(claim, text=text).to_dict() for text, claim in stated.items())
     write_file(store.root / "study.json", replace(store.plan(), claims=claims).text())
     about = [claims[0], claims[2]]
     call(store, "skip=none", "--dry-run")
-    said = capsys.readouterr().out
-    assert said.startswith("4 of 8 runs would be taken out")
+    printed = capsys.readouterr().out
+    assert printed.startswith("4 of 8 runs would be taken out")
     assert len(store.plan().claims) == 3
     assert not (store.root / "removed").exists()
     call(store, "skip=none")
     assert [claim["text"] for claim in store.plan().claims] == ["it is low"]
-    said = capsys.readouterr().out
-    assert all(claim["text"] in said for claim in about)
+    printed = capsys.readouterr().out
+    assert all(claim["text"] in printed for claim in about)
     assert store.plan().commands[-1] == f"resnet-ablate remove {store.root} skip=none"
 
 

@@ -75,10 +75,10 @@ def test_the_command_and_the_call_make_the_same_runs(program, tmp_path):
 
 def test_progress_is_lines_where_there_is_no_terminal(tmp_path, capsys):
     ablations.run(STUDY, depth=8, skip="A", seeds=1, out=tmp_path)
-    said = capsys.readouterr().out
-    assert "data: 180 training, 20 validation" in said
-    assert "[1/1] depth=8 skip=A seed=0: " in said
-    assert "1 of 1 runs recorded" in said
+    printed = capsys.readouterr().out
+    assert "data: 180 training, 20 validation" in printed
+    assert "[1/1] depth=8 skip=A seed=0: " in printed
+    assert "1 of 1 runs recorded" in printed
 
 
 @pytest.mark.parametrize(

@@ -68,21 +68,21 @@ def test_levels_are_parsed_by_their_factors_type():
 @pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
 def test_a_suite_is_whole(study, scale):
     study.check()
-    of = study.scales[scale]
-    assert of.claims
-    arms = of.design.arms()
-    listed = list(study.runs(arms, of.train, study.probe, DATA, range(of.seeds), {}))
+    chosen = study.scales[scale]
+    assert chosen.claims
+    arms = chosen.design.arms()
+    listed = list(study.runs(arms, chosen.train, study.probe, DATA, range(chosen.seeds), {}))
     assert len({run.id for run in listed}) == len(listed)
-    for figure in of.published:
+    for figure in chosen.published:
         assert any(figure.arm.items() <= arm.items() for arm in arms)
 
 
 def test_the_depth_suite_at_paper_scale_is_that_of_he_2015():
     """Section 4.2: 20 to 110 layers, 64k steps of 128; the 110-layer net starts at 0.01."""
     study = suites()["depth"]
-    of = study.scales["paper"]
+    chosen = study.scales["paper"]
     data = DataInfo((32, 32, 3), 10, 50_000)
-    listed = list(study.runs(of.design.arms(), of.train, study.probe, data, range(of.seeds), {}))
+    listed = list(study.runs(chosen.design.arms(), chosen.train, study.probe, data, range(chosen.seeds), {}))
     assert {(run.net.depth, run.train.warmup_steps) for run in listed} == {
         (20, 0),
         (32, 0),

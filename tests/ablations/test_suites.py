@@ -26,8 +26,8 @@ SHARES = ("test_error", "train_error")
 
 def runs(name, scale, data=CIFAR):
     study = SUITES[name]
-    of = study.scales[scale]
-    return list(study.runs(of.design.arms(), of.train, study.probe, data, [0], {}))
+    chosen = study.scales[scale]
+    return list(study.runs(chosen.design.arms(), chosen.train, study.probe, data, [0], {}))
 
 
 def arms(name, scale):
@@ -65,11 +65,11 @@ def test_every_arm_has_a_network_of_its_own_and_its_levels_are_what_a_user_write
 def test_a_dry_run_of_smoke_scale(program, name):
     done = program("resnet-ablate", "run", name, "--dry-run")
     assert done.returncode == 0, done.stderr
-    of = SUITES[name].scales["smoke"]
-    assert f" {len(of.design.arms()) * of.seeds} to run" in done.stdout
-    trials = len(of.design.arms()) * len(of.learning_rates) * of.trial_seeds
+    smoke = SUITES[name].scales["smoke"]
+    assert f" {len(smoke.design.arms()) * smoke.seeds} to run" in done.stdout
+    trials = len(smoke.design.arms()) * len(smoke.learning_rates) * smoke.trial_seeds
     tuned = f"before these, {trials} trials of learning rates: "
-    assert (tuned in done.stdout) == bool(of.learning_rates)
+    assert (tuned in done.stdout) == bool(smoke.learning_rates)
 
 
 def test_a_dry_run_of_paper_scale_on_the_users_own_images(program, tmp_path):
@@ -328,7 +328,10 @@ def test_gradient_at_init():
         853_018,
         1_727_962,
     }
-    figures = {tuple(of.arm.values()): of.value for of in SUITES["gradient-at-init"].scales["laptop"].published}
+    figures = {
+        tuple(published.arm.values()): published.value
+        for published in SUITES["gradient-at-init"].scales["laptop"].published
+    }
     assert len(figures) == 15  # all but the pre-activation without normalisation
     assert figures["plain", "batch", 56] == math.log10(786)
     assert figures["residual", "none", 110] == math.log10(0.27)

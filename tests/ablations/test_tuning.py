@@ -80,9 +80,9 @@ def test_every_arm_takes_its_best_rate_and_every_run_of_it_has_it(tmp_path, caps
     measured = request.runs(DATA)
     assert {(run.factors["depth"], run.train.learning_rate) for run in measured} == {(8, 0.03), (14, 0.01)}
     assert all(run.train.test and run.seed < SEED for run in measured)
-    said = capsys.readouterr()
-    assert "depth=8 batch_size=64: learning rate 0.03 of 0.01, 0.03, 0.1; validation accuracy 0.900" in said.out
-    assert "test" not in said.out + said.err
+    printed = capsys.readouterr()
+    assert "depth=8 batch_size=64: learning rate 0.03 of 0.01, 0.03, 0.1; validation accuracy 0.900" in printed.out
+    assert "test" not in printed.out + printed.err
     assert len(runs) == 2 * 3 * 2 + 2  # and a rate below 0.01 for one arm
 
 
@@ -190,6 +190,6 @@ RATES = {"learning_rates": GRID}
     ],
 )
 def test_a_scale_chooses_a_learning_rate_for_its_own_training_alone(scale, recipe, given, reason):
-    said = untuned(Scale(grid(depth=(8,)), TrainSpec(steps=5), 2, **scale), recipe, given)
-    assert reason in said
-    assert bool(said) == bool(reason)
+    answer = untuned(Scale(grid(depth=(8,)), TrainSpec(steps=5), 2, **scale), recipe, given)
+    assert reason in answer
+    assert bool(answer) == bool(reason)

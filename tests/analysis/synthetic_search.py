@@ -39,7 +39,7 @@ def search(
     write(Path(folder), "found", base, FACTORS, runs, [fate(i) for i in range(1, trials + 1)], ())
     if confirm:
         kept = [(number, run) for number, run in enumerate(runs, start=1) if fate(number) == "completed"]
-        best = sorted(kept, key=lambda one: -quality(one[1]))[:confirm]
+        best = sorted(kept, key=lambda trial: -quality(trial[1]))[:confirm]
         again = [
             Run(net, run.train, seed=1_000_000 + seed, factors={"trial": number, "net": kind})
             for number, run in best

@@ -75,8 +75,10 @@ def test_no_run_is_left_out_unseen(tmp_path):
     counted = tables["accuracy"].set_index(["depth", "skip"])[["n", "N", "failed", "lost"]]
     assert counted.loc[(8, "A")].tolist() == [1, 3, 1, 1]
     assert counted.loc[(20, "A")].tolist() == [2, 3, 0, 1]
-    made = report.read(tmp_path / "study")
-    assert measured("test_error", made.planned, made.frames)["layers"].tolist() == [8] * 6 + [20] * 6  # all are drawn
+    reported = report.read(tmp_path / "study")
+    assert (
+        measured("test_error", reported.planned, reported.frames)["layers"].tolist() == [8] * 6 + [20] * 6
+    )  # all are drawn
     means = tables["accuracy"].set_index(["depth", "skip"])["test_accuracy"]
     assert means[8, "A"] == pytest.approx(0.88)  # the one that diverged is not in it
     assert tables["failures"]["status"].value_counts().to_dict() == {"crashed": 2, "diverged": 2, "killed": 2}
@@ -139,8 +141,8 @@ def test_many_arms_have_a_report_that_says_what_is_not_drawn(tmp_path):
 
 
 def test_on_paper_figures_are_a_column_wide_with_embedded_fonts(tmp_path):
-    made = report.read(study(tmp_path / "study", GRID, 2, value=error, layers=by_depth))
-    pages = [report.write(made, tmp_path / name, STYLES["paper"])[0] for name in "ab"]
+    reported = report.read(study(tmp_path / "study", GRID, 2, value=error, layers=by_depth))
+    pages = [report.write(reported, tmp_path / name, STYLES["paper"])[0] for name in "ab"]
     for pdf in pages[0].parent.glob("figures/*.pdf"):
         content = pdf.read_bytes()
         assert b"/Type /Font /Subtype /Type0" in content or b"/Subtype /CIDFontType2" in content  # TrueType, embedded

@@ -35,19 +35,19 @@ def browser(tmp_path):
     return run
 
 
-def page_of_a_study(made):
+def page_of_a_study(reported):
     grid = [{"depth": depth, "skip": skip} for depth in (8, 20) for skip in ("none", "A")]
     study(
-        made / "study", grid, 3, value=lambda run: 0.1 * run.seed + (run.factors["skip"] == "A") * 0.05,
+        reported / "study", grid, 3, value=lambda run: 0.1 * run.seed + (run.factors["skip"] == "A") * 0.05,
         fate=lambda run: "crashed" if run.seed == 2 and run.factors["depth"] == 8 else "completed",
         layers=lambda run: run.factors["depth"],
     )  # fmt: skip
-    return report.write(report.read(made / "study"), made / "report", PAGE)[0]
+    return report.write(report.read(reported / "study"), reported / "report", PAGE)[0]
 
 
-def page_of_a_search(made):
-    folder = search(made / "search", objective="val_accuracy (max), macs (min)", confirm=2)
-    return search_report.write(search_report.search_of(report.read(folder), folder), made / "report", PAGE)[0]
+def page_of_a_search(reported):
+    folder = search(reported / "search", objective="val_accuracy (max), macs (min)", confirm=2)
+    return search_report.write(search_report.search_of(report.read(folder), folder), reported / "report", PAGE)[0]
 
 
 @pytest.fixture(scope="module", params=[page_of_a_study, page_of_a_search], ids=["study", "search"])
@@ -112,15 +112,15 @@ def test_the_page_answers_to_the_reader_nothing_is_hidden_and_nothing_is_request
     checked.write_text(page.read_text().replace("</body>", f"{CHECK}</body>"))
     done = browser(checked, "--dump-dom", "--virtual-time-budget=5000", f"--window-size={width},900")
     assert ":CONSOLE" not in done.stderr
-    found = json.loads(html.unescape(re.search(r'data-found="([^"]*)"', done.stdout)[1]))
-    assert found["alts"] == [True] * page.read_text().count('class="panels"')
-    assert len(found["alts"]) in (7, 8)
-    assert (found["empty"], max(0, found["wide"]), found["hidden"]) == (0, 0, 0)
-    assert found["out"][0] > found["out"][1] > 0
-    assert found["tip"] == [False, found["tip"][2], found["tip"][2]]
-    assert found["without"] > 0
-    assert found["requests"] == 0
-    assert found["sort"] == "ascending"
-    assert found["rising"] == sorted(found["rising"])
-    assert found["falling"] == sorted(found["rising"], reverse=True)
-    assert len(set(found["rising"])) > 1
+    result = json.loads(html.unescape(re.search(r'data-found="([^"]*)"', done.stdout)[1]))
+    assert result["alts"] == [True] * page.read_text().count('class="panels"')
+    assert len(result["alts"]) in (7, 8)
+    assert (result["empty"], max(0, result["wide"]), result["hidden"]) == (0, 0, 0)
+    assert result["out"][0] > result["out"][1] > 0
+    assert result["tip"] == [False, result["tip"][2], result["tip"][2]]
+    assert result["without"] > 0
+    assert result["requests"] == 0
+    assert result["sort"] == "ascending"
+    assert result["rising"] == sorted(result["rising"])
+    assert result["falling"] == sorted(result["rising"], reverse=True)
+    assert len(set(result["rising"])) > 1

@@ -68,10 +68,10 @@ def test_the_power_with_normal_errors_is_four_fifths_of_students_at_least(table)
 
 def test_what_a_report_says_of_few_seeds_is_the_table(table):
     rows = table[(table["claim"] == "BCa of A") & (table["n"] == 3)].set_index("errors")
-    said = calibration.sentence(4, "bca")
-    assert "of 3 seeds" in said
-    assert f"{100 * rows.at['normal', 'coverage']:.1f} % of cases with normal errors" in said
-    assert f"{100 * rows.at['lognormal', 'coverage']:.1f} % with skewed" in said
+    sentence = calibration.sentence(4, "bca")
+    assert "of 3 seeds" in sentence
+    assert f"{100 * rows.at['normal', 'coverage']:.1f} % of cases with normal errors" in sentence
+    assert f"{100 * rows.at['lognormal', 'coverage']:.1f} % with skewed" in sentence
     assert calibration.sentence(1) == "There is no interval below two seeds."
     alone = table[(table["claim"] == "A < .3") & (table["n"] == 5) & (table["errors"] == "lognormal")]
     assert f"and {100 * alone['false'].iloc[0]:.1f} %. 5 % is what" in calibration.of_verdicts(7)

@@ -25,10 +25,10 @@ def grid():
 
 
 def compared(arms):
-    found = comparisons.pairs(arms)
+    compared_arms = comparisons.pairs(arms)
     return [
         (row.factor, *arms.iloc[row.arm].astype(str), "against", *arms.iloc[row.reference].astype(str))
-        for row in found.itertuples()
+        for row in compared_arms.itertuples()
     ]
 
 
@@ -99,9 +99,9 @@ def test_there_is_no_p_value_at_n_1(grid):
 
 
 def test_one_arm_has_no_effect(grid):
-    one = grid[(grid["depth"] == 8) & (grid["skip"] == "A")]
-    assert comparisons.effects(one, ["depth", "skip"], 0).empty
-    assert variance.main_effects(one, ["depth", "skip"]).empty
+    arm = grid[(grid["depth"] == 8) & (grid["skip"] == "A")]
+    assert comparisons.effects(arm, ["depth", "skip"], 0).empty
+    assert variance.main_effects(arm, ["depth", "skip"]).empty
 
 
 def test_sums_of_squares_of_a_balanced_design_by_hand(grid):
@@ -168,7 +168,7 @@ def test_p_values_of_several_measures_are_corrected_together(grid):
     )
     assert table["measure"].tolist() == ["loss"] * 4 + ["error"] * 4
     assert table["p_corrected"].tolist() == pytest.approx(
-        holm(np.concatenate([one["p"].to_numpy() for one in effects])).tolist()
+        holm(np.concatenate([arm["p"].to_numpy() for arm in effects])).tolist()
     )
     assert comparisons.together(lambda rows: rows, {}).empty
 

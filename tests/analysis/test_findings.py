@@ -60,6 +60,6 @@ def test_a_folder_without_a_study_is_refused(tmp_path):
 
 
 def test_without_a_source_no_sentence_is_empty(folder):
-    of = read(folder)
-    of = replace(of, plan=replace(of.plan, source=""))
-    assert "What? On digits" in "\n".join(findings.section(folder, of, findings.table(of)))
+    study_read = read(folder)
+    study_read = replace(study_read, plan=replace(study_read.plan, source=""))
+    assert "What? On digits" in "\n".join(findings.section(folder, study_read, findings.table(study_read)))

@@ -16,12 +16,12 @@ ARMS = [{"depth": depth, "skip": skip} for depth in (8, 20) for skip in ("none",
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    made = tmp_path_factory.mktemp("inline")
+    root = tmp_path_factory.mktemp("inline")
     folder = study(
-        made / "study", ARMS, 2, value=lambda run: 0.1 + 0.01 * run.seed, layers=lambda run: run.factors["depth"],
+        root / "study", ARMS, 2, value=lambda run: 0.1 + 0.01 * run.seed, layers=lambda run: run.factors["depth"],
         fate=lambda run: "crashed" if run.seed == 1 and run.factors["skip"] == "A" else "completed",
     )  # fmt: skip
-    return report.write(report.read(folder), made / "report", PAGE)[0].read_text()
+    return report.write(report.read(folder), root / "report", PAGE)[0].read_text()
 
 
 @pytest.fixture
@@ -60,11 +60,11 @@ def test_a_panel_whose_scale_is_its_own_has_no_other_beside_it():
 def test_a_point_says_its_arm_its_seed_and_its_value(runs):
     figure, ax = plt.subplots()
     plots.measure_by_depth(runs, hue="label", ax=ax)
-    found = marks.named(figure)
-    tips = [tip for one in found.values() for tip in one.tips]
+    named = marks.named(figure)
+    tips = [tip for mark in named.values() for tip in mark.tips]
     assert "A, 8 layers: mean test error 0.05 [0, 0.6853], 2 of 2 runs" in tips
     assert "A, seed 3, 20 layers: test error 0.3" in tips
-    assert {one.arm for one in found.values()} == {"A"}
+    assert {mark.arm for mark in named.values()} == {"A"}
     plt.close(figure)
 
 
@@ -72,7 +72,7 @@ def test_a_page_has_no_id_twice_and_every_reference_is_there(page):
     ids = re.findall(r'<[^>]* id="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     named = set(re.findall(r' href="#([^"]+)"|url\(#([^)]+)\)', page))
-    assert {one or other for one, other in named} <= set(ids)
+    assert {first or other for first, other in named} <= set(ids)
 
 
 def test_arms_measures_and_points_of_a_page_can_be_told(page):
@@ -93,9 +93,9 @@ def test_arms_measures_and_points_of_a_page_can_be_told(page):
 )
 def test_a_log_scale_has_labels_that_can_be_read_whatever_it_spans(low, high, expected):
     label = scales.count if low > 1e4 else scales.number
-    found = [label(tick) for tick in scales.LogTicks().tick_values(low, high)]
-    assert 2 <= len(found) <= scales.MOST_LABELS
-    assert found == expected if len(found) == len(expected) else set(found) <= set(expected)
+    labels = [label(tick) for tick in scales.LogTicks().tick_values(low, high)]
+    assert 2 <= len(labels) <= scales.MOST_LABELS
+    assert labels == expected if len(labels) == len(expected) else set(labels) <= set(expected)
 
 
 def test_a_log_axis_within_a_decade_has_several_labels():
@@ -114,7 +114,9 @@ def test_labels_of_depths_that_would_collide_are_left_out():
 
 
 def test_an_arm_that_explodes_does_not_set_the_scale_of_the_others():
-    rows = [(label, 8, loss) for label, of in (("a", 2.0), ("b", 3.0), ("c", 1e9)) for loss in (of, of / 2, np.inf)]
+    rows = [
+        (label, 8, loss) for label, last in (("a", 2.0), ("b", 3.0), ("c", 1e9)) for loss in (last, last / 2, np.inf)
+    ]
     end, beyond = scales.ceiling(pd.DataFrame(rows, columns=["label", "layers", "loss"]), "loss")
     assert end == 4.5
     assert beyond.to_numpy().tolist() == [["c", 8, 1e9]]

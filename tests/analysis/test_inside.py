@@ -102,16 +102,16 @@ def probed(tmp_path_factory):
     ],
 )
 def test_a_measure_of_the_rows_of_a_probe(name, expected, probed):
-    found = read(probed)
-    values = measured(name, found.planned, found.frames)
+    study_read = read(probed)
+    values = measured(name, study_read.planned, study_read.frames)
     assert values.loc[values["seed"] == 1, "value"].tolist() == pytest.approx([expected] * 2)
 
 
 def test_a_run_that_is_not_probed_has_no_value(probed):
-    found = read(probed)
-    for frames in (replace(found.frames, probed=None), replace(found.frames, probed=found.probed[:0])):
-        assert measured("lesion.mean", found.planned, frames)["value"].isna().all()
-    assert measured("nobodys.mean", found.planned, found.frames)["value"].isna().all()
+    study_read = read(probed)
+    for frames in (replace(study_read.frames, probed=None), replace(study_read.frames, probed=study_read.probed[:0])):
+        assert measured("lesion.mean", study_read.planned, frames)["value"].isna().all()
+    assert measured("nobodys.mean", study_read.planned, study_read.frames)["value"].isna().all()
 
 
 @pytest.mark.parametrize(
@@ -132,10 +132,10 @@ def test_a_measure_of_ones_own():
         return frames.runs.set_index("run")["seconds"]
 
     try:
-        assert find("seconds_taken").of is seconds_taken
+        assert find("seconds_taken").compute is seconds_taken
         frames = Frames(pd.DataFrame({"run": ["a"], "seconds": [2.0]}), pd.DataFrame(), pd.DataFrame())
         assert mean("seconds_taken").measure == "seconds_taken"
-        assert find("seconds_taken").of(frames)["a"] == 2.0
+        assert find("seconds_taken").compute(frames)["a"] == 2.0
         with pytest.raises(UserError, match="must be new and without a dot, but got 'test_error'"):
             register_measure("test_error", "")(lambda frames: None)
     finally:
@@ -143,8 +143,8 @@ def test_a_measure_of_ones_own():
 
 
 def test_the_block_card(probed):
-    found = read(probed)
-    card = blocks.block_card(found.probed, found.runs)
+    study_read = read(probed)
+    card = blocks.block_card(study_read.probed, study_read.runs)
     assert card["block"].tolist() == [*BLOCKS, *BLOCKS]
     first = card.iloc[:3]
     assert first["n"].tolist() == [3] * 3
@@ -166,10 +166,10 @@ def test_the_card_of_nothing(probed):
 def test_every_probe_has_its_figure_with_a_text(probed):
     figures = list(inside_figures.figures_of(read(probed).probed, PAGE))
     shapes = ("lesion", "reset", "similarity", "landscape", "spectrum", "variance", "mine")
-    assert [one.name for one in figures] == [f"inside_{name}" for name in shapes]
-    for one in figures:
-        assert "skip=A" in one.alt
-        assert "n = 6 networks; 512 test images" in one.caption
+    assert [figure.name for figure in figures] == [f"inside_{name}" for name in shapes]
+    for figure in figures:
+        assert "skip=A" in figure.alt
+        assert "n = 6 networks; 512 test images" in figure.caption
     assert "points=3" in figures[3].caption
     assert list(inside_figures.figures_of(None, PAGE)) == []
 

@@ -33,7 +33,7 @@ def test_verdicts_are_those_of_our_own_records(table):
         (mean(ACCURACY, skip="A") - mean(ACCURACY, skip="B")).within(0.05),
         mean(ACCURACY, skip="A") < 0.5,
     ]
-    found = judge(table, claims, factors=["skip"], seed="fold")
+    judged = judge(table, claims, factors=["skip"], seed="fold")
     ours = [
         mean("test_accuracy", skip="A") > mean("test_accuracy", skip="none"),
         mean("test_accuracy", skip="B") > mean("test_accuracy", skip="A"),
@@ -44,8 +44,8 @@ def test_verdicts_are_those_of_our_own_records(table):
     runs = planned[["run", "seed"]].assign(status="completed", step=1, test_accuracy=table["test_acc"])
     expected = verdicts.verdicts(ours, planned, Frames(runs, pd.DataFrame(), pd.DataFrame()))
     same = ["verdict", "effect", "low", "high", "p", "p_corrected", "d", "n", "N", "failures", "note"]
-    pd.testing.assert_frame_equal(found[same], expected[same])
-    assert found["verdict"].tolist() == ["supported", "inconclusive", "supported", "refuted"]
+    pd.testing.assert_frame_equal(judged[same], expected[same])
+    assert judged["verdict"].tolist() == ["supported", "inconclusive", "supported", "refuted"]
 
 
 def test_runs_that_diverged_are_failures_and_others_are_lost(table):
@@ -54,24 +54,24 @@ def test_runs_that_diverged_are_failures_and_others_are_lost(table):
     table.loc[(table["skip"] == "B") & (table["fold"] == 1), ["state", "test_acc"]] = ["CRASHED", np.nan]
     claims = {"none fails more often": rate("failed", skip="none") > rate("failed", skip="A"), "the skip helps": HELPS,
               "B is above a half": mean(ACCURACY, skip="B") > 0.5}  # fmt: skip
-    found = judge(table, claims, factors=["skip"], seed="fold", status="state")
-    assert found["claim"].tolist() == [*claims]
-    assert found["verdict"].tolist()[:2] == ["supported", "supported"]
-    assert found["lost"].tolist()[2] == "skip=B seed=1: crashed"
+    verdicts = judge(table, claims, factors=["skip"], seed="fold", status="state")
+    assert verdicts["claim"].tolist() == [*claims]
+    assert verdicts["verdict"].tolist()[:2] == ["supported", "supported"]
+    assert verdicts["lost"].tolist()[2] == "skip=B seed=1: crashed"
 
 
 def test_gaps_are_named_and_only_pairs_count(table):
     fewer = table.drop(index=[0, 5, 6])
-    found = RunTable.of(fewer, factors=["skip"], seed="fold", measures=[ACCURACY])
-    assert found.notes == ("skip=none has no run of seed 0", "skip=A has no run of seed 0, 1")
-    assert found.verdicts([HELPS])["n"].tolist() == [3]
+    runs = RunTable.of(fewer, factors=["skip"], seed="fold", measures=[ACCURACY])
+    assert runs.notes == ("skip=none has no run of seed 0", "skip=A has no run of seed 0, 1")
+    assert runs.verdicts([HELPS])["n"].tolist() == [3]
 
 
 def test_power_effects_and_summary(table):
-    found = RunTable.of(table, factors=["skip"], seed="fold", measures=[ACCURACY])
-    assert found.power([HELPS], [3, 5])["n"].tolist() == [5]
-    assert found.effects([ACCURACY])["level"].tolist() == ["A", "B"]
-    assert found.summary([ACCURACY])["n"].tolist() == [5, 5, 5]
+    runs = RunTable.of(table, factors=["skip"], seed="fold", measures=[ACCURACY])
+    assert runs.power([HELPS], [3, 5])["n"].tolist() == [5]
+    assert runs.effects([ACCURACY])["level"].tolist() == ["A", "B"]
+    assert runs.summary([ACCURACY])["n"].tolist() == [5, 5, 5]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def error(run):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def reported(tmp_path_factory):
     return report.read(
         study(tmp_path_factory.mktemp("paper") / "mine", ARMS, 5, value=error,
               claims=(CLAIM.to_dict() | {"text": "It is lower."},),
@@ -30,8 +30,8 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def by_name(made):
-    return report.tables_of(made)
+def by_name(reported):
+    return report.tables_of(reported)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_a_number_has_the_digits_that_its_interval_leaves(numbers, expected):
     assert paper.value(*numbers) == expected
 
 
-def test_the_table_is_for_one_column_and_bold_where_a_test_says_so(made, by_name):
-    text = paper.table(made, by_name["summary"], paper.Choice(columns=("n", "failed")))
+def test_the_table_is_for_one_column_and_bold_where_a_test_says_so(reported, by_name):
+    text = paper.table(reported, by_name["summary"], paper.Choice(columns=("n", "failed")))
     rows = re.findall(r"^(none|A|B) & (.*?) & (\S+) & (\d) \\\\$", text, re.MULTILINE)
     assert [row[0] for row in rows] == ["none", "A", "B"]
     assert [row[2:] for row in rows] == [("5/5", "0"), ("5/5", "0"), ("4/5", "1")]
@@ -60,14 +60,14 @@ def test_the_table_is_for_one_column_and_bold_where_a_test_says_so(made, by_name
 
 
 def test_where_no_test_shows_a_best_arm_none_is_bold(tmp_path):
-    of = report.read(study(tmp_path / "mine", ARMS[:2], 3, value=lambda run: 0.1 + 0.01 * (run.seed - 1)))
-    assert r"\bfseries" not in paper.table(of, report.tables_of(of)["summary"], paper.Choice())
+    other = report.read(study(tmp_path / "mine", ARMS[:2], 3, value=lambda run: 0.1 + 0.01 * (run.seed - 1)))
+    assert r"\bfseries" not in paper.table(other, report.tables_of(other)["summary"], paper.Choice())
 
 
-def test_arms_and_measures_are_chosen(made, by_name):
+def test_arms_and_measures_are_chosen(reported, by_name):
     choice = paper.Choice(columns=(), measures=("test_error", "train_error"), arms=("skip=A",))
-    choice.check(made)
-    text = paper.table(made, by_name["summary"], choice)
+    choice.check(reported)
+    text = paper.table(reported, by_name["summary"], choice)
     assert len(re.findall(r"^(none|A|B) & ", text, re.MULTILINE)) == 1
     assert "{skip} & {test error} & {train error}" in text
 
@@ -80,24 +80,24 @@ def test_arms_and_measures_are_chosen(made, by_name):
         ({"arms": ("skip=C",)}, "--arms must be of skip=none; skip=A; skip=B, but got 'skip=C'"),
     ],
 )
-def test_what_is_not_there_cannot_be_chosen(choice, message, made):
+def test_what_is_not_there_cannot_be_chosen(choice, message, reported):
     with pytest.raises(UserError, match=re.escape(message)):
-        paper.Choice(**choice).check(made)
+        paper.Choice(**choice).check(reported)
 
 
-def test_methods_and_checklist_are_made_of_the_records(made, by_name):
-    text = paper_text.methods(made, by_name)
-    for said in ("3 arms", "5 seeds", "The 1 claims are", "Of 15 runs, 14 completed; 1 diverged", "keras 3"):
-        assert said in text
-    answers = paper_text.checklist(made, by_name)
+def test_methods_and_checklist_are_made_of_the_records(reported, by_name):
+    text = paper_text.methods(reported, by_name)
+    for words in ("3 arms", "5 seeds", "The 1 claims are", "Of 15 runs, 14 completed; 1 diverged", "keras 3"):
+        assert words in text
+    answers = paper_text.checklist(reported, by_name)
     assert "- **Were several versions mixed?** no" in answers
     assert "`resnet-ablate <b>run</b>`" in answers
-    assert paper_text.references(made).startswith("@inproceedings{he2016deep,")
+    assert paper_text.references(reported).startswith("@inproceedings{he2016deep,")
 
 
-def test_main_tex_compiles_where_a_tex_is_installed(made, by_name, tmp_path):
-    _, tables = report.write(made, tmp_path, PAGE)
-    main = paper.write(made, tables, tmp_path, paper.Choice())
+def test_main_tex_compiles_where_a_tex_is_installed(reported, by_name, tmp_path):
+    _, tables = report.write(reported, tmp_path, PAGE)
+    main = paper.write(reported, tables, tmp_path, paper.Choice())
     assert {path.name for path in main.parent.iterdir()} == {
         "main.tex", "results.tex", "methods.tex", "checklist.md", "references.bib",
     }  # fmt: skip
@@ -110,7 +110,7 @@ def test_main_tex_compiles_where_a_tex_is_installed(made, by_name, tmp_path):
     subprocess.run([tex, *options, main.name], cwd=main.parent, check=True, timeout=300)
 
 
-def test_one_page_has_the_verdicts_of_all_studies_and_links_to_their_reports(made, tmp_path):
+def test_one_page_has_the_verdicts_of_all_studies_and_links_to_their_reports(reported, tmp_path):
     for name in ("one", "two"):
         study(tmp_path / name, ARMS[:2], 3, value=error, claims=(CLAIM.to_dict() | {"text": f"Of {name}."},))
     (tmp_path / "one" / "report").mkdir()

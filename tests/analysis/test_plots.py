@@ -39,7 +39,7 @@ def epochs(runs):
 
 
 @pytest.fixture
-def found():
+def trials():
     return pd.DataFrame({
         "trial": [1, 2, 3, 4, 5], "status": ["completed", "completed", "diverged", "completed", "crashed"],
         "skip": ["A", "none", "A", "none", "A"], "width": [4.0, 8.0, np.nan, 4.0, 16.0],
@@ -170,8 +170,8 @@ def test_of_many_runs_a_learning_curve_has_their_range(ax):
     assert ax.collections[0].get_datalim(ax.transData).ymax == 99
 
 
-def test_best_so_far_is_of_what_was_completed_and_goes_on_to_the_last_trial(found, ax):
-    plots.best_so_far(found, ax=ax)
+def test_best_so_far_is_of_what_was_completed_and_goes_on_to_the_last_trial(trials, ax):
+    plots.best_so_far(trials, ax=ax)
     line = ax.get_lines()[0]
     assert line.get_xdata().tolist() == [1, 2, 3, 4, 5, 5]
     assert line.get_ydata().tolist() == [0.5, 0.7, 0.7, 0.7, 0.7, 0.7]
@@ -180,13 +180,13 @@ def test_best_so_far_is_of_what_was_completed_and_goes_on_to_the_last_trial(foun
     assert [points.get_offsets().tolist() for points in ax.child_axes[0].collections] == [[[5, 0.5]]]
 
 
-def test_the_least_may_be_the_best(found, ax):
-    plots.best_so_far(found.drop(columns="status"), direction="min", ax=ax)
+def test_the_least_may_be_the_best(trials, ax):
+    plots.best_so_far(trials.drop(columns="status"), direction="min", ax=ax)
     assert ax.get_lines()[0].get_ydata().tolist() == [0.5] * 6
 
 
-def test_the_front_is_of_what_was_completed_and_that_of_all_colours(found, ax):
-    plots.pareto_front(found, hue="skip", ax=ax)
+def test_the_front_is_of_what_was_completed_and_that_of_all_colours(trials, ax):
+    plots.pareto_front(trials, hue="skip", ax=ax)
     assert ax.get_lines()[0].get_xydata().tolist() == [[1e4, 0.5], [2e4, 0.7]]
     assert ax.get_xscale() == "log"
     assert labels(ax) == ["A (2 of 3)", "none (2 of 2)", "front (2)"]
@@ -209,10 +209,10 @@ def test_a_front_is_a_staircase_on_the_side_of_what_is_reached(directions, front
     assert line.get_drawstyle() == where
 
 
-def test_parallel_coordinates_go_through_levels_logarithms_and_beside_what_is_inactive(found, ax):
-    plots.parallel_coordinates(found, columns=["skip", "rate", "width"], ax=ax)
+def test_parallel_coordinates_go_through_levels_logarithms_and_beside_what_is_inactive(trials, ax):
+    plots.parallel_coordinates(trials, columns=["skip", "rate", "width"], ax=ax)
     assert [text.get_text() for text in ax.get_yticklabels()] == ["skip", "rate", "width", "validation accuracy"]
-    lines = next(one for one in ax.collections if len(one.get_segments()) == 4 and one.get_array() is not None)
+    lines = next(each for each in ax.collections if len(each.get_segments()) == 4 and each.get_array() is not None)
     assert lines.get_array().tolist() == [0.5, 0.6, 0.7, 0.9]  # the best is on top
     places = np.array([line[:, 0] for line in lines.get_segments()])
     expected = [[0, 0, 0, 0], [1, 0.5, 0, 0.25], [1, 0.5, 1, 0.5], [0, 1, search_plots.ASIDE, 1]]
@@ -221,8 +221,8 @@ def test_parallel_coordinates_go_through_levels_logarithms_and_beside_what_is_in
     assert {text.get_text() for text in ax.texts} >= {"A", "none", "inactive", "4", "8", "0.001", "0.1"}
 
 
-def test_parallel_coordinates_of_one_trial_are_drawn(found, ax):
-    plots.parallel_coordinates(found.head(1), columns=["skip", "width"], direction="min", cbar=False, ax=ax)
+def test_parallel_coordinates_of_one_trial_are_drawn(trials, ax):
+    plots.parallel_coordinates(trials.head(1), columns=["skip", "width"], direction="min", cbar=False, ax=ax)
     assert len(ax.get_figure().axes) == 1
     assert {text.get_text() for text in ax.texts} == {"A", "4", "0.5"}
 
@@ -243,9 +243,9 @@ def test_a_level_has_one_colour_in_panels_whose_tables_have_another_order(runs, 
     first, second = (
         {
             text.get_text().split()[0]: line.get_color()
-            for line, text in zip(one.get_lines(), one.get_texts(), strict=True)
+            for line, text in zip(each.get_lines(), each.get_texts(), strict=True)
         }
-        for one in legends
+        for each in legends
     )
     assert first == second
     assert len(set(first.values())) == 2

@@ -22,7 +22,7 @@ def error(run):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def reported(tmp_path_factory):
     claim = mean("test_error", depth=8, skip="A") < mean("test_error", depth=8, skip="none")
     folder = study(
         tmp_path_factory.mktemp("reading") / "study", ARMS, 5, value=error, words=WORDS,
@@ -31,35 +31,35 @@ def made(tmp_path_factory):
     return report.read(folder)
 
 
-def test_arms_have_the_names_that_the_study_gives_them(made):
-    assert list(made.planned["label"].unique()) == ["plain", "residual, option A"]
-    assert reading.arms_table(made)["what it is"].tolist() == ["without a skip", "identity with zero padding"]
+def test_arms_have_the_names_that_the_study_gives_them(reported):
+    assert list(reported.planned["label"].unique()) == ["plain", "residual, option A"]
+    assert reading.arms_table(reported)["what it is"].tolist() == ["without a skip", "identity with zero padding"]
 
 
 def test_two_levels_are_never_called_the_same():
     runs = pd.DataFrame({"skip": ["none", "A"], "width": [8, 16]})
-    one = {"skip": {"none": "same: a", "A": "same: b"}}
-    assert list(labels.arm_labels(runs, ["skip"], one)) == ["skip=none", "skip=A"]
+    twice = {"skip": {"none": "same: a", "A": "same: b"}}
+    assert list(labels.arm_labels(runs, ["skip"], twice)) == ["skip=none", "skip=A"]
     assert list(labels.arm_labels(runs, ["skip", "width"], WORDS)) == ["plain, width=8", "residual, option A, width=16"]
     assert list(labels.arm_labels(runs, ["skip", "width"])) == ["skip=none width=8", "skip=A width=16"]
 
 
-def test_a_plan_keeps_words_and_is_as_it_was_without(made, tmp_path):
+def test_a_plan_keeps_words_and_is_as_it_was_without(reported, tmp_path):
     path = tmp_path / "study.json"
-    path.write_text(made.plan.text())
+    path.write_text(reported.plan.text())
     assert Plan.read(path).words == WORDS
-    assert '"words"' not in replace(made.plan, words={}).text()
+    assert '"words"' not in replace(reported.plan, words={}).text()
 
 
 def test_words_of_a_study_come_before_those_of_all():
-    found = words_for({"skip": {"A": "mine: of this study"}, "width": {8: "narrow: 8"}}, {"skip": {"none", "A"}})
-    assert found["skip"]["A"] == "mine: of this study"
-    assert found["skip"]["none"].startswith("plain: ")
-    assert set(found) == {"skip"}
+    result = words_for({"skip": {"A": "mine: of this study"}, "width": {8: "narrow: 8"}}, {"skip": {"none", "A"}})
+    assert result["skip"]["A"] == "mine: of this study"
+    assert result["skip"]["none"].startswith("plain: ")
+    assert set(result) == {"skip"}
 
 
-def test_three_sentences_say_what_was_asked_done_and_came_out(made):
-    asked, done, out = reading.summary(made, report.tables_of(made))
+def test_three_sentences_say_what_was_asked_done_and_came_out(reported):
+    asked, done, out = reading.summary(reported, report.tables_of(reported))
     assert asked == "Asked: What?"
     assert done == "Done: 2 arms (skip: none, A) trained on digits with 5 seeds each; 10 of 10 runs completed."
     assert out.startswith(
@@ -69,7 +69,7 @@ def test_three_sentences_say_what_was_asked_done_and_came_out(made):
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "sentence"),
     [
         ({"verdict": "inconclusive", "needed": 9.0}, "some 9 seeds in place of 5 would show an effect of this size"),
         ({"verdict": "inconclusive"}, ""),
@@ -77,10 +77,10 @@ def test_three_sentences_say_what_was_asked_done_and_came_out(made):
         ({"verdict": "supported", "d": np.nan}, ""),
     ],
 )
-def test_below_a_claim_stands_what_would_change_its_verdict(row, said):
+def test_below_a_claim_stands_what_would_change_its_verdict(row, sentence):
     usual = {"needed": np.nan, "n": 5, "level": 0.95, "effect": -0.3, "bound": 0.0, "d": -3.0, "relation": "<"}
-    found = captions.change(usual | row)
-    assert (said in found) if said else not found
+    result = captions.change(usual | row)
+    assert (sentence in result) if sentence else not result
 
 
 def test_columns_say_what_they_mean_and_the_glossary_has_them():

@@ -98,8 +98,14 @@ def test_the_page_needs_nothing_but_itself(written):
 def test_the_page_states_command_environment_outcomes_and_settings(written, tiny_study):
     text = " ".join(Page(written.read_text()).words)
     plan = json.loads((tiny_study / "study.json").read_text())
-    for said in (plan["question"], plan["commands"][0], "8 of 8 runs completed", "tensorflow", "train.learning_rate"):
-        assert said in text
+    for words_shown in (
+        plan["question"],
+        plan["commands"][0],
+        "8 of 8 runs completed",
+        "tensorflow",
+        "train.learning_rate",
+    ):
+        assert words_shown in text
 
 
 def test_nothing_is_said_that_the_data_do_not_say(written):
@@ -115,7 +121,7 @@ def test_the_same_records_give_the_same_bytes(written, tiny_study, tmp_path):
 def test_tables_are_those_of_the_records(written, tiny_study):
     records = [json.loads(path.read_text()) for path in tiny_study.glob("runs/*.json")]
     runs = pd.read_csv(written.parent / "tables" / "runs.csv").set_index("run")
-    asked = {one["id"]: one["results"]["test_accuracy"] for one in records}
+    asked = {each["id"]: each["results"]["test_accuracy"] for each in records}
     assert runs["test_accuracy"].to_dict() == pytest.approx(asked, rel=1e-9)
     accuracy = pd.read_csv(written.parent / "tables" / "accuracy.csv", keep_default_na=False).set_index(
         ["depth", "skip"]
@@ -214,7 +220,7 @@ def test_the_program_ends_with_the_table_and_the_path(program, study):
 
 def test_a_study_without_a_probe_at_its_ends_has_a_report(program, tmp_path):
     settings = ("steps=3", "probe.steps=1", "probe.each_epoch=false")
-    words = ["run", "depth", "--depth", "8", "--seeds", "1", *(word for one in settings for word in ("--set", one))]
+    words = ["run", "depth", "--depth", "8", "--seeds", "1", *(word for each in settings for word in ("--set", each))]
     assert program("resnet-ablate", *words).returncode == 0
     assert program("resnet-report", "results/local/depth").returncode == 0
 

@@ -18,8 +18,8 @@ CLAIMS = [mean(ACCURACY, skip="A") > mean(ACCURACY, skip="None"), mean(ACCURACY,
 
 
 def judged(table, **options):
-    found = judge(table, CLAIMS, factors=["skip"], **options)
-    return found[["verdict", "effect", "low", "high", "p", "n"]]
+    verdicts = judge(table, CLAIMS, factors=["skip"], **options)
+    return verdicts[["verdict", "effect", "low", "high", "p", "n"]]
 
 
 @pytest.fixture(scope="module")

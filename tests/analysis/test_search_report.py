@@ -29,7 +29,7 @@ def written(folder, style=PAGE, **options):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def searched(tmp_path_factory):
     return read(tmp_path_factory.mktemp("search"))
 
 
@@ -45,7 +45,7 @@ def halving(number):
 
 
 @pytest.mark.parametrize(
-    ("options", "there", "said"),
+    ("options", "there", "reason"),
     [
         ({}, {"anytime", "importance", "parallel_coordinates", "skips", "cost"}, "27 of 30 runs completed"),
         ({"objective": TWO}, {"anytime", "importance", "parallel_coordinates", "skips", "cost"}, "of the box between"),
@@ -63,10 +63,10 @@ def halving(number):
     ],
     ids=["one", "two", "three", "one trial", "diverged", "two diverged", "open", "halving", "two halving", "alike"],
 )  # fmt: skip
-def test_a_search_of_any_kind_has_a_report(options, there, said, tmp_path):
+def test_a_search_of_any_kind_has_a_report(options, there, reason, tmp_path):
     text, tables, drawn = written(tmp_path, **options)
     assert drawn == there
-    assert said in " ".join(Page(text).words)
+    assert reason in " ".join(Page(text).words)
     assert all(len(tables[name]) for name in ALWAYS - {"best"})
     assert "resnet-search run &lt;b&gt;" in text
     assert "<script>alert" not in text
@@ -103,81 +103,83 @@ def test_the_same_records_give_the_same_bytes(whole, tmp_path):
     assert content(tmp_path) == content(folder / "report")
 
 
-def test_the_best_are_the_completed_trials_with_the_greatest_value(made):
-    best = trials.best(made.trials, [ACCURACY])
-    known = made.trials[made.trials["status"] == "completed"]
+def test_the_best_are_the_completed_trials_with_the_greatest_value(searched):
+    best = trials.best(searched.trials, [ACCURACY])
+    known = searched.trials[searched.trials["status"] == "completed"]
     assert best["val_accuracy"].tolist() == known["val_accuracy"].nlargest(10).tolist()
     assert best["rank"].tolist() == list(range(1, 11))
-    assert made.trials.set_index("trial").loc[best["trial"], "run"].tolist() == best["run"].tolist()
+    assert searched.trials.set_index("trial").loc[best["trial"], "run"].tolist() == best["run"].tolist()
 
 
-def test_trials_are_in_the_order_of_the_plan_with_their_outcomes(made):
-    rows = made.trials.set_index("trial")
-    assert rows["run"].tolist() == [run.id for run in made.study.plan.runs]
+def test_trials_are_in_the_order_of_the_plan_with_their_outcomes(searched):
+    rows = searched.trials.set_index("trial")
+    assert rows["run"].tolist() == [run.id for run in searched.study.plan.runs]
     assert rows.loc[[7, 11, 30], "status"].tolist() == ["diverged", "crashed", "open"]
     assert rows.loc[7, "failed"]
     assert np.isnan(rows.loc[7, "val_accuracy"])
     assert np.isnan(rows.loc[11, "val_accuracy"])
-    active = {run.factors["block"]: pd.notna(value) for run, value in zip(made.study.plan.runs, rows["cardinality"])}
+    active = {
+        run.factors["block"]: pd.notna(value) for run, value in zip(searched.study.plan.runs, rows["cardinality"])
+    }
     assert active == {"basic": False, "bottleneck": True}
     assert str(rows["cardinality"].dtype) == "Int64"
 
 
-def test_a_pareto_set_has_no_trial_that_another_dominates(made):
-    best = trials.best(made.trials, [ACCURACY, MACS])
+def test_a_pareto_set_has_no_trial_that_another_dominates(searched):
+    best = trials.best(searched.trials, [ACCURACY, MACS])
     assert (best["knee"] == "knee").sum() == 1
-    for _, other in made.trials[made.trials["status"] == "completed"].iterrows():
+    for _, other in searched.trials[searched.trials["status"] == "completed"].iterrows():
         over = (other["val_accuracy"] >= best["val_accuracy"]) & (other["macs"] <= best["macs"])
         more = (other["val_accuracy"] > best["val_accuracy"]) | (other["macs"] < best["macs"])
         assert not (over & more).any()
 
 
-def test_the_hypervolume_grows_to_that_of_the_pareto_set(made):
-    found = trials.hypervolumes(made.trials, [ACCURACY, MACS])["hypervolume"]
-    assert found.is_monotonic_increasing
-    assert len(found) == 29
-    to = trials.reference(made.trials, [ACCURACY, MACS]).set_index("objective")
-    front = trials.best(made.trials, [ACCURACY, MACS]).sort_values("macs")
+def test_the_hypervolume_grows_to_that_of_the_pareto_set(searched):
+    result = trials.hypervolumes(searched.trials, [ACCURACY, MACS])["hypervolume"]
+    assert result.is_monotonic_increasing
+    assert len(result) == 29
+    to = trials.reference(searched.trials, [ACCURACY, MACS]).set_index("objective")
+    front = trials.best(searched.trials, [ACCURACY, MACS]).sort_values("macs")
     right = [*front["macs"].astype(float)[1:], to.at["macs", "reference"]]
     area = ((right - front["macs"].astype(float)) * (front["val_accuracy"] - to.at["val_accuracy", "reference"])).sum()
-    assert found.iloc[-1] == pytest.approx(area / (to["best"] - to["reference"]).abs().prod())
+    assert result.iloc[-1] == pytest.approx(area / (to["best"] - to["reference"]).abs().prod())
 
 
-def test_the_reference_is_a_tenth_of_the_range_beyond_the_worst(made):
-    to = trials.reference(made.trials, [ACCURACY, MACS])
+def test_the_reference_is_a_tenth_of_the_range_beyond_the_worst(searched):
+    to = trials.reference(searched.trials, [ACCURACY, MACS])
     assert to["reference"].tolist() == pytest.approx((to["worst"] + 0.1 * (to["worst"] - to["best"])).tolist())
     assert to.set_index("objective").at["val_accuracy", "worst"] > 0.8  # of the completed
 
 
-def test_best_so_far_is_of_completed_trials_with_the_seconds_of_all(made):
-    rows = trials.anytime(made.trials, [ACCURACY])
+def test_best_so_far_is_of_completed_trials_with_the_seconds_of_all(searched):
+    rows = trials.anytime(searched.trials, [ACCURACY])
     done = rows["val_accuracy"].where(rows["status"] == "completed")
     assert rows["best_so_far"].tolist() == done.cummax().ffill().tolist()
     assert rows["seconds_so_far"].tolist() == [sum(10.0 + i for i in range(1, n + 1)) for n in range(1, 30)]
 
 
 def test_trials_of_different_epochs_are_not_compared(tmp_path):
-    found = read(tmp_path, trials=45, epochs=halving)
-    assert found.varied[-1] == "train.epochs"
-    assert set(trials.best(found.trials, [ACCURACY])["train.epochs"]) == {16}
-    assert set(trials.at_equal_epochs(found.trials, "val_accuracy")["train.epochs"]) == {16}
-    assert set(trials.at_equal_epochs(found.trials, "val_accuracy", 16)["train.epochs"]) == {8}
-    rows = trials.anytime(found.trials, [ACCURACY]).set_index("trial")
+    result = read(tmp_path, trials=45, epochs=halving)
+    assert result.varied[-1] == "train.epochs"
+    assert set(trials.best(result.trials, [ACCURACY])["train.epochs"]) == {16}
+    assert set(trials.at_equal_epochs(result.trials, "val_accuracy")["train.epochs"]) == {16}
+    assert set(trials.at_equal_epochs(result.trials, "val_accuracy", 16)["train.epochs"]) == {8}
+    rows = trials.anytime(result.trials, [ACCURACY]).set_index("trial")
     assert rows.loc[31, "best_so_far"] == rows.loc[31, "val_accuracy"] < rows.loc[29, "best_so_far"]
-    table, _ = importance.table(found.trials, found.study.factors, ACCURACY, np.random.default_rng(0))
+    table, _ = importance.table(result.trials, result.study.factors, ACCURACY, np.random.default_rng(0))
     assert (table["n"].iloc[0], table["epochs"].iloc[0]) == (15, 16)
-    tables = search_report.tables_of(found)
+    tables = search_report.tables_of(result)
     assert tables["best"]["epochs"].eq(16).all()
 
 
-def test_networks_with_a_skip_are_counted_apart_from_plain_ones(made):
-    table = trials.by_kind(made.trials, ACCURACY).set_index("network")
-    recorded = made.trials[made.trials["status"] != "open"]
+def test_networks_with_a_skip_are_counted_apart_from_plain_ones(searched):
+    table = trials.by_kind(searched.trials, ACCURACY).set_index("network")
+    recorded = searched.trials[searched.trials["status"] != "open"]
     plain = recorded["skip"] == "none"
     assert table["N"].to_dict() == {"with a skip": (~plain).sum(), "plain": plain.sum()}
     assert table["failed"].sum() == 1
     assert table.loc["plain", "best"] == recorded.loc[plain, "val_accuracy"].max()
-    row = trials.between_kinds(made.trials, ACCURACY).iloc[0]
+    row = trials.between_kinds(searched.trials, ACCURACY).iloc[0]
     kept, none = (recorded.loc[rows, "val_accuracy"].dropna() for rows in (~plain, plain))
     assert row["difference"] == pytest.approx(kept.mean() - none.mean())
     assert row["low"] < row["difference"] < row["high"]
@@ -192,17 +194,19 @@ def test_a_masked_skip_is_none():
     assert trials.kinds(runs).tolist() == ["with a skip", "with a skip", "plain", "plain"]
 
 
-def test_where_the_values_of_one_kind_are_equal_there_is_a_test(made):
-    rows = made.trials.assign(val_accuracy=made.trials["val_accuracy"].where(made.trials["skip"] != "none", 0.1))
+def test_where_the_values_of_one_kind_are_equal_there_is_a_test(searched):
+    rows = searched.trials.assign(
+        val_accuracy=searched.trials["val_accuracy"].where(searched.trials["skip"] != "none", 0.1)
+    )
     assert trials.between_kinds(rows, ACCURACY)["p_welch"].iloc[0] < 0.05
 
 
-def test_of_alike_values_there_is_no_test(made):
-    rows = made.trials.assign(val_accuracy=0.5)
+def test_of_alike_values_there_is_no_test(searched):
+    rows = searched.trials.assign(val_accuracy=0.5)
     row = trials.between_kinds(rows, ACCURACY).iloc[0]
     assert row[["p_welch", "p_mann_whitney"]].isna().all()
-    one = made.trials[made.trials["trial"] <= 2]
-    assert trials.between_kinds(one, ACCURACY).empty
+    few = searched.trials[searched.trials["trial"] <= 2]
+    assert trials.between_kinds(few, ACCURACY).empty
 
 
 def space(n, rng):
@@ -218,14 +222,14 @@ def space(n, rng):
 def test_importance_is_that_of_what_matters_and_the_same_each_time():
     rows = space(60, np.random.default_rng(0))
     table, why = importance.table(rows, ["a", "b", "c"], ACCURACY, np.random.default_rng(1))
-    found = table.set_index("hyperparameter")
+    result = table.set_index("hyperparameter")
     assert why == ""
     assert table["hyperparameter"].iloc[0] == "a"
-    assert 0.5 < found.at["a", "importance"] < 1
-    assert found["importance"].sum() <= 1
-    assert found.at["c", "importance"] < 0.05
-    assert (found["low"] <= found["importance"]).all()
-    assert (found["importance"] <= found["high"]).all()
+    assert 0.5 < result.at["a", "importance"] < 1
+    assert result["importance"].sum() <= 1
+    assert result.at["c", "importance"] < 0.05
+    assert (result["low"] <= result["importance"]).all()
+    assert (result["importance"] <= result["high"]).all()
     again, _ = importance.table(rows, ["a", "b", "c"], ACCURACY, np.random.default_rng(1))
     pd.testing.assert_frame_equal(table, again)
 
@@ -247,20 +251,20 @@ def test_importance_of_many_trials_is_that_of_draws(monkeypatch):
     ids=["few", "one value", "one network"],
 )  # fmt: skip
 def test_where_there_is_no_importance_it_is_said_why(change, why):
-    table, said = importance.table(
+    table, reason = importance.table(
         change(space(60, np.random.default_rng(0))), ["a", "b", "c"], ACCURACY, np.random.default_rng(1)
     )
     assert table.empty
-    assert why in said
+    assert why in reason
 
 
 def test_the_confirmation_has_verdicts_twins_and_what_was_found(whole):
     _, text, tables, _ = whole
-    found = tables["confirm_found"].set_index("trial")
-    assert set(found.index) == set(tables["best"]["trial"].head(2))
-    assert found["found"].to_dict() == tables["best"].set_index("trial")["val_accuracy"].head(2).to_dict()
-    assert found["difference"].tolist() == pytest.approx((found["confirmed"] - found["found"]).tolist())
-    assert found["n"].tolist() == [3, 3]
+    result = tables["confirm_found"].set_index("trial")
+    assert set(result.index) == set(tables["best"]["trial"].head(2))
+    assert result["found"].to_dict() == tables["best"].set_index("trial")["val_accuracy"].head(2).to_dict()
+    assert result["difference"].tolist() == pytest.approx((result["confirmed"] - result["found"]).tolist())
+    assert result["n"].tolist() == [3, 3]
     assert len(tables["confirm_verdicts"]) == 2
     assert set(tables["confirm_effects"]["factor"]) == {"trial", "net"}
     assert '<span class="badge' in text
@@ -272,9 +276,9 @@ def test_a_confirmation_without_a_run_is_named(tmp_path):
     folder = search(tmp_path, confirm=1)
     for path in folder.glob("confirm/runs/*.json"):
         path.unlink()
-    found = search_report.search_of(report.read(folder), folder)
-    assert found.confirm is None
-    page, _ = search_report.write(found, tmp_path / "report", PAGE)
+    result = search_report.search_of(report.read(folder), folder)
+    assert result.confirm is None
+    page, _ = search_report.write(result, tmp_path / "report", PAGE)
     assert "a report needs a run that has ended, but" in page.read_text()
 
 
@@ -284,8 +288,8 @@ def test_objectives_are_read_from_the_plan():
         trials.objectives("accuracy")
 
 
-def test_on_paper_a_search_has_figures_too(made, tmp_path):
-    page, _ = search_report.write(made, tmp_path, STYLES["paper"])
+def test_on_paper_a_search_has_figures_too(searched, tmp_path):
+    page, _ = search_report.write(searched, tmp_path, STYLES["paper"])
     assert {path.suffix for path in page.parent.glob("figures/*")} == {".svg", ".png", ".pdf"}
 
 

@@ -45,12 +45,12 @@ def test_the_interval_of_a_summary_ends_at_the_bounds(data):
 @pytest.mark.parametrize("size", [2, 5, 12, 300])
 def test_the_bootstrap_is_scipys_bca(size):
     values = np.random.default_rng(1).lognormal(size=(1, size)) * 1e-200
-    low, high, made = statistics.bootstrap_intervals(values, rng())
+    low, high, methods = statistics.bootstrap_intervals(values, rng())
     expected = stats.bootstrap(
         (values[0] * 1e200,), np.mean, n_resamples=10_000, method="BCa", rng=rng()
     ).confidence_interval
     assert (low[0] * 1e200, high[0] * 1e200) == (pytest.approx(expected.low), pytest.approx(expected.high))
-    assert made[0] == "BCa"
+    assert methods[0] == "BCa"
 
 
 def test_where_bca_is_undefined_the_percentiles_are_taken():
@@ -58,23 +58,23 @@ def test_where_bca_is_undefined_the_percentiles_are_taken():
         def integers(self, low, high, shape):
             return np.full(shape, high - 1)
 
-    low, high, made = statistics.bootstrap_intervals(sample(0.1, 0.2, 0.6), OnlyTheLast())
-    assert (low[0], high[0], made[0]) == (pytest.approx(0.6), pytest.approx(0.6), "percentile")
+    low, high, methods = statistics.bootstrap_intervals(sample(0.1, 0.2, 0.6), OnlyTheLast())
+    assert (low[0], high[0], methods[0]) == (pytest.approx(0.6), pytest.approx(0.6), "percentile")
 
 
 def test_the_bootstrap_of_thousands_of_values_is_near_students_interval():
     values = np.random.default_rng(2).normal(5.0, 1.0, (2, 3000))
-    low, high, made = statistics.bootstrap_intervals(values, rng())
+    low, high, methods = statistics.bootstrap_intervals(values, rng())
     for row, ends in zip(values, zip(low, high, strict=True), strict=True):
         assert ends == pytest.approx(statistics.t_interval(row), abs=0.01)
-    assert made.tolist() == ["BCa", "BCa"]
+    assert methods.tolist() == ["BCa", "BCa"]
 
 
 def test_a_row_without_two_values_has_no_interval_and_nan_are_left_out():
-    low, high, made = statistics.bootstrap_intervals(
+    low, high, methods = statistics.bootstrap_intervals(
         np.array([[1.0, np.nan, np.nan], [2.0, 2.0, np.nan], [0.0, np.nan, 1.0]]), rng()
     )
-    assert made.tolist() == ["", "equal values", "BCa"]
+    assert methods.tolist() == ["", "equal values", "BCa"]
     assert np.isnan([low[0], high[0]]).all()
     assert (low[1], high[1]) == (2.0, 2.0)
     assert low[2] >= 0.0
@@ -91,10 +91,10 @@ def test_the_same_generator_gives_the_same_interval_and_leaves_the_global_one_al
 
 def test_t_tests_are_scipys_and_there_is_no_p_value_at_n_1():
     matrix = np.array([[1.0, 2.0, 3.0], [1.0, np.nan, np.nan], [2.0, 2.0, 2.0], [1.0, np.nan, 4.0]])
-    found = statistics.t_tests(matrix)
-    assert found[0] == pytest.approx(stats.ttest_1samp([1.0, 2.0, 3.0], 0.0).pvalue)
-    assert found[3] == pytest.approx(stats.ttest_1samp([1.0, 4.0], 0.0).pvalue)
-    assert np.isnan(found[[1, 2]]).all()
+    tested = statistics.t_tests(matrix)
+    assert tested[0] == pytest.approx(stats.ttest_1samp([1.0, 2.0, 3.0], 0.0).pvalue)
+    assert tested[3] == pytest.approx(stats.ttest_1samp([1.0, 4.0], 0.0).pvalue)
+    assert np.isnan(tested[[1, 2]]).all()
 
 
 @pytest.mark.parametrize(
@@ -191,9 +191,9 @@ def test_how_many_seeds_show_a_difference():
 @pytest.mark.parametrize("values", [(2, -3, 3, -2, -1), (1, 1, 2, 3), (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)])
 def test_the_last_bit_of_a_value_moves_no_interval_and_no_rank(values):
     """Resamples with the mean of the sample are ties; a value of another machine may differ in its last bit."""
-    one = sample(*values) / 360
-    other = np.nextafter(one, np.where(np.arange(one.size) % 2, np.inf, -np.inf))
-    ends = [statistics.bootstrap_intervals(of, rng())[:2] for of in (one, other)]
+    first = sample(*values) / 360
+    other = np.nextafter(first, np.where(np.arange(first.size) % 2, np.inf, -np.inf))
+    ends = [statistics.bootstrap_intervals(values_of, rng())[:2] for values_of in (first, other)]
     assert np.allclose(ends[0], ends[1], rtol=1e-12, atol=0)
-    above = [statistics.probability_of_improvement(of[0], one[0][::-1]) for of in (one, other)]
+    above = [statistics.probability_of_improvement(values_of[0], first[0][::-1]) for values_of in (first, other)]
     assert above[0] == above[1] == 0.5

@@ -39,8 +39,8 @@ def run(*arguments):
 def test_the_report_of_a_table(folder, capsys):
     asked = ("--factors", "depth,skip", "--seed", "fold", "--status", "state", "--claims", "claims.py")
     assert run("runs.csv", *asked, "--measure", "loss") == 0
-    said = capsys.readouterr().out
-    assert re.search("supported +The skip helps", said)
+    printed = capsys.readouterr().out
+    assert re.search("supported +The skip helps", printed)
     page = (folder / "runs-report" / "report.html").read_text()
     assert "15 runs of 4 arms, from runs.csv. Factors: depth, skip." in page
     assert "Not in any pair: depth=8 skip=None has no run of seed 0." in page

@@ -156,10 +156,10 @@ def probes(runs):
 
 def test_the_ends_are_step_0_and_the_last_step_of_completed_runs_on_the_main_path(runs, probes):
     ends = tables.at_init_and_end(runs, probes, FACTORS)
-    found = ends.groupby(["when", "run"], observed=True)["step"].agg(["min", "max", "size"])
-    assert found.loc["step 0"].to_numpy().tolist() == [[0, 0, 5]] * 7
-    assert found.loc["last step"].index.tolist() == ["r0", "r1", "r3", "r5", "r6"]
-    assert found.loc["last step"].to_numpy().tolist() == [[9, 9, 5]] * 5
+    steps = ends.groupby(["when", "run"], observed=True)["step"].agg(["min", "max", "size"])
+    assert steps.loc["step 0"].to_numpy().tolist() == [[0, 0, 5]] * 7
+    assert steps.loc["last step"].index.tolist() == ["r0", "r1", "r3", "r5", "r6"]
+    assert steps.loc["last step"].to_numpy().tolist() == [[9, 9, 5]] * 5
 
 
 def test_a_profile_is_the_geometric_mean_over_seeds(runs, probes):

@@ -28,10 +28,10 @@ def tried(rate, accuracies, losses=None):
     ],
 )
 def test_the_best_is_that_of_the_mean_and_near_ties_go_by_the_loss(rows, chosen):
-    found = best(rows, IMAGES)
-    assert (found and found.rate) == chosen
+    choice = best(rows, IMAGES)
+    assert (choice and choice.rate) == chosen
     reverse = best(rows[::-1], IMAGES)
-    assert reverse == found
+    assert reverse == choice
 
 
 @pytest.mark.parametrize(

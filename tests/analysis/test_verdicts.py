@@ -32,7 +32,7 @@ def study(errors, statuses=None):
     rows = [
         {"run": f"{skip}{seed}", "seed": seed, "skip": skip, "status": "completed", "step": 10, "parameters": 100,
          "macs": 50 if skip == "A" else 40, "test_accuracy": 1 - error}
-        for skip, of in errors.items() for seed, error in enumerate(of)
+        for skip, values in errors.items() for seed, error in enumerate(values)
     ]  # fmt: skip
     runs = pd.DataFrame(rows)
     for run, status in (statuses or {}).items():
@@ -218,8 +218,8 @@ def test_how_many_runs_show_rates_of_failure(rates, bound, expected):
 
 def test_a_factor_that_a_claim_leaves_open_is_averaged_over():
     planned, frames = study({"A": [0.1, 0.2], "none": [0.3, 0.6]})
-    found = contrasts(mean("test_error") > 0, planned, frames)
-    assert found.values == pytest.approx([0.2, 0.4])
+    data = contrasts(mean("test_error") > 0, planned, frames)
+    assert data.values == pytest.approx([0.2, 0.4])
     double = contrasts(2 * mean("test_error", **PLAIN) - mean("test_error", **RESIDUAL) / 2 > 0, planned, frames)
     assert double.values == pytest.approx([0.55, 1.1])
 
@@ -299,7 +299,7 @@ class TestMeasures:
 
     def test_every_measure_has_a_value_for_every_run_of_a_whole_study(self, frames):
         for name, measure in MEASURES.items():
-            values = measure.of(frames)
+            values = measure.compute(frames)
             if name in OF_SCORES:  # the probe has not been asked for
                 assert values.empty
                 continue
@@ -314,25 +314,25 @@ class TestMeasures:
         depth = frames.runs["layers"].iloc[0]
         assert len(by_index) == depth
         expected = np.log10(by_index[1] / by_index[depth - 2])
-        assert MEASURES["gradient_decades_at_init"].of(frames)[run] == pytest.approx(expected)
+        assert MEASURES["gradient_decades_at_init"].compute(frames)[run] == pytest.approx(expected)
 
     def test_the_mean_loss_is_over_the_epochs(self, frames):
         run = frames.runs["run"].iloc[0]
         expected = frames.epochs.loc[frames.epochs["run"] == run, "loss"].mean()
-        assert MEASURES["mean_loss"].of(frames)[run] == expected
+        assert MEASURES["mean_loss"].compute(frames)[run] == expected
 
     def test_the_mean_validation_error_is_over_the_epochs(self, frames):
         run = frames.epochs["run"].iloc[0]
         expected = 1 - frames.epochs[frames.epochs["run"] == run]["val_accuracy"].mean()
-        assert MEASURES["mean_val_error"].of(frames)[run] == pytest.approx(expected)
+        assert MEASURES["mean_val_error"].compute(frames)[run] == pytest.approx(expected)
         without = replace(frames, epochs=frames.epochs.drop(columns="val_accuracy"))
-        assert MEASURES["mean_val_error"].of(without).isna().all()
+        assert MEASURES["mean_val_error"].compute(without).isna().all()
 
     def test_a_gradient_of_zero_or_none_at_all_has_no_decades(self, frames):
         zero = Frames(frames.runs, frames.epochs, frames.probes.assign(value=0.0))
         none = Frames(frames.runs, frames.epochs, pd.DataFrame())
-        for of in (zero, none):
-            assert MEASURES["gradient_decades_at_init"].of(of).isna().all()
+        for each in (zero, none):
+            assert MEASURES["gradient_decades_at_init"].compute(each).isna().all()
 
 
 def rates(failures, n):

@@ -63,7 +63,7 @@ def counts():
     import torch
 
     timm, _library = timm_module()
-    found = {}
+    counted = {}
     for name in [*timm.list_models(module="resnet"), *timm.list_models(module="resnetv2")]:
         macs = []
 
@@ -77,8 +77,8 @@ def counts():
                 if isinstance(layer, torch.nn.Conv2d | torch.nn.Conv1d | torch.nn.Linear):
                     layer.register_forward_hook(count)
             model(torch.zeros(1, 3, 224, 224))
-        found[name] = [sum(weight.numel() for weight in model.parameters()), sum(macs)]
-    return found
+        counted[name] = [sum(weight.numel() for weight in model.parameters()), sum(macs)]
+    return counted
 
 
 if __name__ == "__main__":

@@ -21,15 +21,15 @@ def refused(tmp_path, monkeypatch):
         with pytest.raises(UserError) as error:
             cli._main(list(map(str, arguments)))
         assert sorted(tmp_path.rglob("*")) == before
-        said = str(error.value)
-        assert "\n" not in said
-        return said
+        message = str(error.value)
+        assert "\n" not in message
+        return message
 
     return refuse
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--oracle", "gpp"], "--oracle must be known, but got 'gpp'; did you mean 'gp'?"),
         (["--objective", "accuracy"], "--objective must be known, but got 'accuracy'; did you mean 'val_accuracy'?"),
@@ -79,8 +79,8 @@ def refused(tmp_path, monkeypatch):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_bad_command_line_is_one_line_and_nothing_is_written(arguments, said, refused):
-    assert said in refused("run", *arguments)
+def test_a_bad_command_line_is_one_line_and_nothing_is_written(arguments, message, refused):
+    assert message in refused("run", *arguments)
 
 
 def test_folders_that_are_none_of_ours(refused, tmp_path):
@@ -133,4 +133,4 @@ def test_everything_that_is_listed_can_be_asked_for(program):
 
 
 def test_objectives_have_directions():
-    assert [one.text for one in objectives("val_accuracy, macs")] == ["val_accuracy (max)", "macs (min)"]
+    assert [row.text for row in objectives("val_accuracy, macs")] == ["val_accuracy (max)", "macs (min)"]

@@ -54,9 +54,9 @@ def test_the_built_network_is_that_of_the_space_compiled(space):
 
 
 def test_weights_are_seeded():
-    one, same, other = (HyperModel("tiny", input_shape=(8, 8, 1), classes=10, seed=seed) for seed in (0, 0, 1))
-    hp = one.space.hyperparameters
-    kernels = [model.build(hp.copy()).get_weights()[0] for model in (one, same, other)]
+    each, same, other = (HyperModel("tiny", input_shape=(8, 8, 1), classes=10, seed=seed) for seed in (0, 0, 1))
+    hp = each.space.hyperparameters
+    kernels = [model.build(hp.copy()).get_weights()[0] for model in (each, same, other)]
     assert np.array_equal(kernels[0], kernels[1])
     assert not np.array_equal(kernels[0], kernels[2])
 
@@ -79,5 +79,5 @@ def test_networks_over_the_limits_are_not_proposed():
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
 def test_the_optimiser_is_keras_own(kind):
     train = TrainSpec(steps=1, optimizer=kind, learning_rate=0.01, weight_decay=1e-3)
-    made = optimizer(train)
-    assert (type(made).__name__.lower(), made.weight_decay) == (kind, 1e-3)
+    adamw = optimizer(train)
+    assert (type(adamw).__name__.lower(), adamw.weight_decay) == (kind, 1e-3)

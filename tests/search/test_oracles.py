@@ -81,7 +81,7 @@ def small():
     return hp
 
 
-def made(name, trials=None, seed=0, objective=LOSS, hp=None, **options):
+def seeded(name, trials=None, seed=0, objective=LOSS, hp=None, **options):
     trials = TRIALS.get(name, 20) if trials is None else trials
     return oracle(name, objective, hp or space(), trials, seed, **OPTIONS.get(name, {}), **options)
 
@@ -91,44 +91,45 @@ def loss(values):
     return rate + abs(values.get("depth", 0) - 20) / 20 + (values["kind"] != "residual")
 
 
-def end(of, trial, metrics):
+def end(proposer, trial, metrics):
     """End a trial with metrics, or if there are none, as failed."""
     if metrics is None:
         trial.status = "FAILED"
     else:
-        of.update_trial(trial.trial_id, metrics)
+        proposer.update_trial(trial.trial_id, metrics)
         trial.status = "COMPLETED"
-    of.end_trial(trial)
+    proposer.end_trial(trial)
 
 
-def search(of, measure=lambda values: {"loss": loss(values)}, most=1000):
+def search(proposer, measure=lambda values: {"loss": loss(values)}, most=1000):
     """Search to the end with one worker; return the trials in the order of their proposal."""
     for _ in range(most):
-        trial = of.create_trial("tuner0")
+        trial = proposer.create_trial("tuner0")
         if trial.status != "RUNNING":
             break
-        end(of, trial, measure(trial.hyperparameters.values))
-    return [of.trials[name] for name in of.start_order]
+        end(proposer, trial, measure(trial.hyperparameters.values))
+    return [proposer.trials[name] for name in proposer.start_order]
 
 
 def points(trials):
     return [trial.hyperparameters.values for trial in trials]
 
 
-def in_folder(of, folder):
-    of._set_project_dir(str(folder), "project")
-    return of
+def in_folder(proposer, folder):
+    proposer._set_project_dir(str(folder), "project")
+    return proposer
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_proposes_the_same_and_others_do_not(name):
-    first = points(search(made(name)))
-    assert points(search(made(name))) == first
+    first = points(search(seeded(name)))
+    assert points(search(seeded(name))) == first
     rates = {values["rate"] for values in first}
     assert len(first) == TRIALS.get(name, 20)
     for seed in (1, 6):
         assert (
-            not rates & {values["rate"] for values in points(search(made(name, seed=seed, trials=5)))} or name == "grid"
+            not rates & {values["rate"] for values in points(search(seeded(name, seed=seed, trials=5)))}
+            or name == "grid"
         )
 
 
@@ -141,7 +142,7 @@ def test_only_what_is_new_and_accepted_is_proposed_and_only_active_values(name):
         asked.append(values)
         return values["depth"] % 3 == 0
 
-    trials = search(made(name, accepts=accepts))
+    trials = search(seeded(name, accepts=accepts))
     assert len(trials) == TRIALS.get(name, 20)
     assert {trial.status for trial in trials} == {"COMPLETED"}
     new = [own(values) for values in points(trials) if "tuner/trial_id" not in values]
@@ -160,7 +161,7 @@ def test_only_what_is_new_and_accepted_is_proposed_and_only_active_values(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_search_that_was_killed_at_any_save_goes_on_as_if_it_had_not_been(name, tmp_path, monkeypatch):
-    whole = in_folder(made(name), tmp_path)
+    whole = in_folder(seeded(name), tmp_path)
     file, saves = tmp_path / "project" / "oracle.json", []
     monkeypatch.setattr(whole, "save", lambda save=whole.save: (save(), saves.append(file.read_bytes())))
     expected = points(search(whole))
@@ -172,7 +173,7 @@ def test_a_search_that_was_killed_at_any_save_goes_on_as_if_it_had_not_been(name
         (folder / "project" / "oracle.json").write_bytes(saved)
         left = folder / "project" / ".writing-elsewhere-1-x"
         left.write_text('{"half of a')
-        resumed = in_folder(made(name), folder)
+        resumed = in_folder(seeded(name), folder)
         resumed.reload()
         assert points(search(resumed)) == expected
         assert {trial.status for trial in resumed.trials.values()} == {"COMPLETED"}
@@ -181,14 +182,14 @@ def test_a_search_that_was_killed_at_any_save_goes_on_as_if_it_had_not_been(name
 
 @pytest.mark.parametrize("name", NAMES)
 def test_open_trials_are_proposed_again_first_without_what_they_had_measured(name, tmp_path):
-    first = in_folder(made(name, trials=6), tmp_path)
+    first = in_folder(seeded(name, trials=6), tmp_path)
     begun = [first.create_trial(tuner) for tuner in "abc"]
     assert len({json.dumps(trial.hyperparameters.values) for trial in begun}) == 3
     assert first.create_trial("a") is begun[0]
     end(first, begun[1], {"loss": 1.0})
     first.update_trial(begun[0].trial_id, {"loss": 5.0})
     first.save()
-    again = in_folder(made(name, trials=6), tmp_path)
+    again = in_folder(seeded(name, trials=6), tmp_path)
     trial = again.create_trial("a")  # no `reload`: a tuner that was killed in its first trial does not
     assert trial.hyperparameters.values == begun[0].hyperparameters.values
     assert trial.trial_id == begun[0].trial_id
@@ -207,23 +208,23 @@ def test_what_diverges_or_fails_ends_no_search(name, tmp_path):
         number = next(numbers)
         return bad[number % 14] if number % 14 < len(bad) else {"loss": loss(values)}
 
-    of = in_folder(made(name), tmp_path)
-    trials = search(of, measure)
+    proposer = in_folder(seeded(name), tmp_path)
+    trials = search(proposer, measure)
     assert len(trials) == TRIALS.get(name, 20)
     ended = [bad[i % 14] if i % 14 < len(bad) else {} for i in range(len(trials))]
     assert [trial.status == "FAILED" for trial in trials] == [metrics is None for metrics in ended]
     assert [trial.score == math.inf for trial in trials] == [bool(metrics) for metrics in ended]
-    best = of.get_best_trials(100)
+    best = proposer.get_best_trials(100)
     assert [trial.score for trial in best] == sorted(trial.score for trial in trials if trial.status == "COMPLETED")
     json.loads((tmp_path / "project" / "oracle.json").read_text(), parse_constant=pytest.fail)
-    again = in_folder(made(name), tmp_path)
+    again = in_folder(seeded(name), tmp_path)
     again.reload()
     assert [trial.score for trial in again.ended] == [trial.score for trial in trials]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_space_is_proposed_to_its_last_point(name):
-    trials = search(made(name, trials=100, hp=small()), lambda values: {"loss": len(values)})
+    trials = search(seeded(name, trials=100, hp=small()), lambda values: {"loss": len(values)})
     new = Counter(json.dumps(own(values)) for values in points(trials) if "tuner/trial_id" not in values)
     assert len(new) == 6
     assert set(new.values()) == {1}
@@ -231,19 +232,19 @@ def test_a_space_is_proposed_to_its_last_point(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_if_nothing_is_accepted_the_search_is_over(name):
-    assert search(made(name, accepts=lambda values: False)) == []
+    assert search(seeded(name, accepts=lambda values: False)) == []
 
 
 @pytest.mark.parametrize("name", ONCE)
 def test_starts_come_first_as_far_as_they_are_accepted(name):
     starts = [{"kind": "dense", "depth": 7}, {"depth": 99}, {"kind": "residual", "bottleneck": True, "rate": 1}]
     starts[1] = {"depth": 40}
-    of = made(name, starts=starts, accepts=lambda values: values["depth"] != 40, trials=4)
-    assert points(search(of))[:2] == [
+    proposer = seeded(name, starts=starts, accepts=lambda values: values["depth"] != 40, trials=4)
+    assert points(search(proposer))[:2] == [
         {"kind": "dense", "rate": 1e-4, "depth": 7},
         {"kind": "residual", "rate": 1.0, "bottleneck": True, "factor": 2, "depth": 1},
     ]
-    assert len(of.trials) == 4
+    assert len(proposer.trials) == 4
 
 
 @pytest.mark.parametrize(
@@ -258,7 +259,7 @@ def test_starts_come_first_as_far_as_they_are_accepted(name):
 )
 def test_a_start_that_is_no_point_is_refused(start, message):
     with pytest.raises(UserError, match=message):
-        made("random", starts=[start])
+        seeded("random", starts=[start])
 
 
 class Tuner(keras_tuner.Tuner):
@@ -275,8 +276,8 @@ class Tuner(keras_tuner.Tuner):
 @pytest.mark.parametrize("name", [*ONCE, *FIDELITIES])
 def test_in_a_stock_tuner(name, tmp_path, capsys):
     def tuner(folder):
-        of = oracle(name, "val_loss", HyperParameters(), 6, 0, **OPTIONS.get(name, {}))
-        return Tuner(of, hypermodel=declare, directory=tmp_path / folder, project_name="project")
+        proposer = oracle(name, "val_loss", HyperParameters(), 6, 0, **OPTIONS.get(name, {}))
+        return Tuner(proposer, hypermodel=declare, directory=tmp_path / folder, project_name="project")
 
     whole = tuner("whole")
     whole.search()
@@ -318,22 +319,24 @@ def test_what_is_overwritten_is_not_taken_up(tmp_path):
     ],
 )
 def test_a_search_is_continued_as_it_was_begun(change, message, tmp_path):
-    search(in_folder(made("random", trials=2), tmp_path))
-    other = in_folder(made(**{"name": "random", "trials": 4, **change}), tmp_path)
+    search(in_folder(seeded("random", trials=2), tmp_path))
+    other = in_folder(seeded(**{"name": "random", "trials": 4, **change}), tmp_path)
     with pytest.raises(UserError, match=message):
         other.create_trial("tuner0")
 
 
 def test_a_save_overwrites_no_search_that_has_not_been_taken_up(tmp_path):
-    search(in_folder(made("random", trials=2), tmp_path))
-    other = in_folder(made("random", trials=2), tmp_path)
+    search(in_folder(seeded("random", trials=2), tmp_path))
+    other = in_folder(seeded("random", trials=2), tmp_path)
     other.save()
     assert len(other.trials) == 2
 
 
 def test_more_trials_may_be_asked_for(tmp_path):
-    search(in_folder(made("random", trials=9), tmp_path))
-    assert points(search(in_folder(made("random", trials=11), tmp_path))) == points(search(made("random", trials=11)))
+    search(in_folder(seeded("random", trials=9), tmp_path))
+    assert points(search(in_folder(seeded("random", trials=11), tmp_path))) == points(
+        search(seeded("random", trials=11))
+    )
 
 
 def test_a_folder_of_another_kind_is_refused(tmp_path):
@@ -342,7 +345,7 @@ def test_a_folder_of_another_kind_is_refused(tmp_path):
     for text, message in (("{", "is damaged"), ('{"hyperparameters": {}}', "a search of KerasTuner's own")):
         file.write_text(text)
         with pytest.raises(UserError, match=message):
-            in_folder(made("random"), tmp_path).create_trial("tuner0")
+            in_folder(seeded("random"), tmp_path).create_trial("tuner0")
 
 
 def test_mistakes():
@@ -351,11 +354,11 @@ def test_mistakes():
     ):
         oracle("rnadom", LOSS, space(), 10, 0)
     with pytest.raises(UserError, match="the oracle 'asha' takes one objective, but got 2"):
-        made("asha", objective=TWO)
+        seeded("asha", objective=TWO)
     with pytest.raises(UserError, match="the oracle 'hyperband' takes no points to start from, but got 1"):
-        made("hyperband", starts=[{"depth": 3}])
+        seeded("hyperband", starts=[{"depth": 3}])
     with pytest.raises(UserError, match="`seed` must be a non-negative integer, but got -1"):
-        made("random", seed=-1)
+        seeded("random", seed=-1)
     with pytest.raises(UserError, match="`factor` must be at least 2"):
         oracle("asha", LOSS, space(), 10, 0, max_epochs=9, factor=1)
     assert DEFAULT in NAMES
@@ -363,17 +366,17 @@ def test_mistakes():
 
 
 def test_no_file_without_a_folder_and_a_metric_of_each_step_is_kept():
-    of = made("random", trials=1)
-    trial = of.create_trial("tuner0")
+    proposer = seeded("random", trials=1)
+    trial = proposer.create_trial("tuner0")
     for step, value in enumerate([3.0, 1.0, 2.0]):
-        of.update_trial(trial.trial_id, {"loss": value, "other": 0.0}, step=step)
+        proposer.update_trial(trial.trial_id, {"loss": value, "other": 0.0}, step=step)
     with pytest.raises(ValueError, match="Objective value missing"):
-        of.update_trial(trial.trial_id, {"other": 0.0})
+        proposer.update_trial(trial.trial_id, {"other": 0.0})
     trial.status = "COMPLETED"
-    of.end_trial(trial)
-    of.end_trial(trial)  # is heard of once
-    assert (of.trials["0"].score, of.trials["0"].best_step) == (1.0, 1)
-    assert of.end_order == ["0"]
+    proposer.end_trial(trial)
+    proposer.end_trial(trial)  # is heard of once
+    assert (proposer.trials["0"].score, proposer.trials["0"].best_step) == (1.0, 1)
+    assert proposer.end_order == ["0"]
 
 
 # Several objectives.
@@ -387,22 +390,22 @@ def two(values):
 def test_several_objectives_are_traded_and_not_summed(name):
     numbers = count()
     trials = search(
-        made(name, objective=TWO, trials=34 if name in ("nsga2", "evolution") else 16),
+        seeded(name, objective=TWO, trials=34 if name in ("nsga2", "evolution") else 16),
         lambda values: two(values) if next(numbers) % 7 else {"accuracy": math.nan, "parameters": 1.0},
     )
-    of = made(name, objective=TWO)
-    table = of.costs(trials)
+    proposer = seeded(name, objective=TWO)
+    table = proposer.costs(trials)
     assert np.isfinite(table).all()
     assert [trial.score for trial in trials] == front_ranks(table).tolist()
-    again = points(search(made(name, objective=TWO, trials=12), two))
-    assert again == points(search(made(name, objective=TWO, trials=12), two))
+    again = points(search(seeded(name, objective=TWO, trials=12), two))
+    assert again == points(search(seeded(name, objective=TWO, trials=12), two))
 
 
 def test_the_best_of_several_objectives_are_the_front():
-    of = made("random", objective=TWO, trials=30)
-    search(of, two)
-    front = [trial for trial in of.trials.values() if trial.score == 0]
-    best = of.get_best_trials(len(front))
+    proposer = seeded("random", objective=TWO, trials=30)
+    search(proposer, two)
+    front = [trial for trial in proposer.trials.values() if trial.score == 0]
+    best = proposer.get_best_trials(len(front))
     assert {trial.trial_id for trial in best} == {trial.trial_id for trial in front}
     ends = {max(front, key=lambda trial: two(trial.hyperparameters.values)[name] * sign).trial_id
             for name, sign in (("accuracy", 1), ("parameters", -1))}  # fmt: skip
@@ -412,7 +415,7 @@ def test_the_best_of_several_objectives_are_the_front():
 @pytest.mark.parametrize("name", ["gp", "evolution", "nsga2"])
 def test_both_ends_of_a_front_are_found(name):
     """The sum of the raw values is least at depth 1, whatever the accuracy."""
-    trials = search(made(name, objective=TWO, trials=50), two)
+    trials = search(seeded(name, objective=TWO, trials=50), two)
     front = [trial.hyperparameters.values for trial in trials if trial.score == 0]
     depths = [values["depth"] for values in front]
     assert min(depths) < 5
@@ -430,7 +433,10 @@ def test_a_cut_off_grid_covers_every_value_and_a_whole_one_every_point():
     for i in range(6):
         assert (
             len(
-                {values[f"edge{i}"] for values in points(search(made("grid", trials=40, hp=hp), lambda v: {"loss": 0}))}
+                {
+                    values[f"edge{i}"]
+                    for values in points(search(seeded("grid", trials=40, hp=hp), lambda v: {"loss": 0}))
+                }
             )
             == 5
         )
@@ -442,20 +448,20 @@ def test_kerastuners_cut_off_grid_covers_a_corner():
     hp = HyperParameters()
     for i in range(6):
         hp.Choice(f"edge{i}", list("abcde"))
-    of = keras_tuner.oracles.GridSearchOracle(LOSS, 40, hyperparameters=hp)
-    of.verbose, of.save, of._save_trial = 0, lambda: None, lambda trial: None
-    assert {values["edge0"] for values in points(search(of, lambda values: {"loss": 0.0}))} == {"a"}
+    proposer = keras_tuner.oracles.GridSearchOracle(LOSS, 40, hyperparameters=hp)
+    proposer.verbose, proposer.save, proposer._save_trial = 0, lambda: None, lambda trial: None
+    assert {values["edge0"] for values in points(search(proposer, lambda values: {"loss": 0.0}))} == {"a"}
 
 
 def test_kerastuners_seeds_overlap_and_these_do_not():
     theirs, ours = [], []
     for seed in (1, 6):
-        of = keras_tuner.oracles.RandomSearchOracle(LOSS, 20, seed=seed, hyperparameters=space(flat))
-        theirs.append({json.dumps(of._random_values()) for _ in range(20)})
+        proposer = keras_tuner.oracles.RandomSearchOracle(LOSS, 20, seed=seed, hyperparameters=space(flat))
+        theirs.append({json.dumps(proposer._random_values()) for _ in range(20)})
         ours.append(
             {
                 json.dumps(values)
-                for values in points(search(made("random", seed=seed, hp=space(flat)), lambda v: {"loss": 0}))
+                for values in points(search(seeded("random", seed=seed, hp=space(flat)), lambda v: {"loss": 0}))
             }
         )
     assert len(theirs[0] & theirs[1]) == 19
@@ -469,19 +475,19 @@ def flat(hp):
 
 @stock
 def test_kerastuner_ends_at_three_failures():
-    of = keras_tuner.oracles.RandomSearchOracle(LOSS, 20, seed=1, hyperparameters=space())
-    of.verbose, of.save, of._save_trial = 0, lambda: None, lambda trial: None
+    proposer = keras_tuner.oracles.RandomSearchOracle(LOSS, 20, seed=1, hyperparameters=space())
+    proposer.verbose, proposer.save, proposer._save_trial = 0, lambda: None, lambda trial: None
     with pytest.raises(RuntimeError, match="Number of consecutive failures exceeded the limit of 3"):
-        search(of, lambda values: None)
+        search(proposer, lambda values: None)
 
 
 def test_kerastuner_sums_objectives():
-    of = keras_tuner.oracles.RandomSearchOracle(TWO, 20, seed=1)
-    assert of.objective.get_value({"accuracy": 0.5, "parameters": 1e6}) == 1e6 - 0.5
+    proposer = keras_tuner.oracles.RandomSearchOracle(TWO, 20, seed=1)
+    assert proposer.objective.get_value({"accuracy": 0.5, "parameters": 1e6}) == 1e6 - 0.5
 
 
 def test_evolution_changes_one_active_value_of_one_of_the_last():
-    trials = points(search(made("evolution", trials=60)))
+    trials = points(search(seeded("evolution", trials=60)))
     for number in range(25, 60):
         before, values = trials[:number], trials[number]
         differences = [
@@ -492,7 +498,7 @@ def test_evolution_changes_one_active_value_of_one_of_the_last():
 
 @pytest.mark.parametrize(("name", "trials"), [("gp", 30), ("tpe", 40), ("evolution", 80), ("nsga2", 80)])
 def test_what_learns_is_better_than_chance(name, trials):
-    best = [min(trial.score for trial in search(made(of, trials=trials, seed=5))) for of in (name, "random")]
+    best = [min(trial.score for trial in search(seeded(each, trials=trials, seed=5))) for each in (name, "random")]
     assert best[0] < best[1]
 
 
@@ -502,13 +508,13 @@ def test_the_gaussian_process_learns_what_choices_of_the_same_values_have_in_com
     for i in range(4):
         hp.Choice(f"edge{i}", list("abcde"))
     score = {"a": 0.0, "b": 0.1, "c": 2.0, "d": 2.1, "e": 4.0}
-    of = made("gp", trials=40, hp=hp)
-    trials = search(of, lambda values: {"loss": sum(score[value] for value in values.values())})
+    proposer = seeded("gp", trials=40, hp=hp)
+    trials = search(proposer, lambda values: {"loss": sum(score[value] for value in values.values())})
     assert min(trial.score for trial in trials) < 0.15
 
 
 def test_kerastuners_bayesian_optimisation_has_no_hidden_state(tmp_path):
-    def of(folder):
+    def proposer(folder):
         hp = HyperParameters()
         hp.Choice("kind", ["plain", "residual"])
         hp.Float("rate", 1e-4, 1.0, sampling="log")
@@ -517,14 +523,14 @@ def test_kerastuners_bayesian_optimisation_has_no_hidden_state(tmp_path):
     def measure(values):
         return {"loss": math.nan if values["kind"] == "plain" else loss(values) - 10}
 
-    whole = of("whole")
+    whole = proposer("whole")
     while len(whole.trials) < 6:
         first = whole.create_trial("a")
         if len(whole.trials) < 6:
             end(whole, first, measure(first.hyperparameters.values))
     shutil.copytree(tmp_path / "whole", tmp_path / "killed")
     last = [whole.create_trial("b")]
-    again = of("killed")
+    again = proposer("killed")
     assert again.create_trial("a").hyperparameters.values == first.hyperparameters.values
     last.append(again.create_trial("b"))
     assert last[0].hyperparameters.values == last[1].hyperparameters.values
@@ -555,21 +561,21 @@ def test_hyperband_trains_as_long_as_is_documented():
 
 
 def stock_hyperband():
-    of = keras_tuner.oracles.HyperbandOracle(
+    proposer = keras_tuner.oracles.HyperbandOracle(
         LOSS, max_epochs=9, seed=1, hyperparameters=space(), max_consecutive_failed_trials=1000
     )
-    of.verbose, of.save, of._save_trial = 0, lambda: None, lambda trial: None
-    return of
+    proposer.verbose, proposer.save, proposer._save_trial = 0, lambda: None, lambda trial: None
+    return proposer
 
 
 @stock
 @pytest.mark.parametrize("how", ["stock", "failed", "diverged"])
 def test_hyperband_promotes_when_many_fail_and_kerastuners_does_not(how):
     """Two of five fail."""
-    of = stock_hyperband() if how == "stock" else oracle("hyperband", LOSS, space(), None, 0, max_epochs=9)
+    proposer = stock_hyperband() if how == "stock" else oracle("hyperband", LOSS, space(), None, 0, max_epochs=9)
     numbers = count()
     bad = {"loss": math.nan} if how == "diverged" else None
-    rounds, _ = brackets(search(of, lambda values: bad if next(numbers) % 5 < 2 else {"loss": loss(values)}))
+    rounds, _ = brackets(search(proposer, lambda values: bad if next(numbers) % 5 < 2 else {"loss": loss(values)}))
     promoted = {key: number for key, number in rounds.items() if key[1]}
     assert promoted == ({} if how == "stock" else {(2, 1): 3, (2, 2): 1, (1, 1): 2})
 
@@ -585,34 +591,34 @@ def test_hyperband_goes_on_with_what_a_small_space_has():
 
 
 def test_hyperband_waits_for_open_trials_only():
-    of = oracle("hyperband", LOSS, small(), None, 0, max_epochs=9)
-    begun = [of.create_trial(str(i)) for i in range(6)]
-    assert of.create_trial("more").status == "IDLE"
+    proposer = oracle("hyperband", LOSS, small(), None, 0, max_epochs=9)
+    begun = [proposer.create_trial(str(i)) for i in range(6)]
+    assert proposer.create_trial("more").status == "IDLE"
     for trial in begun:
-        end(of, trial, None)
-    assert of.create_trial("more").status == "STOPPED"
+        end(proposer, trial, None)
+    assert proposer.create_trial("more").status == "STOPPED"
 
 
 def test_asha_never_waits_and_promotes_the_best_of_each_rung():
-    of = oracle("asha", LOSS, space(), 120, 0, max_epochs=20, min_epochs=2)
+    proposer = oracle("asha", LOSS, space(), 120, 0, max_epochs=20, min_epochs=2)
     rng, open_ = np.random.default_rng(0), {}
     while True:
         for worker in "abcd":
             if worker not in open_:
-                trial = of.create_trial(worker)
+                trial = proposer.create_trial(worker)
                 if trial.status == "RUNNING":
                     open_[worker] = trial
         if not open_:
             break
         trial = open_.pop(rng.choice(sorted(open_)))
-        end(of, trial, {"loss": loss(trial.hyperparameters.values)})
-    values = points(of.trials.values())
+        end(proposer, trial, {"loss": loss(trial.hyperparameters.values)})
+    values = points(proposer.trials.values())
     rungs = Counter(v["tuner/epochs"] for v in values)
     assert list(rungs) == [2, 6, 18, 20]
     assert len(values) == 120
     assert all(rungs[high] <= rungs[low] / 2 for low, high in ((2, 6), (6, 18), (18, 20)))
     assert rungs[6] > 20
-    first = [trial for trial in of.trials.values() if trial.hyperparameters["tuner/epochs"] == 2]
+    first = [trial for trial in proposer.trials.values() if trial.hyperparameters["tuner/epochs"] == 2]
     promoted = {v.get("tuner/trial_id") for v in values}
     best = sorted(first, key=lambda trial: trial.score)[:15]
     assert sum(trial.trial_id in promoted for trial in best) > 12
@@ -696,7 +702,7 @@ def test_a_name_under_two_conditions_is_two_hyperparameters():
         hp.Choice("size", [1, 2])
     with hp.conditional_scope("kind", ["b"]):
         hp.Choice("size", [30, 40, 50])
-    trials = search(made("grid", trials=None, hp=hp), lambda values: {"loss": values["size"]})
+    trials = search(seeded("grid", trials=None, hp=hp), lambda values: {"loss": values["size"]})
     assert sorted(trial.score for trial in trials) == [1, 2, 30, 40, 50]
     over, rng = Space(hp), np.random.default_rng(0)
     for _ in range(40):
@@ -705,7 +711,7 @@ def test_a_name_under_two_conditions_is_two_hyperparameters():
     for name in ("gp", "tpe", "evolution"):
         sizes = {
             ("a" if v["size"] < 10 else "b") == v["kind"]
-            for v in points(search(made(name, hp=hp), lambda v: {"loss": v["size"]}))
+            for v in points(search(seeded(name, hp=hp), lambda v: {"loss": v["size"]}))
         }
         assert sizes == {True}
 
@@ -719,7 +725,7 @@ def test_an_oracle_of_a_user_is_registered_by_name():
     try:
         register_oracle("mine", "as random")(Mine)
         assert register_oracle("mine", "again")(Mine) is Mine
-        assert isinstance(made("mine"), Mine)
+        assert isinstance(seeded("mine"), Mine)
         assert "mine" not in of_several()
     finally:
         del ORACLES["mine"]

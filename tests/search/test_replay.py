@@ -59,7 +59,7 @@ def searched(search, workers, restart=None):
             count += 1
             if count == restart:
                 break  # killed before the oracle hears of it
-            proposals.told(result(run))
+            proposals.ended(result(run))
             proposals.finish(run)
         if count != restart:
             return (store.root / "oracle.json").read_text()

@@ -63,7 +63,7 @@ def search(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def finished(tmp_path_factory):
     """The folder of a search of three trials, which is not to be changed."""
     root = tmp_path_factory.mktemp("made") / "found"
     run(three(root))
@@ -71,9 +71,9 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def ended(made, tmp_path):
+def ended(finished, tmp_path):
     """A search of three trials that have ended."""
-    shutil.copytree(made, tmp_path / "found")
+    shutil.copytree(finished, tmp_path / "found")
     return three(tmp_path / "found")
 
 
@@ -89,10 +89,10 @@ def trials(search):
 
 
 def test_a_search_is_recorded_as_a_study_without_a_look_at_the_test_images(ended):
-    found = trials(ended)
-    assert len(found) == 3
-    assert all(set(factors) == {"blocks", "skip", "order", "rate"} for factors, _ in found)
-    assert all(set(results) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"} for _, results in found)
+    result = trials(ended)
+    assert len(result) == 3
+    assert all(set(factors) == {"blocks", "skip", "order", "rate"} for factors, _ in result)
+    assert all(set(results) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"} for _, results in result)
     plan = plan_of(ended.root)
     assert {plan.base[name] for name in ("oracle", "objective", "space")} == {"random", "val_accuracy (max)", "small"}
 
@@ -133,7 +133,7 @@ def test_a_search_that_is_cut_off_at_any_moment_ends_as_one_that_was_not(search,
     place, name = {
         "before the run": (Store, "claim"),
         "before the record": (Store, "write"),
-        "before the oracle hears": (Proposals, "told"),
+        "before the oracle hears": (Proposals, "ended"),
         "after": (Proposals, "finish"),
     }[moment]
     calls, whole = [], getattr(place, name)
@@ -225,12 +225,12 @@ def test_another_data_set_is_not_taken_for_the_first(ended, tmp_path):
 @pytest.mark.parametrize("oracle", ["random", "gp", "grid"])
 def test_no_trial_is_over_the_limits_and_none_is_made_twice(search, oracle):
     small = [SMALL.active({"blocks": 1, "order": order}) for order in ("original", "full_preactivation")]
-    limits = Limits(parameters=max(cost(SMALL.point(one, TRAIN, search.data)[0]).trainable for one in small))
-    found = run(replace(search, oracle=oracle, limits=limits, budget=Budget(4)))
+    limits = Limits(parameters=max(cost(SMALL.point(point, TRAIN, search.data)[0]).trainable for point in small))
+    result = run(replace(search, oracle=oracle, limits=limits, budget=Budget(4)))
     store = Store(search.root)
-    assert len(found) == len({json.dumps(factors) for factors, _ in found}) == 4
+    assert len(result) == len({json.dumps(factors) for factors, _ in result}) == 4
     assert all(record.network["parameters"] <= limits.parameters for record in store.records())
-    assert {factors["blocks"] for factors, _ in found} == {1}
+    assert {factors["blocks"] for factors, _ in result} == {1}
 
 
 def test_a_space_that_is_exhausted_ends_the_search(search):
@@ -282,8 +282,8 @@ def test_where_all_trials_diverge_the_user_is_told(search):
     ],
 )
 def test_where_no_trial_is_completed_the_advice_is_for_how_they_ended(statuses, advice, search):
-    one = search.run_of(search.space.active({}))
-    records = [Record(one, Outcome(status, 0)) for status in statuses]
+    planned = search.run_of(search.space.active({}))
+    records = [Record(planned, Outcome(status, 0)) for status in statuses]
     assert advice.format(root=search.root) in runner._none_completed(search, records)
 
 
@@ -346,20 +346,22 @@ def test_several_objectives_are_recorded_and_ranked_by_fronts(search):
     records = list(Store(search.root).records())
     assert all(record.usage["latency_seconds"] > 0 for record in records)
     best = best_first(records, search.objectives)[0]
-    vectors = [[sign * one.of(r) for sign, one in zip((1, -1, -1), search.objectives)] for r in (best, *records)]
+    vectors = [
+        [sign * objective.of(r) for sign, objective in zip((1, -1, -1), search.objectives)] for r in (best, *records)
+    ]
     assert not any(np.all(np.greater_equal(v, vectors[0])) and v != vectors[0] for v in vectors)
 
 
 def test_the_best_are_confirmed_beside_their_twins_and_exported(search, capsys, tmp_path):
     search = replace(search, space=RATES, train=TRAIN.replace(epochs=4))
     run(search, best=2, seeds=2)
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     confirm = Store(search.root / "confirm")
     records = list(confirm.records())
     assert len(records) == 8
     assert {record.run.seed for record in records} == {FIRST_SEED + 1, FIRST_SEED + 2}
     assert all("test_accuracy" in record.results for record in records)
-    assert said.count("has a lower test error than") == 2
+    assert printed.count("has a lower test error than") == 2
 
     best = json.loads((search.root / "best.json").read_text())
     mine = [r for r in records if r.run.factors == {"trial": best["trial"], "net": "found"}]

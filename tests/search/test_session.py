@@ -12,15 +12,15 @@ TINY = {"trials": 2, "epochs": 1, "batch_size": 8, "train_size": 200, "oracle": 
 
 
 def test_a_search_is_run_and_what_it_found_is_returned(tmp_path, capsys):
-    found = search.run(SMALL, **TINY, confirm=1, confirm_seeds=1, out=tmp_path)
+    results = search.run(SMALL, **TINY, confirm=1, confirm_seeds=1, out=tmp_path)
     assert capsys.readouterr() == ("", "")
-    trials = found.trials()
+    trials = results.trials()
     assert trials["trial"].tolist() == [1, 2] or trials["trial"].tolist() == [0, 1]
-    assert found.best.record.results["val_accuracy"] == trials["val_accuracy"].max()
-    assert set(found.best.values) == {"blocks", "skip", "order", "rate"}
-    assert found.best.model.output_shape == (None, 10)
-    assert found.report().is_file()
-    assert repr(found) == f"Found('{tmp_path / 'search'}'): 2 trials recorded"
+    assert results.best.record.results["val_accuracy"] == trials["val_accuracy"].max()
+    assert set(results.best.values) == {"blocks", "skip", "order", "rate"}
+    assert results.best.model.output_shape == (None, 10)
+    assert results.report().is_file()
+    assert repr(results) == f"Found('{tmp_path / 'search'}'): 2 trials recorded"
 
 
 @pytest.mark.parametrize(

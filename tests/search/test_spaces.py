@@ -199,19 +199,22 @@ def test_a_space_that_is_not_there(text, message):
 
 def test_limits_are_ratios():
     net = network("resnet20-cifar-A")
-    of = cost(net)
+    network_cost = cost(net)
     train = TrainSpec(epochs=1, batch_size=100)
     assert Limits().excess(net, train) == 0
-    assert Limits(parameters=of.trainable).excess(net, train) == 1
-    assert Limits(parameters=of.trainable * 2, macs=of.macs / 2).excess(net, train) == 2
-    assert training_bytes(net, train) == 100 * of.activation_bytes + 12 * of.trainable
+    assert Limits(parameters=network_cost.trainable).excess(net, train) == 1
+    assert Limits(parameters=network_cost.trainable * 2, macs=network_cost.macs / 2).excess(net, train) == 2
+    assert training_bytes(net, train) == 100 * network_cost.activation_bytes + 12 * network_cost.trainable
     assert training_bytes(net, train.replace(optimizer="adamw", momentum=0.9)) == (
-        100 * of.activation_bytes + 16 * of.trainable
+        100 * network_cost.activation_bytes + 16 * network_cost.trainable
     )
     assert Limits(memory=training_bytes(net, train) / GIB).excess(net, train) == pytest.approx(1)
     probe = ProbeSpec(batch_size=128)
-    assert run_bytes(net, train, probe) == 512 * of.activation_bytes + 12 * of.trainable
-    assert run_bytes(net, train.replace(evaluation_batch=64), probe) == 128 * of.activation_bytes + 12 * of.trainable
+    assert run_bytes(net, train, probe) == 512 * network_cost.activation_bytes + 12 * network_cost.trainable
+    assert (
+        run_bytes(net, train.replace(evaluation_batch=64), probe)
+        == 128 * network_cost.activation_bytes + 12 * network_cost.trainable
+    )
     assert Limits(memory=run_bytes(net, train, probe) / GIB).excess(net, train, probe) == pytest.approx(1)
     fitted = within_step(train, probe, {"train": (), "probe": ()})
     assert (fitted[0].evaluation_batch, fitted[1].batch_size) == (100, 100)

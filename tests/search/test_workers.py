@@ -36,10 +36,10 @@ def space(tmp_path):
 
 
 def outcomes(root: Path) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    by_status: dict[str, list[str]] = {}
     for record in Store(root).records():
-        found.setdefault(record.run.net.block, []).append(record.outcome.status)
-    return found
+        by_status.setdefault(record.run.net.block, []).append(record.outcome.status)
+    return by_status
 
 
 def test_a_trial_whose_process_dies_is_scored_worst_and_the_search_goes_on(program, tmp_path, space):
@@ -61,7 +61,7 @@ def test_a_search_on_ray_comes_to_the_records_of_one_in_this_process(program, tm
     there = program("resnet-search", "run", *words, "--executor", "ray", "--workers", "1", "--out", "there")
     assert (here.returncode, there.returncode) == (0, 0), there.stderr
     mine, theirs = (list(Store(tmp_path / out / "search").records()) for out in ("here", "there"))
-    assert [one.results for one in mine] == [one.results for one in theirs]
+    assert [each.results for each in mine] == [each.results for each in theirs]
 
 
 def test_a_launcher_that_is_killed_loses_the_open_trials_alone(program, programs, tmp_path):

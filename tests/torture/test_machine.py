@@ -100,7 +100,7 @@ class Studied(RuleBasedStateMachine):
         self._learn(done=False)
         if done:
             assert not [path for path in (self.store.root / "runs").iterdir() if path.suffix == ".json"
-                        and path not in [one.path for one in self.store.survey(whole=True).damaged]]  # fmt: skip
+                        and path not in [file.path for file in self.store.survey(whole=True).damaged]]  # fmt: skip
 
     @rule(skip=st.sampled_from(SKIPS), kill=KILLS)
     def remove(self, skip, kill):
@@ -127,7 +127,7 @@ class Studied(RuleBasedStateMachine):
         survey = self.store.survey(whole=True)
         gone = {run_id for run_id, copy in copies.items() if copy.place in (path, path.parent)}
         kept = {run_id for run_id in gone if survey.copies.get(run_id) == copies[run_id]}
-        named = [one.path for one in survey.damaged]
+        named = [file.path for file in survey.damaged]
         assert gone == kept or path in named or path.parent in named
         self.known, self.away = (
             {run_id: status for run_id, status in known.items() if run_id not in gone - kept}
@@ -142,7 +142,7 @@ class Studied(RuleBasedStateMachine):
         statuses = dict(zip(frames.runs["run"], frames.runs["status"], strict=True)) if len(frames.runs) else {}
         records = {record.run.id: record for record in self.store.records()}
         whole = self.store.survey(whole=True).statuses
-        assert survey.statuses == statuses == whole == {key: one.outcome.status for key, one in records.items()}
+        assert survey.statuses == statuses == whole == {key: each.outcome.status for key, each in records.items()}
         assert whole.items() >= self.known.items()
         for run_id, record in records.items():
             if record.outcome.status == "completed":

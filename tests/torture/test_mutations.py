@@ -150,11 +150,11 @@ def call(main, *words):
 
 def exported(root, out):
     """Return each run's row of `export` as text, or None if it is refused."""
-    said, code = call(ablate._main, "export", root, out)
+    printed, code = call(ablate._main, "export", root, out)
     if code:
-        return None, said
+        return None, printed
     table = pd.read_csv(out / "runs.csv", dtype=str)
-    return {row["run"]: row for row in table.sort_index(axis=1).to_dict("records")}, said
+    return {row["run"]: row for row in table.sort_index(axis=1).to_dict("records")}, printed
 
 
 def numbers_of(rows):
@@ -190,7 +190,7 @@ def test_a_changed_file_is_named_and_made_again(kind, whole, tmp_path, pytestcon
 def _tried(root, runs, before, *, fits, reports):
     """Let the programs read a changed folder, and then run what is missing; return whether the change was noticed."""
     status, _ = call(ablate._main, "status", root, "--messages")
-    rows, said = exported(root, root.parent / "export")
+    rows, printed = exported(root, root.parent / "export")
     call(ablate._main, "verdicts", root)
     if reports:
         call(report._main, root)
@@ -201,10 +201,10 @@ def _tried(root, runs, before, *, fits, reports):
             before[run].items() >= row.items() for run, row in _shared(rows, before)
         )
         if rows.keys() != before.keys():
-            assert "damaged" in said
+            assert "damaged" in printed
             assert "damaged" in status
     if refused:
-        assert "study.json" in said
+        assert "study.json" in printed
         (root / "study.json").unlink()  # as the message says; the command makes it anew
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         refusal = _filled(root, runs)

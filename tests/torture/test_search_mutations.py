@@ -75,9 +75,9 @@ def whole(tmp_path_factory):
     return root
 
 
-def table_of(said):
+def table_of(printed):
     """Return the lines of `trials`, without their spaces, which the widest value decides."""
-    return {" ".join(line.split()) for line in said.splitlines()}
+    return {" ".join(line.split()) for line in printed.splitlines()}
 
 
 @pytest.mark.parametrize("kind", FILES)
@@ -117,7 +117,7 @@ def tried(root, before, *, fits, reports):
     trials, code = call(cli._main, "trials", root)
     status, _ = call(ablate._main, "status", root)
     call(ablate._main, "verdicts", root)
-    rows, said = exported(root, root.parent / "export")
+    rows, printed = exported(root, root.parent / "export")
     if reports:
         call(report._main, root)
     noticed = code != 0 or "damaged" in trials + status
@@ -125,7 +125,7 @@ def tried(root, before, *, fits, reports):
         assert code or noticed or table_of(trials) == before.table, trials
         if rows is not None:
             assert all(before.rows[run].items() >= row.items() for run, row in numbers_of(rows).items())
-            assert "damaged" in said + status or len(rows) == len(before.rows)
+            assert "damaged" in printed + status or len(rows) == len(before.rows)
     went_on, refused = searched(root)
     if refused and "study.json" in refused:  # it cannot be made anew but from the beginning
         (root / "study.json").unlink()

@@ -34,8 +34,8 @@ def elsewhere(tmp_path, monkeypatch):
 def start(programs, tmp_path):
     """Start the study; what it says goes to a file."""
 
-    def start(*words, said):
-        return programs.start("resnet-ablate", *STUDY, *words, cwd=tmp_path, stdout=said, stderr=said)
+    def start(*words, output):
+        return programs.start("resnet-ablate", *STUDY, *words, cwd=tmp_path, stdout=output, stderr=output)
 
     return start
 
@@ -98,14 +98,14 @@ def test_killed_at_random_moments(tmp_path, pytestconfig, start, study, assert_l
     kills, seeds = pytestconfig.getoption("kills"), 4
     rng = np.random.default_rng(kills)
     killed = {"launcher": 0, "worker": 0}
-    said = tmp_path / "said"
-    said.touch()
+    output = tmp_path / "said"
+    output.touch()
 
     def words():
         return ["--seeds", seeds, "--set", "steps=400"]
 
     def launch():
-        return start(*words(), *PROCESSES, *STATES, "--out", tmp_path, said=said)
+        return start(*words(), *PROCESSES, *STATES, "--out", tmp_path, output=output)
 
     launcher = launch()
     while sum(killed.values()) < kills:
@@ -122,10 +122,10 @@ def test_killed_at_random_moments(tmp_path, pytestconfig, start, study, assert_l
             launcher.wait()
             killed["launcher"] += 1
         else:
-            assert launcher.returncode == 0, said.read_text()
+            assert launcher.returncode == 0, output.read_text()
             seeds += 4  # it was done: there is more to do now
         launcher = launch()
-    assert launcher.wait() == 0, said.read_text()
+    assert launcher.wait() == 0, output.read_text()
     last = study(*words(), *PROCESSES, "--out", tmp_path)  # nothing is left; it tidies
     assert last.returncode == 0, last.stderr
     print(f"killed {killed}; {last.stdout.splitlines()[-1]}")
@@ -138,14 +138,14 @@ def test_killed_at_random_moments(tmp_path, pytestconfig, start, study, assert_l
 def test_two_launchers_share_a_study(tmp_path, start, assert_left_alone):
     """Every run is executed by one of them."""
     words = ["--seeds", 8, "--set", "steps=100"]
-    said = [tmp_path / "first", tmp_path / "second"]
-    for file in said:
+    output = [tmp_path / "first", tmp_path / "second"]
+    for file in output:
         file.touch()
-    launchers = [start(*words, *PROCESSES[:-1], 1, "--out", tmp_path, said=file) for file in said]
+    launchers = [start(*words, *PROCESSES[:-1], 1, "--out", tmp_path, output=file) for file in output]
     assert [launcher.wait() for launcher in launchers] == [0, 0]
-    executed = [re.findall(r"^\[\d+/\d+\] (.*?):", file.read_text(), re.MULTILINE) for file in said]
+    executed = [re.findall(r"^\[\d+/\d+\] (.*?):", file.read_text(), re.MULTILINE) for file in output]
     assert sorted(executed[0] + executed[1]) == [f"depth=8 skip=A width=8 seed={seed}" for seed in range(8)]
-    assert all("8 of 8 runs recorded (8 completed)" in file.read_text() for file in said)
+    assert all("8 of 8 runs recorded (8 completed)" in file.read_text() for file in output)
     assert_left_alone(tmp_path / "depth", *words)
 
 
@@ -215,7 +215,7 @@ def test_a_truncated_part_is_set_aside_and_its_runs_are_executed_anew(tmp_path, 
 
 def test_a_launcher_that_ends_takes_its_workers_with_it(tmp_path, start):
     words = ["--seeds", 2, "--set", "steps=100000", "--out", tmp_path]
-    launcher = start(*words, *PROCESSES, said=os.devnull)
+    launcher = start(*words, *PROCESSES, output=os.devnull)
     states = tmp_path / "depth" / "claims"
     while len(list(states.glob("*.lock"))) < 2 or len(workers(launcher)) < 2:
         time.sleep(0.1)

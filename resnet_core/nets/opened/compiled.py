@@ -114,7 +114,7 @@ class Compiled:
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
         gradients = tape.gradient(loss, [*weights, *taps], unconnected_gradients="zero")
         by_weights, norms = gradients[: len(weights)], gradients[len(weights) :]
-        return Backward(loss, logits, by_weights, [each for one in statistics for each in one], norms)
+        return Backward(loss, logits, by_weights, [each for value in statistics for each in value], norms)
 
     def _infer(self, images: Any) -> Any:
         stacks, taps = self._read()

@@ -36,13 +36,13 @@ def kernel_slots(calls: tuple[Call, ...]) -> tuple[int, ...]:
     """
     ways = _ways_to_the_end(calls)
     met = {number: i for i, number in enumerate(_from_the_end(calls))}
-    found, slot = [], 0
+    slots, slot = [], 0
     for number, call in enumerate(calls, start=1):
         if any(each.name == "kernel" for each in call.slots):
             place = next(i for i, each in enumerate(call.slots) if each.name == "kernel")
-            found.append((-ways[number] - _around(call)[1], met[number], slot + place))
+            slots.append((-ways[number] - _around(call)[1], met[number], slot + place))
         slot += len(call.slots)
-    return tuple(place for *_, place in sorted(found))
+    return tuple(place for *_, place in sorted(slots))
 
 
 def _around(call: Call) -> tuple[int, int]:

@@ -71,15 +71,15 @@ def curvature(
 def _spectrum(
     product: Product, size: int, largest: int, steps: int, draws: int, seed: int, *, density: bool
 ) -> Iterator[dict[str, Any]]:
-    found = lanczos(product, size, steps, generator(seed, "lanczos"))
-    order = np.argsort(-np.abs(found.eigenvalues))
+    eigen = lanczos(product, size, steps, generator(seed, "lanczos"))
+    order = np.argsort(-np.abs(eigen.eigenvalues))
     for rank, i in enumerate(order[:largest]):
-        yield {"value": float(found.eigenvalues[i]), "quantity": "eigenvalue", "rank": rank}
+        yield {"value": float(eigen.eigenvalues[i]), "quantity": "eigenvalue", "rank": rank}
     estimates = trace_estimates(product, size, draws, generator(seed, "hutchinson"))
     error = float(estimates.std(ddof=1) / np.sqrt(draws)) if draws > 1 else np.nan
     yield {"value": float(estimates.mean()), "quantity": "trace", "standard_error": error}
     if density:
-        for eigenvalue, weight in zip(found.eigenvalues, found.weights, strict=True):
+        for eigenvalue, weight in zip(eigen.eigenvalues, eigen.weights, strict=True):
             yield {"value": float(weight), "quantity": "density", "eigenvalue": float(eigenvalue)}
 
 

@@ -68,15 +68,15 @@ def landscape(
 
 def direction(net: "Subject", random: np.random.Generator) -> dict[str, Array]:
     """Return a Gaussian direction whose filters have the norms of the network's, by the paths of its kernels."""
-    found = {}
+    values = {}
     for variable in net.model.trainable_weights:
         value = np.asarray(variable.value, np.float64)
         if value.ndim > 1:
             drawn = random.normal(size=value.shape)
             axes = tuple(range(value.ndim - 1))
             norms, drawn_norms = (np.sqrt((x**2).sum(axis=axes, keepdims=True)) for x in (value, drawn))
-            found[variable.path] = drawn * norms / drawn_norms
-    return found
+            values[variable.path] = drawn * norms / drawn_norms
+    return values
 
 
 def _moved(start: dict[str, Array], directions: list[dict[str, Array]], place: Array) -> "Weights":

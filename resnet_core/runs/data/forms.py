@@ -26,9 +26,9 @@ def form_of(where: str, headers: Mapping[Path, Header], image_size: int | None, 
     """
     values = {header.values: file for file, header in headers.items()}
     if len(values) > 1 and values.keys() != {"uint8", "uint16"}:
-        (one, first), (other, second) = sorted(values.items())[:2]
+        (form, first), (other, second) = sorted(values.items())[:2]
         raise UserError(
-            f"all images must have values of one scale, but {printable(str(first))} has {one} and "
+            f"all images must have values of one scale, but {printable(str(first))} has {form} and "
             f"{printable(str(second))} has {other}; save them alike"
         )
     sizes = {header.size for header in headers.values()}

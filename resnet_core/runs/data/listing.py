@@ -77,7 +77,7 @@ def listing(folder: Path) -> Listing:
     Raises:
         UserError: A folder cannot be read, a class has no image, or there are not two classes.
     """
-    found = Listing(folder)
+    listed = Listing(folder)
     splits = [name for name in ("train", "test") if (folder / name).is_dir()]
     if len(splits) == 1:
         (other,) = {"train", "test"} - {*splits}
@@ -88,11 +88,11 @@ def listing(folder: Path) -> Listing:
     if splits:
         for entry in _entries(folder):
             if entry.name not in splits:
-                found.leave_out(HIDDEN if _hidden(entry) else BESIDE, Path(entry.path))
+                listed.leave_out(HIDDEN if _hidden(entry) else BESIDE, Path(entry.path))
     for part in splits or ["all"]:
-        found.parts[part] = list(_classes(found, folder / part if splits else folder))
-    check_classes(found)
-    return found
+        listed.parts[part] = list(_classes(listed, folder / part if splits else folder))
+    check_classes(listed)
+    return listed
 
 
 def check_none_lost(before: Listing, after: Listing, damaged: Skipped) -> None:
@@ -111,20 +111,20 @@ def check_none_lost(before: Listing, after: Listing, damaged: Skipped) -> None:
             )
 
 
-def check_classes(found: Listing) -> tuple[str, ...]:
+def check_classes(listed: Listing) -> tuple[str, ...]:
     """Return the names of the classes.
 
     Raises:
         UserError: There are not two, or one has no images in a part.
     """
-    by_part = {part: {name for name, _ in files} for part, files in found.parts.items()}
+    by_part = {part: {name for name, _ in files} for part, files in listed.parts.items()}
     names = sorted(set().union(*by_part.values()))
-    where = _shown(found.root)
+    where = _shown(listed.root)
     if len(names) < 2:
         has = f"only '{printable(names[0])}'" if names else "none"
         raise UserError(
             "a folder of images must have two classes or more, each a folder with images, "
-            f"but {where} has {has}{_not_read(found)}"
+            f"but {where} has {has}{_not_read(listed)}"
         )
     if {name.lower() for name in names} <= SPLITS:
         raise UserError(
@@ -141,38 +141,38 @@ def check_classes(found: Listing) -> tuple[str, ...]:
     return tuple(map(printable, names))
 
 
-def _classes(found: Listing, folder: Path) -> Iterator[File]:
+def _classes(listed: Listing, folder: Path) -> Iterator[File]:
     """Yield the images of the classes in a folder."""
     for entry in _entries(folder):
         path = Path(entry.path)
         if _hidden(entry):
-            found.leave_out(HIDDEN, path)
+            listed.leave_out(HIDDEN, path)
         elif not path.is_dir():
-            found.leave_out(OUTSIDE, path)
+            listed.leave_out(OUTSIDE, path)
         else:
-            files = [file for _, folders in sorted(_walk(found, path)) for file in folders]
+            files = [file for _, folders in sorted(_walk(listed, path)) for file in folders]
             if not files:
                 raise UserError(
-                    f"every class must be a folder with images in it, but {_shown(path)} has none{_not_read(found)}"
+                    f"every class must be a folder with images in it, but {_shown(path)} has none{_not_read(listed)}"
                 )
             yield from ((entry.name, file) for file in files)
 
 
-def _walk(found: Listing, top: Path) -> Iterator[tuple[str, list[Path]]]:
+def _walk(listed: Listing, top: Path) -> Iterator[tuple[str, list[Path]]]:
     """Yield each folder's path with its images."""
     left: list[tuple[Path, frozenset[Identity]]] = [(top, frozenset({_identity(top.parent.stat())}))]
     while left:
         folder, above = left.pop()
         identity = _identity(folder.stat())
         if identity in above:
-            found.leave_out(LOOP, folder)
+            listed.leave_out(LOOP, folder)
             continue
         files = []
         for entry in _entries(folder):
             path = Path(entry.path)
             reason = _reason(entry)
             if reason:
-                found.leave_out(reason, path)
+                listed.leave_out(reason, path)
             elif entry.is_dir():
                 left.append((path, above | {identity}))
             else:
@@ -217,7 +217,7 @@ def _shown(path: Path) -> str:
     return printable(str(path))
 
 
-def _not_read(found: Listing) -> str:
+def _not_read(listed: Listing) -> str:
     """Return in words what else is there."""
-    skipped = "; ".join(one.text for one in found.skipped)
+    skipped = "; ".join(skip.text for skip in listed.skipped)
     return f"; not read: {skipped}" if skipped else ""

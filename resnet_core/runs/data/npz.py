@@ -79,12 +79,12 @@ class Npz:
         arrays = cached.kept(cache, 0) if self._bytes > self._resident else None
         if arrays is None:
             with _readable(self._path), zipfile.ZipFile(self._path) as archive:
-                made: dict[str, Array | Parts] = dict(known.labels)
-                made |= {key: self._parts(archive, key) for key in PIXELS}
+                members: dict[str, Array | Parts] = dict(known.labels)
+                members |= {key: self._parts(archive, key) for key in PIXELS}
                 if self._bytes > self._resident:
-                    arrays = cached.store(cache, known.info, made)
+                    arrays = cached.store(cache, known.info, members)
                 else:
-                    arrays = {key: part.array() if isinstance(part, Parts) else part for key, part in made.items()}
+                    arrays = {key: part.array() if isinstance(part, Parts) else part for key, part in members.items()}
         info = known.info
         images = check_images(str(self._path), arrays, info.class_names, "channels_last")
         return replace(images, values=info.values, notes=info.notes, skipped=info.skipped)

@@ -127,11 +127,11 @@ def write(path: Path, arrays: Mapping[str, Array | Parts]) -> None:
     try:
         with naming(path), zipfile.ZipFile(aside, "w") as archive:
             for name, array in arrays.items():
-                of = array if isinstance(array, Parts) else Parts(array.shape, array.dtype, [array])
+                parts = array if isinstance(array, Parts) else Parts(array.shape, array.dtype, [array])
                 with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                    header = {"descr": of.dtype.str, "fortran_order": False, "shape": of.shape}
+                    header = {"descr": parts.dtype.str, "fortran_order": False, "shape": parts.shape}
                     np.lib.format.write_array_header_1_0(member, header)
-                    for part in of.parts:
+                    for part in parts.parts:
                         member.write(np.ascontiguousarray(part).data)
         aside.replace(path)
     finally:

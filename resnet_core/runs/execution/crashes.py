@@ -51,8 +51,8 @@ def crash_in(path: Path) -> str | None:
         text = path.read_text(errors="replace")
     except OSError:
         return None
-    found = re.match(r"(?:Fatal Python error|Windows fatal exception): (.+)", text)
-    if not found:
+    match = re.match(r"(?:Fatal Python error|Windows fatal exception): (.+)", text)
+    if not match:
         return None
-    name = found[1].replace("-", " ")  # as it is spelt by later versions of Python
+    name = match[1].replace("-", " ")  # as it is spelt by later versions of Python
     return f"{text.strip()}\n\nits process ended with signal {NAMES.get(name, name)}"

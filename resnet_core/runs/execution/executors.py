@@ -37,7 +37,7 @@ def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
                 last = run.net
                 with witnessed(job.store.crash_of(run.id)):
                     record = job.perform(run, lambda progress, run=run: on_progress(run, progress))  # type: ignore[misc]
-            todo.told(record)
+            todo.ended(record)
             yield record
         if stopped.is_set():  # too late for the last run
             raise KeyboardInterrupt

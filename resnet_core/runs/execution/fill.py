@@ -105,15 +105,15 @@ def check_mixed(store: Store, survey: Survey, execution: Execution) -> None:
     Raises:
         UserError: They would be, and that was not asked for.
     """
-    said = check_versions(store, survey, mix=execution.mix_versions)
-    if said:
-        say(said)
+    warning = check_versions(store, survey, mix=execution.mix_versions)
+    if warning:
+        say(warning)
 
 
 def set_aside(store: Store, survey: Survey) -> None:
     """Move damaged records out of the way, and say so; their runs are missing then."""
-    for one in survey.damaged:
-        warn(f"{one.path} is no whole record: {one.reason}")
+    for damaged in survey.damaged:
+        warn(f"{damaged.path} is no whole record: {damaged.reason}")
     if survey.damaged:
         place = store.set_aside(survey.damaged)
         warn(f"set aside in {place}; the runs are executed anew")

@@ -56,7 +56,7 @@ def registrations() -> dict[str, Any]:
     """Return all blocks, networks and data sets, and a user's probes, that are registered, by kind and name."""
     kinds = ("block", BLOCKS), ("network", NETWORKS), ("data", registered_sources())
     known: dict[str, Any] = {f"{kind} {name}": value for kind, registry in kinds for name, value in registry.items()}
-    return known | {f"probe {name}": one for name, one in PROBES.items() if is_users(one.measure)}
+    return known | {f"probe {name}": each for name, each in PROBES.items() if is_users(each.measure)}
 
 
 def add_plugin_option(parser: Parser) -> None:

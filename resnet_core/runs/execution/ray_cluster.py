@@ -84,7 +84,7 @@ def connected(address: str, cores: int) -> Iterator[None]:
         here = {"address": "local", "num_cpus": cores, "object_store_memory": STORE_BYTES, "include_dashboard": False}
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
-    said = ray_worker.print_to_stdstream
+    printer = ray_worker.print_to_stdstream
     ray_worker.print_to_stdstream = lambda *_, **__: None  # no option keeps what the nodes say from our output
     try:
         try:
@@ -105,4 +105,4 @@ def connected(address: str, cores: int) -> Iterator[None]:
         ray.shutdown()
         if main:
             signal.signal(signal.SIGTERM, handler)
-        ray_worker.print_to_stdstream = said
+        ray_worker.print_to_stdstream = printer

@@ -128,7 +128,7 @@ class _Actor(Slot):
         return self.ready and not self.task
 
     def begin(self, run: Run) -> None:
-        self._told = 0
+        self._reported = 0
         self.awaited = self.actor.perform.remote(run)
 
     def look(self, tasks: Tasks) -> Record | None:
@@ -165,8 +165,8 @@ class _Actor(Slot):
             return None
         return self._death(task, tasks) if value is None else self._record(*value)
 
-    def _record(self, text: str, files: Mapping[str, bytes], told: list[Progress]) -> Record:
-        for progress in told[self._told :]:
+    def _record(self, text: str, files: Mapping[str, bytes], reports: list[Progress]) -> Record:
+        for progress in reports[self._reported :]:
             self.report(progress)
         record = Stored.from_dict(json.loads(text)).record()
         self.job.record(Ended(record, files))
@@ -181,14 +181,14 @@ class _Actor(Slot):
             asked, answer = self._asked
             self._asked = None
             with suppress(RayError):  # what it is shows in the run
-                told = ray.get(answer)
-                if asked == (task.run.id, task.tries, self._told):
-                    self._told += len(told)
-                    for progress in told:
+                reports = ray.get(answer)
+                if asked == (task.run.id, task.tries, self._reported):
+                    self._reported += len(reports)
+                    for progress in reports:
                         self.report(progress)
         if self._asked is None:
-            answer = self.actor.progress.remote(self._told)
-            self._asked = (task.run.id, task.tries, self._told), answer
+            answer = self.actor.progress.remote(self._reported)
+            self._asked = (task.run.id, task.tries, self._reported), answer
 
     def _renew_unready(self, error: Exception) -> None:
         """Take a new actor for one that was lost before it was ready."""

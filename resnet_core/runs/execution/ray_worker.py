@@ -23,7 +23,7 @@ class Worker:
 
     def __init__(self, job: Job, folder: str, variables: Mapping[str, str]) -> None:
         self._job = job
-        self._said: list[Progress] = []
+        self._reports: list[Progress] = []
         os.environ.update(variables)
         with suppress(OSError):  # where the launcher's folder is here, relative paths are those it meant
             os.chdir(folder)
@@ -44,21 +44,21 @@ class Worker:
 
         If it was stopped, None is returned.
         """
-        said: list[Progress] = []
-        self._said = said
+        reports: list[Progress] = []
+        self._reports = reports
         shared = run.id in self._job.store.claimed()
         try:
             with witnessed(self._job.store.crash_of(run.id)):
-                ended = self._job.execute(run, said.append, keep=shared)
+                ended = self._job.execute(run, reports.append, keep=shared)
         except KeyboardInterrupt:
             return None
         except UserError as error:
             raise UserError(f"{error} (on the node {platform.node()})") from None
-        return json.dumps(ended.record.to_dict(), allow_nan=False), ended.files, said
+        return json.dumps(ended.record.to_dict(), allow_nan=False), ended.files, reports
 
     def progress(self, start: int) -> list[Progress]:
         """Return what was said of the run under way after the first `start` times."""
-        return self._said[start:]
+        return self._reports[start:]
 
     def stop(self) -> None:
         """Let the run under way end once its state is saved."""

@@ -63,9 +63,9 @@ class Tasks:
         """Let a task be begun again."""
         self._again.append(task)
 
-    def told(self, record: Record) -> None:
+    def ended(self, record: Record) -> None:
         """Called when a run ends; see `Todo.told`."""
-        self._todo.told(record)
+        self._todo.ended(record)
 
 
 class Slot(ABC):
@@ -215,4 +215,4 @@ def execute_in(slots: Sequence[Slot], wait: Callable[[int], None], todo: Todo) -
         wait(tasks.left)
         ended = [record for slot in slots if (record := slot.look(tasks))]
         for record in ended:
-            tasks.told(record)
+            tasks.ended(record)

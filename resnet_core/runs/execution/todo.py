@@ -75,7 +75,7 @@ class Todo:
         for net in sorted(self._left, key=place):
             yield from list(self._left[net].values())
 
-    def told(self, record: Record) -> None:
+    def ended(self, record: Record) -> None:
         """Hear how a run ended, before the next is taken, which does not depend on it here."""
 
     def finish(self, run: Run) -> None:

@@ -98,12 +98,12 @@ def held(root: Path, name: str, what: str) -> Iterator[None]:
 
 def claimed(root: Path) -> set[str]:
     """Return the names of the claims that have not expired: their owners are at it, or were a moment ago."""
-    found = set()
+    runs = set()
     for path in (root / "claims").glob("*.lock"):
         with suppress(FileNotFoundError):  # it has been given back
             if time.time() - path.stat().st_mtime < LEASE_SECONDS:
-                found.add(path.stem)
-    return found
+                runs.add(path.stem)
+    return runs
 
 
 def gone(root: Path) -> UserError:

@@ -60,7 +60,7 @@ def frames_of(read: Sequence[tuple[Stored, Record]]) -> Frames:
     import pandas as pd
 
     runs = pd.DataFrame([{name: encodable(value) for name, value in run_columns(record)} for _, record in read])
-    stored = [one for one, _ in read]
+    stored = [each for each, _ in read]
     return Frames(runs, _rows(stored, "epochs"), _rows(stored, "probes"))
 
 
@@ -87,7 +87,7 @@ def run_columns(record: Record) -> Iterator[tuple[str, Any]]:
 def _rows(stored: Sequence[Stored], name: str) -> "pd.DataFrame":
     import pandas as pd
 
-    tables = [(one.id, getattr(one, name)) for one in stored]
+    tables = [(record.id, getattr(record, name)) for record in stored]
     counts = [len(next(iter(table.values()), [])) for _, table in tables]
     if not sum(counts):
         return pd.DataFrame()

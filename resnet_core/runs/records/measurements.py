@@ -54,7 +54,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class _File:
-    """A measurement as its file has it."""
+    """A measurement as its file has it; `of` is the id of the network, and stays, since files have it."""
 
     id: str
     of: str
@@ -76,17 +76,18 @@ _FILE = TypeAdapter(_File)
 
 def name_of(item: Item) -> str:
     """Return the place of a measurement in the folder of a study."""
-    return f"{FOLDER}/{item.of}-{item.id}.json"
+    return f"{FOLDER}/{item.network_id}-{item.id}.json"
 
 
 def content_of(measured: Measurement) -> bytes:
     """Return the content of the file of a measurement, with its checksum."""
     item = measured.item
-    told = _File(
-        item.id, item.of, item.asked.name, measured.status, item.sample, dict(item.asked.options), item.asked.code,
-        item.other, measured.images, measured.part, measured.reason, round(measured.seconds, 3), columns(measured.rows),
+    file = _File(
+        item.id, item.network_id, item.asked.name, measured.status, item.sample, dict(item.asked.options),
+        item.asked.code, item.other, measured.images, measured.part, measured.reason, round(measured.seconds, 3),
+        columns(measured.rows),
     )  # fmt: skip
-    return seal({"schema": SCHEMA, **asdict(told)}).encode()
+    return seal({"schema": SCHEMA, **asdict(file)}).encode()
 
 
 def write(root: Path, measured: Measurement) -> None:
@@ -101,10 +102,10 @@ def write(root: Path, measured: Measurement) -> None:
 def there(root: Path, item: Item) -> Measurement | None:
     """Return the measurement of an item, if there is one that is whole and has not failed."""
     try:
-        found = read(root / name_of(item))
+        measured = read(root / name_of(item))
     except UNREADABLE:
         return None
-    return None if found.status == "failed" else found
+    return None if measured.status == "failed" else measured
 
 
 def read(path: Path) -> Measurement:

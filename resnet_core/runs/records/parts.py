@@ -87,8 +87,8 @@ def check(folder: Path) -> None:
         frames(folder)
         return
     try:
-        said = (folder / DIGESTS).read_text()
-        digests = json.loads(said) if _name(said) == folder.name else None
+        text = (folder / DIGESTS).read_text()
+        digests = json.loads(text) if _name(text) == folder.name else None
     except UNREADABLE:
         digests = None
     if digests is None:
@@ -146,8 +146,8 @@ def records(folder: Path, ids: Collection[str]) -> Iterator[Record]:
     path = folder / "runs.parquet"
     with _names(path):
         texts = read_parquet(path, ["run", RECORD])
-        found = [text for run, text in zip(texts["run"], texts[RECORD], strict=True) if run in ids]
-        yield from [Stored.from_dict(json.loads(text)).record() for text in found]
+        texts_of_runs = [text for run, text in zip(texts["run"], texts[RECORD], strict=True) if run in ids]
+        yield from [Stored.from_dict(json.loads(text)).record() for text in texts_of_runs]
 
 
 def record(folder: Path, run_id: str) -> Record:
@@ -156,10 +156,10 @@ def record(folder: Path, run_id: str) -> Record:
     Raises:
         Unreadable: The part is damaged.
     """
-    (found,) = records(folder, {run_id})
+    (text,) = records(folder, {run_id})
     of_run = frames(folder).of({run_id})
     rows = {name: getattr(of_run, name).drop(columns="run", errors="ignore") for name in ("epochs", "probes")}
-    return replace(found, **{name: table.to_dict("records") for name, table in rows.items()})
+    return replace(text, **{name: table.to_dict("records") for name, table in rows.items()})
 
 
 def frames(folder: Path) -> Frames:

@@ -239,7 +239,7 @@ class Plan:
         return replace(
             by, runs=tuple(runs.values()), commands=tuple(commands), threads=self.threads,
             looks=tuple(looks[seeds] for seeds in sorted(looks)),
-            words={**self.words, **{name: {**self.words.get(name, {}), **of} for name, of in by.words.items()}},
+            words={**self.words, **{name: {**self.words.get(name, {}), **levels} for name, levels in by.words.items()}},
         )  # fmt: skip
 
 

@@ -204,11 +204,11 @@ class Store:
     def records(self) -> Iterator[Record]:
         """Yield the records that count, in the order of their ids; those of parts without their rows."""
         files, survey = look(self.root, record_files.read)
-        found = {run: files[copy.place][1] for run, copy in survey.copies.items() if copy.place in files}
+        by_run = {run: files[copy.place][1] for run, copy in survey.copies.items() if copy.place in files}
         for folder, ids in in_parts(survey).items():
             with suppress(Unreadable):
-                found |= {record.run.id: record for record in parts.records(folder, ids)}
-        yield from (found[run_id] for run_id in sorted(found))
+                by_run |= {record.run.id: record for record in parts.records(folder, ids)}
+        yield from (by_run[run_id] for run_id in sorted(by_run))
 
     def frames(self) -> Frames:
         """Return the records that count as tables, and what cannot be read."""
@@ -276,8 +276,8 @@ class Store:
         """Move what cannot be read out of the way, whole parts included; return where to."""
         place = self.root / DAMAGED
         place.mkdir(exist_ok=True)
-        for one in damaged:
-            what = one.path.parent if one.path.parent.parent == self._parts else one.path
+        for file in damaged:
+            what = file.path.parent if file.path.parent.parent == self._parts else file.path
             if what.exists():
                 what.rename(place / f"{what.name}-{uuid.uuid4().hex[:8]}")
         return place

@@ -86,11 +86,11 @@ def counting(files: Files[Record], survey: Survey) -> list[tuple[Stored, Record]
 
 def in_parts(survey: Survey) -> dict[Path, set[str]]:
     """Return the runs whose records that count are in parts, by the part."""
-    found: dict[Path, set[str]] = {}
+    places: dict[Path, set[str]] = {}
     for run, copy in survey.copies.items():
         if copy.place.parent.name == PARTS:
-            found.setdefault(copy.place, set()).add(run)
-    return dict(sorted(found.items()))
+            places.setdefault(copy.place, set()).add(run)
+    return dict(sorted(places.items()))
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -103,7 +103,7 @@ def files_in(folder: Path) -> list[Path]:
 def files_of(folder: Path, runs: Collection[str]) -> list[Path]:
     """Return the files of these runs, of all their attempts."""
     named = ((path, record_files.run_and_attempt(path.name)) for path in files_in(folder))
-    return [path for path, of in named if of and of[0] in runs]
+    return [path for path, match in named if match and match[0] in runs]
 
 
 def is_out(root: Path, run_id: str, attempt: int) -> bool:
@@ -116,7 +116,7 @@ def _lost(root: Path, damaged: list[Damaged]) -> dict[str, int]:
     lost: dict[str, int] = {}
     aside = sorted((root / DAMAGED).glob("*"))
     for path, name in [
-        *((one.path, one.path.name) for one in damaged),
+        *((file.path, file.path.name) for file in damaged),
         *((path, re.sub(r"-[0-9a-f]{8}$", "", path.name)) for path in aside),
     ]:
         folder = path.parent if path.parent.parent == root / PARTS else path

@@ -34,9 +34,9 @@ def check_versions(store: Store, survey: Survey, *, mix: bool) -> str:
     """
     here = {name: version(name) for name in PACKAGES}
     others = Counter(
-        f"{name} {made[name]}"
-        for made in environments(store, survey).values() for name in PACKAGES
-        if name in made and made[name] != here[name]
+        f"{name} {environment[name]}"
+        for environment in environments(store, survey).values() for name in PACKAGES
+        if name in environment and environment[name] != here[name]
     )  # fmt: skip
     if not others:
         return ""
@@ -52,11 +52,11 @@ def check_versions(store: Store, survey: Survey, *, mix: bool) -> str:
 
 def environments(store: Store, survey: Survey) -> dict[str, Mapping[str, Any]]:
     """Return what each run that counts was made with, by its id."""
-    found: dict[str, Mapping[str, Any]] = {
+    environments_by_run: dict[str, Mapping[str, Any]] = {
         run: head(copy.place).environment for run, copy in survey.copies.items() if copy.place.is_file()
     }
     for folder, runs in in_parts(survey).items():
         texts = read_parquet(folder / "runs.parquet", ["run", RECORD])
         kept = ((run, text) for run, text in zip(texts["run"], texts[RECORD], strict=True) if run in runs)
-        found.update({run: json.loads(text)["environment"] for run, text in kept})
-    return found
+        environments_by_run.update({run: json.loads(text)["environment"] for run, text in kept})
+    return environments_by_run

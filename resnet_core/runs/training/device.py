@@ -100,8 +100,8 @@ def _read_ahead(images: StoredImages, rows: Callable[[int], Any], count: int) ->
 
     def pictures(i: tf.Tensor) -> tf.Tensor:
         # It has no state, as a function of i; what has one is not read ahead where operations are deterministic.
-        of = tf.numpy_function(read, [i], images.dtype, stateful=False)
-        return tf.ensure_shape(of, (None, *images.shape[1:]))
+        batch = tf.numpy_function(read, [i], images.dtype, stateful=False)
+        return tf.ensure_shape(batch, (None, *images.shape[1:]))
 
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1

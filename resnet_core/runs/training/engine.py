@@ -55,7 +55,7 @@ class Engine:
         parts = anatomy(self._model)
         trained = {id(variable) for variable in self._model.trainable_variables}
         kernels = {layer.name: getattr(layer, "kernel", None) for layer in self._model.layers}
-        return [one for one in parts.layers if id(kernels.get(one.layer)) in trained], parts.places
+        return [part for part in parts.layers if id(kernels.get(part.layer)) in trained], parts.places
 
     def reset(self, seed: int) -> None:
         """Draw the initial weights from `seed` and forget all updates."""
@@ -79,7 +79,9 @@ class Engine:
 
     def fits(self, values: Sequence[Array]) -> bool:
         """Return whether `restore` takes these values: they are as many, of the same shapes and types."""
-        return [(mine.shape, mine.dtype) for mine in self.variables()] == [(of.shape, of.dtype) for of in values]
+        return [(mine.shape, mine.dtype) for mine in self.variables()] == [
+            (value.shape, value.dtype) for value in values
+        ]
 
     def _changing(self) -> list[tf.Variable]:
         scale = [] if self._loss_scale is None else self._loss_scale.state

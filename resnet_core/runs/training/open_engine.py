@@ -114,7 +114,9 @@ class OpenEngine:
 
     def fits(self, values: Sequence[Array]) -> bool:
         """Return whether `restore` takes these values: they are as many, of the same shapes and types."""
-        return [(mine.shape, mine.dtype) for mine in self.variables()] == [(of.shape, of.dtype) for of in values]
+        return [(mine.shape, mine.dtype) for mine in self.variables()] == [
+            (value.shape, value.dtype) for value in values
+        ]
 
     def _changing(self) -> list[tf.Variable]:
         variables = self._passes.variables

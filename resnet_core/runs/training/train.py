@@ -115,8 +115,8 @@ def _executed(
 
 def network_of(run: Run) -> dict[str, int]:
     """Return what a record says of the network."""
-    of = cost(run.net)
-    return {"layers": of.depth, "parameters": of.trainable, "macs": of.macs}
+    network_cost = cost(run.net)
+    return {"layers": network_cost.depth, "parameters": network_cost.trainable, "macs": network_cost.macs}
 
 
 def check_code(run: Run) -> None:

@@ -378,7 +378,9 @@ class TestZoo:
         counted = json.loads((Path(__file__).parents[2] / "golden" / "timm.json").read_text())
         assert len(counted) == 101
         ours = {name: cost(network(name)) for name in counted.keys() - unknown}
-        assert {name: [of.trainable, of.macs] for name, of in ours.items()} == {name: counted[name] for name in ours}
+        assert {name: [network_cost.trainable, network_cost.macs] for name, network_cost in ours.items()} == {
+            name: counted[name] for name in ours
+        }
         for name in unknown:
             with pytest.raises(UserError, match="must be one that a NetSpec describes"):
                 network(name)

@@ -10,19 +10,19 @@ from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec, cifar
 
 
-def spent(spec, of):
-    return cost(spec).trainable if of == "parameters" else cost(spec).macs
+def spent(spec, cost_name):
+    return cost(spec).trainable if cost_name == "parameters" else cost(spec).macs
 
 
 @given(st.sampled_from(["parameters", "macs"]), st.sampled_from([8, 20, 56]), st.integers(1, 40), st.integers(0, 10**7))
-def test_no_other_width_comes_nearer_to_the_budget(of, depth, width, budget):
-    spec = with_budget(cifar(depth, width), of, budget)
+def test_no_other_width_comes_nearer_to_the_budget(cost_name, depth, width, budget):
+    spec = with_budget(cifar(depth, width), cost_name, budget)
     widest = spec.widths[-1]
-    distance = abs(spent(spec, of) - budget)
+    distance = abs(spent(spec, cost_name) - budget)
     for other in {max(1, widest - 1), widest, widest + 1}:
         widths = tuple(max(1, round(part * other / 4)) for part in (1, 2, 4))
         assert (other == widest) <= (widths == spec.widths)
-        assert abs(spent(spec.replace(widths=widths), of) - budget) >= distance
+        assert abs(spent(spec.replace(widths=widths), cost_name) - budget) >= distance
 
 
 def test_its_own_cost_gives_the_network_back():
@@ -51,9 +51,9 @@ def test_a_wide_shallow_network_for_the_parameters_of_a_deep_thin_one():
 @pytest.mark.parametrize("budget", [1, 100_000])
 def test_widths_that_are_illegal_are_passed_over(spec, budget):
     """The result is legal, and no legal one of the same proportions comes nearer."""
-    found = with_budget(spec, "parameters", budget)
-    assert NetSpec(**found.given()) == found
-    widest, distance = found.widths[-1], abs(spent(found, "parameters") - budget)
+    widened = with_budget(spec, "parameters", budget)
+    assert NetSpec(**widened.given()) == widened
+    widest, distance = widened.widths[-1], abs(spent(widened, "parameters") - budget)
     for k in range(max(1, widest - 33), widest + 34):
         stem = {} if spec.stem_width is None else {"stem_width": max(1, round(spec.stem_width * k / spec.widths[-1]))}
         with suppress(UserError):

@@ -82,13 +82,13 @@ def tensors_kept(spec, batch=11):
 
 def ancestors(tensors):
     """Return the operations that these tensors are computed by."""
-    found, left = set(), [tensor.op for tensor in tensors]
+    operations, left = set(), [tensor.op for tensor in tensors]
     while left:
         operation = left.pop()
-        if operation not in found:
-            found.add(operation)
+        if operation not in operations:
+            operations.add(operation)
             left += [tensor.op for tensor in operation.inputs]
-    return found
+    return operations
 
 
 @settings(max_examples=EXAMPLES * 3 // 5)  # each is built twice
@@ -276,9 +276,9 @@ DEEP = NetSpec(input_shape=(4, 4, 1), depths=(340,), widths=(1,), kernels=(3,), 
 def test_load_takes_what_keras_alone_does_not(programs, tmp_path):
     models = {"fixup": build(FIXUP), "deep": build(DEEP)}
     limit = "sys.getrecursionlimit() == 1000"
-    found = elsewhere(models, "from resnet_core import load", limit, tmp_path, programs, fresh=False)
-    np.testing.assert_array_equal(*found["fixup"])
-    np.testing.assert_array_equal(*found["deep"])
+    logits = elsewhere(models, "from resnet_core import load", limit, tmp_path, programs, fresh=False)
+    np.testing.assert_array_equal(*logits["fixup"])
+    np.testing.assert_array_equal(*logits["deep"])
 
 
 @pytest.mark.parametrize("content", [None, b"no archive"])
@@ -331,11 +331,11 @@ def test_a_convolution_with_groups_is_that_of_keras(padding, bias):
         assert layer.call.__func__ is keras.layers.Conv2D.call
     images = tf.constant(np.random.default_rng(0).normal(size=(4, *spec.input_shape)), tf.float32)
 
-    def of(model):
+    def values_of(model):
         with tf.GradientTape() as tape:
             logits = model(images, training=True)
             loss = tf.reduce_sum(logits**2)
         return [logits, *tape.gradient(loss, [weight.value for weight in model.trainable_weights])]
 
-    for mine, theirs in zip(of(split), of(stock), strict=True):
+    for mine, theirs in zip(values_of(split), values_of(stock), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5 + 1e-4 * np.abs(theirs).max())

@@ -69,13 +69,13 @@ def own(function, **fields):
 
 
 def test_the_arguments_are_part_of_the_run_and_their_order_is_not():
-    one, other = own(partial(unnamed, width=3, skip=False)), own(partial(partial(unnamed, skip=False), width=3))
-    assert one == other
-    assert one.arguments == '{"skip": false, "width": 3}'
-    runs = [Run(net, TrainSpec(steps=1)) for net in (one, own(unnamed), own(partial(unnamed, width=3)))]
+    first_net, other = own(partial(unnamed, width=3, skip=False)), own(partial(partial(unnamed, skip=False), width=3))
+    assert first_net == other
+    assert first_net.arguments == '{"skip": false, "width": 3}'
+    runs = [Run(net, TrainSpec(steps=1)) for net in (first_net, own(unnamed), own(partial(unnamed, width=3)))]
     assert len({run.id for run in runs}) == 3
     assert Run.from_dict(runs[0].to_dict()).id == runs[0].id
-    assert net_of(one.model_dump()) == one
+    assert net_of(first_net.model_dump()) == first_net
 
 
 def test_the_code_and_what_it_refers_to_are_part_of_the_run(monkeypatch):
@@ -93,9 +93,9 @@ def test_weights_are_functions_of_the_seed_and_names_do_not_depend_on_what_was_b
     layers.Conv2D(1, 1)
     again, other = build(own(unnamed), seed=1), build(own(unnamed), seed=2)
     assert [layer.name for layer in first.layers] == [layer.name for layer in again.layers]
-    for one, same, different in zip(first.get_weights(), again.get_weights(), other.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, same)
-        assert one.size < 3 or not np.array_equal(one, different) or len(np.unique(one)) == 1
+    for first_net, same, different in zip(first.get_weights(), again.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(first_net, same)
+        assert first_net.size < 3 or not np.array_equal(first_net, different) or len(np.unique(first_net)) == 1
     names = {variable.path for variable in first.variables}
     assert "conv2d/kernel" in names
 

@@ -60,11 +60,11 @@ def test_operations_are_counted(kind):
         layer.name = name
         return layer
 
-    of = traced(named, "layer", SHAPE)
-    assert of.macs == macs
+    layer_cost = traced(named, "layer", SHAPE)
+    assert layer_cost.macs == macs
     layer = make()
     layer(keras.Input(SHAPE))
-    assert of.trainable + of.others == layer.count_params()
+    assert layer_cost.trainable + layer_cost.others == layer.count_params()
 
 
 @register_block("of_layers", kernels=(3, 3))

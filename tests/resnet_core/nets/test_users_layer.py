@@ -121,7 +121,7 @@ def net():
     """Return a network of a block with a layer; the block is registered in the test alone."""
     before = {**blocks.BLOCKS}
 
-    def of(make):
+    def kernel_of(make):
         @blocks.register_block("with_layer", kernels=(3,))
         def with_layer(at, x, width, strides):
             x = at.conv(x, width, 3, strides, name="conv1")
@@ -129,7 +129,7 @@ def net():
 
         return NetSpec(depths=(1, 1), widths=(4, 6), block="with_layer", input_shape=(8, 8, 1))
 
-    yield of
+    yield kernel_of
     blocks.BLOCKS.clear()
     blocks.BLOCKS.update(before)
 
@@ -167,13 +167,15 @@ def test_it_trains_from_its_seed_and_goes_on_from_its_state(kind, net, tmp_path)
 @pytest.mark.parametrize("kind", WORKS)
 def test_its_initial_values_are_of_the_seed(kind, net):
     spec = net(WORKS[kind])
-    one, same, other = (build(spec, seed=seed) for seed in (0, 0, 1))
-    assert all(np.array_equal(a, b) for a, b in zip(one.variables, same.variables, strict=True))
+    first_model, same, other = (build(spec, seed=seed) for seed in (0, 0, 1))
+    assert all(np.array_equal(a, b) for a, b in zip(first_model.variables, same.variables, strict=True))
     drawn = [
-        (a, b) for a, b in zip(one.variables, other.variables, strict=True) if "mine" in a.path and a.name == "kernel"
+        (a, b)
+        for a, b in zip(first_model.variables, other.variables, strict=True)
+        if "mine" in a.path and a.name == "kernel"
     ]
     assert all(not np.array_equal(a, b) for a, b in drawn)
-    assert cost(spec).trainable == sum(int(np.prod(weight.shape)) for weight in one.trainable_weights)
+    assert cost(spec).trainable == sum(int(np.prod(weight.shape)) for weight in first_model.trainable_weights)
 
 
 @pytest.mark.parametrize("kind", REFUSED)

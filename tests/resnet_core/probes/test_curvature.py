@@ -19,9 +19,9 @@ def matrix():
 
 
 def test_as_many_steps_as_parameters_give_the_whole_spectrum(matrix):
-    found = lanczos(lambda v: matrix @ v, 12, 12, generator(0, "test"))
-    assert found.eigenvalues == pytest.approx(np.linalg.eigvalsh(matrix), abs=1e-9)
-    assert found.weights.sum() == pytest.approx(1.0, abs=1e-12)
+    eigen = lanczos(lambda v: matrix @ v, 12, 12, generator(0, "test"))
+    assert eigen.eigenvalues == pytest.approx(np.linalg.eigvalsh(matrix), abs=1e-9)
+    assert eigen.weights.sum() == pytest.approx(1.0, abs=1e-12)
     largest = lanczos(lambda v: matrix @ v, 12, 8, generator(0, "test")).eigenvalues[-1]
     assert largest == pytest.approx(34.0, rel=1e-3)
 
@@ -55,11 +55,11 @@ def test_the_hessian_is_that_of_the_loss(training):
     expected = np.concatenate([row.numpy().reshape(len(flat), -1) for row in rows], axis=1)
     net = Subject(model)
     product = HessianProduct(net, model.trainable_variables, x, y, training=training)
-    found = np.stack([product(unit) for unit in np.eye(product.size)])
+    columns = np.stack([product(unit) for unit in np.eye(product.size)])
     part, size = product.of(model.layers[0].trainable_variables)
     corner = np.stack([part(unit) for unit in np.eye(size)])
     assert corner == pytest.approx(expected[:size, :size], abs=1e-5 * float(np.abs(expected).max()))
-    assert found == pytest.approx(expected, abs=1e-5 * float(np.abs(expected).max()))
+    assert columns == pytest.approx(expected, abs=1e-5 * float(np.abs(expected).max()))
 
 
 def test_rows_of_the_network_and_of_its_blocks(networks):

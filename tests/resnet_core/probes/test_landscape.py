@@ -13,10 +13,10 @@ from .conftest import SMALL, images_for, labels_for
 
 def test_filters_of_a_direction_have_the_norms_of_the_networks(networks):
     net = Subject(networks("our_residual"))
-    found = direction(net, generator(0, "test"))
+    values = direction(net, generator(0, "test"))
     kernels = {variable.path: variable.numpy() for variable in net.model.trainable_weights}
-    assert set(found) == {path for path, value in kernels.items() if value.ndim > 1}
-    for path, value in found.items():
+    assert set(values) == {path for path, value in kernels.items() if value.ndim > 1}
+    for path, value in values.items():
         axes = tuple(range(value.ndim - 1))
         expected = np.sqrt((kernels[path] ** 2).sum(axis=axes))
         assert np.sqrt((value**2).sum(axis=axes)) == pytest.approx(expected, rel=1e-5)
@@ -25,12 +25,12 @@ def test_filters_of_a_direction_have_the_norms_of_the_networks(networks):
 def test_a_linear_model_along_the_line_to_another():
     """The logits are linear in the weights, so the loss between two models is known."""
     keras.utils.set_random_seed(0)
-    one, two = (keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)]) for _ in range(2))
+    first, two = (keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)]) for _ in range(2))
     x, y = np.random.default_rng(0).normal(size=(50, 5)).astype("float32"), np.arange(50) % 3
-    rows = landscape(one, x, y, two, points=9)
+    rows = landscape(first, x, y, two, points=9)
     assert rows["x"].tolist() == np.linspace(-0.5, 1.5, 9).tolist()
     for point in rows.itertuples():
-        logits = (1 - point.x) * one(x).numpy() + point.x * two(x).numpy()
+        logits = (1 - point.x) * first(x).numpy() + point.x * two(x).numpy()
         losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(50), y]
         assert point.value == pytest.approx(losses.mean(), rel=1e-5)
         assert point.error == np.mean(logits.argmax(axis=1) != y)

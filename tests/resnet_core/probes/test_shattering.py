@@ -27,7 +27,7 @@ def test_the_cosine_of_two_gradients_is_the_product_of_the_shares_of_units_that_
     x = np.zeros((2, INPUTS), "float32")
     x[0, 0] = x[1, 1] = 1.0
     values = net.at_places(x)
-    found = [g[0] @ g[1] / np.linalg.norm(g[0]) / np.linalg.norm(g[1])
+    cosines = [g[0] @ g[1] / np.linalg.norm(g[0]) / np.linalg.norm(g[1])
              for g in input_gradients(net, x, values, training=False, seed=0)]  # fmt: skip
     angle, expected, product = np.pi / 2, [], 1.0
     for _ in range(DEPTH):
@@ -35,7 +35,7 @@ def test_the_cosine_of_two_gradients_is_the_product_of_the_shares_of_units_that_
         expected.append(product)
         angle = np.arccos((np.sin(angle) + (np.pi - angle) * np.cos(angle)) / np.pi)
     assert expected[0] == 0.5
-    assert found == pytest.approx(expected, abs=0.1)  # three standard deviations of a cosine in 1,024 dimensions
+    assert cosines == pytest.approx(expected, abs=0.1)  # three standard deviations of a cosine in 1,024 dimensions
 
 
 def test_autocorrelation():

@@ -59,16 +59,16 @@ def test_too_few_images(known, networks):
 
 
 def test_maps_of_a_network_and_of_two(networks):
-    one, two = networks("our_residual"), networks("our_plain")
-    images = images_for(one, 40)
-    rows = similarity(one, images, batch=16, permutations=5)
+    first, two = networks("our_residual"), networks("our_plain")
+    images = images_for(first, 40)
+    rows = similarity(first, images, batch=16, permutations=5)
     grid = rows.pivot(index="index", columns="other_index", values="value").to_numpy()
     assert grid.shape == (10, 10)
     assert np.diag(grid) == pytest.approx(1.0, abs=1e-12)
     assert grid == pytest.approx(grid.T, abs=1e-12)
     assert (rows["null_low"] <= rows["null_high"]).all()
     assert (rows["null_high"] < grid[0, 0]).all()
-    both = similarity(one, images, two, batch=16, permutations=0)
+    both = similarity(first, images, two, batch=16, permutations=0)
     assert both["value"][0] == pytest.approx(1.0, abs=1e-12)  # the same stem, of the same seed
     assert both["value"].iloc[-1] < 1.0
     assert both["null_low"].isna().all()

@@ -27,12 +27,12 @@ def test_without_a_branch_is_with_its_last_kernel_at_zero(block, networks):
     model = networks("our_bottleneck")
     cut = without_branch(model, block)
     images, kernel = images_for(model, 3), model.get_layer(f"{block}_conv3").kernel
-    before, found = kernel.numpy(), cut(images).numpy()
-    assert not np.array_equal(found, model(images))
+    before, after = kernel.numpy(), cut(images).numpy()
+    assert not np.array_equal(after, model(images))
     kernel.assign(np.zeros_like(before))
     expected = model(images).numpy()
     kernel.assign(before)
-    assert np.array_equal(found, expected)
+    assert np.array_equal(after, expected)
 
 
 def test_without_a_skip_is_the_branch_alone(networks):

@@ -62,11 +62,11 @@ def test_a_repository_without_a_commit_has_none(tmp_path):
 def test_the_environment_names_versions_and_settings(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_a=1")
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_b=2")
-    found = environment()
-    assert found["xla_flags"] == "--xla_a=1 --tf_b=2"
+    described = environment()
+    assert described["xla_flags"] == "--xla_a=1 --tf_b=2"
     expected = {"python": platform.python_version(), "threads": 1, "inter_op_threads": 1, "onednn": "1"}
     expected |= {"dtype_policy": "float32", "deterministic_operations": True, "numpy": np.__version__}
-    assert expected.items() <= found.items()
+    assert expected.items() <= described.items()
     assert {
         "resnet-ablation",
         "tensorflow",
@@ -77,8 +77,8 @@ def test_the_environment_names_versions_and_settings(monkeypatch):
         "devices",
         "accelerators",
         "commit",
-    } <= found.keys()
-    assert json.loads(json.dumps(found)) == found
+    } <= described.keys()
+    assert json.loads(json.dumps(described)) == described
 
 
 SPEND = """

@@ -71,8 +71,8 @@ def check_loggers(names: Sequence[str]) -> None:
         if name not in LOGGERS:
             raise UserError(f"unknown --log '{name[:40]}'{nearest(name, LOGGERS)}")
         package = LOGGERS[name].package
-        found = find_spec(package) if package else None
-        if package and (found is None or found.origin is None):  # a mere folder of that name has no origin
+        spec = find_spec(package) if package else None
+        if package and (spec is None or spec.origin is None):  # a mere folder of that name has no origin
             raise UserError(
                 f"--log {name} needs the package {package}, but it is not installed; "
                 f"pip install 'resnet-ablation[{package}]'"

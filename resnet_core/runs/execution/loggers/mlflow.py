@@ -82,7 +82,7 @@ def open_mlflow(study: str, folder: Path) -> Logger:
     @cache
     def experiment() -> tuple[Any, str]:  # made with the first run: a server may be gone, a file store makes its folder
         client = MlflowClient(uri)
-        found = client.get_experiment_by_name(study)
-        return client, found.experiment_id if found else client.create_experiment(study)
+        existing = client.get_experiment_by_name(study)
+        return client, existing.experiment_id if existing else client.create_experiment(study)
 
     return RunLogger(lambda run: MLflowSink(*experiment(), run))

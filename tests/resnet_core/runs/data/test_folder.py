@@ -45,7 +45,7 @@ def read(root, size=None, resident=float("inf"), **reading):
 
 
 def skipped(images):
-    return {one.reason: set(one.files) for one in images.skipped}
+    return {skip.reason: set(skip.files) for skip in images.skipped}
 
 
 class TestListing:
@@ -241,7 +241,7 @@ class TestLimits:
         with pytest.raises(UserError, match=r"at most 134,217,728 pixels, but .*bomb\.png"):
             open_source(str(root), 32).info  # noqa: B018
         images = read(root, 32, skip_damaged=True)
-        assert [one.count for one in images.skipped] == [1]
+        assert [skip.count for skip in images.skipped] == [1]
 
     def test_images_that_no_network_takes_are_refused_unless_they_are_resized(self, tmp_path):
         for kind in ("ant", "bee"):

@@ -41,11 +41,11 @@ def test_channels_that_are_not_plainly_last_are_refused_or_as_told(shape, looks,
     data = arrays(shape=shape)
     with pytest.raises(UserError, match=rf"channels last, but .*\(30, .*{looks}.*--data-format channels_first"):
         read(data, resident)
-    for told, axes in (("channels_first", (0, 2, 3, 1)), ("channels_last", (0, 1, 2, 3))):
-        images = read(data, resident, data_format=told)
+    for data_format, axes in (("channels_first", (0, 2, 3, 1)), ("channels_last", (0, 1, 2, 3))):
+        images = read(data, resident, data_format=data_format)
         x = images.x_train if isinstance(images.x_train, np.ndarray) else images.x_train.read()
         np.testing.assert_array_equal(x, data["x_train"].transpose(axes))
-        first = told == "channels_first"
+        first = data_format == "channels_first"
         assert images.notes == ((f"images transposed from channels first, {shape}",) if first else ())
 
 
@@ -80,7 +80,9 @@ def test_classes_may_be_named_beside_them(read):
     names = np.array(["ant", "bee", "cat"])
     images = read({**arrays(), "class_names": names, "x_val": np.zeros(3), "weights": np.ones(1)})
     assert images.class_names == ("ant", "bee", "cat")
-    assert [(one.reason, one.files) for one in images.skipped] == [("members that are not read", ("x_val", "weights"))]
+    assert [(skip.reason, skip.files) for skip in images.skipped] == [
+        ("members that are not read", ("x_val", "weights"))
+    ]
     for wrong, message in ((names[:2], "3 classes and 2 names"), (names[[0, 0, 1]], "must differ"), (1.0, "a text")):
         with pytest.raises(UserError, match=message):
             read({**arrays(), "class_names": wrong})

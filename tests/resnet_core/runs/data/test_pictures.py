@@ -72,8 +72,8 @@ def deep_tiff(path, values, *, order="<", compressed=False, planes=False, colour
 
 
 def read(path, background=WHITE, **changes):
-    found = header(path)
-    form = Form(found.size, 1 if found.grey else 3, found.values, background)
+    opened = header(path)
+    form = Form(opened.size, 1 if opened.grey else 3, opened.values, background)
     return pixels(path, Form(**{**vars(form), **changes}))
 
 
@@ -115,10 +115,10 @@ class TestModes:
     @pytest.mark.parametrize(("shape", "grey"), [((5, 7), True), ((5, 7, 3), False)])
     def test_sixteen_bits_are_kept(self, shape, grey, tmp_path):
         values = RNG.integers(0, 4096, shape)  # of 12 bits
-        found = read(deep(tmp_path / "a.png", values))
+        pixels = read(deep(tmp_path / "a.png", values))
         assert (header(tmp_path / "a.png").values, header(tmp_path / "a.png").grey) == ("uint16", grey)
-        assert found.dtype == np.float32
-        np.testing.assert_array_equal(found.squeeze(), values)
+        assert pixels.dtype == np.float32
+        np.testing.assert_array_equal(pixels.squeeze(), values)
 
     @pytest.mark.parametrize(("mode", "values"), [("I;16", "uint16"), ("I", "int32"), ("F", "float32")])
     def test_a_tiff_of_more_bits_keeps_them(self, mode, values, tmp_path):
@@ -140,9 +140,9 @@ class TestModes:
     def test_a_tiff_of_sixteen_bits_a_colour_keeps_them(self, order, channels, compressed, tmp_path):
         values = RNG.integers(0, 65536, (5, 7, channels))
         values[..., 3:] = 65535
-        found = read(deep_tiff(tmp_path / "a.tiff", values, order=order, compressed=compressed))
+        pixels = read(deep_tiff(tmp_path / "a.tiff", values, order=order, compressed=compressed))
         assert header(tmp_path / "a.tiff").values == "uint16"
-        np.testing.assert_array_equal(found, values[..., :3])
+        np.testing.assert_array_equal(pixels, values[..., :3])
 
     @pytest.mark.parametrize("highest", [1023, 65535])
     def test_a_ppm_of_sixteen_bits_a_colour_keeps_them(self, highest, tmp_path):
@@ -263,10 +263,10 @@ class TestTransparency:
         (image.quantize(4, Image.Quantize.FASTOCTREE) if mode == "P" else image).save(
             path, **({"lossless": True} if mode == "WEBP" else {})
         )
-        found = read(path, background)
+        pixels = read(path, background)
         assert header(path).transparent
-        assert (found[:, :3] == 0).all()
-        assert (found[:, 3:] == background).all()
+        assert (pixels[:, :3] == 0).all()
+        assert (pixels[:, 3:] == background).all()
 
     @pytest.mark.parametrize("kind", ["LA", "tRNS", "tRNS of 4 bits", "tRNS of 1 bit", "16 bits", "tRNS of 16 bits"])
     def test_greys(self, kind, tmp_path):
@@ -284,11 +284,11 @@ class TestTransparency:
             deep(path, np.dstack([np.zeros((5, 7), int), self.alpha.astype(int) * 257]))
         else:
             deep(path, np.where(visible, 0, 777) * np.ones((5, 1), int), before=chunk(b"tRNS", struct.pack(">H", 777)))
-        found = read(path)
+        pixels = read(path)
         assert header(path).transparent
-        assert found.shape == (5, 7, 1)
-        assert (found[:, :3] == 0).all()
-        assert (found[:, 3:] == (65535 if "16" in kind else 255)).all()
+        assert pixels.shape == (5, 7, 1)
+        assert (pixels[:, :3] == 0).all()
+        assert (pixels[:, 3:] == (65535 if "16" in kind else 255)).all()
 
     @pytest.mark.parametrize("bits", [8, 16])
     def test_a_transparent_colour(self, bits, tmp_path):
@@ -299,9 +299,9 @@ class TestTransparency:
             deep(tmp_path / "a.png", values, before=clear)
         else:
             png(tmp_path / "a.png", [row.astype(np.uint8).tobytes() for row in values], 8, 2, (7, 5), before=clear)
-        found = read(tmp_path / "a.png")
-        assert (found[:, :3] == 0).all()
-        assert (found[:, 3:] == (65535 if bits == 16 else 255)).all()
+        pixels = read(tmp_path / "a.png")
+        assert (pixels[:, :3] == 0).all()
+        assert (pixels[:, 3:] == (65535 if bits == 16 else 255)).all()
 
     def test_what_shines_through_is_mixed(self, tmp_path):
         image = np.zeros((1, 256, 4), np.uint8)
@@ -345,7 +345,7 @@ def test_what_is_damaged_is_an_error_that_names_the_file(kind, tmp_path, monkeyp
 def test_whatever_a_reader_raises_names_the_file(suffix, tmp_path):
     """A hundred random damages of each format: decoded all the same, or one error."""
     path = tmp_path / f"a.{suffix}"
-    if suffix not in {one.lstrip(".") for one in opening.suffixes()}:
+    if suffix not in {known.lstrip(".") for known in opening.suffixes()}:
         pytest.skip("this Pillow does not read it")
     Image.fromarray(RNG.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
     whole, rng = path.read_bytes(), np.random.default_rng(1)

@@ -163,8 +163,8 @@ class TestCache:
             subprocess.Popen([sys.executable, "-c", script, npz], stdin=-1, stdout=-1, text=True) for _ in range(3)
         ]
         with ThreadPoolExecutor() as pool:
-            said = list(pool.map(lambda process: process.communicate("\n")[0].strip(), at_once))
-        assert said == [open_source(npz, None, NEVER).images.sha256()] * 3
+            outputs = list(pool.map(lambda process: process.communicate("\n")[0].strip(), at_once))
+        assert outputs == [open_source(npz, None, NEVER).images.sha256()] * 3
         assert len(list(cache.iterdir())) == 1
 
     def test_what_a_dead_process_was_writing_is_removed(self, npz, cache):
@@ -303,13 +303,13 @@ def test_the_memory_of_a_streamed_run_does_not_grow_with_its_data(tmp_path):
     """As read, hashed, prepared, trained on and evaluated; against a run of 15 MB that took its working memory."""
     zeros = np.broadcast_to(np.zeros((), np.uint8), (24_000, 64, 64, 3))
     for name, count in (("small", 1200), ("large", len(zeros))):
-        of = {
+        peaks = {
             "x_train": zeros[:count],
             "y_train": np.arange(count) % 3,
             "x_test": zeros[:9],
             "y_test": np.arange(9) % 3,
         }
-        np.savez_compressed(tmp_path / f"{name}.npz", **of)
+        np.savez_compressed(tmp_path / f"{name}.npz", **peaks)
     script = [sys.executable, "-c", MEMORY, tmp_path / "small.npz", tmp_path / "large.npz"]
     grown = int(subprocess.run(script, check=True, capture_output=True, text=True).stdout)
     assert grown < zeros.size / 4

@@ -96,9 +96,9 @@ def test_the_next_launcher_records_the_crash_and_executes_the_rest(programs, tmp
     assert list((store.root / "claims").iterdir()) == []
 
 
-def crashed_before(store, one):
+def crashed_before(store, planned):
     """Leave what a launcher leaves that has crashed in this run."""
-    path = store.crash_of(one.id)
+    path = store.crash_of(planned.id)
     path.parent.mkdir(exist_ok=True)
     path.write_text(
         "Fatal Python error: Bus error\n\nCurrent thread 0x1 (most recent call first):\n  <no Python frame>\n"
@@ -106,24 +106,24 @@ def crashed_before(store, one):
 
 
 def test_a_run_that_has_crashed_may_be_retried(tmp_path):
-    store, one = Store(tmp_path), run(0)
-    crashed_before(store, one)
-    (record,) = executed("serial", [one], store)
+    store, planned = Store(tmp_path), run(0)
+    crashed_before(store, planned)
+    (record,) = executed("serial", [planned], store)
     assert (record.outcome.status, record.outcome.step) == ("crashed", 0)
     assert record.outcome.message.endswith("SIGBUS")
-    job = replace(JOB, store=store, attempts={one.id: 2})
-    todo = Todo([one], store, {one.id: 2})
+    job = replace(JOB, store=store, attempts={planned.id: 2})
+    todo = Todo([planned], store, {planned.id: 2})
     (again,) = EXECUTORS["serial"](todo, job, lambda run, progress: None)
     assert again.outcome.status == "completed"
-    assert store.survey().statuses == {one.id: "completed"}
+    assert store.survey().statuses == {planned.id: "completed"}
 
 
 def test_what_an_earlier_launcher_left_is_removed_with_any_record(tmp_path):
     """So a later retry does not take it for its own."""
-    store, one = Store(tmp_path), run(0)
-    crashed_before(store, one)
-    replace(JOB, store=store).lost(one, "killed", 0, "its process ended", 0.0)
-    assert not store.crash_of(one.id).exists()
-    crashed_before(store, one)
-    store.tidy({one.id: "completed"})
-    assert not store.crash_of(one.id).exists()
+    store, planned = Store(tmp_path), run(0)
+    crashed_before(store, planned)
+    replace(JOB, store=store).lost(planned, "killed", 0, "its process ended", 0.0)
+    assert not store.crash_of(planned.id).exists()
+    crashed_before(store, planned)
+    store.tidy({planned.id: "completed"})
+    assert not store.crash_of(planned.id).exists()

@@ -143,9 +143,9 @@ def test_lines_are_a_line_a_run_in_the_order_of_their_ends(capsys):
             lines.step(run, at(10))
         lines.end(ended(RUNS[1], "diverged"))
         lines.end(ended(RUNS[0]))
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("[1/2] level=[1] seed=1: diverged, at step 100, 9 s; ETA ")
-    assert said[1] == "[2/2] level=[0] seed=0: completed, test accuracy 0.750, 9 s; ETA 0 s"
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("[1/2] level=[1] seed=1: diverged, at step 100, 9 s; ETA ")
+    assert printed[1] == "[2/2] level=[0] seed=0: completed, test accuracy 0.750, 9 s; ETA 0 s"
 
 
 @pytest.mark.parametrize(
@@ -161,11 +161,11 @@ def test_a_run_that_looks_at_no_test_image_ends_with_its_validation_accuracy(res
 
 
 @pytest.mark.parametrize(
-    ("number", "of", "text"),
+    ("number", "format_number", "text"),
     [
         (99.4, duration, "99 s"), (100, duration, "2 min"), (5999, duration, "100 min"), (6000, duration, "1.7 h"),
         (269_722, magnitude, "269,722"), (40_560_000, magnitude, "40.6 M"), (2.834e9, magnitude, "2.83 G"),
     ],
 )  # fmt: skip
-def test_numbers_for_people(number, of, text):
-    assert of(number) == text
+def test_numbers_for_people(number, format_number, text):
+    assert format_number(number) == text

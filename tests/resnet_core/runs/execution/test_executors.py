@@ -63,7 +63,7 @@ def executed(name, runs, store, job=None, on_progress=lambda run, progress: None
         assert store.read(record.run.id).to_dict() == record.to_dict()
         todo.finish(record.run)
         records[record.run.id] = record
-    return [records[one.id] for one in runs]
+    return [records[planned.id] for planned in runs]
 
 
 def bits(record):
@@ -81,7 +81,10 @@ def store(tmp_path):
 def alone():
     """The records of four runs, each made in this process."""
     runs = run(0), run(1), run(0, skip="none"), run(1, skip="none")
-    return [execute(one, dataset(one.train), on_trained=partial(WEIGHTS.__setitem__, one.id)) for one in runs]
+    return [
+        execute(planned, dataset(planned.train), on_trained=partial(WEIGHTS.__setitem__, planned.id))
+        for planned in runs
+    ]
 
 
 SAMPLE = Sample(images=16)
@@ -132,38 +135,38 @@ class Ended:
     def __init__(self, name, store, alone):
         self.store, self.theirs, self.resumed = store, run(7), run(8)
         self.raising, self.diverging = misbehaving("raises"), run(1, TRAIN.replace(learning_rate=1e30))
-        ours = [self.raising, *(one.run for one in alone), self.diverging, self.resumed, run(2)]
+        ours = [self.raising, *(each.run for each in alone), self.diverging, self.resumed, run(2)]
         claim = store.claim(self.theirs.id)
         claim.acquire(timeout=0)
         recorded = execute(self.theirs, dataset(self.theirs.train))
         interrupt_at(7, self.resumed, store.state_of(self.resumed.id))
         self.interrupted_at = step_of(store.state_of(self.resumed.id))
-        self.records, self.told = [], []
+        self.records, self.progress = [], []
         todo = Todo([self.theirs, *ours], store)
         job = replace(JOB, store=store, keep_networks=True, probes=(Asked("lesion"),), sample=SAMPLE)
-        for record in EXECUTORS[name](todo, job, lambda run, progress: self.told.append((run.id, progress.step))):
+        for record in EXECUTORS[name](todo, job, lambda run, progress: self.progress.append((run.id, progress.step))):
             assert store.read(record.run.id).to_dict() == record.to_dict()
             todo.finish(record.run)
             self.records.append(record)
             if len(self.records) == len(ours):
                 store.write(recorded)
                 claim.release()
-        self.ours = [one.id for one in ours]
+        self.ours = [each.id for each in ours]
 
-    def record(self, one):
+    def record(self, planned):
         """Return the record of a run."""
-        (found,) = [record for record in self.records if record.run.id == one.id]
-        return found
+        (match,) = [record for record in self.records if record.run.id == planned.id]
+        return match
 
-    def steps(self, one):
+    def steps(self, planned):
         """Return the steps that were told of a run."""
-        return [step for name, step in self.told if name == one.id]
+        return [step for name, step in self.progress if name == planned.id]
 
 
 class TestContract:
     def test_every_run_has_its_record_bit_for_bit(self, ended, alone):
-        assert [bits(ended.record(one.run)) for one in alone] == list(map(bits, alone))
-        assert [set(ended.steps(one.run)) for one in alone] == [{5, 10, 12}] * 4
+        assert [bits(ended.record(record.run)) for record in alone] == list(map(bits, alone))
+        assert [set(ended.steps(record.run)) for record in alone] == [{5, 10, 12}] * 4
         assert ended.store.claimed() == set()
 
     def test_a_run_that_ends_badly_takes_no_other_with_it(self, ended, alone):
@@ -200,14 +203,14 @@ class TestContract:
         table, damaged = measurements.table(ended.store.root)
         completed = {record.run.id for record in ended.records if record.outcome.status == "completed"}
         assert (set(table["run"]), damaged) == (completed, ())
-        one = alone[0].run
-        (given,) = after_training(one, WEIGHTS[one.id], dataset(one.train), [Asked("lesion")], SAMPLE)
-        rows = table[table["run"] == one.id]
+        probed = alone[0].run
+        (given,) = after_training(probed, WEIGHTS[probed.id], dataset(probed.train), [Asked("lesion")], SAMPLE)
+        rows = table[table["run"] == probed.id]
         assert [row["value"] for row in given.rows] == rows["value"].tolist()
         assert (set(rows["part"]), set(rows["images"])) == ({"test"}, {16})
 
 
-def interrupt_at(step, one, path):
+def interrupt_at(step, planned, path):
     """Execute a run until a state is saved after so many steps."""
     from resnet_core.runs.training.train import made_with
 
@@ -218,17 +221,17 @@ def interrupt_at(step, one, path):
         return len(asked) >= step
 
     with pytest.raises(KeyboardInterrupt):
-        execute(one, dataset(one.train), checkpoint=Checkpoint(path, 1e9, made_with(), stop))
+        execute(planned, dataset(planned.train), checkpoint=Checkpoint(path, 1e9, made_with(), stop))
 
 
 class TestStates:
     @pytest.mark.parametrize("step", [1, 5, 6, 11, 12])
     def test_a_run_interrupted_anywhere_ends_as_if_it_had_not_been(self, step, tmp_path):
         """Within an epoch, at its end (an epoch has 5 steps), at the last step; with dropout, whose seeds go on."""
-        one = run(3, TRAIN.replace(augmentation="crop_flip"), dropout=0.3)
-        whole = execute(one, dataset(one.train))
-        interrupt_at(step, one, tmp_path / "state.npz")
-        again = execute(one, dataset(one.train), checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, made()))
+        planned = run(3, TRAIN.replace(augmentation="crop_flip"), dropout=0.3)
+        whole = execute(planned, dataset(planned.train))
+        interrupt_at(step, planned, tmp_path / "state.npz")
+        again = execute(planned, dataset(planned.train), checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, log()))
         assert bits(again) == bits(whole)
 
     @pytest.mark.parametrize("step", [3, 7])
@@ -237,10 +240,10 @@ class TestStates:
         train = TRAIN.replace(
             optimizer="adamw", learning_rate=0.01, precision="mixed_float16", cutout=3, mixup=0.4, label_smoothing=0.1
         )
-        one = replace(run(3, train), probe=ProbeSpec(steps=(4, 8), batch_size=16, step_gradients=1))
-        whole = execute(one, dataset(one.train))
-        interrupt_at(step, one, tmp_path / "state.npz")
-        again = execute(one, dataset(one.train), checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, made()))
+        planned = replace(run(3, train), probe=ProbeSpec(steps=(4, 8), batch_size=16, step_gradients=1))
+        whole = execute(planned, dataset(planned.train))
+        interrupt_at(step, planned, tmp_path / "state.npz")
+        again = execute(planned, dataset(planned.train), checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, log()))
         assert whole.outcome.status == "completed"
         assert bits(again) == bits(whole)
 
@@ -260,7 +263,7 @@ class TestStates:
         assert record.outcome.status == "completed"
 
 
-def made():
+def log():
     from resnet_core.runs.training.train import made_with
 
     return made_with()
@@ -307,7 +310,7 @@ def test_a_process_gives_way_to_a_new_one_after_so_many_networks(store, alone, m
         (worker,) = active_children()
         seen[run.id] = worker.pid
 
-    runs = [one.run for one in alone[:3]]
+    runs = [record.run for record in alone[:3]]
     assert list(map(bits, executed("processes", runs, store, on_progress=on_progress))) == list(map(bits, alone[:3]))
     first, second, other = (seen[run.id] for run in runs)
     assert first == second != other
@@ -319,10 +322,10 @@ def test_a_node_that_does_not_see_the_folder_writes_nothing_there(store, alone):
     from resnet_core.runs.execution.ray_worker import Worker
 
     worker = Worker(replace(JOB, store=store, checkpoint_seconds=0.0), str(Path.cwd()), {})
-    text, files, said = worker.perform(alone[0].run)
+    text, files, reports = worker.perform(alone[0].run)
     assert files == {}
     assert bits(Stored.from_dict(json.loads(text)).record()) == bits(alone[0])
-    assert [progress.step for progress in said] == [5, 10, 12]
+    assert [progress.step for progress in reports] == [5, 10, 12]
     assert list(store.root.iterdir()) == []
 
 
@@ -369,13 +372,13 @@ class TestRay:
             losing.join(30)
             cluster.add_node(**NODE)
         marks = len(list(tmp_path.glob("*.mark")))
-        assert list(map(bits, records)) == [bits(execute(one, dataset(one.train))) for one in runs]
+        assert list(map(bits, records)) == [bits(execute(planned, dataset(planned.train))) for planned in runs]
         assert {record.outcome.status for record in records} == {"completed"}
         assert marks == 2
 
     def test_a_run_that_is_stopped_keeps_its_state(self, cluster, store):
-        one = run(1, TRAIN.replace(steps=100_000))
-        todo = Todo([one], store)
+        planned = run(1, TRAIN.replace(steps=100_000))
+        todo = Todo([planned], store)
         reached = []
 
         def stop(run, progress):
@@ -384,7 +387,7 @@ class TestRay:
 
         with pytest.raises(KeyboardInterrupt):
             list(EXECUTORS["ray"](todo, replace(JOB, store=store), stop))
-        assert step_of(store.state_of(one.id)) >= reached[0]
+        assert step_of(store.state_of(planned.id)) >= reached[0]
 
     def test_a_node_that_cannot_load_the_users_code_is_a_users_mistake(self, cluster, store):
         job = replace(JOB, setup=partial(setup_without, "/nowhere/plugin.py"))

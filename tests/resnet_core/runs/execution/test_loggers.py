@@ -45,17 +45,17 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def done(digits):
     """What was told of a run on its way, and its record."""
-    told = []
-    record = execute(RUN, prepare(digits, RUN.train), told.append)
+    reports = []
+    record = execute(RUN, prepare(digits, RUN.train), reports.append)
     assert [row["step"] for row in record.epochs] == [20, 40, 45]
-    return told, record
+    return reports, record
 
 
 def follow(done, names, folder, *, rows=3, end=True):
     """Tell loggers of the run up to the end of so many epochs."""
-    told, record = done
+    reports, record = done
     loggers = open_loggers(names, "depth", folder)
-    for progress in told:
+    for progress in reports:
         if progress.row is None or record.epochs.index(progress.row) < rows:
             loggers.progress(RUN, progress)
     if end:
@@ -131,8 +131,10 @@ class TestTensorBoard:
         from tensorboard.plugins.base_plugin import TBContext
         from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
 
-        told, record = done
-        follow((told, replace(record, outcome=Outcome(status or "crashed", 45))), ["tensorboard"], tmp_path, end=status)
+        reports, record = done
+        follow(
+            (reports, replace(record, outcome=Outcome(status or "crashed", 45))), ["tensorboard"], tmp_path, end=status
+        )
         self.read(tmp_path)
         folder = str(tmp_path / "tensorboard")
         context = backend_context.Context(TBContext(data_provider=MultiplexerDataProvider(self.events, folder)))
@@ -210,9 +212,9 @@ class TestMLflow:
 
     @pytest.mark.parametrize(("status", "shown"), [("diverged", "FINISHED"), ("crashed", "FAILED"), (None, "KILLED")])
     def test_how_a_run_ended_is_told(self, done, tmp_path, status, shown):
-        told, record = done
+        reports, record = done
         ended = replace(record, results={}, outcome=Outcome(status or "crashed", 9, "-" * 99_999 + "why"))
-        follow((told, ended), ["mlflow"], tmp_path, end=status)
+        follow((reports, ended), ["mlflow"], tmp_path, end=status)
         _, run = self.read(tmp_path / "mlflow")
         assert run.info.status == shown
         assert run.data.tags.get("status") == status
@@ -228,9 +230,9 @@ class TestMLflow:
         pytest.importorskip("tensorboard", reason="pip install 'resnet-ablation[tensorboard]'")
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # the port of discard, which nobody serves
         follow(done, ["mlflow", "tensorboard"], tmp_path)
-        said = capfd.readouterr().err
-        assert said.startswith("warning: mlflow failed, and the study goes on without it: MlflowException: ")
-        assert said.count("\n") == 1
+        printed = capfd.readouterr().err
+        assert printed.startswith("warning: mlflow failed, and the study goes on without it: MlflowException: ")
+        assert printed.count("\n") == 1
         assert TestTensorBoard().read(tmp_path)["loss"] == curve(done[1], "loss")
 
 
@@ -283,8 +285,10 @@ class TestWandb:
 
     @pytest.mark.parametrize(("status", "code"), [("completed", 0), ("diverged", 0), ("crashed", 1), (None, 1)])
     def test_how_a_run_ended_is_told(self, done, tmp_path, status, code):
-        told, record = done
-        follow((told, replace(record, outcome=Outcome(status or "crashed", 9, "why"))), ["wandb"], tmp_path, end=status)
+        reports, record = done
+        follow(
+            (reports, replace(record, outcome=Outcome(status or "crashed", 9, "why"))), ["wandb"], tmp_path, end=status
+        )
         (exit_,) = [at.exit for at in self.read(tmp_path) if at.WhichOneof("record_type") == "exit"]
         assert exit_.exit_code == code
 
@@ -297,12 +301,12 @@ class TestWandb:
             "except UserError as error: print(error)"
         )
         nobody = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-        said = subprocess.run(
+        printed = subprocess.run(
             [sys.executable, "-c", script], check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL,
             cwd=tmp_path, env={**nobody, "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},
         ).stdout  # fmt: skip
-        assert said.startswith("--log wandb needs a user, but No API key configured.")
-        assert said.endswith("Or set WANDB_MODE=offline\n")
+        assert printed.startswith("--log wandb needs a user, but No API key configured.")
+        assert printed.endswith("Or set WANDB_MODE=offline\n")
         assert list(tmp_path.glob("logs")) == []
 
 
@@ -325,10 +329,10 @@ class TestContract:
         assert not (tmp_path / "logs").exists()
 
     def test_runs_may_alternate_and_end_without_having_been_told_of(self, done, name, tmp_path, capfd):
-        told, record = done
+        reports, record = done
         other = replace(RUN, seed=4)
         loggers = open_loggers([name], "depth", tmp_path / "logs")
-        for progress in told:
+        for progress in reports:
             loggers.progress(RUN, progress)
             loggers.progress(other, progress)
         loggers.end(record)
@@ -338,27 +342,27 @@ class TestContract:
         assert any((tmp_path / "logs" / name).rglob("*"))
 
     def test_an_error_of_a_logger_is_said_once_and_is_its_last_call(self, done, name, tmp_path, capsys):
-        told, record = done
+        reports, record = done
         (tmp_path / "logs").write_text("a file where its folder would be")
         loggers = open_loggers([name], "depth", tmp_path / "logs")
-        for progress in told:
+        for progress in reports:
             loggers.progress(RUN, progress)
         loggers.end(record)
         loggers.close()
-        said = capsys.readouterr().err
-        assert said.startswith(f"warning: {name} failed, and the study goes on without it: ")
-        assert said.count("\n") == 1
+        printed = capsys.readouterr().err
+        assert printed.startswith(f"warning: {name} failed, and the study goes on without it: ")
+        assert printed.count("\n") == 1
 
     def test_a_folder_that_was_moved_away_is_not_made_again(self, done, name, tmp_path, capsys):
-        told, record = done
+        reports, record = done
         root = tmp_path / "depth"
         root.mkdir()
         loggers = open_loggers([name], "depth", root / "logs")
-        for progress in told[:2]:
+        for progress in reports[:2]:
             loggers.progress(RUN, progress)
         root.rename(tmp_path / "elsewhere")
         with pytest.raises(UserError, match="depth is no longer there"):
-            loggers.progress(RUN, told[2])
+            loggers.progress(RUN, reports[2])
         with pytest.raises(UserError, match="depth is no longer there"):
             loggers.end(record)
         loggers.close()
@@ -389,10 +393,10 @@ class Broken:
 
 @pytest.mark.parametrize("call", ["progress", "end", "close"])
 def test_the_first_error_of_a_logger_is_its_last_call(done, call, capsys, tmp_path):
-    told, record = done
+    reports, record = done
     broken, whole = Broken(call), Broken(None)
     loggers = Loggers({"broken": broken, "whole": whole}, tmp_path)
-    for progress in told[:2]:
+    for progress in reports[:2]:
         loggers.progress(RUN, progress)
     loggers.end(record)
     loggers.close()
@@ -418,8 +422,8 @@ def test_a_missing_package_is_named_with_its_extra(name, tmp_path):
         f"try: check_loggers([{name!r}])\n"
         "except UserError as error: print(error)"
     )
-    said = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
-    assert said == (
+    printed = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert printed == (
         f"--log {name} needs the package {name}, but it is not installed; pip install 'resnet-ablation[{name}]'\n"
     )
 

@@ -25,7 +25,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_whether_a_worker_comes_to_the_line(case):
     text, reached = CASES[case]
-    line = 1 + next(i for i, of in enumerate(text.splitlines()) if "call()" in of)
+    line = 1 + next(i for i, content in enumerate(text.splitlines()) if "call()" in content)
     assert _is_reached(ast.parse(text), line, {"__name__": "__main__"}) is reached
 
 

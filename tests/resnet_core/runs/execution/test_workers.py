@@ -74,13 +74,13 @@ def test_workers_are_forks_of_a_server_that_has_computed_nothing(tmp_path, monke
     runs = [Run(cifar(8, width=4, input_shape=(8, 8, 1)), train, seed=seed) for seed in range(2)]
     records = list(processes(Todo(runs, job.store), job, lambda run, progress: None))
     assert [record.outcome.status for record in records] == ["completed"] * 2
-    told = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
-    assert len({one.pop("server") for one in told}) == 2
+    reports = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
+    assert len({report.pop("server") for report in reports}) == 2
     expected = {
         "launcher": os.getpid(), "loaded": True, "computed": False, "package": resnet_core.__file__, "marked": "yes",
         "folders": os.environ.get("PYTHONPATH"),
     }  # fmt: skip
-    assert told == [expected] * len(told)
+    assert reports == [expected] * len(reports)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def ending_of(store):
     return (
         store.survey().statuses.get(RUN),
         dict(zip(frames.runs["run"], frames.runs["status"], strict=True)).get(RUN) if len(frames.runs) else None,
-        next((one.outcome.status for one in store.records() if one.run.id == RUN), None),
+        next((record.outcome.status for record in store.records() if record.run.id == RUN), None),
     )
 
 
@@ -62,8 +62,8 @@ def test_of_records_without_a_number_the_one_that_has_not_failed_is_newer(second
     assert ending_of(store) == ("completed",) * 3
 
 
-def _read(one):
-    return Stored.from_dict(one.to_dict()), one
+def _read(each):
+    return Stored.from_dict(each.to_dict()), each
 
 
 def test_two_that_write_one_attempt_do_not_both(store):
@@ -101,7 +101,7 @@ def test_no_older_failure_counts_where_the_newest_record_is_damaged(store):
     (newest,) = [part for part in store.root.glob("parts/*") if '": 2' in (part / "digests.json").read_text()]
     _invert(newest / "epochs.parquet", -60)
     survey = store.survey()
-    assert [one.path for one in survey.damaged] == [newest / "epochs.parquet"]
+    assert [file.path for file in survey.damaged] == [newest / "epochs.parquet"]
     assert ending_of(store) == (None,) * 3
     store.set_aside(survey.damaged)
     assert ending_of(store) == (None,) * 3
@@ -123,8 +123,8 @@ def test_an_inverted_byte_of_a_part_is_noticed_in_its_file(name, place, store):
     store.compact()
     (path,) = store.root.glob(f"parts/*/{name}.parquet")
     _invert(path, int(place * path.stat().st_size))
-    assert [one.path for one in store.survey().damaged] == [path]
-    assert [one.path for one in store.frames().damaged] == [path]
+    assert [file.path for file in store.survey().damaged] == [path]
+    assert [file.path for file in store.frames().damaged] == [path]
 
 
 @pytest.mark.parametrize("content", ["", "{}", None, '{"tables": {}, "runs": {}}'])
@@ -149,7 +149,7 @@ def test_no_byte_of_a_record_changes_a_value_unnoticed(store):
         seen = list(store.records())
         assert seen in ([], [record()])
         assert (store.survey().statuses == {}) == (seen == [])
-        assert [one.path for one in store.survey().damaged] == ([] if seen else [path])
+        assert [file.path for file in store.survey().damaged] == ([] if seen else [path])
 
 
 @pytest.mark.parametrize("indent", [None, 1, 4])
@@ -165,7 +165,7 @@ def test_a_record_of_this_version_without_its_checksum_is_damaged(store):
     store.write(record())
     path = store.root / "runs" / f"{RUN}.json"
     path.write_text(json.dumps(unseal(path.read_bytes())))
-    assert [one.reason for one in store.survey().damaged] == ["it must have a checksum, but it has none"]
+    assert [file.reason for file in store.survey().damaged] == ["it must have a checksum, but it has none"]
 
 
 @pytest.mark.parametrize("name", ["../../victim", "", "a" * 15, "A" * 16, "\n" * 16, 7])
@@ -226,7 +226,7 @@ def test_what_is_no_file_of_text_is_damaged(kind, store):
             path.write_text("[" * 100_000)
         case "binary":
             path.write_bytes(bytes(range(256)))
-    assert [one.path for one in store.survey().damaged] == [path]
+    assert [file.path for file in store.survey().damaged] == [path]
     store.set_aside(store.survey().damaged)
     assert store.survey().damaged == ()
 

@@ -86,7 +86,7 @@ def test_an_attempt_is_written_once_and_the_last_counts(store):
     assert store.survey().statuses == {record().run.id: "crashed"}
     store.write(replace(record(), seconds=99.0, attempt=2))
     assert store.survey().statuses == {record().run.id: "completed"}
-    assert [one.seconds for one in store.records()] == store.frames().runs["seconds"].tolist() == [99.0]
+    assert [each.seconds for each in store.records()] == store.frames().runs["seconds"].tolist() == [99.0]
 
 
 class TestParts:
@@ -96,7 +96,7 @@ class TestParts:
         for seed in range(4):
             store.write(record(seed, "diverged" if seed == 2 else "completed"))
         frames, survey = store.frames(), store.survey()
-        records = [replace(one, epochs=[], probes=[]) for one in store.records()]
+        records = [replace(each, epochs=[], probes=[]) for each in store.records()]
         assert store.compact() == 4
         assert list(store.root.glob("runs/*")) == []
         again = store.frames()
@@ -138,7 +138,7 @@ class TestParts:
         assert store.frames().runs["seed"].tolist() == [1]
         survey = store.survey()
         assert survey.statuses == {record(1).run.id: "completed"}
-        assert [one.path for one in survey.damaged] == [path]
+        assert [file.path for file in survey.damaged] == [path]
         store.set_aside(survey.damaged)
         assert store.survey() == replace(survey, damaged=())
         assert len(list(store.root.glob("damaged/*/runs.parquet"))) == 1
@@ -173,16 +173,16 @@ def test_a_plan_grows(store):
     assert grown.base == {"steps": 2}
 
 
-@pytest.mark.parametrize("of", ["", "search."])
-def test_a_setting_that_a_plan_does_not_name_has_its_default(of, store):
+@pytest.mark.parametrize("prefix", ["", "search."])
+def test_a_setting_that_a_plan_does_not_name_has_its_default(prefix, store):
     """A plan of an earlier version, before there was such a setting; that of a search's confirmation, too."""
 
     def base(**settings):
-        return {f"{of}{name.replace('__', '.')}": value for name, value in settings.items()}
+        return {f"{prefix}{name.replace('__', '.')}": value for name, value in settings.items()}
 
     store.add_plan(plan(0, **base(train__momentum=0.9)))
     store.check_base(base(train__momentum=0.9, train__learning_rate_drops=[], train__nesterov=False, net__skip="A"))
-    with pytest.raises(UserError, match=f"{of}train.nesterov=its default, not True"):
+    with pytest.raises(UserError, match=f"{prefix}train.nesterov=its default, not True"):
         store.check_base(base(train__momentum=0.9, train__nesterov=True))
 
 

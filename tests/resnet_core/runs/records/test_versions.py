@@ -15,8 +15,8 @@ ARMS = [{"skip": "none"}, {"skip": "A"}]
 @pytest.fixture
 def store(tmp_path):
     """Two runs of seed 0 of an old version; two of seed 1 that name none."""
-    made = {0: {"tensorflow": "2.1", "numpy": version("numpy")}, 1: {}}
-    return Store(study(tmp_path / "mixed", ARMS, 2, environment=lambda run: made[run.seed]))
+    environments = {0: {"tensorflow": "2.1", "numpy": version("numpy")}, 1: {}}
+    return Store(study(tmp_path / "mixed", ARMS, 2, environment=lambda run: environments[run.seed]))
 
 
 @pytest.mark.parametrize("compacted", [False, True])
@@ -28,8 +28,8 @@ def test_other_versions_are_refused_with_what_to_do(store, compacted):
 
 
 def test_where_they_are_asked_for_it_is_said(store):
-    said = check_versions(store, store.survey(), mix=True)
-    assert "has runs of tensorflow 2.1 (2 runs)" in said
+    warning = check_versions(store, store.survey(), mix=True)
+    assert "has runs of tensorflow 2.1 (2 runs)" in warning
 
 
 def test_what_a_record_does_not_name_is_not_another(tmp_path):

@@ -52,11 +52,11 @@ def test_a_run_has_the_rows_of_its_own_form(record, data):
     assert [record.results[name] for name in own.results] == pytest.approx(list(own.results.values()), rel=0.01)
     for mine, theirs in ((record.epochs, own.epochs), (record.probes, own.probes)):
         assert len(mine) == len(theirs)
-        for one, other in zip(mine, theirs, strict=True):
+        for mine_row, other in zip(mine, theirs, strict=True):
             same = {name: value for name, value in other.items() if not isinstance(value, float)}
-            assert {name: one[name] for name in same} == same
+            assert {name: mine_row[name] for name in same} == same
             numbers = [name for name in other if name not in same]
-            assert [one[name] for name in numbers] == pytest.approx([other[name] for name in numbers], rel=0.01)
+            assert [mine_row[name] for name in numbers] == pytest.approx([other[name] for name in numbers], rel=0.01)
 
 
 class Stops:

@@ -95,16 +95,16 @@ def test_a_network_trains_in_half_precision(precision, data):
 
 class TestLossScale:
     def make(self):
-        scale, made = LossScale(), tf.Variable(0)
-        step = tf.function(lambda gradient: scale.apply([tf.zeros(2), gradient], lambda: made.assign_add(1)))
-        return scale, made, step
+        scale, updates = LossScale(), tf.Variable(0)
+        step = tf.function(lambda gradient: scale.apply([tf.zeros(2), gradient], lambda: updates.assign_add(1)))
+        return scale, updates, step
 
     @pytest.mark.parametrize("bad", [np.inf, np.nan])
     def test_an_update_that_is_not_finite_is_not_made_and_halves_the_scale(self, bad):
-        scale, made, step = self.make()
+        scale, updates, step = self.make()
         for gradient in (1.0, bad, 1.0, bad):
             step(tf.constant([1.0, gradient]))
-        assert int(made) == 2
+        assert int(updates) == 2
         assert float(scale.value) == HIGHEST_SCALE / 4
         scale.reset()
         assert float(scale.value) == HIGHEST_SCALE

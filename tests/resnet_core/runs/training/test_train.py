@@ -149,8 +149,8 @@ def test_the_loss_of_a_training_step_is_of_smoothed_and_mixed_targets(data):
     assert float(accuracy) == pytest.approx(right.mean(), rel=1e-6)
     assert norms is None
     plain = Engine(NET, StepSpec.of(TRAIN))
-    for of in (plain, engine):
-        of.reset(5)
+    for each in (plain, engine):
+        each.reset(5)
     assert plain.evaluate(device, *device.val) == engine.evaluate(device, *device.val)
 
 

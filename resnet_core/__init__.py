@@ -1,6 +1,6 @@
 """Residual networks with a switch for the skip: specs, networks, probes, runs.
 
-What builds and loads networks loads TensorFlow, and only when it is used.
+TensorFlow is loaded by the functions that build or load networks, when they are called.
 """
 
 from importlib import import_module

@@ -21,9 +21,9 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are raised, in one line, with the nearest known word.
 
     Args:
-        more: Returns a text that the help ends with.
+        more: Returns the text at the end of the help.
         version: Whether it has the option `--version`.
-        options: Of `argparse.ArgumentParser`.
+        options: Arguments of `argparse.ArgumentParser`.
     """
 
     def __init__(self, *, more: Callable[[], str] | None = None, version: bool = False, **options: Any) -> None:
@@ -42,11 +42,11 @@ class Parser(argparse.ArgumentParser):
         """Parse `arguments`.
 
         Args:
-            arguments: Those of the command line.
-            intermixed: Whether options may stand between words of one kind; not with commands.
+            arguments: Words of the command line.
+            intermixed: Whether options may stand between positional arguments; impossible with subcommands.
 
         Raises:
-            UserError: They are not what the program takes.
+            UserError: An argument is unknown, missing or illegal.
         """
         parsed, unknown = (self.parse_known_intermixed_args if intermixed else self.parse_known_args)(arguments)
         if unknown:
@@ -72,7 +72,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Once(argparse.Action):
-    """Keeps the value of an option, which may be given again only with the same value."""
+    """Stores the value of an option. The option may be repeated only with the same value."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, options: argparse.Namespace, values: Any, option: str | None = None
@@ -123,7 +123,7 @@ def end_if_imported_by_a_worker() -> None:
 
 
 def _repair_streams() -> None:
-    """Let the program run where a standard stream is closed, or has an encoding without all characters."""
+    """Replace closed standard streams, and write characters that a stream's encoding lacks as escapes."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -133,7 +133,7 @@ def _repair_streams() -> None:
 
 
 def folder(text: str) -> Path:
-    """Return the folder that an option names; a type of `argparse`."""
+    """Return the path of a folder given as text; a `type` for `argparse`."""
     if not text.strip():
         raise argparse.ArgumentTypeError(f"it must name a folder, but got {text!r}")
     return Path(text)
@@ -143,9 +143,9 @@ def assigned(word: str, option: str, form: str = "NAME=VALUE") -> tuple[str, str
     """Return the name and the text of a word such as `depth=8`.
 
     Args:
-        word: What was given.
-        option: What an error names: `--fix`.
-        form: What it takes.
+        word: The argument, as given.
+        option: Name of the option for error messages, such as `--fix`.
+        form: What the option takes, for error messages.
 
     Raises:
         UserError: The word has no `=`.

@@ -1,4 +1,4 @@
-"""What a user got wrong, in one line."""
+"""`UserError`, and helpers for one-line error messages."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ class UserError(ValueError):
     The command-line programs print it as one line and end with exit code 2.
 
     Attributes:
-        line: Of the user's file, where it is known.
+        line: Line in the user's file, if known.
     """
 
     def __init__(self, message: str, line: int | None = None) -> None:
@@ -34,7 +34,7 @@ def line_of_caller(*files: str) -> int:
 
 
 def line_in(file: Path, error: BaseException) -> int | None:
-    """Return the line of `file` in which an error was raised, or from which; the innermost."""
+    """Return the innermost line of `file` in the traceback of an error."""
     line, trace = None, error.__traceback__
     while trace:
         if Path(trace.tb_frame.f_code.co_filename).resolve() == file.resolve():
@@ -44,9 +44,8 @@ def line_in(file: Path, error: BaseException) -> int | None:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the known word nearest to `word`, or those that are known if none is near.
-
-    Of many, the three nearest are named.
+    """Return ``"; did you mean 'x'?"`` for the known word nearest to `word`, or a list of the known words if none is
+    near. A long list is cut to the three nearest.
     """
     names = sorted(known)
     if did_you_mean(word, names) or len(names) <= MOST_NAMES:
@@ -64,12 +63,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """Return the message of an error in one line, or its kind if it has none."""
+    """Return the message of an error in one line, or the name of its class if the message is empty."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def first_mistake(error: ValidationError, field: str = "") -> str:
-    """Return the first problem of a validation in one line: the rule of a field, then what was received."""
+    """Return the first problem of a validation error in one line: the rule of the field, then the value received."""
     problem = error.errors()[0]
     field = field or str(next(iter(problem["loc"]), ""))
     received = problem["input"]
@@ -92,7 +91,7 @@ def first_mistake(error: ValidationError, field: str = "") -> str:
 
 
 Named = Callable[..., str]
-"""How an error names what was given: `as_option` on the command line, `as_argument` in Python."""
+"""Formats an argument for error messages: `as_option` for the command line, `as_argument` for Python."""
 
 
 def as_option(name: str, *values: Any) -> str:

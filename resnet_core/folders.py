@@ -1,4 +1,4 @@
-"""Folders that a program writes into, and how it writes a file."""
+"""Output folders, and writing files as a whole."""
 
 import os
 import platform
@@ -18,10 +18,10 @@ OLD_SECONDS = 24 * 3600.0
 
 
 def check_writable(folder: Path) -> None:
-    """Check that `folder` is writable, or can be made and will be, without making it.
+    """Check that `folder` is writable, or can be created; nothing is created.
 
     Raises:
-        UserError: It cannot be.
+        UserError: It is not writable.
     """
     there = folder
     while not there.exists() and not there.is_symlink() and there != there.parent:
@@ -35,7 +35,7 @@ def check_writable(folder: Path) -> None:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Give an error of the system that names no file the name of `path`: a full disk is met while writing."""
+    """Context manager that adds `path` to operating-system errors without a file name, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -45,17 +45,17 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def path_aside(folder: Path) -> Path:
-    """Return a path in `folder` that no other process or machine writes to."""
+    """Return a temporary path in `folder`, unique among processes and machines."""
     return folder / f"{ASIDE}{platform.node()}-{os.getpid()}-{uuid.uuid4().hex}"
 
 
 def write_file(path: Path, content: bytes | str, *, durable: bool = True) -> None:
-    """Write a file as a whole: a reader, and a process that dies, leave the old content or the new one.
+    """Write a file atomically. A reader, or a crash while writing, sees the old content or the new content.
 
     Args:
         path: The file; its folder exists.
-        content: Bytes, or text, which is written as UTF-8; what UTF-8 has no character for is written as its escape.
-        durable: Whether the content survives a loss of power once this returns.
+        content: Bytes, or text to be encoded as UTF-8. Lone surrogates are written as escapes.
+        durable: Whether the content is on the disk, safe from a power failure, when this returns.
     """
     with naming(path), _written_aside(path.parent, content, durable=durable) as aside:
         aside.replace(path)
@@ -64,10 +64,10 @@ def write_file(path: Path, content: bytes | str, *, durable: bool = True) -> Non
 
 
 def write_beside(path: Path, content: bytes) -> None:
-    """Write a file, as `write_file` does, into a folder of a study's that is made if need be.
+    """Write a file with `write_file` into a subfolder of a study's folder, which is created if missing.
 
     Raises:
-        UserError: There is no room, or the folder cannot be written, or the study's is no longer there.
+        UserError: The disk is full, the folder is not writable, or the study's folder is gone.
     """
     try:
         path.parent.mkdir(exist_ok=True)
@@ -79,9 +79,8 @@ def write_beside(path: Path, content: bytes) -> None:
 
 
 def write_new(path: Path, content: bytes | str) -> bool:
-    """Write a file that does not exist yet, as `write_file` does; return whether it was written, or was there.
-
-    Two that write the same file at once do not both write it, where the file system has hard links.
+    """Write a file with `write_file` unless it exists; return whether it was written. Of two processes that write the
+    same file at once, only one succeeds if the file system has hard links.
     """
     with naming(path), _written_aside(path.parent, content, durable=True) as aside:
         try:
@@ -98,7 +97,7 @@ def write_new(path: Path, content: bytes | str) -> bool:
 
 @contextmanager
 def _written_aside(folder: Path, content: bytes | str, *, durable: bool) -> Iterator[Path]:
-    """Give a file with this content in `folder` that is to be moved to its place; what is left of it is removed."""
+    """Context manager: a temporary file with this content in `folder`, removed on exit if it was not renamed."""
     aside = path_aside(folder)
     try:
         with aside.open("wb") as file:
@@ -113,7 +112,7 @@ def _written_aside(folder: Path, content: bytes | str, *, durable: bool) -> Iter
 
 
 def sync(path: Path) -> None:
-    """Let what was written to a file, or which names a folder has, survive a loss of power."""
+    """Flush a file, or the entries of a folder, to the disk."""
     with suppress(OSError):  # a file system may have no such thing for folders
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -123,9 +122,8 @@ def sync(path: Path) -> None:
 
 
 def sweep(folder: Path, pattern: str = "") -> None:
-    """Remove what a process that is no more was writing in `folder`, or in the folders below it by `**/`.
-
-    Of another machine's processes nothing is known: what they were writing is removed when it is a day old.
+    """Remove temporary files of dead processes in `folder`, or with `**/` also in its subfolders. Files from other
+    machines are removed when they are a day old.
     """
     for left in folder.glob(f"{pattern}{ASIDE}*"):
         with suppress(FileNotFoundError):

@@ -1,7 +1,7 @@
 """The residual block, y = post(S(x) + scale · F(pre(x))), and its plain twin, y = post(scale · F(pre(x))).
 
-F, the branch, is looked up by `spec.block`, pre and post by `spec.order`; S is `skips.skip`. A network
-without the skip has all of the rest.
+F, the branch, is looked up by `spec.block`, pre and post by `spec.order`; S is `skips.skip`. A network without the skip
+keeps all other parts.
 """
 
 from math import log2
@@ -51,9 +51,9 @@ def convolutions(at: Interpreter, x: Value, channels: list[int], strides: int, g
     Args:
         at: The block's interpreter.
         x: What the first is applied to.
-        channels: Of each convolution.
-        strides: Of the one that `spec.stride_in` says.
-        groups: Of those whose kernels are larger than 1x1.
+        channels: Number of output channels of each convolution.
+        strides: Stride of the convolution that `spec.stride_in` selects.
+        groups: Number of groups of the convolutions with kernels larger than 1x1.
     """
     spec, last, end = at.spec, len(channels), ORDERS[at.spec.order].tail
     spatial = next((i for i, kernel in enumerate(spec.convolutions, 1) if kernel > 1), 1)
@@ -81,7 +81,7 @@ def convolutions(at: Interpreter, x: Value, channels: list[int], strides: int, g
 
 
 def antialiased(at: Interpreter, x: Value, strides: int, *, name: str) -> Value:
-    """Return `x` halved as `spec.antialias` says, or `x` itself for `none`, which leaves that to the convolution."""
+    """Return `x` downsampled as in `spec.antialias`. With `none`, return `x`; the convolution has the stride."""
     match at.spec.antialias:
         case "blur":
             return at.blur(x, strides, name=name)
@@ -101,7 +101,7 @@ def residual_block(at: Interpreter, x: Value, width: int, strides: int, *, stage
     Args:
         at: An interpreter within the block's scope.
         x: The block's input.
-        width: Of the stage.
+        width: Width of the stage.
         strides: 2 where the stage halves.
         stage: Counted from 1.
         block: Counted from 1 in its stage.
@@ -124,7 +124,7 @@ def residual_block(at: Interpreter, x: Value, width: int, strides: int, *, stage
 
 
 def scaled(at: Interpreter, f: Value, order: Order, index: int) -> Value:
-    """scale · tail(F): the end of the branch, what multiplies it, and whether it is dropped."""
+    """Return scale · tail(F): the end of the branch, its scale, and stochastic depth."""
     spec, last = at.spec, len(at.spec.convolutions)
     for word in order.tail:
         if word == "norm":

@@ -9,26 +9,28 @@ from resnet_core.nets.spec import NetSpec
 Budget = Literal["parameters", "macs"]
 
 GAP = 1024
-"""Widths in a row that may be illegal before it is said that there is none: groups of more channels are unheard of."""
+"""Number of consecutive illegal widths after which the search gives up. No network has groups with more channels."""
 
 
 def with_budget(spec: NetSpec, cost_name: Budget, budget: int) -> NetSpec:
-    """Return `spec` with all widths multiplied alike and rounded, its cost as near to a budget as can be.
+    """Return `spec` with all widths scaled by one factor and rounded, so that its cost is as near as possible to a
+    budget.
 
-    Widths that are illegal, as those that the groups of a normalisation do not divide, are passed over.
+    Illegal widths are skipped, for example widths that are not divisible by the groups of a normalisation.
 
     Args:
         spec: The network.
         cost_name: `parameters`, the trainable ones, or `macs`, multiply-accumulates of an image.
-        budget: What it is to cost.
+        budget: The target cost.
 
     Raises:
-        UserError: Its operations cannot be counted, or no width near the budget is legal; the rule is that of the last.
+        UserError: The operations cannot be counted, or no width near the budget is legal; the message has the rule that
+            the last one broke.
     """
     widest = max(spec.widths)
 
     def times(k: int) -> NetSpec:
-        """Return the network whose widest stage has k channels, all others in proportion."""
+        """Return the network whose widest stage has k channels, with the other stages in proportion."""
         stem = {} if spec.stem_width is None else {"stem_width": scaled(spec.stem_width, k)}
         return spec.replace(widths=tuple(scaled(width, k) for width in spec.widths), **stem)
 
@@ -36,7 +38,7 @@ def with_budget(spec: NetSpec, cost_name: Budget, budget: int) -> NetSpec:
         return max(1, round(width * k / widest))
 
     def legal(start: int, stop: int, step: int = 1) -> int | None:
-        """Return the first width from `start` to before `stop` that is legal."""
+        """Return the first legal width in range(start, stop)."""
         for k in range(start, stop, step):
             try:
                 times(k)
@@ -53,7 +55,7 @@ def with_budget(spec: NetSpec, cost_name: Budget, budget: int) -> NetSpec:
     while above is not None and cost_of(above) < budget:
         below, above = above, legal(2 * above, 2 * above + GAP)
     if above is None:
-        times(2 * below + GAP if below else GAP)  # says which rule is broken
+        times(2 * below + GAP if below else GAP)  # raises the error with the broken rule
         raise UserError(
             f"a network near {budget:,} {cost_name} must have a legal width, but none was found for {spec.widths}"
         )

@@ -13,9 +13,8 @@ class Cost:
     """The layers of a network and their sums.
 
     Attributes:
-        activation_bytes: Memory of the activations of a training step for each image of a batch, in
-            float32: what is kept when the backward pass begins, which is the step's peak but for the
-            gradients under way and the workspaces of single operations.
+        activation_bytes: Memory for activations in a training step, in bytes per image, in float32: the tensors kept
+            for the backward pass. The step's peak also has temporary gradients and the workspaces of operations.
         depth: Number of layers with a kernel on the longest path from the input to the output.
     """
 
@@ -28,7 +27,7 @@ class Cost:
 
 
 def cost(spec: Net) -> Cost:
-    """Return the cost of the network that `spec` describes, without building it, if it is a `NetSpec`."""
+    """Return the cost of a network. A `NetSpec` is counted without building the network."""
     return _cost(spec, code_of_net(spec))
 
 

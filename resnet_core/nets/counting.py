@@ -1,7 +1,7 @@
 """The interpreter that counts: layers of a network with their parameters, multiply-accumulates and memory.
 
-Memory is that of the tensors which the forward pass leaves for the backward pass; each word says which of its tensors
-the gradient of its operation reads.
+Memory is the size of the tensors that the forward pass keeps for the backward pass: those that the gradient of an
+    operation reads.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from resnet_core.nets.interpreter import Interpreter, Pooling, Value
 from resnet_core.nets.network import network
 from resnet_core.surroundings import settings_of_a_run
 
-FLOAT = 4  # bytes of a number; those of a mask are single
+FLOAT = 4  # bytes of a float32; a mask has one byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,13 @@ class LayerCost:
 
     Attributes:
         name: Name of the layer.
-        kind: What it is: the name of the interpreter's word.
-        output_shape: Without the batch.
-        trainable: Weights, biases, scales and shifts.
+        kind: Name of the method of `Interpreter` that makes it.
+        output_shape: Shape of the output, without the batch axis.
+        trainable: Number of trainable parameters: weights, biases, scales and shifts.
         bn_running_stats: Moving means and variances.
         macs: Multiply-accumulates of one image, forward, of convolutions and dense layers.
-        kept_bytes: What the layer is the first to leave for the backward pass, of one image, in float32.
+        kept_bytes: Bytes of one image, in float32, that are kept for the backward pass because of this layer. Tensors
+            counted for an earlier layer are left out.
     """
 
     name: str
@@ -43,12 +44,12 @@ class LayerCost:
 
 @dataclass(eq=False, slots=True)
 class Tensor:
-    """One image's part of a tensor; two of the same shape are two.
+    """A tensor for one image. Compared by identity.
 
     Attributes:
         shape: Height, width and channels, or channels alone.
-        itemsize: Bytes of a number.
-        kept: Whether it is among those that the backward pass reads, and counted.
+        itemsize: Bytes per element.
+        kept: Whether the backward pass reads it, so that it has been counted.
     """
 
     shape: tuple[int, ...]
@@ -64,7 +65,7 @@ class CostNet(Interpreter):
         self.layers: list[LayerCost] = []
 
     def _count(self, name: str, kind: str, y: Tensor, keeps: Iterable[Tensor] = (), **counts: int) -> Tensor:
-        """Add a layer with output `y` whose gradient reads the tensors in `keeps`; return `y`."""
+        """Add a layer with output `y`; its gradient reads the tensors `keeps`. Return `y`."""
         kept_bytes = 0
         for tensor in keeps:
             kept_bytes += 0 if tensor.kept else prod(tensor.shape) * tensor.itemsize
@@ -73,7 +74,7 @@ class CostNet(Interpreter):
         return y
 
     def _windows(self, x: Tensor, size: int, strides: int) -> Tensor:
-        """Return what windows of this size move over: `x`, or a copy with margins, if they are explicit."""
+        """Return the input of a convolution or pooling: `x`, or a padded copy if the padding is explicit."""
         if strides == 1 or size == 1 or self.spec.padding == "same":
             return x
         rows, columns, channels = x.shape
@@ -208,12 +209,12 @@ class CostNet(Interpreter):
 
 
 def _strided(x: Tensor, strides: int) -> tuple[int, int]:
-    """Return rows and columns of what is computed at every `strides`-th pixel of `x`."""
+    """Return the numbers of rows and columns of the output at a stride."""
     return -(-x.shape[0] // strides), -(-x.shape[1] // strides)
 
 
 def normalised_channels(spec: NetFields) -> list[int]:
-    """Return the channels of every map that is normalised."""
+    """Return the numbers of channels of all normalised maps."""
     net = CostNet(spec)
     network(net, Tensor(spec.input_shape))
     return [layer.output_shape[-1] for layer in net.layers if layer.kind == "norm"]

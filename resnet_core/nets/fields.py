@@ -1,4 +1,4 @@
-"""The fields of a network, and what follows from them alone."""
+"""The fields of a `NetSpec`, and the properties derived from them."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal, Self
@@ -171,7 +171,7 @@ class NetFields(Spec):
         return 2 + len(self.convolutions) * sum(self.depths)
 
     def strides_of(self, stage: int, block: int) -> int:
-        """Return 2 if a block halves height and width, else 1; stages and blocks are counted from 1."""
+        """Return the stride of a block: 2 if it halves the map, else 1. Stages and blocks are counted from 1."""
         if self.stride_block == "first":
             return 2 if stage > 1 and block == 1 else 1
         return 2 if stage < len(self.depths) and block == self.depths[stage - 1] else 1
@@ -181,7 +181,7 @@ class NetFields(Spec):
         return self.skip != "none" and (not self.skip_mask or self.skip_mask[stage - 1][block - 1] == "1")
 
     def keep_skips(self, keep: Callable[[int, int], bool]) -> Self:
-        """Return the network in which a block has its skip if `keep(stage, block)`, both counted from 1."""
+        """Return the network in which a block has a skip if `keep(stage, block)` is true; both are counted from 1."""
         return self.replace(
             skip_mask=tuple(
                 "".join("01"[keep(stage, block)] for block in range(1, depth + 1))

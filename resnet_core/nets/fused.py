@@ -1,11 +1,11 @@
 """Faster and safe kernels for stock layers on the TensorFlow backend.
 
 Keras 3 computes training batch normalisation from primitive operations; TensorFlow has a fused
-kernel that is faster and traces in half the time. A convolution with groups is left to XLA on a CPU, and
-takes some 20 to 70 times as long as one convolution a group. oneDNN's filter gradient of a strided 1x1
-convolution writes out of bounds, or is wrong, where channels do not fill a vector. `fuse`, `split_groups` and
-`subsample_first` give stock layers other kernels; they stay stock layers: they save and load as such, and
-compute the same numbers.
+kernel that is faster and traces in half the time. On a CPU, a convolution with groups is compiled by XLA and takes 20
+to 70 times as long as separate convolutions. oneDNN's filter gradient of a strided 1x1 convolution is wrong, or writes
+out of bounds, if the number of channels is not a multiple of the vector length. `fuse`, `split_groups` and
+`subsample_first` replace the kernels of stock layers. The layers are saved and loaded as before and compute the same
+function.
 """
 
 from types import MethodType
@@ -17,14 +17,14 @@ from resnet_core.nets.layers import StandardizedConv2D
 
 
 def fuse(layer: keras.layers.BatchNormalization) -> keras.layers.BatchNormalization:
-    """Let `layer` (axis 3, no mask) use the fused kernel in training, where there is one."""
+    """Let `layer` (axis 3, no mask) use the fused kernel in training, if the backend has one."""
     if keras.backend.backend() == "tensorflow":
         layer.call = MethodType(_call, layer)
     return layer
 
 
 def split_groups(layer: keras.layers.Conv2D) -> keras.layers.Conv2D:
-    """Let `layer` make a convolution of each of its groups, if it has several and there is no GPU."""
+    """Let `layer` compute its groups as separate convolutions, if it has several and there is no GPU."""
     if keras.backend.backend() == "tensorflow" and layer.groups > 1 and layer.data_format == "channels_last":
         import tensorflow as tf
 
@@ -34,9 +34,8 @@ def split_groups(layer: keras.layers.Conv2D) -> keras.layers.Conv2D:
 
 
 def subsample_first(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """Let every strided 1x1 `Conv2D` in `layer`, a network too, subsample and then convolve at stride 1.
-
-    This is for layers that are not ours: a user's, or those of a saved network. `KerasNet.conv` makes none.
+    """Let every strided 1x1 `Conv2D` in `layer`, or in a model, subsample first and convolve at stride 1. For a user's
+    layers and saved models; `KerasNet.conv` makes no strided 1x1 convolution.
     """
     stock = keras.layers.Conv2D.convolution_op
     for part in layer._flatten_layers():

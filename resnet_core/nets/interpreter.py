@@ -1,9 +1,8 @@
-"""The words in which a network is written.
+"""`Interpreter`: the operations of which networks are composed.
 
-A block is a function over an `Interpreter`: it says which convolutions, normalisations and
-additions are applied to which value, and the interpreter decides what a value is. `KerasNet`
-makes layers of a `keras.Model`; `CostNet` counts parameters and operations without TensorFlow; `Tape` writes the words
-down, so that they are traced once for all networks of a kind.
+A block is a function of an `Interpreter`. It calls the interpreter's methods, such as `conv`, `norm` and `add`; the
+interpreter decides what a value is. `KerasNet` makes layers of a `keras.Model`; `CostNet` counts parameters and
+operations without TensorFlow; `Tape` records the calls, so that they are traced once for all networks of a kind.
 """
 
 import copy
@@ -19,11 +18,11 @@ Pooling = Literal["average", "max"]
 
 
 class Interpreter(ABC):
-    """Applies layers to values. Values are maps of shape (height, width, channels).
+    """Applies layers to values. A value is a feature map of shape (height, width, channels).
 
     Attributes:
-        spec: The network that is being written.
-        prefix: Put before the name of every layer, as in `stage1_block2_conv1`.
+        spec: The network.
+        prefix: Prefix of the names of layers, such as `stage1_block2_`.
     """
 
     def __init__(self, spec: NetFields) -> None:
@@ -31,23 +30,23 @@ class Interpreter(ABC):
         self.prefix = ""
 
     def within(self, scope: str) -> Self:
-        """Return the same interpreter, naming its layers `{scope}_…`."""
+        """Return a copy that names its layers `{scope}_…`."""
         inner = copy.copy(self)
         inner.prefix = f"{self.prefix}{scope}_"
         return inner
 
     def norm_act(self, x: Value, words: tuple[str, ...], *, norm: str, act: str) -> Value:
-        """Apply what `words` says, `norm` and `act`, in order, to `x`, under these names."""
+        """Apply `norm` and `act` to `x` in the order of `words`, with these layer names."""
         for word in words:
             x = self.norm(x, name=norm) if word == "norm" else self.activation(x, name=act)
         return x
 
     def at_stride_one(self, x: Value, kernel_size: int, strides: int, *, name: str) -> tuple[Value, int]:
-        """Return what the convolution `name` reads of `x`, and the stride that is left to it.
+        """Return the input and the stride of the convolution `name` of `x`.
 
-        A strided 1x1 convolution reads the pixels of `subsample` alone, so it is a 1x1 convolution of these, of
-        stride 1. It is written so because oneDNN's filter gradient of a strided one writes out of bounds or is wrong,
-        where channels do not fill a vector of the processor (see `benchmarks.convolutions`).
+        A strided 1x1 convolution is computed as `subsample`, then a 1x1 convolution of stride 1. oneDNN's filter
+        gradient of the strided one is wrong, or writes out of bounds, for some numbers of channels (see
+        `benchmarks.convolutions`).
         """
         if kernel_size > 1 or strides == 1:
             return x, strides
@@ -76,17 +75,17 @@ class Interpreter(ABC):
         """Convolve; output pixel i is centred on i * strides where `spec.padding` is explicit.
 
         Args:
-            x: What is convolved.
-            filters: Channels of the output.
+            x: The input.
+            filters: Number of output channels.
             kernel_size: Height and width of the kernel.
             strides: Step between the centres.
             name: Name of the layer.
-            groups: Parts of the channels that are convolved apart.
-            bias: Whether there is a bias; none takes `spec.conv_bias`.
-            gain: What the initial kernel of `spec.init` is multiplied by.
+            groups: Number of groups of channels.
+            bias: Whether there is a bias. `None` follows `spec.conv_bias`.
+            gain: Factor of the initial kernel.
             bias_start: Initial value of the bias.
-            normalised: Whether a normalisation follows directly, which `spec.conv_bias` may ask for.
-            standardized: Whether the kernel is standardised where `spec.standardize_weights` is true.
+            normalised: Whether a normalisation follows directly; read if `spec.conv_bias` is `unnormalised`.
+            standardized: Whether `spec.standardize_weights` applies to the kernel.
         """
 
     def has_bias(self, bias: bool | None, *, normalised: bool) -> bool:
@@ -97,57 +96,63 @@ class Interpreter(ABC):
 
     @abstractmethod
     def norm(self, x: Value, *, name: str, gamma_start: float = 1.0) -> Value:
-        """Normalise as `spec.norm` says, then scale, first by `gamma_start`, and shift; `x` itself for `none`."""
+        """Normalise as in `spec.norm`, then scale (initially by `gamma_start`) and shift. Return `x` for `none`."""
 
     @abstractmethod
     def activation(self, x: Value, *, name: str, function: str | None = None) -> Value:
-        """Return `function` of `x`; none takes `spec.activation`."""
+        """Apply an activation function, by default `spec.activation`."""
 
     @abstractmethod
     def identity(self, x: Value, *, name: str) -> Value:
-        """Return `x` under a name of its own."""
+        """Return `x` as the output of a layer of this name."""
 
     @abstractmethod
     def add(self, x: Value, y: Value, *, name: str) -> Value:
-        """Return x + y, two values of one shape."""
+        """Return x + y, values of the same shape."""
 
     @abstractmethod
     def multiply(self, x: Value, y: Value, *, name: str) -> Value:
-        """Return x * y, two values of one shape, or the second with one row and column."""
+        """Return x * y, values of the same shape; y may have a single row and column."""
 
     @abstractmethod
     def linear(self, x: Value, factor: float, offset: float = 0.0, *, name: str) -> Value:
-        """Return factor * x + offset, two constants."""
+        """Return factor * x + offset, with constant factor and offset."""
 
     @abstractmethod
     def scale(self, x: Value, *, name: str, start: float, per_channel: bool = False, shifted: bool = False) -> Value:
-        """Multiply by a learned factor, one or one a channel, from `start`; add a learned scalar if `shifted`."""
+        """Multiply by a learned factor, a scalar or one per channel, that starts at `start`; add a learned scalar if
+        `shifted`.
+        """
 
     @abstractmethod
     def shift(self, x: Value, *, name: str) -> Value:
-        """Add a learned scalar, from 0."""
+        """Add a learned scalar that starts at 0."""
 
     @abstractmethod
     def dropout(
         self, x: Value, rate: float, *, name: str, unit: Literal["value", "sample", "batch"] = "value"
     ) -> Value:
-        """Drop each value, each sample's map or the batch's at a rate in training; divide what is left by 1 - rate."""
+        """In training, drop values, whole samples or the whole batch at a rate, and divide the rest by 1 - rate."""
 
     @abstractmethod
     def subsample(self, x: Value, strides: int, *, name: str) -> Value:
-        """Return every `strides`-th row and column, from the first on."""
+        """Return every `strides`-th row and column, starting with the first."""
 
     @abstractmethod
     def pool(self, x: Value, kind: Pooling, size: int, strides: int, *, name: str) -> Value:
-        """Pool windows of `size`: `average` from the first pixel on, over what is there; `max` centred as in `conv`."""
+        """Pool windows of `size`.
+
+        `average`: windows start at the first pixel, and the mean is over the pixels inside the map. `max`: windows are
+        centred as in `conv`.
+        """
 
     @abstractmethod
     def blur(self, x: Value, strides: int, *, name: str) -> Value:
-        """Apply the binomial filter (1 2 1) ⊗ (1 2 1) / 16 at every `strides`-th pixel, the borders reflected."""
+        """Apply the binomial filter (1 2 1) ⊗ (1 2 1) / 16 at every `strides`-th pixel, with reflected borders."""
 
     @abstractmethod
     def conv_along_channels(self, x: Value, kernel_size: int, *, name: str) -> Value:
-        """Convolve a vector along its channels, by one kernel without a bias; return a map of one pixel."""
+        """Convolve a vector along its channels with a single kernel, without bias; return a map of one pixel."""
 
     @abstractmethod
     def pad_channels(self, x: Value, before: int, after: int, *, name: str) -> Value:
@@ -159,21 +164,21 @@ class Interpreter(ABC):
 
     @abstractmethod
     def dense(self, x: Value, units: int, *, name: str, gain: float = 1.0) -> Value:
-        """Return a linear map of a vector, with bias; `gain` as in `conv`."""
+        """Apply a dense layer with bias to a vector; `gain` as in `conv`."""
 
     @abstractmethod
     def layer(
         self, x: Value, make: Callable[..., Any], *, name: str, macs: int | None = None, kept_bytes: int | None = None
     ) -> Value:
-        """Apply the Keras layer `make(name=...)`, for what these words have no word for.
+        """Apply the Keras layer `make(name)`, for operations without a method here.
 
-        Its cost is counted on the operations that TensorFlow traces of it. What cannot be counted, as the turns of a
-        loop, is to be given; `cost` says so.
+        The cost is counted on the operations that TensorFlow traces. A cost that cannot be counted, as of a loop, must
+        be given; otherwise `cost` raises an error.
 
         Args:
-            x: What it is applied to.
-            make: From a name to the layer.
+            x: Input of the layer.
+            make: Function from a name to a new layer.
             name: Name of the layer.
-            macs: Multiply-accumulates of an image, forward, where they cannot be counted.
-            kept_bytes: Bytes of an image that the layer keeps for its backward pass, beside its input and its output.
+            macs: Multiply-accumulates per image, forward, if they cannot be counted.
+            kept_bytes: Bytes per image that the layer keeps for its backward pass, besides its input and output.
         """

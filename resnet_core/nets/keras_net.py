@@ -1,4 +1,4 @@
-"""`build`: the network of a spec as a plain `keras.Model` of stock layers."""
+"""`build`: the network of a spec as a `keras.Model` of stock layers."""
 
 import json
 import sys
@@ -31,12 +31,12 @@ MOST_LAYERS_OF_A_BLOCK = 40  # that is written by our words, on one path
 
 
 def build(spec: Net, seed: int = 0) -> keras.Model:
-    """Return the network that `spec` describes, its weights drawn from `seed`.
+    """Return the network that `spec` describes, with initial weights from `seed`.
 
     The model maps a batch of images, (batch, height, width, channels), to logits, (batch, classes);
     images are (batch, channels, height, width) where Keras' `image_data_format` says channels first.
-    The weights of a layer are a function of `seed` and of the layer's name: a residual net with
-    skip A and its plain twin start from the same weights.
+    The initial weights of a layer depend on `seed` and the layer's name only. So a network with skip A and its plain
+    twin start from the same weights.
     """
     if isinstance(spec, OwnNet):
         model = own_model(spec)
@@ -53,10 +53,10 @@ def build(spec: Net, seed: int = 0) -> keras.Model:
 
 
 def load(path: str | Path) -> keras.Model:
-    """Return the network in a `.keras` file that was saved from one of `build`.
+    """Return the network in a `.keras` file, saved from a model of `build`.
 
-    `keras.saving.load_model` does the same for networks of some 300 blocks at most, and needs
-    `resnet_core.nets.layers` imported for those of Fixup.
+    `keras.saving.load_model` works too, up to some 300 blocks; for networks with Fixup, `resnet_core.nets.layers` must
+    be imported first.
 
     Raises:
         UserError: There is no such file, or it is not a network.
@@ -72,7 +72,9 @@ def load(path: str | Path) -> keras.Model:
 
 @contextmanager
 def recursion_room(layers: int) -> Iterator[None]:
-    """Let Keras walk a graph of so many layers, which it does by recursion: Python's own limit is some 300 blocks."""
+    """Raise Python's recursion limit for a model of this many layers. Keras walks the graph by recursion, and the
+    default limit is reached at some 300 blocks.
+    """
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, 1000 + 10 * layers))
     try:
@@ -82,7 +84,7 @@ def recursion_room(layers: int) -> Iterator[None]:
 
 
 def initialise(model: keras.Model, seed: int) -> None:
-    """Set every variable of `model` to its initial value: what `build(spec, seed)` returns."""
+    """Set every variable of `model` to its initial value in `build(spec, seed)`."""
     for layer in model.layers:
         _initialise_layer(layer, seed)
 
@@ -104,7 +106,7 @@ def _initialise_layer(layer: keras.layers.Layer, seed: int) -> None:
 
 
 def _has_initializers(layer: keras.layers.Layer) -> bool:
-    """Return whether each variable of a layer is drawn by an initialiser of its name, as those of Keras' own are."""
+    """Return whether every variable of a layer has an initialiser of its name, as in Keras' own layers."""
     names = [variable.name for variable in layer.variables]
     inner = any(part.variables for part in layer._flatten_layers(include_self=False))
     return not inner and all(
@@ -118,7 +120,7 @@ def initial_word(seed: int, path: str) -> int:
 
 
 def kernel_initializer(init: str, gain: float, seed: int) -> keras.initializers.Initializer:
-    """Return the initialiser of a kernel, `gain` times that of this name."""
+    """Return the initialiser of this name, multiplied by `gain`."""
     if gain == 0.0:
         return keras.initializers.Zeros()
     settings = INITIALIZERS[init]
@@ -126,11 +128,12 @@ def kernel_initializer(init: str, gain: float, seed: int) -> keras.initializers.
 
 
 class KerasNet(Interpreter):
-    """Values are Keras tensors; layers are stock layers of Keras, but for the biases of Fixup.
+    """Builds the network of stock Keras layers; values are Keras tensors. Only the scalar bias of Fixup and the
+    standardised convolution are own layers.
 
     Args:
         spec: The network.
-        seed: What the weights of its layers are drawn from, by the names of the layers.
+        seed: Seed of the initial weights.
     """
 
     def __init__(self, spec: NetSpec, seed: int = 0) -> None:
@@ -140,7 +143,7 @@ class KerasNet(Interpreter):
         self._axis = -1 if self._last else 1
 
     def ordered(self, shape: Shape) -> Shape:
-        """Return height, width and channels in the order of the data format."""
+        """Return (height, width, channels) in the order of Keras' data format."""
         return shape if self._last else (shape[2], shape[0], shape[1])
 
     def shape(self, x: Value) -> Shape:
@@ -148,7 +151,7 @@ class KerasNet(Interpreter):
         return (first, second, third) if self._last else (second, third, first)
 
     def _initializer(self, gain: float, name: str) -> keras.initializers.Initializer:
-        """Return the initialiser of the kernel of a layer, `gain` times that of the spec."""
+        """Return the initialiser of a layer's kernel, that of the spec times `gain`."""
         return kernel_initializer(self.spec.init, gain, initial_word(self._seed, f"{self.prefix}{name}/kernel"))
 
     def conv(

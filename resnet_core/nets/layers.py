@@ -1,4 +1,4 @@
-"""The layers that Keras does not have: to load a saved network with one, use `resnet_core.load` or import this."""
+"""Layers that Keras does not have. To load a saved network with one, use `resnet_core.load` or import this module."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import keras
 
 @keras.saving.register_keras_serializable("resnet_core")
 class ScalarBias(keras.layers.Layer):  # type: ignore[misc]
-    """x + b, b one learned number, from 0 (Fixup, Zhang et al. 2019)."""
+    """x + b with a learned scalar b that starts at 0 (Fixup, Zhang et al. 2019)."""
 
     bias_initializer = keras.initializers.Zeros()
 
@@ -23,11 +23,11 @@ class ScalarBias(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable("resnet_core")
 class StandardizedConv2D(keras.layers.Conv2D):  # type: ignore[misc]
-    """A convolution whose kernel is standardised when it is applied (Qiao et al. 2019).
+    """A convolution that standardises its kernel in every call (Qiao et al. 2019).
 
     Args:
-        weight_epsilon: Added to the variance of a filter's weights.
-        arguments, settings: Of `keras.layers.Conv2D`.
+        weight_epsilon: Value added to the variance of each filter.
+        arguments, settings: Arguments of `keras.layers.Conv2D`.
     """
 
     def __init__(self, *arguments: Any, weight_epsilon: float = 1e-6, **settings: Any) -> None:

@@ -23,7 +23,7 @@ def network(at: Interpreter, images: Value) -> Value:
 
 
 def stem(at: Interpreter, x: Value) -> Value:
-    """relu BN conv, and a pool if the stem is not that for CIFAR; less what the first block begins with."""
+    """Apply conv, BN, relu and, except in the CIFAR stem, pooling; without what the first block begins with."""
     spec, end = at.spec, ORDERS[at.spec.order].stem
     width = spec.stem_width or spec.widths[0]
     normalised = "norm" in end
@@ -44,7 +44,7 @@ def stem(at: Interpreter, x: Value) -> Value:
 
 
 def stem_pool(at: Interpreter, x: Value) -> Value:
-    """Halve the stem's map, by a max-pool of 3x3 or what the spec has in its place."""
+    """Halve the stem's map by 3x3 max-pooling, or as in `spec.stem_pool`."""
     spec, channels = at.spec, at.shape(x)[2]
     if spec.stem_pool == "conv":
         x = at.conv(x, channels, 3, 2 if spec.antialias == "none" else 1, name="pool_conv")
@@ -59,7 +59,7 @@ def stem_pool(at: Interpreter, x: Value) -> Value:
 
 
 def head(at: Interpreter, x: Value) -> Value:
-    """Global average pooling and the classifier, after what a next block would begin with."""
+    """Apply the order's last normalisation and activation, global average pooling and the classifier."""
     x = at.norm_act(x, ORDERS[at.spec.order].head, norm="bn", act="act")
     gain = 0.0 if at.spec.branch_scale == "fixup" else 1.0
     return at.dense(at.global_average_pool(x, name="pool"), at.spec.classes, gain=gain, name="logits")

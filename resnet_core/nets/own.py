@@ -1,4 +1,4 @@
-"""A network of one's own: a function that builds a functional `keras.Model`, as data that runs are made of."""
+"""`OwnNet`: a network that a user's function builds as a functional `keras.Model`, as data."""
 
 import inspect
 import json
@@ -14,11 +14,11 @@ from resnet_core.nets.spec import NetSpec
 from resnet_core.spec_model import Spec
 
 DATA = ("input_shape", "classes")
-"""Arguments that every such function takes; they are those of the data."""
+"""Arguments that every such function takes; their values come from the data set."""
 
 
 class OwnNet(Spec):
-    """A network that a function of the user's builds.
+    """A network that a user's function builds.
 
     Attributes:
         network: Name of the function.
@@ -52,7 +52,7 @@ class OwnNet(Spec):
                 (batch, height, width, channels) to logits (batch, classes).
 
         Raises:
-            UserError: It is none.
+            UserError: It is no such function.
         """
         given: dict[str, Any] = {}
         while isinstance(function, partial):
@@ -84,26 +84,27 @@ Net = NetSpec | OwnNet
 
 
 def net_of(values: Mapping[str, Any]) -> Net:
-    """Return the network whose fields these are."""
+    """Return the `NetSpec` or `OwnNet` with these fields."""
     return OwnNet(**values) if "network" in values else NetSpec(**values)
 
 
 def code_of_net(net: Net) -> str:
-    """Return the hash of the user's code that a network depends on; empty if there is none, or it is not known here.
+    """Return the hash of the user's code that a network depends on; empty if there is none, or it is not registered in
+    this process.
 
     Raises:
-        UserError: The code refers to a value that has no content to tell it by.
+        UserError: The code refers to a value that cannot be hashed.
     """
     return code_of_network(net.network) if isinstance(net, OwnNet) else code_of(net.block)
 
 
 def name_of_code(net: Net) -> str:
-    """Return the name by which the code of a network is registered: of its block, or of its function."""
+    """Return the registered name of the code of a network: of its block or its function."""
     return net.network if isinstance(net, OwnNet) else net.block
 
 
 def described_code(net: Net) -> str:
-    """Return what an error calls the code of a network: `the block 'basic'`."""
+    """Return the code of a network in words for error messages, such as `the block 'basic'`."""
     return f"the {'network' if isinstance(net, OwnNet) else 'block'} '{name_of_code(net)}'"
 
 
@@ -116,7 +117,7 @@ def spec_of(net: Net) -> NetSpec:
     """Return a network as a `NetSpec`.
 
     Raises:
-        UserError: It is built by a function of the user's.
+        UserError: It is an `OwnNet`.
     """
     if isinstance(net, OwnNet):
         raise UserError(f"only a NetSpec has fields to change, but got the function `{net.network}`")

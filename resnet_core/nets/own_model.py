@@ -1,4 +1,4 @@
-"""The `keras.Model` of a network of one's own: built, checked, and counted."""
+"""The `keras.Model` of an `OwnNet`: built, checked and counted."""
 
 import json
 from collections import Counter, defaultdict
@@ -22,18 +22,17 @@ from resnet_core.surroundings import settings_of_a_run
 from resnet_core.users_code import guarded
 
 NAMES = "object_name_uids"
-"""Keras' counter of the names that it gives to layers."""
+"""Keras' global counter for default layer names."""
 OTHERS = "other operations"
 
 
 def own_model(spec: OwnNet) -> keras.Model:
-    """Return the model that a user's function builds; its weights are to be set by `initialise`.
+    """Return the model that a user's function builds. Set its weights by `initialise`.
 
-    Layers without a name of their own are counted from the first on, so that their names do not depend on what was
-    built before.
+    Default names of layers are counted from zero, so that they do not depend on models built before.
 
     Raises:
-        UserError: The function raises an error, or returns no model that a run can have.
+        UserError: The function raises an error, or returns a model that cannot be trained by a run.
     """
     build = registered_network(spec.network).build
     rule = f"the function `{spec.network}` must return a functional keras.Model"
@@ -56,7 +55,7 @@ def _check(spec: OwnNet, rule: str, model: Any) -> None:
     """Check the form of a model.
 
     Raises:
-        UserError: It is not functional, or takes or gives something else.
+        UserError: It is not functional, or its inputs or outputs are wrong.
     """
     if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):
         raise UserError(f"{rule}, but it returned a {type(model).__name__}; build it by keras.Model(inputs, outputs)")
@@ -83,7 +82,7 @@ def _names_from_the_first_on() -> Iterator[None]:
 
 
 class Counted(NamedTuple):
-    """What a model costs: its layers, the memory of what is kept beside them, and its depth in layers with a kernel."""
+    """The cost of a model: its layers, further memory for the backward pass, and its depth in layers with a kernel."""
 
     layers: tuple[LayerCost, ...]
     kept_bytes: int
@@ -92,11 +91,11 @@ class Counted(NamedTuple):
 
 @lru_cache(maxsize=256)
 def own_cost(spec: OwnNet, code: str) -> Counted:
-    """Return what a network of one's own costs, from the operations that TensorFlow traces of it.
+    """Return the cost of an `OwnNet`, counted on the operations that TensorFlow traces.
 
     Args:
         spec: The network.
-        code: Hash of its code, see `own.code_of_net`; another code is counted anew.
+        code: Hash of its code, see `own.code_of_net`; part of the key of the cache.
 
     Raises:
         UserError: See `own_model`; or an operation cannot be counted.
@@ -123,7 +122,7 @@ def own_cost(spec: OwnNet, code: str) -> Counted:
 
 
 def _shape(layer: Any) -> tuple[Any, ...]:
-    """Return the shape of the first output of a layer, without the batch; empty if it has an open axis."""
+    """Return the shape of a layer's first output, without the batch axis; empty if an axis is open."""
     output = layer._inbound_nodes[0].outputs[0].shape[1:] if layer._inbound_nodes else ()
     return tuple(output) if None not in output else ()
 
@@ -141,7 +140,7 @@ def _by_layer(model: keras.Model) -> Counter[str]:
 def _depth(model: keras.Model) -> int:
     """Return the number of layers with a kernel on the longest path."""
     deepest: dict[Any, int] = {}
-    for level in sorted(model._nodes_by_depth, reverse=True):  # the input has the greatest
+    for level in sorted(model._nodes_by_depth, reverse=True):  # the input has the largest depth
         for node in model._nodes_by_depth[level]:
             before = max((deepest.get(parent, 0) for parent in node.parent_nodes), default=0)
             deepest[node] = before + (getattr(node.operation, "kernel", None) is not None)

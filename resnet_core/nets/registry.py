@@ -1,4 +1,6 @@
-"""What a residual block is put together from, by name: orders of normalisation and activation, and branches."""
+"""Registries of the parts of a residual block: orders of normalisation and activation, branches, and functions that
+build networks.
+"""
 
 import inspect
 from collections.abc import Callable
@@ -14,12 +16,12 @@ Branch = Callable[..., Any]  # (Interpreter, Value, width, strides) -> Value
 
 @dataclass(frozen=True)
 class Order:
-    """Where normalisation (`norm`) and activation (`act`) stand (He et al. 2016, figure 4).
+    """Positions of normalisation (`norm`) and activation (`act`) (He et al. 2016, figure 4).
 
     Attributes:
-        pre: Before the branch; the first block of a network has it before the split.
-        tail: At the end of the branch. Between its convolutions there are always both.
-        post: After the addition.
+        pre: Operations before the branch; in the first block of a network, before the split.
+        tail: Operations at the end of the branch. Between convolutions there are always both.
+        post: Operations after the addition.
     """
 
     pre: tuple[str, ...] = ()
@@ -28,12 +30,12 @@ class Order:
 
     @property
     def stem(self) -> tuple[str, ...]:
-        """What follows the first convolution: both, less what the first block brings."""
+        """Operations after the first convolution: both, without those of the first block's `pre`."""
         return ("norm", "act")[: 2 - len(self.pre)]
 
     @property
     def head(self) -> tuple[str, ...]:
-        """What precedes the pooling: what the next block would begin with."""
+        """Operations before the global pooling: those that a next block would begin with."""
         return self.pre
 
 
@@ -51,10 +53,10 @@ class Block:
     """A registered branch F. Two blocks are equal if they are one registration.
 
     Attributes:
-        branch: F, a function of an interpreter, a value, the stage's width and the stride, that returns a
-            map of width · `expansion` channels.
-        kernels: Kernel sizes of its convolutions, in order, where `NetSpec.kernels` does not say.
-        expansion: Channels of its output over the width, where `NetSpec.expansion` does not say.
+        branch: The function F of an interpreter, a value, the stage's width and the stride. It returns a map of width ·
+            `expansion` channels.
+        kernels: Default of `NetSpec.kernels`: kernel sizes of its convolutions, in order.
+        expansion: Default of `NetSpec.expansion`: output channels divided by the width.
         code: See `Network`.
     """
 
@@ -69,8 +71,9 @@ class Network:
     """A registered function that builds a network.
 
     Attributes:
-        build: From `input_shape`, `classes` and arguments of its own to a functional `keras.Model`.
-        code: Hash of its code, of a function that came from another process; `None` takes that of the code as it is.
+        build: The function. It takes `input_shape`, `classes` and its own arguments, and returns a functional
+            `keras.Model`.
+        code: Hash of the code, if the function came from another process. `None` means that the code is hashed here.
     """
 
     build: Callable[..., Any]
@@ -86,11 +89,11 @@ def register_block(name: str, *, kernels: tuple[int, ...] = (3, 3), expansion: i
 
     Args:
         name: A new name.
-        kernels: See `Block`; their number counts as depth.
+        kernels: See `Block`. Their number counts for the depth.
         expansion: See `Block`.
 
-    A function or class of the same name may be registered again, as when a cell of a notebook is run again: it takes
-    the place of the one before.
+    A function or class of the same module and name may be registered again, as when a notebook cell is run again. It
+    replaces the earlier one.
 
     Raises:
         UserError: There is another block of this name.
@@ -112,10 +115,10 @@ def _name(branch: Any) -> str:
 
 
 def code_of(block: str) -> str:
-    """Return the hash of the code of a user's block, and nothing for a block of this project, or one that is not known.
+    """Return the hash of the code of a user's block; empty for a block of this project and for an unknown one.
 
     Raises:
-        UserError: The block refers to a value that has no content to tell it by.
+        UserError: The block refers to a value that cannot be hashed.
     """
     known = BLOCKS.get(block)
     if known is None or is_ours(known.branch):
@@ -138,12 +141,12 @@ def registered(name: str) -> Block:
 
 
 def register_network(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Register a function that builds a functional `keras.Model`, by its name; a study does so for its own.
+    """Register a function that builds a functional `keras.Model`. A study registers its own functions.
 
     A function of the same module and name may be registered again, as when a cell of a notebook is run again.
 
     Raises:
-        UserError: It is no function at the top of a module, or there is another of this name.
+        UserError: It is not a function at the top level of a module, or the name is taken.
     """
     name = getattr(function, "__name__", "")
     if not inspect.isfunction(function) or name == "<lambda>" or "<locals>" in function.__qualname__:
@@ -176,7 +179,7 @@ def code_of_network(name: str) -> str:
     """Return the hash of the code of a function that builds a network; empty if it is not known.
 
     Raises:
-        UserError: The function refers to a value that has no content to tell it by.
+        UserError: The function refers to a value that cannot be hashed.
     """
     known = NETWORKS.get(name)
     if known is None or known.code is not None:

@@ -1,4 +1,4 @@
-"""Which combinations of a `NetSpec`'s fields are illegal: for each, the rule and what was received."""
+"""Rules for combinations of a `NetSpec`'s fields. Each error states the rule and the value received."""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -53,7 +53,7 @@ def check(spec: NetFields) -> None:
     """Check the rules.
 
     Raises:
-        UserError: One is broken; it is named.
+        UserError: A rule is broken.
     """
     for message in _broken(spec):
         raise UserError(message)
@@ -68,7 +68,7 @@ def _broken(spec: NetFields) -> Iterator[str]:
     if sum(spec.depths) > MOST_BLOCKS:
         yield f"`depths` must be {MOST_BLOCKS} blocks at most, but got {sum(spec.depths)}"
     yield from spec.unread()
-    if spec.block in BLOCKS:  # else it is a user's, and read from a record: `build` and `cost` look it up
+    if spec.block in BLOCKS:  # an unregistered block comes from a record; `build` and `cost` refuse it
         yield from _broken_stem(spec)
         yield from _broken_skip(spec)
         yield from _broken_kernels(spec)
@@ -92,7 +92,7 @@ def _broken_stem(spec: NetFields) -> Iterator[str]:
 
 
 def _blurred_sides(spec: NetFields) -> list[int]:
-    """Return the sides of the maps that an anti-aliased network blurs."""
+    """Return the sizes of the maps that are blurred."""
     sides, blurred = list(spec.input_shape[:2]), []
     for place in ("conv", "pool") if spec.stem != "cifar" else ():
         blurred += sides if place == "pool" else []

@@ -1,4 +1,4 @@
-"""The skip: S(x), by option, what rides on it, and how it joins the branch."""
+"""The skip S(x) by option, its transform, and how it joins the branch."""
 
 from collections.abc import Callable
 
@@ -9,14 +9,14 @@ Option = Callable[[Interpreter, Value, Value, Shape, int], Value]
 
 
 def join(at: Interpreter, x: Value, a: Value, f: Value, strides: int) -> Value:
-    """S(x) + F, with what rides on the skip (He et al. 2016, section 3.1).
+    """Return S(x) + F, with the transform of the skip (He et al. 2016, section 3.1).
 
     Args:
         at: The block's interpreter.
         x: The block's input.
-        a: The same after `pre`, which is what a projection takes.
-        f: The branch.
-        strides: Of the block.
+        a: The block's input after `pre`, the input of a projection.
+        f: The end of the branch.
+        strides: Stride of the block.
     """
     spec = at.spec
     s = OPTIONS[spec.skip](at, x, a, at.shape(f), strides)
@@ -41,7 +41,7 @@ def join(at: Interpreter, x: Value, a: Value, f: Value, strides: int) -> Value:
 
 
 def zero_padded(at: Interpreter, x: Value, a: Value, shape: Shape, strides: int) -> Value:
-    """S(x) = x, with zeros for the channels that x lacks (option A)."""
+    """S(x) = x, padded with zero channels (option A)."""
     if strides > 1 and at.spec.zero_pooling == "average":
         x = at.pool(x, "average", strides, strides, name="skip_pool")
     elif strides > 1:
@@ -63,7 +63,7 @@ def projected_where_needed(at: Interpreter, x: Value, a: Value, shape: Shape, st
 
 
 def projected_everywhere(at: Interpreter, x: Value, a: Value, shape: Shape, strides: int) -> Value:
-    """S(x) = BN(W x), W a 1x1 convolution (option C); W a without BN where the order is a pre-activation."""
+    """S(x) = BN(W x), W a 1x1 convolution (option C); with a pre-activation order W a, without BN."""
     normalised = not ORDERS[at.spec.order].pre
     w = at.conv(a, shape[2], 1, strides, normalised=normalised, name="skip_conv")
     return at.norm(w, name="skip_bn") if normalised else w

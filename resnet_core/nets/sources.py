@@ -1,4 +1,4 @@
-"""What weights from elsewhere are: their tensors, the network that they are of, and itself if it is at hand."""
+"""Sources of published weights: their tensors, the name of their network, and the model if it is given."""
 
 import json
 import re
@@ -24,23 +24,23 @@ TORCH_VARIABLES = {
     "moving_mean": "running_mean", "moving_variance": "running_var",
 }  # fmt: skip
 METADATA = ("architecture", "arch", "model_name")
-"""Where the metadata of a file, or a `config.json` beside it, name the network."""
+"""Keys in the metadata of a file, or in a `config.json` beside it, that may name the network."""
 UNSEEN = frozenset({"input_shape", "classes", "init", "bn_momentum", "dropout", "conv_bias"})
-"""Fields on which the logits of given weights do not depend, or which the tensors themselves show."""
+"""Fields that do not change the logits of given weights, or that follow from the tensors."""
 KERAS_DEPTHS = {16: 50, 33: 101, 50: 152}  # by the number of blocks
 
 
 @dataclass(frozen=True)
 class Source:
-    """Weights from elsewhere.
+    """Published weights.
 
     Attributes:
-        tensors: By the names, and in the order of axes, of timm and torchvision.
-        name: Of the network that they are of, see `zoo.network`; none if nothing tells it.
-        told_by: What tells it, in words.
-        forward: From images, (batch, height, width, channels), to what the network returns of them, if it is at hand.
-        input_shape: Height, width and channels of the images that it takes; none for any.
-        softmax: Whether it returns probabilities in place of logits.
+        tensors: Tensors by the names, and with the axes, of timm and torchvision.
+        name: Name of their network, see `zoo.network`; `None` if unknown.
+        told_by: Where the name is from, in words.
+        forward: The network as a function of images, (batch, height, width, channels), if the model is given.
+        input_shape: Height, width and channels of its images; `None` for any.
+        softmax: Whether `forward` returns probabilities, not logits.
     """
 
     tensors: Tensors
@@ -52,15 +52,15 @@ class Source:
 
 
 def opened(source: Any, name: str | None, *, biases: bool) -> Source:
-    """Return what is known of a source.
+    """Return a source of weights.
 
     Args:
         source: A state dict, the path of one, a Keras model, or a Torch module.
-        name: What the user says that it is.
-        biases: Whether biases before a normalisation stay; else they go into its moving mean.
+        name: Name of the network given by the user.
+        biases: Whether biases before a normalisation are kept. Otherwise they are subtracted from its moving mean.
 
     Raises:
-        UserError: It cannot be read, or is of another network than the user says.
+        UserError: It cannot be read, or `name` contradicts the source.
     """
     if isinstance(source, keras.Model):
         known = _of_keras(source, biases=biases)
@@ -83,18 +83,18 @@ def opened(source: Any, name: str | None, *, biases: bool) -> Source:
 
 
 def differences(spec: NetSpec, name: str, told_by: str) -> list[str]:
-    """Return the fields, with their values in the network `name`, in which `spec` computes something else.
+    """Return the fields in which `spec` computes something else than the network `name`, with the values of the latter.
 
     Raises:
-        UserError: There is no such network, or none that a spec describes; `told_by` is where the name is from.
+        UserError: There is no such network, or no spec describes it; the message has `told_by`.
     """
     try:
         theirs, mine = network(name), spec
     except UserError as error:
         raise UserError(f"weights must be of a network that can be built, but {told_by} is '{name}': {error}") from None
-    if mine.branch_scale == "zero_gamma":  # which is about the initial weights
+    if mine.branch_scale == "zero_gamma":  # about the initial weights only
         mine = mine.replace(branch_scale="one")
-    if mine.survival < 1 and mine.drop_unit == "sample":  # which leaves inference as it is
+    if mine.survival < 1 and mine.drop_unit == "sample":  # no effect in inference
         mine = mine.replace(survival=1.0)
     fields = (field for field in NetSpec.model_fields if field not in UNSEEN)
     return [f"{field}={getattr(theirs, field)!r}" for field in fields if getattr(mine, field) != getattr(theirs, field)]
@@ -141,13 +141,13 @@ def _config_beside(path: Path) -> Mapping[str, Any]:
 
 
 def _name_of_file(path: Path) -> str | None:
-    """Return the name of a network that the name of a file is, less the hash that Torch and timm put at its end."""
+    """Return the name of a file if it is that of a network; a hash at its end is removed."""
     stem = re.sub(r"-[0-9a-f]{8,}$", "", path.stem)
     return next((name for name in (stem, stem.partition(".")[0]) if _is_published(name)), None)
 
 
 def _is_published(name: str) -> bool:
-    """Return whether a name is that of a network of ours, or of one that is known to be another."""
+    """Return whether a name is in our zoo or among the known networks that are not."""
     if reason_against(name):
         return True
     try:
@@ -158,7 +158,7 @@ def _is_published(name: str) -> bool:
 
 
 def _of_torch(module: Any) -> Source:
-    """Return a Torch module's weights, and the module itself; those of timm say which network they are."""
+    """Return a Torch module as a source. Modules of timm name their network."""
     torch = sys.modules["torch"]
     tensors = {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
     config = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None) or {}
@@ -196,7 +196,7 @@ def _of_keras(model: keras.Model, *, biases: bool) -> Source:
 
 
 def _keras_tensors(model: keras.Model, *, second: bool, biases: bool) -> Iterator[tuple[str, Array]]:
-    """Yield the tensors of a `keras.applications` ResNet under timm's names and axes."""
+    """Yield the tensors of a `keras.applications` ResNet with timm's names and axes."""
     weights = {layer.name: {w.name: w.numpy() for w in layer.weights} for layer in model.layers if layer.weights}
     place = _place_in_v2 if second else _place_in_v1
     for name, tensors in weights.items():

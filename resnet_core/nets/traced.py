@@ -1,4 +1,4 @@
-"""What a Keras layer costs, from the operations that TensorFlow traces of it: for layers that no word describes."""
+"""The cost of any Keras layer, counted on the operations that TensorFlow traces."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -6,32 +6,32 @@ from math import prod
 from typing import Any
 
 BATCH = 11
-"""A number of images by which a tensor of a batch is told from others."""
+"""Batch size of the trace. An axis of this length is the batch axis."""
 ALIASES = {"Reshape": 0, "Identity": 0, "IdentityN": 0, "StopGradient": 0, "Split": 1, "ExpandDims": 0, "Squeeze": 0}
-"""Operations whose output is the memory of one of their inputs, and of which."""
+"""Operations whose output shares the memory of an input, and which input."""
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 OPAQUE = (
     "While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase", "PyFunc", "EagerPyFunc", "PyFuncStateless",
     "XlaLaunch", "CudnnRNN", "CudnnRNNV2", "CudnnRNNV3", "Conv", "Svd", "Cholesky", "MatrixInverse", "MatrixSolve",
     "FFT", "FFT2D", "RFFT", "RFFT2D", "SparseTensorDenseMatMul", "MapDefun",
 )  # fmt: skip
-"""Operations that may multiply and accumulate, by a number that their shapes do not tell."""
+"""Operations whose multiply-accumulates do not follow from their shapes."""
 
 
 class Uncounted(Exception):
-    """The layer has an operation that cannot be counted; its name."""
+    """The layer has an operation that cannot be counted. The message is its name."""
 
 
 @dataclass(frozen=True)
 class Traced:
-    """What a layer costs.
+    """The cost of a layer.
 
     Attributes:
         output_shape: Without the batch.
-        trainable, others: Numbers of its weights.
-        macs: Multiply-accumulates of one image, forward; or the operation that cannot be counted.
-        kept_bytes: Of one image, of the tensors within that the backward pass reads; or why that is not known.
-        reads_input, reads_output: Whether the backward pass reads these.
+        trainable, others: Numbers of trainable and of other parameters.
+        macs: Multiply-accumulates per image, forward, or the name of the operation that cannot be counted.
+        kept_bytes: Bytes per image of inner tensors that the backward pass reads, or why they are unknown.
+        reads_input, reads_output: Whether the backward pass reads the layer's input and output.
     """
 
     output_shape: tuple[int, ...]
@@ -44,10 +44,10 @@ class Traced:
 
 
 def traced(make: Callable[..., Any], name: str, shape: tuple[int, ...]) -> Traced:
-    """Return what the layer that `make` makes of a name costs on values of this shape, without the batch.
+    """Return the cost of the layer `make(name)` on values of this shape, without the batch axis.
 
     Raises:
-        UserError: It is none that a run can have.
+        UserError: The layer is not supported in runs.
     """
     import keras
 
@@ -60,12 +60,12 @@ def traced(make: Callable[..., Any], name: str, shape: tuple[int, ...]) -> Trace
 
 
 def counted(layer: Any, output_shape: Iterable[int], shape: tuple[int, ...]) -> Traced:
-    """Return what a layer, or a model, that is built costs.
+    """Return the cost of a built layer or model.
 
     Args:
         layer: The layer.
-        output_shape: Of its output, without the batch.
-        shape: Of its input, without the batch.
+        output_shape: Shape of its output, without the batch axis.
+        shape: Shape of its input, without the batch axis.
     """
     import keras
 
@@ -88,10 +88,10 @@ def _macs(layer: Any, shape: tuple[int, ...]) -> int | Uncounted:
 
 
 def macs_by_name(layer: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, int]]:
-    """Yield each operation of a layer on one image, by its path of names, with its multiply-accumulates.
+    """Yield the path of names and the multiply-accumulates per image of each operation of a layer.
 
     Raises:
-        Uncounted: That of one is not known.
+        Uncounted: An operation cannot be counted.
     """
     import tensorflow as tf
 
@@ -152,7 +152,9 @@ def _shape(tensor: Any) -> list[int]:
 
 
 def _kept(layer: Any, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Return what the backward pass reads: bytes within, and whether the layer's input and its output."""
+    """Return the bytes of inner tensors that the backward pass reads, and whether it reads the layer's input and
+    output.
+    """
     import tensorflow as tf
 
     ends: dict[str, Any] = {}
@@ -191,7 +193,7 @@ def _root(tensor: Any) -> Any:
 
 
 def _ancestors(tensors: Iterable[Any]) -> set[Any]:
-    """Return the operations that these tensors are computed by."""
+    """Return the operations on which these tensors depend."""
     ancestors, left = set(), [tensor.op for tensor in tensors]
     while left:
         op = left.pop()

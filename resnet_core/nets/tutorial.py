@@ -1,8 +1,8 @@
 """The functions of the widely copied TensorFlow tutorial on residual networks, on the blocks of this project.
 
-The tutorial's own cannot be built: they add a halved map to a whole one, and 64 channels to 64 times the
-cardinality. Here a block projects its input where the shape changes, and cardinality is that of ResNeXt:
-the number of groups of a convolution (Xie et al. 2017, section 3).
+The tutorial's own functions cannot be built: they add maps of different sizes, and 64 channels to 64 times the
+cardinality. Here a block projects its input if the shape changes, and the cardinality is the number of groups of a
+convolution, as in ResNeXt (Xie et al. 2017, section 3).
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ def res_block(inputs: Any, filters: int, kernel_size: int = 3, is_first: bool = 
     Args:
         inputs: x, (batch, height, width, channels).
         filters: Channels of the output.
-        kernel_size: Of both convolutions.
+        kernel_size: Kernel size of both convolutions.
         is_first: Whether height and width are halved.
         cardinality: Groups of the second convolution; it must divide `filters`.
 

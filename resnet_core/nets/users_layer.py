@@ -1,4 +1,4 @@
-"""What `at.layer` takes: a Keras layer that can be initialised, trained, measured and resumed as those of our words."""
+"""Checks of layers for `at.layer`: a run must be able to initialise, train, measure and resume them."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -16,14 +16,14 @@ MADE_BY = "_resnet_made_by"
 ADDS_LOSS = "adds a loss of its own, which no run has; set weight_decay, or leave its regularizer away"
 GLOBAL_SEEDS = "global_seed_generator"
 STATES = ("float32", "float64", "float16", "int32", "int64", "uint32", "uint8", "int8", "bool")
-"""Types of what a layer keeps that a checkpoint keeps, too."""
+"""Dtypes of variables that checkpoints can store."""
 
 
 def apply_layer(make: Callable[..., Any], name: str, x: Any) -> tuple[keras.layers.Layer, Any]:
-    """Make a layer of this name and apply it to a Keras tensor; return it and its output.
+    """Make the layer `make(name)` and apply it to a Keras tensor; return the layer and its output.
 
     Raises:
-        UserError: It is none that a run can have; see `mistake_of`.
+        UserError: The layer is not supported in runs; see `mistake_of`.
     """
     layer = make(name=name)
     rule = f"at.layer must be given a function that makes a new Keras layer of the name it is given, '{name}'"
@@ -35,7 +35,7 @@ def apply_layer(make: Callable[..., Any], name: str, x: Any) -> tuple[keras.laye
         raise UserError(f"{rule}, but it returned one that is in use already; share no layer")
     with watched() as does:
         y = layer(x)
-        compute_output_spec(layer, x)  # what has a method for its output's shape was not called yet
+        compute_output_spec(layer, x)  # a layer with its own compute_output_shape has not been called yet
     mistake = next(iter(does), "") or mistake_of(layer, y)
     if mistake:
         raise UserError(
@@ -48,7 +48,7 @@ def apply_layer(make: Callable[..., Any], name: str, x: Any) -> tuple[keras.laye
 
 @contextmanager
 def watched() -> Iterator[list[str]]:
-    """Give a list of what layers that are called meanwhile do, and must not."""
+    """Context manager: a list that collects the faults of layers called inside."""
     does: list[str] = []
     seeds, add_loss = global_state.get_global_attribute(GLOBAL_SEEDS), keras.layers.Layer.add_loss
     global_state.set_global_attribute(GLOBAL_SEEDS, None)
@@ -63,7 +63,7 @@ def watched() -> Iterator[list[str]]:
 
 
 def mistake_of(layer: keras.layers.Layer, y: Any) -> str:
-    """Return what a layer has that no run can have, if it has any."""
+    """Return why a layer is not supported in runs, or an empty text if it is."""
     if not isinstance(y, keras.KerasTensor):
         return f"returns a {type(y).__name__} and no tensor"
     if any(weight.regularizer is not None for weight in layer.trainable_weights):
@@ -83,7 +83,7 @@ def mistake_of(layer: keras.layers.Layer, y: Any) -> str:
 
 
 def initialise_as_new(layer: keras.layers.Layer, seed: int) -> None:
-    """Set the variables of a layer to those of a new one that is made and built with these seeds."""
+    """Set the variables of a layer to those of a new layer, made and built with these seeds."""
     make = getattr(layer, MADE_BY, None)
     with seeds_of_all(seed):
         new = make(name=layer.name) if make else type(layer).from_config(layer.get_config())
@@ -94,7 +94,7 @@ def initialise_as_new(layer: keras.layers.Layer, seed: int) -> None:
 
 @contextmanager
 def seeds_of_all(seed: int) -> Iterator[None]:
-    """Seed what draws without a seed of its own: Python, NumPy, and by them Keras; put their states back."""
+    """Context manager that seeds the global generators of Python, NumPy and Keras, and restores their states."""
     of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the state of others' code
     of_keras = global_state.get_global_attribute(GLOBAL_SEEDS)
     random.seed(seed)

@@ -1,8 +1,8 @@
-"""Weights from elsewhere: state dicts and models of timm or torchvision, and models of `keras.applications`.
+"""Loading published weights: state dicts and models of timm and torchvision, and models of `keras.applications`.
 
-A source (`sources`) is a mapping from the names that its authors gave to arrays; two functions say, for each of our
-layers, what it is called there. What is missing, extra or misshapen is named. Names and shapes do not tell a network,
-so what a source is known to be is compared with the spec, and where the network itself is at hand, its logits are.
+A source (`sources`) maps its authors' names to arrays; two functions give the name of each of our layers there.
+Missing, extra and misshapen tensors are errors that name them. Names and shapes do not identify a network. Therefore
+the known name of a source is compared with the spec, and if the model is given, the logits are compared too.
 """
 
 import re
@@ -23,19 +23,21 @@ from resnet_core.nets.spec import NetSpec
 Names = Callable[[str, NetSpec], str | None]
 
 TOLERANCE = 1e-3
-"""Of logits, relative to the largest: rounding gives 1e-6 to 1e-5, and the least of known differences 7e-2."""
+"""Tolerance of logits, relative to the largest. Rounding gives 1e-6 to 1e-5; the smallest known real difference is
+7e-2.
+"""
 
 
 class UnverifiedWeights(UserWarning):
-    """Nothing tells which network weights are of, and so whether they are of the one that they were loaded into."""
+    """The network of the loaded weights is unknown, so it could not be compared with the spec."""
 
 
 def torch_resnet(layer: str, spec: NetSpec) -> str | None:
-    """Return what timm's `resnet.py` and torchvision call a layer of ours, or none if they have no such layer."""
+    """Return the name of a layer of ours in timm's `resnet.py` and torchvision, or `None` if there is none."""
     deep = {"conv1": "conv1.0", "bn1": "conv1.1", "conv2": "conv1.3", "bn2": "conv1.4", "conv": "conv1.6", "bn": "bn1"}
     stem = deep if spec.stem in ("deep", "tiered") else {"conv": "conv1", "bn": "bn1"}
     stem |= {"pool_conv": "maxpool.0", "pool_bn": f"maxpool.{1 if spec.antialias == 'none' else 2}"}
-    first = 1 if spec.skip == "D" else 0  # the pooling is the first of the downsampling layers
+    first = 1 if spec.skip == "D" else 0  # the pooling is downsampling layer 0
     inside = {
         "se_conv1": "se.fc1", "se_conv2": "se.fc2", "eca_conv": "se.conv",
         "skip_conv": f"downsample.{first}", "skip_bn": f"downsample.{first + 1}",
@@ -53,7 +55,7 @@ def torch_resnet(layer: str, spec: NetSpec) -> str | None:
 
 
 def torch_resnetv2(layer: str, spec: NetSpec) -> str | None:
-    """Return what timm's `resnetv2.py` calls a layer of ours, or none if it has no such layer."""
+    """Return the name of a layer of ours in timm's `resnetv2.py`, or `None` if it has no such layer."""
     deep = {"stem_conv1": "stem.conv1", "stem_bn1": "stem.norm1", "stem_conv2": "stem.conv2", "stem_bn2": "stem.norm2"}
     ends = {"head_bn": "norm", "head_logits": "head.fc"}
     ends |= {**deep, "stem_conv": "stem.conv3"} if spec.stem in ("deep", "tiered") else {"stem_conv": "stem.conv"}
@@ -72,26 +74,25 @@ def load_weights(
 ) -> None:
     """Set all weights and statistics of `model`, which is `build(spec)`, to those of `source`.
 
-    What the source is known to be must be what `spec` describes. A Keras model and a module of timm say it; so do the
-    metadata of a file, a `config.json` beside it, its repository on the hub, and its own name if that is a
-    network's; else `name` does. If the source is a model, its outputs for one batch are compared with those of `spec`.
+    If the network of the source is known, it must be the one that `spec` describes. It is known from a Keras model, a
+    module of timm, the metadata of a file, a `config.json` beside it, its repository on the hub, its file name, or the
+    argument `name`. If the source is a model, its outputs for one batch are compared with those of `spec`.
 
-    A state dict alone does not tell where a network has its strides, its ε and padding, its activation, whether it
-    has anti-aliasing or standardises its weights, or the number of groups of a normalisation: these are taken from
-    `spec`, and an `UnverifiedWeights` warning says so.
+    A state dict alone does not determine strides, ε, padding, the activation, anti-aliasing, weight standardisation, or
+    the number of groups of a normalisation. These are taken from `spec`, with an `UnverifiedWeights` warning.
 
     Args:
-        model: What `build` returned.
-        spec: What it was built from.
+        model: The model of `build(spec)`.
+        spec: The spec of `model`.
         source: A state dict of timm or torchvision, as a mapping or as a `.safetensors` or `.npz` file; a Torch
             module of theirs; or a ResNet of `keras.applications`, for which the spec is `network("keras-resnet50")`
-            or the like. Keras' v1 has biases before its normalisations; they go into the moving means, unless
-            `spec.conv_bias` keeps them.
-        name: The network that the weights are of, as `network` takes it.
+            or the like. Keras' v1 has biases before its normalisations; they are subtracted from the moving means,
+            unless `spec.conv_bias` keeps them.
+        name: Name of the network of the weights, as for `network`.
 
     Raises:
-        UserError: A tensor is missing, is one too many, or has another shape; the source is another network than
-            `spec` describes, or gives other logits; or the file cannot be read. The model is then unchanged.
+        UserError: A tensor is missing, has no place in the network, or has another shape; the source is another network
+            than `spec` describes, or gives other logits; or the file cannot be read. The model is unchanged.
     """
     known = opened(source, name, biases=spec.conv_bias is True)
     if known.name is not None:
@@ -125,7 +126,7 @@ def load_weights(
 
 
 def _placed(source: Tensors, model: keras.Model, spec: NetSpec) -> list[tuple[keras.Variable, Array]]:
-    """Return the variables of `model` with their values in `source`.
+    """Return the variables of `model` with their new values from `source`.
 
     Raises:
         UserError: See `load_weights`.
@@ -176,7 +177,7 @@ def _error(model: keras.Model, spec: NetSpec, source: Source) -> float:
 
 
 def _float32_logits(model: keras.Model, spec: NetSpec, images: Array) -> Array:
-    """Return the logits of `spec` with the weights of `model`, of another input shape or precision perhaps."""
+    """Return the logits of `spec` with the weights of `model`, in float32 and for the input shape of the images."""
     fits = tuple(model.input_shape[1:]) == spec.input_shape
     if not fits or any(layer.compute_dtype != "float32" for layer in model.layers):
         policy = keras.config.dtype_policy()
@@ -191,10 +192,10 @@ def _float32_logits(model: keras.Model, spec: NetSpec, images: Array) -> Array:
 
 
 def from_hub(repository: str, file: str = "model.safetensors") -> Path:
-    """Download a file of weights, such as those of `timm/resnet50.a1_in1k`, from the Hugging Face hub; return its path.
+    """Download a file of weights from the Hugging Face hub, for example from `timm/resnet50.a1_in1k`; return its path.
 
     Raises:
-        UserError: `huggingface_hub` is not installed, or there is no such file, or no way to it.
+        UserError: `huggingface_hub` is not installed, the file does not exist, or the hub cannot be reached.
     """
     try:
         from huggingface_hub import hf_hub_download
@@ -214,7 +215,7 @@ def from_hub(repository: str, file: str = "model.safetensors") -> Path:
 
 
 def _ours(value: Array, variable: keras.Variable) -> Array:
-    """Return a tensor in Keras' order of axes: a kernel (out, in, rows, columns) as (rows, columns, in, out)."""
+    """Return a tensor with Keras' axes: a kernel (out, in, rows, columns) becomes (rows, columns, in, out)."""
     if value.ndim == 4 and len(variable.shape) == 2:
         value = value[:, :, 0, 0]  # a classifier that is a 1x1 convolution
     axes = {4: (2, 3, 1, 0), 3: (2, 1, 0), 2: (1, 0)}.get(value.ndim)

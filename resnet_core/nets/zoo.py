@@ -1,7 +1,7 @@
 """Published networks by name.
 
-`resnet56-cifar-A` is a member of a family: any legal depth, width or cardinality has a name, not
-only those that `list_networks` lists. The plain twin of a network is `network(name).replace(skip="none")`.
+`resnet56-cifar-A` is a member of a family: every legal depth, width or cardinality has a name, besides those that
+`list_networks` returns. The plain twin of a network is `network(name).replace(skip="none")`.
 """
 
 import re
@@ -42,12 +42,12 @@ def list_networks() -> list[str]:
 
 
 def network(name: str) -> NetSpec:
-    """Return the published network of this name, ours or timm's, with or without the tag of its weights.
+    """Return the published network of this name. Names are ours or timm's, with or without the tag of the weights.
 
     `keras-resnet50` and the like are those of `keras.applications`. `resnet50.a1_in1k` is `resnet50`.
 
     Raises:
-        UserError: There is none, or not of this depth, or it is one that a `NetSpec` does not describe.
+        UserError: The name or the depth is unknown, or a `NetSpec` cannot describe the network.
     """
     architecture, _, tag = name.replace("_", "-").partition(".")
     for pattern, make in FAMILIES.items():
@@ -65,15 +65,15 @@ def network(name: str) -> NetSpec:
 
 
 def reason_against(name: str) -> str | None:
-    """Return why a published network is none that a `NetSpec` describes, or None if it is not known to be such."""
+    """Return why a `NetSpec` cannot describe a published network, or `None` if no reason is known."""
     architecture = name.replace("_", "-").partition(".")[0]
     return next((reason for pattern, reason in OTHERS.items() if re.search(pattern, architecture)), None)
 
 
 def _one_slip_from(name: str) -> str | None:
-    """Return the listed name that differs by one character too few, wrong, or exchanged with its neighbour.
+    """Return the listed name that differs by one missing, wrong or swapped character.
 
-    One too many is no slip: it is how variants are named.
+    A surplus character is no slip, since variants are named so.
     """
     name = name.lower()
     for known in LISTED:
@@ -89,11 +89,11 @@ def _one_slip_from(name: str) -> str | None:
 def imagenet(depth: int, width: int = 64, **fields: Any) -> NetSpec:
     """Return the ImageNet network of He et al. 2015, table 1: basic blocks to 34 layers, then bottlenecks.
 
-    Of the depths that are not in the table, 200 is He et al.'s of 2016, the others are timm's.
+    Depth 200 is from He et al. 2016; other depths that are not in the table are timm's.
 
     Args:
         depth: One of `IMAGENET_DEPTHS`.
-        width: Channels of the first stage; every other has twice as many as the one before it.
+        width: Channels of the first stage; each later stage has twice as many.
         fields: Further fields of `NetSpec`.
 
     Raises:
@@ -119,8 +119,8 @@ def preactivation(depth: int, width: int = 16, **fields: Any) -> NetSpec:
     """Return the CIFAR network of He et al. 2016: basic to 110 layers, bottlenecks and option B from 164 on.
 
     Args:
-        depth: As of `cifar`.
-        width: As of `cifar`.
+        depth: See `cifar`.
+        width: See `cifar`.
         fields: Further fields of `NetSpec`.
 
     Raises:
@@ -177,7 +177,7 @@ def _imagenet_variant(
     aliasings: dict[str | None, dict[str, Any]] = {
         None: {}, "blur": {"antialias": "blur"}, "aa": {"antialias": "average"},
     }  # fmt: skip
-    kinds: dict[tuple[str, bool, bool], dict[str, Any]] = {  # with which numbers after the depth
+    kinds: dict[tuple[str, bool, bool], dict[str, Any]] = {  # numbers after the depth
         ("plain", False, False): {"skip": "none"},
         ("resnet", False, False): {},
         ("resnetv2-", False, False): {"order": "full_preactivation", **_first_split(depth)},
@@ -195,7 +195,7 @@ def _imagenet_variant(
 
 
 def _first_split(depth: int) -> dict[str, Any]:
-    """Return where timm's pre-activation networks split first: with basic blocks, not where He et al. 2016 do."""
+    """Return `first_split` of timm's pre-activation networks; with basic blocks it differs from He et al. 2016."""
     return {"first_split": "before_activation"} if depth in BASIC_DEPTHS else {}
 
 
@@ -217,7 +217,7 @@ def _big_transfer(depth: int, times: int) -> NetSpec:
 
 
 def _of_keras(depth: int, second: str | None) -> NetSpec:
-    """Return a network of `keras.applications`: v1, or v2, which halves elsewhere than He et al. 2016."""
+    """Return a network of `keras.applications`, v1 or v2; v2 has its strides in other blocks than He et al. 2016."""
     if depth not in (50, 101, 152):
         raise UserError(f"a ResNet of Keras must have 50, 101 or 152 layers, but got {depth}")
     v2: dict[str, Any] = {
@@ -243,10 +243,10 @@ FAMILIES: dict[str, Callable[..., NetSpec]] = {
     r"(?:(se|eca)-?)?(plain|resnet|resnetv2-|resnext|wide-resnet)(aa|blur)?(\d+)-?(c|d|s|t|v1)?(?:-(\d+))?(?:x(\d+)d)?"
     r"(-gn)?": _imagenet_variant,
 }  # fmt: skip
-"""Families by the pattern of their names; the first that matches counts."""
+"""Families by the pattern of their names; the first match counts."""
 
 CLASSES = {"in12k": 11_821, "in21k": 21_843}
-"""Classes of timm's weights by the end of their tag, where they are not those of ImageNet."""
+"""Number of classes by the end of timm's tag, if it is not 1,000."""
 
 OTHERS = {
     r"res2ne[xt]": "splits its convolutions (Res2Net)",
@@ -265,4 +265,4 @@ OTHERS = {
     r"^test-resnet$": "mixes basic blocks and bottlenecks",
     r"cbam|ibn": "has blocks with an attention or a normalisation that no axis has",
 }
-"""What is known of names that are none of ours, by what is in them: for these nothing is suggested."""
+"""Reasons by a pattern of names that no `NetSpec` describes. For these, no similar name is suggested."""

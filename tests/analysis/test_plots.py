@@ -66,9 +66,9 @@ def labels(ax):
         (plots.distribution, "runs", {"hue": "skip"}),
         (plots.measure_against_cost, "runs", {"y": "test_error", "hue": "skip"}),
         (plots.forest, "effects", {}),
-        (plots.best_so_far, "found", {"hue": "skip"}),
-        (plots.pareto_front, "found", {"hue": "skip"}),
-        (plots.parallel_coordinates, "found", {"columns": ["skip", "width", "rate"], "hue": "val_accuracy"}),
+        (plots.best_so_far, "trials", {"hue": "skip"}),
+        (plots.pareto_front, "trials", {"hue": "skip"}),
+        (plots.parallel_coordinates, "trials", {"columns": ["skip", "width", "rate"], "hue": "val_accuracy"}),
     ],
 )
 def test_a_figure_is_drawn_on_the_axes_given_or_the_current_ones_and_returns_them(

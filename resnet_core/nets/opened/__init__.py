@@ -1,6 +1,7 @@
-"""Networks in open shapes: one trace for every depth and width of a kind.
+"""Networks in open shapes: networks that differ in depth and width only share one trace.
 
-`tape` writes a block down as calls of the interpreter's words; `form` rolls equal blocks up and says what kind a
-network is of; `order` names its kernels. `words` computes the words, `forward` all of a kind over stacked weights,
-`initial` draws these, `compiled` has the traced passes. The first three load no TensorFlow.
+`tape` records a block as calls of the interpreter's methods; `form` joins equal blocks into segments and gives the kind
+of a network; `order` gives the order of its kernels. `words` computes the methods on tensors, `forward` the whole
+network over stacked weights, `initial` gives the initial weights, `compiled` has the traced passes. The first three
+load no TensorFlow.
 """

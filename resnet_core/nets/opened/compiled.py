@@ -1,4 +1,4 @@
-"""The compiled passes of a kind, over variables that take the values of one of its networks after another."""
+"""The compiled passes of a kind of network. Their variables are filled with the values of one network after another."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -13,14 +13,14 @@ from resnet_core.nets.opened.tape import Role, Slot
 
 
 class Backward(NamedTuple):
-    """What a pass in training mode gives.
+    """Results of a pass in training mode.
 
     Attributes:
         loss: Mean cross-entropy.
-        logits: Of each image.
-        gradients: Of the loss by the weights, in the order of `Variables.of`.
-        statistics: Of the batch, in the order of the statistics.
-        norms: For each segment the L2 norms of the gradients by what its blocks return.
+        logits: Logits of each image.
+        gradients: Gradients of the loss by the weights, in the order of `Variables.of`.
+        statistics: Statistics of the batch, in the order of the variables.
+        norms: For each segment, the L2 norms of the gradients by the outputs of its blocks.
     """
 
     loss: Any
@@ -31,11 +31,11 @@ class Backward(NamedTuple):
 
 
 class Variables:
-    """The variables of a kind: one a slot, whose first axis is the blocks of the segment.
+    """The variables of a kind of network, one per slot. The first axis is the blocks of the segment.
 
     Attributes:
-        stacks: By segment and slot.
-        taps: For each segment a zero a block; see `forward`.
+        stacks: The variables by segment and slot.
+        taps: For each segment a vector of zeros, one per block; see `forward`.
     """
 
     def __init__(self, kind: Kind) -> None:
@@ -53,7 +53,7 @@ class Variables:
         self.taps = [tf.Variable(tf.zeros(0), trainable=False, shape=(None,)) for _ in kind.segments]
 
     def take(self, net: Opened, init: str, seed: int) -> None:
-        """Take the shapes and the initial values of a network; `init` and `seed` as of `initial`."""
+        """Take the shapes and the initial values of a network; for `init` and `seed` see `initial`."""
         for variables, values in zip(self.stacks, initial(net, init, seed), strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
@@ -74,7 +74,7 @@ class Variables:
             yield from ((i, j) for j, slot in enumerate(segment.slots) if slot.role == role)
 
     def by_layer(self, net: Opened) -> dict[str, Array]:
-        """Return the values of the network that was taken last, by `layer/variable`, as Keras calls them."""
+        """Return the values of the current network by their names in Keras, `layer/variable`."""
         values: dict[str, Array] = {}
         for role in ("weight", "statistic", "draw"):
             for i, j in self.places(role):
@@ -88,9 +88,9 @@ class Compiled:
     """The passes of a kind; each is traced once, whatever the network.
 
     Attributes:
-        variables: What they compute with.
-        backward: From images and targets, (batch, classes), to a `Backward`; writes nothing.
-        infer: From images to logits, in inference mode.
+        variables: The variables of the passes.
+        backward: Function from images and targets, (batch, classes), to a `Backward`. It writes no variable.
+        infer: Function from images to logits, in inference mode.
     """
 
     def __init__(self, kind: Kind) -> None:
@@ -121,7 +121,7 @@ class Compiled:
         return forward(self._kind, stacks, taps, images, training=False).logits
 
     def move_on(self, statistics: Sequence[Any]) -> None:
-        """Let moving averages and draws follow a pass in training mode that gave these statistics."""
+        """Update the moving averages and the random states after a training pass with these statistics."""
         moving = zip(self.variables.of("statistic"), statistics, self._momenta(), strict=True)
         for average, batch, momentum in moving:
             average.assign(average * momentum + batch * (1.0 - momentum))
@@ -137,10 +137,10 @@ class Compiled:
 
 @lru_cache(maxsize=4)
 def compiled(kind: Kind) -> Compiled:
-    """Return the compiled passes of a kind, of the last few the same."""
+    """Return the compiled passes of a kind; the last few are cached."""
     return Compiled(kind)
 
 
 def stacked_norms(stack: Any) -> Any:
-    """Return the L2 norm of each of the tensors that are stacked."""
+    """Return the L2 norm of each tensor in a stack."""
     return tf.sqrt(tf.reduce_sum(tf.square(stack), axis=tuple(range(1, stack.shape.rank))))

@@ -1,4 +1,4 @@
-"""What kind a network is of: its blocks, equal ones rolled up, apart from how many and how wide they are."""
+"""The kind of a network: its blocks, with equal ones joined, whatever their number and width."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from resnet_core.nets.opened.tape import Call, Cell, NotOpen, Slot, Tape
 from resnet_core.nets.registry import code_of
 from resnet_core.nets.spec import NetSpec
 
-MOST_RUNS = 4  # of equal blocks, a stage
+MOST_RUNS = 4  # runs of equal blocks per stage
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A run of equal blocks, or the stem or the head, as far as a trace depends on it.
+    """A run of equal blocks, or the stem or the head: what the trace depends on.
 
     Attributes:
-        calls: Of one of the blocks.
-        rolled: Whether there may be any number of them: they keep the shape of what they are applied to.
-        shape: Height and width of what it returns; of the head, none.
+        calls: The calls of one of the blocks.
+        rolled: Whether the number of blocks is open. Such blocks keep the shape of their input.
+        shape: Height and width of the output; `None` for the head.
     """
 
     calls: tuple[Call, ...]
@@ -30,13 +30,13 @@ class Segment:
 
     @property
     def slots(self) -> tuple[Slot, ...]:
-        """What a block reads beside values, in the order of its calls."""
+        """The slots of a block's calls, in order."""
         return tuple(slot for call in self.calls for slot in call.slots)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """All that the trace of a network in open shapes depends on: equal kinds share it.
+    """Everything that the trace of a network in open shapes depends on. Equal kinds share a trace.
 
     Attributes:
         shape: Height and width of an image.
@@ -52,20 +52,20 @@ class Opened:
     """A network in open shapes.
 
     Attributes:
-        kind: What it has in common with others.
-        blocks: For each segment the names of its blocks, and what is in the slots of each.
+        kind: Its kind.
+        blocks: For each segment, the names of its blocks and the cells of their slots.
     """
 
     kind: Kind
     blocks: tuple[tuple[tuple[str, tuple[Cell, ...]], ...], ...]
 
     def cells(self, segment: int, slot: int) -> list[Cell]:
-        """Return what is in a slot of a segment, block by block."""
+        """Return the cells of a slot, block by block."""
         return [cells[slot] for _, cells in self.blocks[segment]]
 
 
 def why_not(spec: NetSpec) -> str | None:
-    """Return why a network has no open form, in plain words, or None if it has one."""
+    """Return why a network has no open form, or `None` if it has one."""
     try:
         opened(spec)
     except NotOpen as reason:
@@ -77,8 +77,8 @@ def opened(spec: NetSpec) -> Opened:
     """Return a network in open shapes.
 
     Raises:
-        NotOpen: It has no such form.
-        UserError: The block of the spec is not registered, or returns another number of channels than it is to.
+        NotOpen: The network has no open form.
+        UserError: The block of the spec is not registered, or returns the wrong number of channels.
     """
     return _opened(spec, code_of(spec.block))
 
@@ -101,7 +101,7 @@ def _opened(spec: NetSpec, code: str) -> Opened:
 
 @dataclass(frozen=True)
 class _Block:
-    """A block of one network; `is_spare`: one more than there are."""
+    """A block of a network. If `is_spare`, the network does not have it."""
 
     name: str
     stage: int
@@ -110,7 +110,7 @@ class _Block:
     is_spare: bool = False
 
     def is_alike(self, other: "_Block") -> bool:
-        """Return whether the other block may follow in one run."""
+        """Return whether the other block can be in the same run."""
         same = self.segment.rolled and self.stage == other.stage and self.segment == other.segment
         return same and all(a.shape == b.shape for a, b in zip(self.cells, other.cells, strict=True))
 
@@ -118,7 +118,8 @@ class _Block:
 def _blocks(spec: NetSpec) -> Iterator[_Block]:
     """Yield the stem, the blocks and the head.
 
-    A stage of one block has a spare one, so that it is of the kind of a deeper one: a run of no blocks.
+    A stage of one block gets a spare one, so that its kind equals that of deeper stages: the run of further blocks is
+        empty.
     """
     at = Tape(spec, "stem")
     y = stem(at, at.start(spec.input_shape))

@@ -1,4 +1,4 @@
-"""The forward pass of a kind over stacked weights: every run of equal blocks is one loop."""
+"""The forward pass of a kind over stacked weights. A run of equal blocks is a loop."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -9,16 +9,15 @@ from resnet_core.nets.opened.form import Kind, Segment
 from resnet_core.nets.opened.words import Words
 
 Stacks = Sequence[Sequence[Any]]
-"""For each segment, what its blocks have in each of its slots: a tensor whose first axis is the blocks."""
+"""For each segment and slot, the values of all blocks as one tensor; the first axis is the blocks."""
 
 
 class Passed(NamedTuple):
-    """What a pass gives.
+    """Results of a forward pass.
 
     Attributes:
         logits: Of each image.
-        statistics: Means and variances of the batch for each segment and slot of a statistic, stacked as the slots are;
-            in inference mode none.
+        statistics: In training mode, means and variances of the batch by segment and slot, stacked over the blocks.
     """
 
     logits: Any
@@ -29,12 +28,12 @@ def forward(kind: Kind, stacks: Stacks, taps: Sequence[Any], images: Any, *, tra
     """Return the logits of a batch.
 
     Args:
-        kind: Of the network.
-        stacks: Its weights and what else its slots hold; in training, those of statistics are not read.
-        taps: A vector of zeros for each segment, one a block: the gradient by it is the L2 norm of the gradient by what
-            the block returns.
+        kind: Kind of the network.
+        stacks: Values of the slots. In training mode, moving statistics are not read.
+        taps: For each segment a vector of zeros, one per block. The gradient by a tap is the L2 norm of the gradient by
+            the block's output.
         images: (batch, height, width, channels), preprocessed.
-        training: Whether in training mode.
+        training: Whether normalisation and dropout are in training mode.
     """
     x, statistics = images, []
     for segment, stack, tap in zip(kind.segments, stacks, taps, strict=True):
@@ -50,7 +49,7 @@ Block = Callable[[Any, Sequence[Any]], tuple[Any, list[Any]]]
 
 
 def _block(segment: Segment, *, training: bool) -> Block:
-    """Return what computes a block of a segment from its input and what it reads, its tap first."""
+    """Return the function that computes a block from its input, its tap and the values of its slots."""
 
     def block(x: Any, read: Sequence[Any]) -> tuple[Any, list[Any]]:
         words, values = Words(training=training), [x]
@@ -71,7 +70,7 @@ def _block(segment: Segment, *, training: bool) -> Block:
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
 def _tapped(x: Any, tap: Any) -> Any:
-    """Return `x`; the gradient by `tap` is the norm of that by `x`."""
+    """Return `x`. The gradient by `tap` is the norm of the gradient by `x`."""
 
     def backward(upstream: Any) -> tuple[Any, Any]:
         return upstream, tf.sqrt(2.0 * tf.nn.l2_loss(upstream))
@@ -86,7 +85,7 @@ def _once(block: Block, x: Any, stacks: Sequence[Any], batch: Sequence[Any]) -> 
 
 
 def _loop(block: Block, x: Any, stacks: Sequence[Any], batch: Sequence[Any]) -> tuple[Any, list[Any]]:
-    """Compute all blocks of a segment, one after another; `batch` has the shapes of what is kept of each."""
+    """Compute all blocks of a segment in a loop; `batch` has the shapes of each block's batch statistics."""
     count = tf.shape(stacks[0])[0]
     shelves = [_Shelf(stacks, dtype, count) for dtype in dict.fromkeys(stack.dtype for stack in stacks)]
     sizes = [tf.shape(like)[1] for like in batch]
@@ -112,12 +111,12 @@ def _loop(block: Block, x: Any, stacks: Sequence[Any], batch: Sequence[Any]) -> 
 
 
 class _Shelf:
-    """Stacks of one type side by side in a list, so that what a block reads of them is one item.
+    """The stacks of one dtype, concatenated so that a block's values are one row.
 
     Args:
-        stacks: All that is read; of these, it takes those of the type.
-        dtype: The type.
-        count: How many blocks there are.
+        stacks: All stacks; those of other dtypes are left out.
+        dtype: The dtype.
+        count: Number of blocks.
     """
 
     def __init__(self, stacks: Sequence[Any], dtype: Any, count: Any) -> None:
@@ -130,7 +129,7 @@ class _Shelf:
         self._dtype = dtype
 
     def of_block(self, i: Any) -> dict[int, Any]:
-        """Return what the `i`-th block reads, by its place among the stacks."""
+        """Return the values of the `i`-th block by the position of their stack."""
         item = tf.raw_ops.TensorListGetItem(
             input_handle=self._items, index=i, element_shape=self._width, element_dtype=self._dtype
         )  # fmt: skip

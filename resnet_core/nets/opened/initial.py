@@ -1,4 +1,4 @@
-"""Initial values of a network in open shapes: those of `keras_net.build`, without a Keras model."""
+"""Initial values of a network in open shapes, equal to those of `keras_net.build`, without a Keras model."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def initial(net: Opened, init: str, seed: int) -> list[list[Array]]:
-    """Return what every slot holds at first, stacked, by segment and slot.
+    """Return the stacked initial values by segment and slot.
 
     Args:
         net: The network.
-        init: Name of its initialiser, `NetSpec.init`.
-        seed: Of the draws.
+        init: Name of the initialiser, see `NetSpec.init`.
+        seed: Seed of the draws.
     """
     return [
         [stacked(net, i, j, init, seed) for j, _ in enumerate(segment.slots)]
@@ -26,7 +26,7 @@ def initial(net: Opened, init: str, seed: int) -> list[list[Array]]:
 
 
 def stacked(net: Opened, segment: int, slot: int, init: str, seed: int) -> Array:
-    """Return what the blocks of a segment have in one slot at first, block by block."""
+    """Return the initial values of a slot, stacked over the blocks of the segment."""
     about, cells = net.kind.segments[segment].slots[slot], net.cells(segment, slot)
     if not cells:
         return np.zeros((0, *(side or 1 for side in about.shape)), about.dtype)

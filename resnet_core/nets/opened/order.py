@@ -1,4 +1,4 @@
-"""The layers of a network with a kernel in the order that Keras gives them, without a Keras model."""
+"""The order of layers with a kernel in `keras.Model.layers`, without a Keras model."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -8,11 +8,13 @@ from resnet_core.nets.opened.form import Opened
 from resnet_core.nets.opened.tape import Call, Cell
 
 LAYERS = {"blur": (0, 2), "conv_along_channels": (1, 1)}
-"""How many operations of Keras come before and after the one that has a word's kernel, or is its first; else none."""
+"""Number of Keras operations before and after the main one, for methods that become several operations. The others have
+(0, 0).
+"""
 
 
 class Kernel(NamedTuple):
-    """Where a kernel is: in which slot of which segment, of which of its blocks."""
+    """Position of a kernel: segment, slot and block."""
 
     cell: Cell
     segment: int
@@ -30,9 +32,10 @@ def kernels(net: Opened) -> Iterator[Kernel]:
 
 @lru_cache(maxsize=256)
 def kernel_slots(calls: tuple[Call, ...]) -> tuple[int, ...]:
-    """Return the places of the kernels among the slots of a block, in Keras' order of its layers.
+    """Return the positions of the kernels among the slots of a block, in Keras' order of layers.
 
-    That is by the longest way to the end of the block, and, at equal length, as a search from its end meets them.
+    Keras sorts layers by their longest path to the output, and layers of equal length as a depth-first search from the
+    output meets them.
     """
     ways = _ways_to_the_end(calls)
     met = {number: i for i, number in enumerate(_from_the_end(calls))}
@@ -46,7 +49,7 @@ def kernel_slots(calls: tuple[Call, ...]) -> tuple[int, ...]:
 
 
 def _around(call: Call) -> tuple[int, int]:
-    """Return how many operations of Keras a word has before that with its kernel, and after it."""
+    """Return how many Keras operations a call has before and after the main one."""
     settings = dict(call.settings)
     pads = settings.get("margin") or settings.get("padding") in ("zeros", "lowest")
     scalar = call.word == "scale" and call.slots[0].shape == (1,)
@@ -54,7 +57,7 @@ def _around(call: Call) -> tuple[int, int]:
 
 
 def _ways_to_the_end(calls: tuple[Call, ...]) -> dict[int, int]:
-    """Return how many operations are on the longest way from each value to the last."""
+    """Return the number of operations on the longest path from each value to the last."""
     ways = {len(calls): 0}
     for number in range(len(calls), 0, -1):
         if number in ways:
@@ -66,7 +69,7 @@ def _ways_to_the_end(calls: tuple[Call, ...]) -> dict[int, int]:
 
 
 def _from_the_end(calls: tuple[Call, ...]) -> list[int]:
-    """Return the numbers of the calls as a depth-first search from the last meets them."""
+    """Return the numbers of the calls in the order of a depth-first search from the last."""
     met: dict[int, None] = {}
     pending = [len(calls)]
     while pending:

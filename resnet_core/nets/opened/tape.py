@@ -1,8 +1,7 @@
-"""The interpreter that writes down: a block as calls of the interpreter's words.
+"""`Tape`: the interpreter that records a block as a list of calls.
 
-A call has apart what a trace depends on and what is data of it. The words themselves, what they are applied to,
-strides, groups and the like make the trace; the shapes of weights, their initial values, and every factor, rate and
-number of channels do not.
+A call separates what the trace depends on from what is data. The trace depends on the methods, their inputs, strides
+and groups. The shapes of weights, their initial values, factors, rates and numbers of channels are data.
 """
 
 from collections.abc import Callable, Hashable
@@ -21,14 +20,14 @@ class NotOpen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What a call reads beside values, as far as a trace depends on it.
+    """An operand of a call besides its inputs: what the trace depends on.
 
     Attributes:
-        name: Of the variable in its layer, as Keras has it, or of an argument of the word.
-        role: `weight`: it is trained. `statistic`: a moving average. `draw`: the state of a random generator.
-            `number`: a constant that may be another one in another block or network.
-        shape: Its shape, in which None is open.
-        dtype: Its type.
+        name: Name of the variable in its Keras layer, or of an argument of the method.
+        role: `weight`: a trained variable. `statistic`: a moving average. `draw`: the state of a random generator.
+            `number`: a constant that may differ between blocks and networks.
+        shape: The shape; `None` is an open axis.
+        dtype: The dtype.
     """
 
     name: str
@@ -39,13 +38,13 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One word of a block, as far as a trace depends on it.
+    """A call of a method in a block: what the trace depends on.
 
     Attributes:
         word: Name of the method of `words.Words` that computes it.
-        inputs: What it is applied to: 0 is what the block is applied to, i the value of the block's i-th call.
-        settings: Its further arguments.
-        slots: What it reads besides.
+        inputs: Numbers of its inputs: 0 is the block's input, i the value of the block's i-th call.
+        settings: Other arguments.
+        slots: Its other operands.
     """
 
     word: str
@@ -56,14 +55,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a slot holds at first in one block of one network.
+    """The initial value of a slot in one block of a network.
 
     Attributes:
         slot: The slot.
         layer: Name of the layer.
-        shape: Of the value.
-        start: The number, or the constant of which a variable is full; None where it is drawn.
-        gain: What a drawn kernel is multiplied by.
+        shape: Shape of the value.
+        start: The constant initial value; `None` if it is drawn at random.
+        gain: Factor of a drawn kernel.
     """
 
     slot: Slot
@@ -83,7 +82,7 @@ class Written:
 
 
 class Tape(Interpreter):
-    """Values are `Written`; a tape is of one block, or of the stem or the head."""
+    """Records one block, or the stem or the head; values are `Written`."""
 
     def __init__(self, spec: NetFields, scope: str) -> None:
         super().__init__(spec)
@@ -92,7 +91,7 @@ class Tape(Interpreter):
         self.cells: list[Cell] = []
 
     def start(self, shape: Shape) -> Written:
-        """Return what the block is applied to."""
+        """Return the block's input."""
         return Written(shape, 0, self.calls)
 
     def _call(self, word: str, inputs: list[Written], shape: Any, *cells: Cell, **settings: Hashable) -> Written:

@@ -1,6 +1,6 @@
-"""The interpreter's words as TensorFlow operations on tensors whose channels are open.
+"""The interpreter's methods as TensorFlow operations on tensors with open numbers of channels.
 
-Each computes what the layers of `KerasNet` compute. A map is (batch, height, width, channels).
+Each computes the same as the layers of `KerasNet`. A map is (batch, height, width, channels).
 """
 
 from functools import cache
@@ -12,16 +12,16 @@ import tensorflow as tf
 
 @cache
 def splits_groups() -> bool:
-    """Return whether a convolution with groups is one convolution a group, as `fused.split_groups` has it."""
+    """Return whether a convolution with groups is computed group by group, as in `fused.split_groups`."""
     return not tf.config.list_physical_devices("GPU")
 
 
 class Words:
-    """Computes the words of one block.
+    """Computes the calls of one block.
 
     Attributes:
         training: Whether in training mode.
-        statistics: What the words of a training pass add to: of each batch normalisation, mean and variance.
+        statistics: In training mode, mean and variance of the batch of each batch normalisation, added in order.
     """
 
     def __init__(self, *, training: bool) -> None:
@@ -32,7 +32,7 @@ class Words:
         self, x: Any, kernel: Any, bias: Any = None, *, strides: int, groups: int, margin: int | None,
         weight_epsilon: float | None,
     ) -> Any:  # fmt: skip
-        """Convolve, with so many zeros on all sides, or with TensorFlow's own margins."""
+        """Convolve, with explicit zero padding or TensorFlow's own padding."""
         if weight_epsilon is not None:
             mean, variance = tf.nn.moments(kernel, (0, 1, 2), keepdims=True)
             kernel = (kernel - mean) * tf.math.rsqrt(variance + weight_epsilon)
@@ -50,7 +50,9 @@ class Words:
         self, x: Any, gamma: Any, beta: Any, moving_mean: Any = None, moving_variance: Any = None, *, epsilon: float,
         momentum: float,
     ) -> Any:  # fmt: skip
-        """Normalise by the statistics of the batch in training, which are kept, and by the moving ones otherwise."""
+        """Normalise by the batch statistics in training mode, which are recorded, and by the moving statistics
+        otherwise.
+        """
         empty = tf.zeros([0])
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x, scale=gamma, offset=beta, mean=empty if self.training else moving_mean,
@@ -71,7 +73,7 @@ class Words:
         return tf.reshape(parts * factor - mean * factor + tf.reshape(beta, (groups, -1)), shape)
 
     def activation(self, x: Any, *, function: str) -> Any:
-        """Return Keras' activation function of this name of `x`."""
+        """Apply Keras' activation function of this name."""
         return keras.activations.get(function)(x)
 
     def identity(self, x: Any) -> Any:
@@ -110,11 +112,11 @@ class Words:
         return tf.nn.experimental.stateless_dropout(x, rate, seed, noise_shape=shapes[unit])
 
     def subsample(self, x: Any, *, strides: int) -> Any:
-        """Return every `strides`-th row and column, as a mean of one value."""
+        """Return every `strides`-th row and column, by average pooling of size 1."""
         return tf.nn.avg_pool2d(x, 1, strides, "VALID")
 
     def pool(self, x: Any, *, kind: str, size: int, strides: int, padding: str) -> Any:
-        """Pool windows, with margins of zeros, of the lowest value, or TensorFlow's own."""
+        """Pool windows, padded by zeros, by the lowest value, or by TensorFlow."""
         if kind == "average":
             return tf.nn.avg_pool2d(x, size, strides, "SAME")
         if padding == "same":

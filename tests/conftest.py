@@ -1,5 +1,6 @@
 import gc
-from functools import partial
+import sys
+from functools import lru_cache, partial
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,20 @@ def pytest_collection_modifyitems(items):
         if mark is None:
             item.add_marker(pytest.mark.xdist_group(groups[item]))
     items.sort(key=lambda item: LONG.index(groups[item]) if groups[item] in LONG else len(LONG))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def engines_of_before():
+    """Keep the compiled networks of the tests before: a network that several train is traced by the first alone."""
+    if "tensorflow" in sys.modules:
+        from resnet_core.runs.training import engine
+
+        kept = lru_cache(maxsize=16)(lambda net, step, code: engine.Engine(net, step))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(engine, "engine", kept)
+            yield
+    else:
+        yield
 
 
 def pytest_collection_finish(session):

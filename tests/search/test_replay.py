@@ -113,7 +113,7 @@ def test_a_damaged_state_is_made_anew(damage, search, capsys, monkeypatch):
     """And the search goes on as if nothing had been; the message names the file."""
     from tests.search.test_search import SERIAL
 
-    search = replace(search, budget=Budget(2), train=search.train.replace(epochs=30))
+    search = replace(search, budget=Budget(2), train=search.train.replace(epochs=2))
     monkeypatch.setattr(runner, "trials_table", lambda *_: "")
     path = search.root / "oracle.json"
     runner.run(search, SERIAL, best=0, seeds=1)

@@ -1,28 +1,34 @@
-"""`resnet-ablate extensions`: what is registered, by this project or by a user's file."""
+"""`resnet-ablate extensions`: list everything that is registered, by this project or by a user's file."""
 
 import argparse
 from collections.abc import Iterator
 from typing import Any
 
+from ablations.suites import suites
+from analysis.measures import MEASURES
 from resnet_core.command_line import Parser
-from resnet_core.nets.registry import BLOCKS
+from resnet_core.nets.registry import BLOCKS, ORDERS
+from resnet_core.nets.skips import OPTIONS
+from resnet_core.probes.registry import probes
 from resnet_core.runs.data.named import registered_sources
 from resnet_core.runs.execution.executors import EXECUTORS
 from resnet_core.runs.execution.loggers import LOGGERS
 from resnet_core.runs.execution.plugins import add_plugin_option, load_plugins
-from resnet_core.telling import console
+from resnet_core.telling import console, say
+
+ELSEWHERE = "spaces and oracles: resnet-search list"
 
 
 def add_extensions_command(commands: Any) -> None:
     """Add the command to the subparsers of `resnet-ablate`."""
-    about = "list the blocks, data sets, executors and loggers that are registered"
+    about = "list the blocks, orders, skips, probes, measures, studies, data sets, executors, loggers and sections"
     parser: Parser = commands.add_parser("extensions", help=about, description=f"{about[0].upper()}{about[1:]}.")
     add_plugin_option(parser)
     parser.set_defaults(command=list_extensions)
 
 
 def list_extensions(options: argparse.Namespace) -> None:
-    """Print a row for each."""
+    """Print a row for each extension."""
     from rich.table import Table
 
     load_plugins(options.plugin)
@@ -33,11 +39,20 @@ def list_extensions(options: argparse.Namespace) -> None:
         module = getattr(value, "__module__", None) or type(value).__module__
         table.add_row(kind, name, module)
     console().print(table)
+    say(ELSEWHERE)
 
 
 def extensions() -> Iterator[tuple[str, str, Any]]:
-    """Yield kind, name and function of all that is registered."""
+    """Yield the kind, the name and the registered function of every extension."""
+    from analysis.study_sections import SECTIONS  # loads matplotlib
+
     yield from (("block", name, block.branch) for name, block in BLOCKS.items())
+    yield from (("order", name, order) for name, order in ORDERS.items())
+    yield from (("skip", name, option) for name, option in OPTIONS.items())
+    yield from (("probe", name, probe.measure) for name, probe in probes().items())
+    yield from (("measure", name, measure.compute) for name, measure in MEASURES.items())
+    yield from (("study", name, study.net) for name, study in suites().items())
     yield from (("data set", name, source[0]) for name, source in registered_sources().items())
     yield from (("executor", name, executor) for name, executor in EXECUTORS.items())
     yield from (("logger", name, logger.open) for name, logger in LOGGERS.items())
+    yield from (("section", name, build) for name, build in SECTIONS.items())

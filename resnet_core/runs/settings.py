@@ -8,6 +8,7 @@ from resnet_core.command_line import Parser, assigned
 from resnet_core.errors import UserError, nearest
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
+from resnet_core.runs.data.named import NAMED as NAMED_DATA
 from resnet_core.runs.fields import NET_GROUPS, fields_described, grouped, table_of
 from resnet_core.runs.reading import FIELDS as READING
 from resnet_core.runs.recipes import DATA, RECIPES, recipe
@@ -43,7 +44,7 @@ def add_setting_options(parser: Parser, data: str | None = None) -> None:
     """Add the options; `data` is the default of `--data`."""
     parser.add_argument(
         "--data", default=data,
-        help="data set: digits, cifar10, cifar100, mnist, fashion_mnist, an .npz file or a folder of images",
+        help=f"data set: {', '.join(NAMED_DATA)}, an .npz file or a folder of images",
     )  # fmt: skip
     parser.add_argument("--image-size", help="height and width to which images are resized")
     parser.add_argument(

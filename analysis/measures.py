@@ -139,7 +139,7 @@ def find(name: str) -> Measure | None:
     if either:
         return _either(find(first), find(second))
     derived = of_probe(name)
-    return None if derived is None else Measure(derived.about, derived)
+    return None if derived is None else Measure(derived.about, derived, *derived.bounds)
 
 
 def _either(first: Measure | None, second: Measure | None) -> Measure | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from resnet_core.errors import UserError, nearest
+from resnet_core.probes.registry import probes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,8 @@ STATISTICS: Mapping[str, str] = {
     "last": "the last, from the input on", "range": "the largest less the smallest",
     "slope": "the least-squares slope over the index",
 }  # fmt: skip
+WITHIN = frozenset({"mean", "largest", "smallest", "first", "last"})
+"""Statistics that are never beyond the values that they are of."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,14 @@ class OfProbe:
         return (
             f"{STATISTICS[self.statistic]} of the rows of the probe {self.probe}{column}{where}, of the trained network"
         )
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """The best and the worst value, those of the probe's rows. None where there is no such bound."""
+        known = probes().get(self.probe)
+        if known is None or self.column != "value" or self.statistic not in WITHIN:
+            return None, None
+        return known.best, known.worst
 
     def __call__(self, frames: "Frames") -> "pd.Series[float]":
         """Return the value of each run that has been probed, by its id."""

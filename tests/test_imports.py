@@ -15,7 +15,8 @@ ANALYSIS_MAY_USE = {
     "resnet_core.runs.description", "resnet_core.runs.records.frames",
     "resnet_core.runs.records.outcomes",
     "resnet_core.runs.records.plan", "resnet_core.runs.records.store", "resnet_core.runs.records.versions",
-    "resnet_core.nets.cost", "resnet_core.nets.spec", "resnet_core.probes.spec", "resnet_core.runs.spec",
+    "resnet_core.nets.cost", "resnet_core.nets.spec", "resnet_core.probes.registry",
+    "resnet_core.probes.spec", "resnet_core.runs.spec",
 }  # fmt: skip
 MODULES = [path for top in ("resnet_core", "ablations", "analysis", "search") for path in (ROOT / top).rglob("*.py")]
 MODULES.remove(ROOT / "resnet_core" / "__init__.py")  # the names a user imports, from all of the core

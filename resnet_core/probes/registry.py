@@ -73,12 +73,15 @@ class Probe:
         measure: From a `Subject` and what the probe needs to rows.
         passes: Its cost, a function of the number of blocks and layers.
         when: `any` time, in training too, or `after` training alone.
+        best, worst: The values that a row can have at best, and at worst. None where it has no such bound.
     """
 
     name: str
     measure: Callable[..., Iterable[Row]]
     passes: Callable[[Sized], Passes]
     when: When = "after"
+    best: float | None = None
+    worst: float | None = None
 
     @property
     def about(self) -> str:
@@ -157,6 +160,8 @@ def register_probe(
     *,
     passes: Callable[[Sized], Passes],
     when: When = "after",
+    best: float | None = None,
+    worst: float | None = None,
 ) -> Callable[[Callable[..., Iterable[Row]]], Probe]:
     """Register the decorated function as the probe `name`, and return the `Probe`.
 
@@ -168,6 +173,8 @@ def register_probe(
         name: A new name.
         passes: The cost, from a `Sized` to `Passes`.
         when: See `Probe`.
+        best: See `Probe`.
+        worst: See `Probe`.
 
     Raises:
         UserError: There is another probe of this name, or an argument is neither a need nor has a default.
@@ -186,7 +193,7 @@ def register_probe(
                     f"an argument of a probe must be one of {', '.join(NEEDS)} or have a default, but `{argument}` of "
                     f"'{name}' is neither"
                 )
-        PROBES[name] = Probe(name, measure, passes, when)
+        PROBES[name] = Probe(name, measure, passes, when, best, worst)
         return PROBES[name]
 
     return register

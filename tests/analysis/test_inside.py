@@ -8,7 +8,7 @@ import pytest
 
 from analysis import blocks, inside_figures, report
 from analysis.claims import mean
-from analysis.measures import MEASURES, find, measured, register_measure
+from analysis.measures import MEASURES, bounds, find, measured, register_measure
 from analysis.of_probes import of_probe
 from analysis.study import read
 from resnet_core.errors import UserError
@@ -105,6 +105,24 @@ def test_a_measure_of_the_rows_of_a_probe(name, expected, probed):
     study_read = read(probed)
     values = measured(name, study_read.planned, study_read.frames)
     assert values.loc[values["seed"] == 1, "value"].tolist() == pytest.approx([expected] * 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("lesion.mean", (0, 1)),
+        ("lesions[count=2].largest", (0, 1)),
+        ("linear_probe.last", (0, 1)),
+        ("lesion[block=stage2_block1].mean or test_error", (0, 1)),
+        ("lesions[over=count].slope", (-np.inf, np.inf)),
+        ("reset[unit=block].range", (-np.inf, np.inf)),
+        ("lesion[of=loss].mean", (-np.inf, np.inf)),
+        ("signal.mean", (-np.inf, np.inf)),
+        ("nobodys.mean", (-np.inf, np.inf)),
+    ],
+)
+def test_the_bounds_of_a_probe_bound_its_measures(name, expected):
+    assert bounds(name) == expected
 
 
 def test_a_run_that_is_not_probed_has_no_value(probed):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from resnet_core.probes.subject import Subject
 
 
-@register_probe("lesion", passes=lambda net: Passes(forward=1 + net.block_count / 2))
+@register_probe("lesion", passes=lambda net: Passes(forward=1 + net.block_count / 2), best=0.0, worst=1.0)
 def lesion(net: "Subject", images: Any, labels: Any, taken_out: Literal["branch", "skip"] = "branch") -> Iterator[Row]:
     """Error with one block's branch taken out: y = S(x) in place of y = S(x) + F(x) (Veit et al. 2016, figure 3).
 
@@ -49,7 +49,7 @@ def lesion(net: "Subject", images: Any, labels: Any, taken_out: Literal["branch"
         )  # fmt: skip
 
 
-@register_probe("lesions", passes=lambda net: Passes(forward=20 * min(net.block_count, 10)))
+@register_probe("lesions", passes=lambda net: Passes(forward=20 * min(net.block_count, 10)), best=0.0, worst=1.0)
 def lesions(
     net: "Subject", images: Any, labels: Any, counts: Sequence[int] = (), draws: int = 20, seed: int = 0
 ) -> Iterator[Row]:
@@ -78,7 +78,7 @@ def lesions(
             yield whole(value=score.error, count=count, draw=draw, taken_out=" ".join(block.block for block in taken))
 
 
-@register_probe("shuffle", passes=lambda net: Passes(forward=50))
+@register_probe("shuffle", passes=lambda net: Passes(forward=50), best=0.0, worst=1.0)
 def shuffle(net: "Subject", images: Any, labels: Any, swaps: Sequence[int] = (1, 2, 4, 8, 16), draws: int = 10,
             seed: int = 0) -> Iterator[Row]:  # fmt: skip
     """Error with blocks exchanged, against how far the order is from the trained one (Veit et al. 2016, figure 5b).

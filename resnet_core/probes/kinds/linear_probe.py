@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 
-@register_probe("linear_probe", passes=lambda net: Passes(forward=2))
+@register_probe("linear_probe", passes=lambda net: Passes(forward=2), best=1.0, worst=0.0)
 def linear_probe(
     net: "Subject", images: Any, labels: Any, train_images: Any, train_labels: Any, strength: float = 1.0
 ) -> Iterator[Row]:

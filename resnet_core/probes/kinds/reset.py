@@ -16,7 +16,7 @@ def _passes(net: Sized) -> Passes:
     return Passes(forward=1 + (net.layer_count + net.block_count) / 2)
 
 
-@register_probe("reset", passes=_passes)
+@register_probe("reset", passes=_passes, best=0.0, worst=1.0)
 def reset(net: "Subject", images: Any, labels: Any, initial: Any) -> Iterator[Row]:
     """Error with one layer, or one block, back at its initial weights (Zhang et al. 2022, section 3).
 
@@ -37,7 +37,7 @@ def reset(net: "Subject", images: Any, labels: Any, initial: Any) -> Iterator[Ro
     yield from _replaced(net, images, labels, net.weights_of(initial))
 
 
-@register_probe("randomise", passes=_passes)
+@register_probe("randomise", passes=_passes, best=0.0, worst=1.0)
 def randomise(net: "Subject", images: Any, labels: Any, seed: int = 0) -> Iterator[Row]:
     """Error with one layer, or one block, at weights drawn anew from its initialisers (Zhang et al. 2022, section 3).
 

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 
-@register_probe("stitching", passes=lambda net: Passes(forward=4 * net.block_count, backward=2 * net.block_count))
+@register_probe(
+    "stitching",
+    passes=lambda net: Passes(forward=4 * net.block_count, backward=2 * net.block_count),
+    best=0.0,
+    worst=1.0,
+)
 def stitching(
     net: "Subject",
     images: Any,

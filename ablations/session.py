@@ -134,7 +134,7 @@ def _sorted(study: Study, given: Mapping[str, Any]) -> tuple[dict[str, list[Any]
         elif name != "probe":
             raise UserError(
                 f"an argument must be a factor of the study or a field of NetSpec or TrainSpec, but got '{name}'"
-                f"{nearest(name, {*study.factors, *WISHES, *settable()})}"
+                f"{Execution.instead_of(name, {*study.factors, *WISHES, *settable()})}"
             )
     return levels, fields
 

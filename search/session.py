@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resnet_core.errors import UserError, nearest
+from resnet_core.errors import UserError
 from resnet_core.folders import DEFAULT_OUT
 from resnet_core.runs.data.given import path_of
 from resnet_core.runs.execution.options import Execution
@@ -184,7 +184,7 @@ def _fields(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         if field is None:
             raise UserError(
                 f"an argument must be one of search.run or a field of NetSpec or TrainSpec, but got '{name}'"
-                f"{nearest(name, {*settable(), *WISHES, 'hours', 'total_epochs'})}"
+                f"{Execution.instead_of(name, {*settable(), *WISHES, 'hours', 'total_epochs'})}"
             )
         kind, checked = field
         fields[kind][name] = checked

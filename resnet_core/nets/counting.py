@@ -63,9 +63,20 @@ class CostNet(Interpreter):
     def __init__(self, spec: NetFields) -> None:
         super().__init__(spec)
         self.layers: list[LayerCost] = []
+        self._names: set[str] = set()
 
     def _count(self, name: str, kind: str, y: Tensor, keeps: Iterable[Tensor] = (), **counts: int) -> Tensor:
-        """Add a layer with output `y`; its gradient reads the tensors `keeps`. Return `y`."""
+        """Add a layer with output `y`; its gradient reads the tensors `keeps`. Return `y`.
+
+        Raises:
+            UserError: There is a layer of this name.
+        """
+        if self.prefix + name in self._names:
+            raise UserError(
+                f"every layer must have a name of its own, but two are '{self.prefix + name}'; take another name than "
+                f"'{name}' in the block, which may be that of what `order` puts around it"
+            )
+        self._names.add(self.prefix + name)
         kept_bytes = 0
         for tensor in keeps:
             kept_bytes += 0 if tensor.kept else prod(tensor.shape) * tensor.itemsize

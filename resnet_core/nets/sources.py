@@ -181,7 +181,6 @@ def _of_keras(model: keras.Model, *, biases: bool) -> Source:
     names = {layer.name for layer in model.layers}
     second = "post_bn" in names
     blocks = sum(bool(re.fullmatch(r"conv\d_block\d+_out", name)) for name in names)
-    tensors = dict(_keras_tensors(model, second=second, biases=biases))
     if blocks not in KERAS_DEPTHS or not names >= {"conv1_conv", "predictions"}:
         raise UserError(
             "a Keras model must be a ResNet50, 101 or 152, or a ResNet50V2, 101V2 or 152V2, with its classifier, "
@@ -189,7 +188,9 @@ def _of_keras(model: keras.Model, *, biases: bool) -> Source:
         )
     activation = model.get_layer("predictions").activation
     return Source(
-        tensors, f"keras-resnet{KERAS_DEPTHS[blocks]}{'v2' if second else ''}", "the Keras model",
+        dict(_keras_tensors(model, second=second, biases=biases)),
+        f"keras-resnet{KERAS_DEPTHS[blocks]}{'v2' if second else ''}",
+        "the Keras model",
         lambda images: np.asarray(model(images, training=False)), tuple(model.input_shape[1:]),
         softmax=activation is keras.activations.softmax,
     )  # fmt: skip

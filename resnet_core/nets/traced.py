@@ -1,5 +1,6 @@
 """The cost of any Keras layer, counted on the operations that TensorFlow traces."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
@@ -10,12 +11,12 @@ BATCH = 11
 ALIASES = {"Reshape": 0, "Identity": 0, "IdentityN": 0, "StopGradient": 0, "Split": 1, "ExpandDims": 0, "Squeeze": 0}
 """Operations whose output shares the memory of an input, and which input."""
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-OPAQUE = (
-    "While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase", "PyFunc", "EagerPyFunc", "PyFuncStateless",
-    "XlaLaunch", "CudnnRNN", "CudnnRNNV2", "CudnnRNNV3", "Conv", "Svd", "Cholesky", "MatrixInverse", "MatrixSolve",
-    "FFT", "FFT2D", "RFFT", "RFFT2D", "SparseTensorDenseMatMul", "MapDefun",
-)  # fmt: skip
-"""Operations whose multiply-accumulates do not follow from their shapes."""
+OPAQUE = re.compile(
+    r"While|^(Stateless)?(If|Case)$|^(Remote)?For$|PyFunc|MapDefun|Call|Xla|Risc|RNN|LSTM|GRU|Conv(?!ert)|FFT|Einsum|"
+    r"Mat(rix)?Mul|Dot|Cholesky|Solve|Svd|Eig|^Lu$|^(Batch)?Qr$|"
+    r"Matrix(Determinant|Exponential|Inverse|Logarithm|SquareRoot)"
+)
+"""Names of operations whose multiply-accumulates do not follow from their shapes."""
 
 
 class Uncounted(Exception):
@@ -113,8 +114,6 @@ def _counted(graph: Any, within: str = "") -> Iterator[tuple[str, int]]:
             if called is None:
                 raise Uncounted(op.type)
             yield from _counted(called, f"{within}{op.name}/")
-        elif op.type in OPAQUE:
-            raise Uncounted(op.type)
         else:
             yield f"{within}{op.name}", _operation_macs(op)
 
@@ -136,13 +135,22 @@ def _operation_macs(op: Any) -> int:
             rows = _shape(op.inputs[0])
             return int(prod(_shape(op.outputs[0])) * rows[-2 if op.get_attr("adj_x") else -1])
         case "Einsum":
-            labels: dict[str, int] = {}
-            for term, tensor in zip(op.get_attr("equation").decode().split("->")[0].split(","), op.inputs, strict=True):
-                if "." in term:
-                    raise Uncounted("Einsum with an ellipsis")
-                labels |= dict(zip(term, _shape(tensor), strict=True))
-            return prod(labels.values()) if len(op.inputs) > 1 else 0
+            terms = op.get_attr("equation").decode().split("->")[0].split(",")
+            return _einsum_macs(terms, [_shape(tensor) for tensor in op.inputs])
+        case kind if OPAQUE.search(kind):
+            raise Uncounted(kind)
     return 0
+
+
+def _einsum_macs(terms: Iterable[str], shapes: list[list[int]]) -> int:
+    """Return the product of the sizes of all labels; those of an ellipsis count from its end, and may be 1 in one."""
+    sizes: dict[str | int, int] = {}
+    for term, shape in zip(terms, shapes, strict=True):
+        before, dots, after = term.partition("...")
+        unnamed = range(len(before) + len(after) - len(shape), 0) if dots else ()
+        for label, size in zip((*before, *unnamed, *after), shape, strict=True):
+            sizes[label] = max(sizes.get(label, 1), size)
+    return prod(sizes.values()) if len(shapes) > 1 else 0
 
 
 def _shape(tensor: Any) -> list[int]:

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from resnet_core.errors import UserError
+from resnet_core.errors import UserError, one_line
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.sources import TORCH_VARIABLES, Array, Source, Tensors, differences, opened
 from resnet_core.nets.spec import NetSpec
@@ -131,7 +131,10 @@ def _placed(source: Tensors, model: keras.Model, spec: NetSpec) -> list[tuple[ke
     Raises:
         UserError: See `load_weights`.
     """
-    tensors = {name: array for name, array in source.items() if not name.endswith("num_batches_tracked")}
+    tensors = {name: array for name, array in source.items() if not str(name).endswith("num_batches_tracked")}
+    misnamed = next((name for name in tensors if not isinstance(name, str)), None)
+    if misnamed is not None:
+        raise UserError(f"a state dict must have tensors by their names, but one is under {misnamed!r}")
     names = torch_resnetv2 if any(name.startswith("stages.") for name in tensors) else torch_resnet
     kind = "resnetv2" if names is torch_resnetv2 else "resnet"
     variables = [
@@ -152,7 +155,7 @@ def _placed(source: Tensors, model: keras.Model, spec: NetSpec) -> list[tuple[ke
         name = f"{places[owner]}.{TORCH_VARIABLES[variable.name]}"
         if name not in tensors:
             raise UserError(f"the weights must have a tensor for {owner}/{variable.name}, but there is no '{name}'")
-        value = _ours(np.asarray(tensors.pop(name)), variable)
+        value = _ours(_numbers(tensors.pop(name), name), variable)
         if value.shape != tuple(variable.shape):
             raise UserError(
                 f"'{name}' must have the shape of {owner}/{variable.name}, {tuple(variable.shape)} "
@@ -212,6 +215,21 @@ def from_hub(repository: str, file: str = "model.safetensors") -> Path:
         raise UserError(
             f"'{file}' of '{repository}' must be on the hub and within reach, but it is not: {reason}"
         ) from None
+
+
+def _numbers(tensor: Any, name: str) -> Array:
+    """Return a tensor as an array.
+
+    Raises:
+        UserError: It has something else than finite real numbers.
+    """
+    try:
+        value = np.asarray(tensor, "float32")
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"weights must be real numbers, but '{name}' is not: {one_line(error)}") from None
+    if not np.isfinite(value).all():
+        raise UserError(f"weights must be finite, but '{name}' has {np.sum(~np.isfinite(value)):,} that are not")
+    return value
 
 
 def _ours(value: Array, variable: keras.Variable) -> Array:

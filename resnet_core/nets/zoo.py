@@ -49,7 +49,7 @@ def network(name: str) -> NetSpec:
     Raises:
         UserError: The name or the depth is unknown, or a `NetSpec` cannot describe the network.
     """
-    architecture, _, tag = name.replace("_", "-").partition(".")
+    architecture, tag = _parted(name)
     for pattern, make in FAMILIES.items():
         match = re.fullmatch(pattern, architecture)
         if match:
@@ -59,15 +59,24 @@ def network(name: str) -> NetSpec:
     reason = reason_against(name)
     if reason:
         raise UserError(f"a network must be one that a NetSpec describes, but '{name}' {reason}")
-    near = _one_slip_from(architecture)
+    of_keras = re.fullmatch(r"(?:keras-)?(ResNet(?:50|101|152)(?:V2)?)", architecture)
+    near = f"keras-{of_keras[1].lower()}" if of_keras else _one_slip_from(architecture)
     hint = f"; did you mean '{near}'?" if near else "; list_networks() and `resnet-ablate show --help` name them"
     raise UserError(f"`name` must be that of a published network, but got '{name}'{hint}")
 
 
 def reason_against(name: str) -> str | None:
     """Return why a `NetSpec` cannot describe a published network, or `None` if no reason is known."""
-    architecture = name.replace("_", "-").partition(".")[0]
+    architecture = _parted(name)[0]
     return next((reason for pattern, reason in OTHERS.items() if re.search(pattern, architecture)), None)
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """Return the current name of an architecture, and the tag of its weights."""
+    architecture, _, tag = name.replace("_", "-").partition(".")
+    for pattern, now in FORMERLY.items():
+        architecture = re.sub(pattern, now, architecture)
+    return architecture, tag
 
 
 def _one_slip_from(name: str) -> str | None:
@@ -244,6 +253,14 @@ FAMILIES: dict[str, Callable[..., NetSpec]] = {
     r"(-gn)?": _imagenet_variant,
 }  # fmt: skip
 """Families by the pattern of their names; the first match counts."""
+
+FORMERLY = {
+    r"^(?:tv|ssl|swsl|ig|gluon)-(?=\w*(?:resne|senet))": "",
+    r"^(\w*res\w+?)-v1b$": r"\1",
+    r"^(\w*res\w+?)-v1([cds])$": r"\1\2",
+    r"-bit(m|m-in21k|-teacher|-teacher-384|-distilled)$": "-bit",
+}
+"""Patterns in former names of timm, and what stands in current ones."""
 
 CLASSES = {"in12k": 11_821, "in21k": 21_843}
 """Number of classes by the end of timm's tag, if it is not 1,000."""

@@ -13,7 +13,10 @@ from resnet_core.command_line import end_if_imported_by_a_worker
 from resnet_core.errors import UserError
 from resnet_core.fingerprint import is_users_module
 
-GUARD = 'put what it does under `if __name__ == "__main__":`, or take one process, --executor serial'
+GUARD = (
+    'put what it does under `if __name__ == "__main__":`, or run in this process, by --executor serial or, from '
+    "Python, execution=Execution(executor='serial')"
+)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The options that say how runs are executed, and the execution itself."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -113,6 +113,13 @@ class Execution:
                 f"{named('executor', 'ray')} needs the package ray, but it is not installed; "
                 "pip install 'resnet-ablation[ray]'"
             )
+
+    @classmethod
+    def instead_of(cls, name: str, known: Iterable[str]) -> str:
+        """Return what to do about an argument that a function does not take, where it takes those in `known`."""
+        if name in cls.__dataclass_fields__:
+            return f"; say it by execution=Execution({name}=…)"
+        return nearest(name, known)
 
     def job(
         self, runs: int, seconds: float, threads: int, store: Store, attempts: Mapping[str, int]

@@ -349,6 +349,8 @@ class TestZoo:
             ("keras-resnet18", "50, 101 or 152 layers, but got 18"),
             ("resne50", "did you mean 'resnet50'"),
             ("renset50", "did you mean 'resnet50'"),
+            ("ResNet50", "did you mean 'keras-resnet50'"),
+            ("gluon_senet154", "is a network of the authors of SE-Net"),
         ],
     )
     def test_a_name_that_is_none_is_named(self, name, message):

@@ -1,7 +1,9 @@
 import pytest
 
+from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost
-from resnet_core.nets.spec import cifar
+from resnet_core.nets.registry import BLOCKS, Block
+from resnet_core.nets.spec import NetSpec, cifar
 
 # Trainable parameters, batch statistics and multiply-accumulates (convolutions and classifier) of
 # the CIFAR networks of He et al. 2015 and 2016, counted on independent implementations of them.
@@ -56,3 +58,17 @@ def test_closed_form(n, order):
 def test_the_plain_twin_of_option_a_costs_the_same(depth, order):
     plain, residual = (cifar(depth, skip=skip, order=order) for skip in ("none", "A"))
     assert _counts(plain) == _counts(residual)
+
+
+@pytest.mark.parametrize("name", ["bn1", "conv1", "out"])
+def test_two_layers_of_one_name_are_refused(name, monkeypatch):
+    """As Keras refuses them once the network is built; `bn1` and `out` are those of the order."""
+
+    def branch(at, x, width, strides):
+        return at.activation(at.conv(x, width, 3, strides, name="conv1"), name=name)
+
+    monkeypatch.setitem(BLOCKS, "twice", Block(branch, (3,), 1))
+    with pytest.raises(
+        UserError, match=f"a name of its own, but two are 'stage1_block1_{name}'; take another .*'{name}'"
+    ):
+        cost(NetSpec(block="twice"))

@@ -8,7 +8,7 @@ from resnet_core.nets.cost import cost
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.registry import BLOCKS, register_block
 from resnet_core.nets.spec import NetSpec
-from resnet_core.nets.traced import traced
+from resnet_core.nets.traced import OPAQUE, _einsum_macs, traced
 from tests.resnet_core.nets.test_keras_net import tensors_kept
 
 L = keras.layers
@@ -41,6 +41,7 @@ COUNTED = {
     "transposed": (lambda: L.Conv2DTranspose(7, 3, 2), 9 * 4 * 7 * 6 * 5),
     "dense": (lambda: L.Dense(7), 4 * 7 * 6 * 5),
     "einsum": (lambda: L.EinsumDense("nhwc,cd->nhwd", (None, None, 7)), 4 * 7 * 6 * 5),
+    "ellipsis": (lambda: L.EinsumDense("...c,cd->...d", 7), 4 * 7 * 6 * 5),
     "product": (Product, 4 * 4 * 6 * 5),
     "attention": (Attention, 4 * (4 * 6) * 30 + 2 * 6 * 30 * 30),
     "sequential": (lambda: keras.Sequential([L.Conv2D(3, 3), L.BatchNormalization(), L.Conv2D(2, 1)]), 114 * 12),
@@ -65,6 +66,29 @@ def test_operations_are_counted(kind):
     layer = make()
     layer(keras.Input(SHAPE))
     assert layer_cost.trainable + layer_cost.others == layer.count_params()
+
+
+@pytest.mark.parametrize(
+    ("terms", "shapes", "macs"),
+    [
+        (["a...b", "b"], [[2, 3, 5, 7], [7]], 210),
+        (["...ab", "...bc"], [[3, 1, 2, 7], [5, 7, 11]], 3 * 5 * 2 * 7 * 11),
+        (["a...->a"], [[2, 3]], 0),
+    ],
+)
+def test_an_ellipsis_counts_from_its_end(terms, shapes, macs):
+    assert _einsum_macs([term.partition("->")[0] for term in terms], shapes) == macs
+
+
+def test_what_multiplies_and_is_not_counted_is_known_by_its_name():
+    """Of the operations that TensorFlow has: those of a family are not told apart."""
+    opaque = "FFT IFFT2D IRFFT3D FFTND Qr Lu Eig SelfAdjointEigV2 MatrixTriangularSolve MatrixExponential While "
+    opaque += (
+        "StatelessIf Case XlaCallModule XlaDotV2 SparseMatrixMatMul GRUBlockCell DepthwiseConv2dNativeBackpropInput"
+    )
+    free = "Identity MatrixDiagV3 MatrixBandPart FusedBatchNormV3 AvgPool Relu Cast Shape Mul AddV2 ConvertToCooTensor"
+    assert [name for name in opaque.split() if not OPAQUE.search(name)] == []
+    assert [name for name in free.split() if OPAQUE.search(name)] == []
 
 
 @register_block("of_layers", kernels=(3, 3))

@@ -11,7 +11,6 @@ import pytest
 from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.sources import TORCH_VARIABLES
-from resnet_core.nets.spec import cifar
 from resnet_core.nets.weights import UnverifiedWeights, load_weights, torch_resnet, torch_resnetv2
 from resnet_core.nets.zoo import network
 
@@ -232,6 +231,10 @@ class TestMistakes:
                 {"fc.weight": np.zeros((7, 512))},
                 "'fc.weight' must have the shape of .*\\(512, 5\\).* but has \\(512, 7\\)",
             ),
+            ({"fc.bias": np.full(5, np.nan)}, "weights must be finite, but 'fc.bias' has 5 that are not"),
+            ({"fc.bias": np.array(list("abcde"))}, "weights must be real numbers, but 'fc.bias' is not: could not"),
+            ({"fc.bias": [None, {}]}, "weights must be real numbers, but 'fc.bias' is not"),
+            ({7: np.zeros(3)}, "tensors by their names, but one is under 7"),
         ],
     )
     def test_a_tensor_that_does_not_fit_is_named_and_nothing_is_changed(self, model, change, message):
@@ -255,9 +258,12 @@ class TestMistakes:
         with pytest.raises(UserError, match="cannot be read"):
             load_weights(model, self.spec, path)
 
-    def test_another_keras_model_is_refused(self, model):
+    @pytest.mark.parametrize("layer", ["dense", "conv1_conv"])
+    def test_another_keras_model_is_refused(self, layer, model):
+        """Also one with a layer of such a name, as DenseNet has."""
+        one = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Conv2D(2, 1, use_bias=False, name=layer)])
         with pytest.raises(UserError, match="must be a ResNet50, 101 or 152, or a ResNet50V2"):
-            load_weights(model, self.spec, build(cifar(8)))
+            load_weights(model, self.spec, one)
 
 
 HUB = """

@@ -1,4 +1,4 @@
-"""What is measured of a network: probes, the anatomy they read, and surgery.
+"""Measuring networks: probes, the anatomy of a model, and surgery.
 
 A probe is called with a model and its data, and returns a table:
 

@@ -1,7 +1,7 @@
 """Anatomy: the residual joins, the layers and the places between blocks of any functional Keras model.
 
-All is read off the graph of the model. Names decide nothing but how things are called, with one exception: in a network
-of this project the places between blocks are the layers named `…_out`.
+Everything is derived from the graph of the model, whatever its layers are called. The exception: in a network of this
+project, the places between blocks are the layers named `…_out`.
 """
 
 import re
@@ -160,7 +160,7 @@ def _adds(call: Call) -> bool:
 
 
 def _size(side: list[Call]) -> tuple[int, int, int]:
-    """Return how much a side of an addition computes: layers with a kernel, parameters, operations."""
+    """Return the size of one side of an addition: its numbers of layers with a kernel, parameters and operations."""
     parameters = sum(call.operation.count_params() for call in side if isinstance(call.operation, keras.layers.Layer))
     return sum(call.has_kernel for call in side), parameters, len(side)
 
@@ -209,7 +209,9 @@ def _end(trunk: list[Call], call: Call, outermost: list[Join]) -> Call:
 
 
 def _plain_ends(trunk: list[Call]) -> tuple[list[Call], list[str]]:
-    """Return where the parts of a plain network end, and their names: a layer with a kernel and what follows it."""
+    """Return the ends of the parts of a plain network, with their names. A part is a layer with a kernel and the
+    operations after it.
+    """
     heads = [i for i, call in enumerate(trunk) if call.has_kernel][:-1]
     ends = []
     for at in heads:

@@ -1,4 +1,4 @@
-"""What is asked for: probes with their options, and the images that they are measured on. Loads no TensorFlow."""
+"""Requested measurements: probes with their options, and the images on which they are measured. Loads no TensorFlow."""
 
 import inspect
 import json
@@ -18,16 +18,16 @@ from resnet_core.spec_model import digest
 Part = Literal["auto", "train", "val", "test"]
 IMAGES = 512
 TRAINING_TIMES = 4
-"""Training images that a probe is given, for each of the images that it is measured on."""
+"""Number of training images given to a probe, per image on which it is measured."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Which images a probe is measured on: a random choice, the same for all runs of one data set.
+    """The images on which a probe is measured: a random choice that is the same for all runs of a data set.
 
     Attributes:
         part: `auto` takes the test images or, where a run has none, the validation or training images.
-        images: How many; all, if there are fewer.
+        images: Number of images. If there are fewer, all are used.
     """
 
     part: Part = "auto"
@@ -35,16 +35,16 @@ class Sample:
 
 
 AUTO = Sample()
-"""What is taken if nothing else is said."""
+"""The default sample."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A probe that is asked for.
+    """A requested probe.
 
     Attributes:
         name: The probe.
-        options: Those of its options that are not at their defaults, as JSON has them.
+        options: Its options that differ from their defaults, as JSON values.
         code: Hash of the code of a user's probe; empty for one of this project.
     """
 
@@ -65,7 +65,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Item:
-    """One measurement that is to be made.
+    """One requested measurement.
 
     Attributes:
         network_id: Id of the run, or of the network.
@@ -92,7 +92,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Size:
-    """What the cost of a probe depends on, of a network that is not built."""
+    """The size of a network, on which the cost of a probe depends, without building it."""
 
     block_count: int
     layer_count: int
@@ -109,12 +109,11 @@ def asked_for(words: Sequence[str], settings: Mapping[str, Mapping[str, Any]] | 
     """Return these probes with these options.
 
     Args:
-        words: Of each probe its name, and options after it: `lesion`, `lesions draws=10`. One that is given twice is
-            taken once.
+        words: For each probe its name, followed by options: `lesion`, `lesions draws=10`. Repeated probes count once.
         settings: Further options by the name of the probe; texts are read as the option's type.
 
     Raises:
-        UserError: A probe or an option is unknown, or a value is none of the option's.
+        UserError: A probe or an option is unknown, or a value is illegal.
     """
     items = {}
     for word in words:
@@ -168,7 +167,7 @@ def _text(value: Any) -> str:
 
 
 def unmeasurable(asked: Asked, given: Collection[str]) -> str:
-    """Return why a probe cannot be measured with what is given, by names of `registry.NEEDS`; empty if it can."""
+    """Return why a probe cannot be measured with the inputs `given`, names of `registry.NEEDS`; empty if it can."""
     from resnet_core.probes.registry import NEEDS
 
     lacking = [name for name in asked.probe.required if name not in given]
@@ -176,6 +175,6 @@ def unmeasurable(asked: Asked, given: Collection[str]) -> str:
 
 
 def total_passes(costs: Sequence[tuple[Asked, Any]]) -> Passes:
-    """Return the passes of probes of networks, each with its `Sized`."""
+    """Return the total passes of probes, each paired with the `Sized` of its network."""
     passes = [asked.probe.passes(size) for asked, size in costs]
     return Passes(sum(each.forward for each in passes), sum(each.backward for each in passes))

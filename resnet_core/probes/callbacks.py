@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 
 class GradientsByDepth(keras.callbacks.Callback):  # type: ignore[misc]
-    """Measures the gradients of the training steps themselves, in the step, by layer.
+    """Records the gradient norm of every layer in the training steps themselves.
 
         gradients = GradientsByDepth(every=50)
         model.fit(x, y, callbacks=[gradients])
         gradients.table()
 
-    A row is the L2 norm of the gradient of the step's loss by a kernel, before the update, as `fit` has it: of its
-    batch, with its regularisers and sample weights. Nothing is computed twice.
+    A row is the L2 norm of the gradient of the step's loss by a kernel, before the update. The loss is that of `fit`,
+    with its batch, regularisers and sample weights. No extra pass is made.
 
     Args:
-        every: Every how many steps the norms are kept, from step 0 on.
-        log_dir: Folder for TensorBoard's event files, a curve a layer; none writes none.
+        every: Interval in steps, from step 0, at which the norms are kept.
+        log_dir: Folder for TensorBoard's event files, one curve per layer. `None` writes none.
 
     Raises:
-        UserError: `every` is below 1, or, as `fit` begins, the model is not functional or has several steps in one
-            execution.
+        UserError: `every` is below 1. When `fit` begins: the model is not functional, or `steps_per_execution` is not
+            1.
     """
 
     def __init__(self, every: int = 1, log_dir: str | Path | None = None) -> None:
@@ -49,7 +49,7 @@ class GradientsByDepth(keras.callbacks.Callback):  # type: ignore[misc]
         return pd.DataFrame(self._rows)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Let the optimiser keep the norms of what it is given."""
+        """Wrap the optimiser so that it keeps the norms of its gradients."""
         if self.model.steps_per_execution > 1:
             raise UserError(
                 f"gradients are measured where a step is an execution, but steps_per_execution is "
@@ -67,7 +67,7 @@ class GradientsByDepth(keras.callbacks.Callback):  # type: ignore[misc]
             for gradient, variable in zip(gradients, variables, strict=True):
                 if variable.path in kernels and gradient is not None:
                     norms[kernels[variable.path]] = tf.sqrt(2.0 * tf.nn.l2_loss(tf.cast(gradient, tf.float32)))
-            scale = getattr(optimizer, "dynamic_scale", None)  # of a loss that is scaled
+            scale = getattr(optimizer, "dynamic_scale", None)  # the loss is scaled
             stacked = tf.stack(norms)
             self._norms.assign(stacked if scale is None else stacked / tf.convert_to_tensor(scale))
             return apply(optimizer, gradients, trainable_variables)
@@ -76,7 +76,7 @@ class GradientsByDepth(keras.callbacks.Callback):  # type: ignore[misc]
         self.model.make_train_function(force=True)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Keep the norms of the step, if it is one of those that are kept."""
+        """Keep the norms of the step, if it is due."""
         if self._step % self.every == 0:
             for row in step_rows(self._layers, self._norms.numpy().tolist()):
                 self._rows.append({"step": self._step, **row})

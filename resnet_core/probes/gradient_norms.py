@@ -1,8 +1,8 @@
-"""Gradient magnitude, layer by layer: of the loss by the weights and by the values between blocks.
+"""Norms of the gradients of the loss, layer by layer: by the weights and by the values between blocks.
 
-Taken on a fixed batch in training mode: with batch normalisation in inference mode an untrained
-network behaves as one without, which reverses what is seen at initialisation. The pass is
-stateless, so weights and moving statistics stay as they are, bit for bit.
+They are measured on a fixed batch in training mode. In inference mode, an untrained network with batch normalisation
+behaves like one without it, which reverses the result at initialisation. The pass is stateless, so weights and moving
+statistics stay as they are, bit for bit.
 """
 
 import re
@@ -59,7 +59,7 @@ def activation_sites(model: keras.Model) -> list[Site]:
 
 
 class GradientProbe:
-    """Measures one model; traced once, for any number of batches of one size.
+    """Measures one model. It is traced once for all batches of one size.
 
     Rows have the columns `probe`, `layer`, `index`, `path` and `value`. The probes:
 
@@ -77,10 +77,10 @@ class GradientProbe:
         places: Sequence[Any] | None = None,
         losses: Callable[[Any, Any], Any] | None = None,
     ) -> None:
-        """Trace nothing yet.
+        """Prepare the probe; it is traced in the first call.
 
         Args:
-            model: A network of this project, or any other with what follows.
+            model: A network of this project, or another model together with the other arguments.
             layers: Layers with a kernel, with `layer`, `index` and `path`; by default those of `weight_sites`.
             places: Layers whose outputs stand between blocks; by default those of `activation_sites`.
             losses: From outputs and labels to the loss of each image; by default the cross-entropy of logits.
@@ -108,7 +108,7 @@ class GradientProbe:
         return norms[: len(kernels)], norms[len(kernels) :]
 
     def _measured(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the norms; those of float16 at the highest scale of the loss at which all are finite."""
+        """Return the norms. In float16 they are computed at the highest loss scale at which all are finite."""
         if not self._scaled:
             return self._measure(images, labels, None)
         for scale in SCALES:
@@ -154,12 +154,12 @@ def _tensor(model: keras.Model, site: Any) -> Any:
 
 
 def _named(site: Any) -> Row:
-    """Return what a row says of a place in the network."""
+    """Return the columns of a row that name a site."""
     return {name: getattr(site, name) for name in ("layer", "block", "index", "path") if hasattr(site, name)}
 
 
 def step_rows(sites: Sequence[Any], norms: list[float]) -> Iterator[Row]:
-    """Yield the rows of the norms that a training step took of its own gradients, one a site.
+    """Yield the rows of the norms that a training step recorded of its own gradients, one per site.
 
     `step_weight_gradient_l2`: L2 norm of dL/dW of a kernel, L the training loss of the step's batch.
     """

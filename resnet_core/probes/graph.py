@@ -38,7 +38,7 @@ class Call:
 
 
 def functional(model: Any) -> keras.Model:
-    """Return a functional model of one input and one output; a `Sequential` as such.
+    """Return a functional model with one input and one output; a `Sequential` is converted.
 
     Raises:
         UserError: It is something else.
@@ -84,7 +84,7 @@ def _node(tensor: Any) -> Any:
 
 
 def dominators(graph: list[Call]) -> dict[Call, Call]:
-    """Return the nearest call through which everything on the way to a call passes (Cooper et al. 2001)."""
+    """Return the immediate dominator of every call (Cooper et al. 2001)."""
     nearest: dict[Call, Call] = {graph[0]: graph[0]}
     for call in graph[1:]:
         ways = iter(call.inputs or (call,))
@@ -100,7 +100,7 @@ def dominators(graph: list[Call]) -> dict[Call, Call]:
 
 
 def trunk_to(end: Call, nearest: dict[Call, Call]) -> list[Call]:
-    """Return the calls through which everything passes, from the input to the output."""
+    """Return the calls through which every path from the input to the output passes."""
     trunk = [end]
     while nearest[trunk[-1]] is not trunk[-1]:
         trunk.append(nearest[trunk[-1]])
@@ -137,8 +137,8 @@ def normalises(call: Call) -> bool:
 
 
 def common_name(names: Iterable[str]) -> str:
-    """Return what all names begin with, up to a whole word of them."""
-    known = sorted(names)  # what the first and the last have in common, all have
+    """Return the common prefix of the names, cut at the end of a word."""
+    known = sorted(names)  # the prefix of the first and the last is that of all
     same = (a == b for a, b in zip(known[0], known[-1]))
     prefix = known[0][: next((i for i, equal in enumerate(same) if not equal), min(len(known[0]), len(known[-1])))]
     return re.sub(r"[^_./-]*$", "", prefix).rstrip("_./-")

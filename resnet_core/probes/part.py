@@ -24,7 +24,8 @@ class Part:
     _gradients: dict[bool, Callable[..., Any]] = field(default_factory=dict)
 
     def __call__(self, x: Any, weights: Weights | None = None, *, training: bool = False) -> Any:
-        """Return the part's output for a batch; in training mode batch statistics are used and not kept.
+        """Return the part's output for a batch. In training mode, batch statistics are used, and the moving statistics
+        stay.
 
         Args:
             x: The batch.
@@ -34,12 +35,13 @@ class Part:
         if training not in self._compiled:
             self._compiled[training] = tf.function(self._forward(training), autograph=False, reduce_retracing=True)
         changed = weights or {}
-        # As tensors, so that a value in place of a variable's is no other kind of argument and traces nothing anew.
+        # As tensors: a replaced value has the same argument type as a variable's, so nothing is traced anew.
         values = [changed.get(variable.path, tf.convert_to_tensor(variable.value)) for variable in self.model.variables]
         return self._compiled[training](x, values)
 
     def vjp(self, x: Any, upstream: Any, *, training: bool = False) -> Any:
-        """Return the gradient of the sum of `upstream` times the part's output by its input, for a batch.
+        """Return the vector-Jacobian product: the gradient of sum(`upstream` · output) by the part's input, for a
+        batch.
 
         Args:
             x: The batch.

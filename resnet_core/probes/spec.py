@@ -1,4 +1,4 @@
-"""What is measured of a network while it trains, and when: `ProbeSpec`."""
+"""`ProbeSpec`: what is measured during training, and when."""
 
 from typing import Annotated
 

@@ -1,7 +1,7 @@
 """`Subject`: a network as the probes see it, cut at the places between its blocks.
 
-Every part is compiled once. A change to a block, a lesion or another value of a weight, runs the parts that follow it
-and no others, and weights are handed to the compiled parts as arguments, so that nothing is written to the network.
+Every part is compiled once. After a change to a block, such as a lesion or other weights, only the later parts are run.
+Weights are arguments of the compiled parts, so nothing is written to the network.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from resnet_core.probes.surgery import back_through, branch_of, cut_block, segme
 
 Array = npt.NDArray[Any]
 BYTES_AT_PLACES = 256 * 2**20
-"""Values between blocks are kept for as many images at once as fit into this."""
+"""Memory limit for the values between blocks, which determines the batch size."""
 
 
 class Subject:
@@ -69,10 +69,10 @@ class Subject:
         return self.parts[block.index + 1]
 
     def without(self, block: Block, taken_out: str) -> Part:
-        """Return a block without its `branch`, its `skip`, or, if it is plain, without all of it.
+        """Return a block without its `branch` or its `skip`. A plain block is removed as a whole.
 
         Raises:
-            UserError: A plain block changes the shape, so that nothing can stand in its place.
+            UserError: A plain block changes the shape, so it cannot be removed.
         """
         key = (block.index, taken_out)
         if key not in self._changed:
@@ -87,11 +87,11 @@ class Subject:
         return self._changed[key]
 
     def branch(self, block: Block) -> Part:
-        """Return what computes the end of a residual block's branch, before the addition, from the block's input."""
+        """Return the part from a residual block's input to the end of its branch, before the addition."""
         return self._part(block, "end of the branch", branch_of)
 
     def back_through(self, block: Block, side: str) -> Part:
-        """Return a residual block whose values are as they are and whose gradient flows through one side alone.
+        """Return a residual block with unchanged values whose gradient flows through one side only.
 
         Args:
             block: The block.
@@ -121,7 +121,7 @@ class Subject:
         return values
 
     def onward(self, value: Any, place: int, *, training: bool = False) -> Any:
-        """Return the outputs that follow from the value at a place for one batch."""
+        """Return the outputs for one batch, computed from the value at a place."""
         for part in self.parts[place + 1 :]:
             value = part(value, training=training)
         return value
@@ -231,7 +231,7 @@ class Subject:
 
     @cached_property
     def batch_size(self) -> int:
-        """How many images are taken at once: as many as fit into `BYTES_AT_PLACES`, at most 512."""
+        """Batch size: as many images as fit into `BYTES_AT_PLACES`, at most 512."""
         floats = sum(np.prod(place.call.tensor.shape[1:]) for place in self.places) or 1
         return int(min(512, max(1, BYTES_AT_PLACES // (4 * floats))))
 
@@ -239,7 +239,7 @@ class Subject:
         """Yield arrays of equal length in chunks of `batch_size`.
 
         Raises:
-            UserError: They have no rows, or not equally many.
+            UserError: They are empty, or their lengths differ.
         """
         lengths = {len(array) for array in arrays}
         if len(lengths) != 1 or lengths == {0}:

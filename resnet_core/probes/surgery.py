@@ -1,6 +1,5 @@
-"""Surgery: a plain `keras.Model` with one change, that shares the weights of the model it was made of.
-
-What is cut is the graph, not the weights: a change leaves the first model as it is, and training one trains both.
+"""Surgery: copies of a `keras.Model` with one change. The copy shares the weights of the original, so training one
+trains both; the original's graph is not changed.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from resnet_core.probes.graph import functional
 
 
 def without_branch(model: keras.Model, block: str) -> keras.Model:
-    """Return the model with y = S(x) in one block: its branch is taken out (Veit et al. 2016, section 4.1).
+    """Return the model with y = S(x) in one block: the branch is removed (Veit et al. 2016, section 4.1).
 
     Args:
         model: A functional model with one input and one output.
@@ -107,7 +106,7 @@ def branch_of(segment: keras.Model, join: Join) -> keras.Model:
 
 
 def back_through(segment: keras.Model, join: Join, side: str) -> keras.Model:
-    """Return a block with its values as they are, whose gradient flows through the `skip` or the `branch` alone."""
+    """Return a block with unchanged values whose gradient flows through the `skip` or the `branch` only."""
 
     def change(join: Join, operation: Any, values: list[Any]) -> Any:
         open_side = [(i == join.skip_input) == (side == "skip") for i in range(len(values))]
@@ -149,7 +148,7 @@ def _branch_alone(join: Join, operation: Any, values: list[Any]) -> Any:
 
 
 def _applied(segment: keras.Model, x: Any) -> Any:
-    """Apply a model to a value, as its single layers and not as a model within the model."""
+    """Apply the layers of a model to a value one by one, so that the model is not nested."""
     return segment.call(x)
 
 

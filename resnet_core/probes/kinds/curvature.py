@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 Product = Callable[[Array], Array]
-"""From a vector to the Hessian times it."""
+"""Function from a vector to its product with the Hessian."""
 
 
 def _passes(net: Sized) -> Passes:
@@ -85,7 +85,7 @@ def _spectrum(
 
 @dataclass(frozen=True)
 class Ritz:
-    """What Lanczos' method has found.
+    """Result of Lanczos' method.
 
     Attributes:
         eigenvalues: In ascending order.

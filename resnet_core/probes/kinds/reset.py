@@ -1,4 +1,4 @@
-"""What a trained network loses when layers forget what they learned (Zhang, Bengio, Singer 2022)."""
+"""The error of a trained network with some layers at untrained weights (Zhang, Bengio, Singer 2022)."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -77,5 +77,5 @@ def _replaced(net: "Subject", images: Any, labels: Any, values: "Weights") -> It
 
 
 def _some(values: "Weights", layers: Sequence[Any]) -> "Weights":
-    """Return what some layers train."""
+    """Return the trainable variables of some layers."""
     return {variable.path: values[variable.path] for layer in layers for variable in layer.trainable_variables}

@@ -1,4 +1,4 @@
-"""From what a source holds to what a run trains on: checks, stratified choices, preprocessing."""
+"""From the images of a source to the data of a run: checks, stratified splits, preprocessing."""
 
 import hashlib
 import math
@@ -35,7 +35,7 @@ class Images:
 
     @property
     def info(self) -> DataInfo:
-        """What there is, in numbers and words."""
+        """The `DataInfo` of the images."""
         rows, columns, channels = self.x_train.shape[1:]
         classes = len(self.class_names)
         train, test = (np.bincount(y, minlength=classes).tolist() for y in (self.y_train, self.y_test))
@@ -87,9 +87,9 @@ def scaled(image: Array, size: tuple[int, int]) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """What a run trains on, is validated on, and is tested on once.
+    """The training, validation and test images of a run.
 
-    Images are as in `Images`; a network sees ``(image - shift) * scale``. What was read is in `info`.
+    Images are as in `Images`; a network sees ``(image - shift) * scale``. `info` describes the source.
     """
 
     x_train: Rows
@@ -107,7 +107,7 @@ def prepare(images: Images, train: TrainSpec) -> Dataset:
     """Choose the training and validation images and the preprocessing as `train` says.
 
     Raises:
-        UserError: There are fewer images than `train` asks for, or a class is left without any.
+        UserError: There are fewer images than `train` asks for, or a class has no training image.
     """
     index = np.arange(len(images.y_train))
     if train.train_size is not None:
@@ -133,12 +133,12 @@ def prepare(images: Images, train: TrainSpec) -> Dataset:
 
 
 def validation_size(train: TrainSpec, images: int) -> int:
-    """Return how many of so many images are kept aside."""
+    """Return the number of validation images for this many training images."""
     return round(train.validation_fraction * images)
 
 
 def check_train_size(train_size: int, images: int) -> None:
-    """Check that a part of the training images can be taken.
+    """Check that there are `train_size` training images.
 
     Raises:
         UserError: There are fewer.
@@ -148,11 +148,11 @@ def check_train_size(train_size: int, images: int) -> None:
 
 
 def check_sizes(run: Run, images: int) -> None:
-    """Check that so many training images serve a run, and their size its augmentation.
+    """Check that the number and size of the training images suffice for a run.
 
     Raises:
-        UserError: They are fewer than it asks for, or than a batch; or smaller than what is cut out of them; or the
-            warm-up is as long as the run.
+        UserError: There are fewer images than `train_size` or the batch size, the images are smaller than `cutout`, or
+            the warm-up is as long as the run.
     """
     train = run.train
     check_train_size(train.train_size or 1, images)
@@ -180,9 +180,9 @@ def check_sizes(run: Run, images: int) -> None:
 
 
 def split_stratified(labels: Array, size: int, seed: int) -> tuple[Array, Array]:
-    """Split the indices of `labels` into two, the first of `size`, each with every class in its proportion.
+    """Split the indices of `labels` with stratification into two parts, the first of `size`.
 
-    The images of a class, in a random order, are spread evenly over [0, 1); the first part are the lowest.
+    The images of each class are shuffled and spread evenly over [0, 1); the first part has the lowest values.
 
     Returns:
         Both parts, sorted.

@@ -1,4 +1,4 @@
-"""Images that were decoded once, in the user's cache folder."""
+"""Decoded images in the user's cache folder."""
 
 import json
 import math
@@ -22,7 +22,7 @@ _INFO = TypeAdapter(DataInfo)
 
 
 def place(state: str) -> Path:
-    """Return the file of data that are in the state of this hash."""
+    """Return the cache file for this hash of the data's state."""
     return user_cache_path("resnet-ablation") / f"{state[:32]}.npz"
 
 
@@ -32,13 +32,15 @@ def size(arrays: Mapping[str, Rows | Parts]) -> int:
 
 
 def kept(cache: Path, resident: float) -> dict[str, Rows] | None:
-    """Return the arrays in the cache, the images stored if they have more bytes; none if it is not there or damaged."""
+    """Return the cached arrays; images of more than `resident` bytes stay on disk. `None` if the file is missing or
+    damaged.
+    """
     forms = stored.read(cache, KEYS, PIXELS, check=False)
     return forms and stored.read(cache, KEYS, PIXELS if size(forms) > resident else ())
 
 
 def about(cache: Path) -> DataInfo | None:
-    """Return what was written beside the arrays; none if it is not there or damaged."""
+    """Return the description written beside the arrays; `None` if it is missing or damaged."""
     read = stored.read(cache, (ABOUT,))
     if read is None:
         return None

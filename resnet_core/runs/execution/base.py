@@ -1,4 +1,4 @@
-"""What an executor is."""
+"""`Executor`, and the registry of executors."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -14,8 +14,8 @@ from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress
 
 OnProgress = Callable[[Run, Progress], None]
-POLL_SECONDS = 1.0  # between looks at runs that others are at
-ORPHAN_SECONDS = 5.0  # for the last state of a run whose launcher is no more
+POLL_SECONDS = 1.0  # between checks for runs that other processes execute
+ORPHAN_SECONDS = 5.0  # to save the last state when the launcher has ended
 
 
 class Executor(Protocol):
@@ -25,7 +25,7 @@ class Executor(Protocol):
         """Execute the runs of `todo` until none is left.
 
         Args:
-            todo: Hands out the runs; who takes the records gives the claims back.
+            todo: Hands out the runs. The caller, which takes the records, gives the claims back.
             job: How they are executed.
             on_progress: Called every few steps of each run.
         """
@@ -33,7 +33,7 @@ class Executor(Protocol):
 
 
 def limit_memory(gib: float) -> None:
-    """Let this process have no more than so many GiB."""
+    """Limit the memory of this process, in GiB."""
     import resource
 
     limit = int(gib * 2**30)
@@ -42,12 +42,12 @@ def limit_memory(gib: float) -> None:
 
 @dataclass(frozen=True)
 class OwnOption:
-    """An option that one executor alone reads, from `Job.options`.
+    """An option of one executor, in `Job.options`.
 
     Attributes:
-        help: What it says, for `--help`.
-        form: A regular expression that its value matches as a whole.
-        forms: The legal values in words, for the message about one that is not.
+        help: Text for `--help`.
+        form: Regular expression that the whole value must match.
+        forms: The legal values in words, for error messages.
     """
 
     help: str
@@ -70,11 +70,11 @@ OWN_OPTIONS: dict[str, Mapping[str, OwnOption]] = {}
 def register_executor(name: str, options: Mapping[str, OwnOption] | None = None) -> Callable[[Executor], Executor]:
     """Register the decorated function, see `Executor`, as the executor of `--executor NAME`.
 
-    A function of a user's may be registered again, as in a notebook; it takes the place of the one before.
+    A user's function may be registered again, as in a notebook; it replaces the earlier one.
 
     Args:
         name: A new name.
-        options: Options that this executor alone reads, by name. The programs take them as
+        options: Options of this executor, by name. The programs take them as
             `--executor-option NAME=VALUE`, those of this project's executors as `--NAME VALUE`, too.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Native crashes: what a process that dies of a fault in native code leaves of the run under way.
+"""Native crashes: how a process that dies in native code reports the crash of its run.
 
-The dying process writes its signal and its Python stack itself (`faulthandler`). One that is killed, or whose machine
-is switched off, writes nothing: its run is taken up again.
+The dying process writes its signal and its Python stack itself (`faulthandler`). A process that is killed writes
+nothing, and its run is executed again.
 """
 
 import faulthandler
@@ -26,11 +26,13 @@ def is_crash(exit_code: int | None) -> bool:
 
 @contextmanager
 def witnessed(path: Path) -> Iterator[None]:
-    """Let this process write to `path` how it ends, if that is a native crash; otherwise leave nothing there."""
+    """Context manager: on a native crash, this process writes signal and stack to `path`; otherwise the file is
+    removed.
+    """
     before = faulthandler.is_enabled()
     try:
         file = path.open("w")
-    except OSError:  # no room, or no such folder: the run goes on without
+    except OSError:  # no room or no folder: the run goes on without a crash file
         yield
         return
     with file:
@@ -46,7 +48,7 @@ def witnessed(path: Path) -> Iterator[None]:
 
 
 def crash_in(path: Path) -> str | None:
-    """Return what happened to a process that has crashed, its last line with the signal; None if none has."""
+    """Return the report of a crashed process, ending with its signal; `None` without a crash."""
     try:
         text = path.read_text(errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""What the terminal shows: tables, and how far a study is."""
+"""Terminal output: tables and the progress of a study."""
 
 import sys
 import time
@@ -77,9 +77,8 @@ class Display(Protocol):
 
 
 class Remaining:
-    """Estimates the time that is left, from the estimated work that was done since the first step it is told of.
-
-    As many runs as were ever under way at once are taken to be so until the last; none is faster than that lets it.
+    """Estimates the remaining time from the work done since the first reported step. It assumes that the largest number
+    of simultaneous runs so far is kept up, and that the longest remaining run bounds the time from below.
 
     Args:
         work: Estimated work of each run, by id, in any unit.
@@ -112,7 +111,7 @@ class Remaining:
         self._left[run.id] = 0.0
 
     def seconds(self) -> float | None:
-        """Return the time that is left in seconds, or None as long as nothing tells it."""
+        """Return the remaining time in seconds, or `None` while it is unknown."""
         left, total = sum(self._left.values()), sum(self._work.values())
         done = total - left - self._before
         if not left:
@@ -261,7 +260,9 @@ class Cell:
 
 
 def display(work: Mapping[str, float]) -> Display:
-    """Return bars on a terminal, a line that is replaced in a notebook, lines elsewhere, and nothing for nobody."""
+    """Return the display: bars on a terminal, one replaced line in a notebook, lines elsewhere, and none if
+    `progress=False`.
+    """
     match audience():
         case "nobody":
             return Silent()

@@ -1,4 +1,4 @@
-"""Where runs are executed: in this process, or in others."""
+"""The executors `serial`, `processes` and `ray`."""
 
 import time
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ __all__ = ["EXECUTORS", "processes", "ray", "register_executor", "serial"]
 
 @register_executor("serial")
 def serial(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
-    """Execute one run after another in this process, which bears no `timeout`, `retries` or `memory`.
+    """Execute one run after another in this process, without `timeout`, `retries` and `memory`.
 
     A native crash ends this process. The next launcher records the run as crashed, and goes on with the others.
-    The process cannot be replaced as a slot's is, so it grows by 2 to 5 MB a network (see `Slot.is_worn_for`); for
-    hundreds of networks `processes` is the executor, also with one worker.
+    The process is not replaced, so its memory grows by 2 to 5 MB per network (see `Slot.is_worn_for`). For hundreds of
+    networks use `processes`, if need be with one worker.
     """
     end_if_imported_by_a_worker()
     job.begin()
@@ -60,7 +60,7 @@ ADDRESS = OwnOption(
 
 @register_executor("ray", {"address": ADDRESS})
 def ray(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
-    """Execute runs on the nodes of a Ray cluster, see `ray_executor`; the package is loaded when it is asked for."""
+    """Execute runs on the nodes of a Ray cluster, see `ray_executor`. Ray is imported here, not before."""
     from resnet_core.runs.execution import ray_executor
 
     yield from ray_executor.execute(todo, job, on_progress)

@@ -1,4 +1,4 @@
-"""Execute what is missing of the runs of a folder, record each, and show how far they are."""
+"""Execute the missing runs of a folder, record them, and show progress."""
 
 import sys
 from collections import Counter
@@ -27,17 +27,17 @@ from resnet_core.telling import say, warn
 
 
 def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, images: int) -> None:
-    """Execute those of `runs` that are not recorded in a folder yet, and record each.
+    """Execute and record those of `runs` that are not yet recorded in a folder.
 
     Args:
-        plan: What is added to the folder's plan.
+        plan: Plan to be added to the folder's plan.
         runs: The runs of `plan`.
         root: The folder.
-        execution: How.
-        images: On how many images a run is trained, about.
+        execution: How runs are executed.
+        images: Approximate number of training images of a run.
 
     Raises:
-        UserError: The folder is of another study, or of other versions of the libraries; nothing is written then.
+        UserError: The folder belongs to another study, or to other versions of the libraries. Nothing is written.
     """
     store = Store(root)
     survey = store.survey(whole=True)
@@ -66,7 +66,7 @@ def execute(
     threads: int,
     attempts: Mapping[str, int],
 ) -> None:
-    """Execute runs and record each, showing how far they are.
+    """Execute and record runs, and show progress.
 
     Args:
         runs: What to execute.
@@ -74,7 +74,7 @@ def execute(
         execution: How.
         store: Where they are recorded.
         threads: Of each process.
-        attempts: Number of the execution of each run, by its id, from 1.
+        attempts: Number of the attempt at each run, by its id, from 1.
     """
     if not runs:
         return
@@ -84,7 +84,7 @@ def execute(
 
 
 def carry_out(todo: Todo, name: str, job: Job, shown: Display, log: Sequence[str]) -> None:
-    """Execute what `todo` hands out, by the executor of this name, and show and log how far it is."""
+    """Execute the runs of `todo` with the executor of this name; show and log progress."""
     root = job.store.root
     loggers = open_loggers(log, root.name, root / "logs")
 
@@ -100,7 +100,7 @@ def carry_out(todo: Todo, name: str, job: Job, shown: Display, log: Sequence[str
 
 
 def check_mixed(store: Store, survey: Survey, execution: Execution) -> None:
-    """Check that no versions of libraries are mixed, or say which.
+    """Check that versions of libraries are not mixed; warn if mixing is allowed.
 
     Raises:
         UserError: They would be, and that was not asked for.
@@ -111,7 +111,7 @@ def check_mixed(store: Store, survey: Survey, execution: Execution) -> None:
 
 
 def set_aside(store: Store, survey: Survey) -> None:
-    """Move damaged records out of the way, and say so; their runs are missing then."""
+    """Set damaged records aside with a message; their runs count as missing."""
     for damaged in survey.damaged:
         warn(f"{damaged.path} is no whole record: {damaged.reason}")
     if survey.damaged:
@@ -121,7 +121,7 @@ def set_aside(store: Store, survey: Survey) -> None:
 
 @contextmanager
 def summarised(store: Store, ids: Sequence[str]) -> Iterator[None]:
-    """Print at the end what came of these runs."""
+    """Print a summary of these runs at the end."""
     try:
         yield
     except KeyboardInterrupt:
@@ -132,7 +132,7 @@ def summarised(store: Store, ids: Sequence[str]) -> Iterator[None]:
 
 
 def exit_if_failed(store: Store, ids: Sequence[str]) -> None:
-    """Exit with 1 if one of these runs failed, and say how to see why."""
+    """Exit with code 1 if a run failed, and tell how to see the reason."""
     statuses = store.survey().statuses
     failed = [run_id for run_id in ids if statuses.get(run_id) in FAILED]
     if failed:
@@ -141,21 +141,23 @@ def exit_if_failed(store: Store, ids: Sequence[str]) -> None:
 
 
 def _summary(statuses: Mapping[str, str], ids: Sequence[str]) -> str:
-    """Return how many of these runs ended how."""
+    """Return the numbers of these runs by status, in words."""
     ended = Counter(statuses[run_id] for run_id in ids if run_id in statuses)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
     return f"{ended.total()} of {len(ids)} runs recorded" + (f" ({counts})" if counts else "")
 
 
 def estimated(runs: Sequence[Run], images: int, threads: int) -> Iterator[float]:
-    """Yield the estimated time of each run; the first of those in a row that share what is compiled bears the start."""
+    """Yield the estimated time of each run. The first of consecutive runs that share a compiled step includes the
+    start-up.
+    """
     for _, alike in groupby(runs, key=compiled_as):
         for i, run in enumerate(alike):
             yield train_seconds(run, images, threads) + (start_seconds(run) if i == 0 else 0.0)
 
 
 def trained_on(train: TrainSpec, data: DataInfo) -> int:
-    """Return about how many images a run is trained on."""
+    """Return the approximate number of training images of a run."""
     return round((train.train_size or data.train_images) * (1 - train.validation_fraction))
 
 

@@ -1,4 +1,4 @@
-"""How runs are executed, in whatever process: what does not change their results."""
+"""`Job`: how runs are executed, in any process. No result depends on it."""
 
 import math
 import os
@@ -38,12 +38,12 @@ def _nothing() -> None: ...
 
 @dataclass(frozen=True)
 class Ended:
-    """What came of a run.
+    """The result of executing a run.
 
     Attributes:
         record: Its record.
-        files: Files that go beside the records, by their places in the folder of the study: the trained network, and
-            what probes have measured of it.
+        files: Further files by their place in the study's folder: the trained network and the measurements of its
+            probes.
     """
 
     record: Record
@@ -55,21 +55,21 @@ class Job:
     """How runs are executed.
 
     Attributes:
-        store: Where they are recorded, and where their states are.
-        attempts: Numbers of the executions of the runs that have been executed before.
+        store: The store for records and states.
+        attempts: Number of the attempt, by run, of runs that were executed before.
         threads: Threads of TensorFlow in each process.
-        workers: Processes that execute runs at the same time; 0 for as many as fit, which `ray` alone takes.
-        setup: Called first in every process: what makes the user's own code known.
-        checkpoint_seconds: Time from one state of a run to the next.
-        timeout: Seconds that a run may take; none for no limit.
-        retries: How often a run whose process was killed is begun again, from its last state.
-        memory: GiB of memory that a process may take; none for no limit.
-        stream: Whether images are read from disk as they are asked for; see `resident`.
-        options: Options that the executor alone reads, by name; see `register_executor`.
+        workers: Number of simultaneous processes. 0 means as many as fit, for `ray` only.
+        setup: Called first in every process, to load the user's code.
+        checkpoint_seconds: Time between saved states of a run.
+        timeout: Time limit of a run in seconds, or `None`.
+        retries: How often a run whose process was killed is restarted from its last state.
+        memory: Memory limit of a process in GiB, or `None`.
+        stream: Whether images are read from disk during training; see `resident`.
+        options: The executor's own options by name; see `register_executor`.
         keep_states: Whether the last state of a run stays when the run is recorded.
         keep_networks: Whether the trained network of a run stays beside its record.
-        probes: Probes that are measured of the trained network of every run that completes.
-        sample: On which images.
+        probes: Probes to measure on the trained network of every completed run.
+        sample: Images for these probes.
     """
 
     store: Store
@@ -89,23 +89,23 @@ class Job:
     sample: Sample = AUTO
 
     def begin(self) -> None:
-        """Make this process ready for runs."""
+        """Prepare this process for runs."""
         configure(self.threads)
         self.setup()
 
     def perform(self, run: Run, on_progress: Callable[[Progress], None]) -> Record:
-        """Execute a run in this process, which has begun; record it, and return its record."""
+        """Execute and record a run in this process after `begin`; return the record."""
         ended = self.execute(run, on_progress)
         self.record(ended)
         return ended.record
 
     def execute(self, run: Run, on_progress: Callable[[Progress], None], *, keep: bool = True) -> Ended:
-        """Execute a run in this process, which has begun, and return what came of it, to be recorded.
+        """Execute a run in this process after `begin`; return the result without recording it.
 
         Args:
             run: What to execute.
             on_progress: Called every few steps.
-            keep: Whether its state is kept in the store meanwhile.
+            keep: Whether states are saved in the store.
         """
         state = self.store.state_of(run.id) if keep else None
         keeps = keep and self.keep_states
@@ -117,7 +117,7 @@ class Job:
         return Ended(record, dict(self._beside(run, data, trained[0])) if trained else {})
 
     def _beside(self, run: Run, data: Dataset, weights: list[networks.Array]) -> Iterator[tuple[str, bytes]]:
-        """Yield the files that go beside the record of a run that has completed, each with its place."""
+        """Yield the place and content of the further files of a completed run."""
         if self.keep_networks:
             yield networks.name_of(run.id), networks.encoded(weights)
         if self.probes:
@@ -127,11 +127,11 @@ class Job:
                 yield measurements.name_of(measured.item), measurements.content_of(measured)
 
     def attempt_of(self, run: Run) -> int:
-        """Return the number of the execution of a run, from 1."""
+        """Return the number of the attempt at a run, from 1."""
         return self.attempts.get(run.id, 1)
 
     def record(self, ended: Ended) -> None:
-        """Record a run that has ended, what is beside the record first, and remove its state if it is not to stay."""
+        """Record a run: write the further files, then the record, and remove the state unless it is to be kept."""
         record = ended.record
         for name, content in ended.files.items():
             write_beside(self.store.root / name, content)
@@ -140,19 +140,22 @@ class Job:
             self.store.state_of(record.run.id).unlink(missing_ok=True)
 
     def crashed(self, run: Run) -> Record | None:
-        """Record a run in which the process of an earlier launcher crashed; return the record, or None if none did."""
+        """If the process of an earlier launcher crashed in this run, record it so and return the record; otherwise
+        return `None`.
+        """
         message = crash_in(self.store.crash_of(run.id))
         return None if message is None else self.lost(run, "crashed", 0, message, time.monotonic())
 
     def lost(self, run: Run, status: Status, step: int, message: str, began: float) -> Record:
-        """Record a run whose process could not, and return what is recorded: its process may have, at the last moment.
+        """Record a run whose process was lost, and return the stored record, which the process may have written itself
+        at the last moment.
 
         Its state stays, for a retry.
 
         Args:
             run: The run.
             status: How it ended.
-            step: That it is known to have come to, if its state says no later one.
+            step: Last known step, unless the saved state has a later one.
             message: What happened.
             began: When, by the monotonic clock.
         """
@@ -166,7 +169,7 @@ class Job:
         return self.store.read(run.id, record.attempt)
 
     def _read(self, train: TrainSpec) -> DataInfo | None:
-        """Return what this process knows to have been read, if the data can still be."""
+        """Return the `DataInfo` of the run, if the data can still be read."""
         try:
             return source(*asked(train, resident(self.stream, self.memory))).info.split(train)
         except (UserError, OSError):
@@ -178,16 +181,17 @@ class Job:
 
 
 def stop() -> None:
-    """Let the run under way stop once its state is saved."""
+    """Stop the current run after its state has been saved."""
     _stopping.set()
 
 
 @contextmanager
 def stopped_by(*signals: signal.Signals) -> Iterator[threading.Event]:
-    """Let the first of these signals stop the run under way once its state is saved, and the second do what it does.
+    """Context manager: the first of these signals stops the current run after its state has been saved; the second has
+    its usual effect.
 
     Yields:
-        Whether a signal came: after its last state a run goes on to its end, and what follows it is to be stopped.
+        An event that is set when a signal comes. A run past its last state completes; the caller must then stop.
     """
     came = threading.Event()
     if threading.current_thread() is not threading.main_thread():  # which alone has signals
@@ -210,7 +214,7 @@ def stopped_by(*signals: signal.Signals) -> Iterator[threading.Event]:
 
 
 def resident(stream: Stream, memory: float | None = None) -> float:
-    """Return up to how many bytes the images of a path are held in memory.
+    """Return the largest size in bytes of images that are held in memory.
 
     Args:
         stream: `always`: none. `never`: all. `auto`: those that take a share of the memory, `MEMORY_SHARE`.
@@ -232,13 +236,13 @@ def asked(train: TrainSpec, resident: float = math.inf) -> tuple[str, int | None
 
 @lru_cache(maxsize=1)
 def content_of(data: str, image_size: int | None, resident: float, reading: Reading) -> tuple[Images, str]:
-    """Return the images and their hash, the last ones if they are the same; see `open_source`."""
+    """Return the images and their hash; the last ones are cached. See `open_source`."""
     images = source(data, image_size, resident, reading).images
     return images, images.sha256()
 
 
 def dataset(train: TrainSpec, resident: float = math.inf) -> Dataset:
-    """Return the prepared data of a run, the last one's if it is the same; see `open_source` for `resident`.
+    """Return the prepared data of a run; the last ones are cached. For `resident` see `open_source`.
 
     Raises:
         UserError: The data are not what they were when the run was planned.
@@ -253,12 +257,14 @@ def dataset(train: TrainSpec, resident: float = math.inf) -> Dataset:
 
 
 def of_data(train: TrainSpec) -> TrainSpec:
-    """Return a spec that prepares the same data: what does not bear on them is as in all others that do."""
+    """Return a spec that prepares the same data, with all other fields at their defaults, as a key of the cache."""
     return TrainSpec(steps=1, preprocessing=train.preprocessing, **{field: getattr(train, field) for field in DATA})
 
 
 def devices() -> list[str]:
-    """Return the GPUs that this process may use, by what `CUDA_VISIBLE_DEVICES` calls them; no GPU is loaded."""
+    """Return the GPUs that this process may use, by their names in `CUDA_VISIBLE_DEVICES`, without loading a GPU
+    library.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [device for device in visible.split(",") if device not in ("", "-1")]

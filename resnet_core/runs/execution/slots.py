@@ -1,7 +1,7 @@
-"""Runs in places of their own, which may be lost: what a task is, a slot, and the loop that keeps slots busy.
+"""`Slot`: a place that executes one run at a time in a process that may be lost; and the loop that keeps slots busy.
 
-An executor that hands runs to processes or nodes is a `Slot` and a call of `execute_in`: retries, losses, time-outs and
-the replacement of a worn process are written here.
+An executor for processes or nodes is a subclass of `Slot` and a call of `execute_in`. Retries, losses, time-outs and
+the replacement of worn processes are written here.
 """
 
 import time
@@ -18,19 +18,19 @@ from resnet_core.runs.records.record import Record, Status
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress
 
-NETWORKS = 50  # that a process trains before a new one takes its place
+NETWORKS = 50  # trained by a process before it is replaced
 
 
 @dataclass
 class Task:
-    """A run that was handed out.
+    """A run that is being executed.
 
     Attributes:
         run: The run.
-        tries: How often it was begun.
-        step: The last step that it is known to have reached.
-        began: When it was begun first, by the monotonic clock.
-        started: When it was begun last.
+        tries: How often it was started.
+        step: Last reported step.
+        began: Time of the first start, by the monotonic clock.
+        started: Time of the last start.
     """
 
     run: Run
@@ -41,7 +41,7 @@ class Task:
 
 
 class Tasks:
-    """The runs of a `Todo` as tasks; those that are to be begun again come first."""
+    """The runs of a `Todo` as tasks; restarts come first."""
 
     def __init__(self, todo: Todo) -> None:
         self._todo = todo
@@ -49,35 +49,35 @@ class Tasks:
 
     @property
     def left(self) -> int:
-        """Tasks that no slot is at and nobody has recorded."""
+        """Number of tasks that are neither recorded nor in a slot."""
         return len(self._again) + self._todo.left
 
     def take(self, last: Net | None) -> Task | None:
-        """Return the next task, or None if all that are left are somebody else's for now; see `Todo.take`."""
+        """Return the next task, or `None` if other processes have claimed all that are left; see `Todo.take`."""
         if self._again:
             return self._again.popleft()
         run = self._todo.take(last)
         return Task(run) if run else None
 
     def put_back(self, task: Task) -> None:
-        """Let a task be begun again."""
+        """Put a task back, to be started again."""
         self._again.append(task)
 
     def ended(self, record: Record) -> None:
-        """Called when a run ends; see `Todo.told`."""
+        """Called when a run ends; see `Todo.ended`."""
         self._todo.ended(record)
 
 
 class Slot(ABC):
-    """One process at a time, a new one when it is lost, and the task that it is at.
+    """A process, replaced when it is lost, and its current task.
 
     Args:
         job: How runs are executed.
         on_progress: Called every few steps of each run.
 
     Attributes:
-        task: What the process is at; none if it is at nothing.
-        last: The network that it trained last, whose compiled step it has.
+        task: The current task, or `None`.
+        last: The network of its last run, whose step is compiled.
     """
 
     def __init__(self, job: Job, on_progress: OnProgress) -> None:
@@ -88,7 +88,7 @@ class Slot(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Take a new process."""
+        """Start a new process."""
 
     @abstractmethod
     def close(self) -> None:
@@ -96,13 +96,12 @@ class Slot(ABC):
 
     @abstractmethod
     def begin(self, run: Run) -> None:
-        """Let the process execute a run."""
+        """Send a run to the process."""
 
     @abstractmethod
     def look(self, tasks: Tasks) -> Record | None:
-        """Report the progress of the run, and return its record if it has ended.
-
-        A run that has ended well is recorded by `recorded`, any other by `lost`, `timed_out` or `died`.
+        """Report the progress of the run, and return its record if it has ended. Implementations call `recorded`,
+        `lost`, `timed_out` or `died` for a run that has ended.
         """
 
     @property
@@ -111,10 +110,10 @@ class Slot(ABC):
         return self.task is None
 
     def is_worn_for(self, task: Task) -> bool:
-        """Return whether the task is of another network, and the process has trained `NETWORKS` of them.
+        """Return whether the process has trained `NETWORKS` networks and the task needs another one.
 
-        TensorFlow keeps what oneDNN has compiled for each shape, some 2 to 5 MB a network, and has no call that gives
-        it back; see `benchmarks.memory`.
+        TensorFlow keeps oneDNN's compiled kernels for each shape, 2 to 5 MB per network, and cannot free them; see
+        `benchmarks.memory`.
         """
         return self._networks >= NETWORKS and task.run.net != self.last
 
@@ -124,7 +123,7 @@ class Slot(ABC):
         self.open()
 
     def renew(self) -> None:
-        """Take a new process in place of the one that there is."""
+        """Replace the process."""
         self.close()
         self._new()
 
@@ -143,17 +142,17 @@ class Slot(ABC):
         self._on_progress(self.task.run, progress)
 
     def recorded(self, record: Record) -> Record:
-        """Be free, since the run is recorded; return its record."""
+        """Free the slot after the process has recorded its run; return the record."""
         self.task = None
         return record
 
     def lost(self, status: Status, message: str, *, renew: bool = True) -> Record:
-        """Record the run, since its process could not, and return the record.
+        """Record a run that its process did not record, and return the record.
 
         Args:
             status: How it ended.
             message: What happened.
-            renew: Whether a new process is taken.
+            renew: Whether the process is replaced.
         """
         assert self.task
         task, self.task = self.task, None
@@ -167,15 +166,15 @@ class Slot(ABC):
         return self.lost("timed_out", f"it took more than {self.job.timeout:g} s")
 
     def died(self, tasks: Tasks, status: Status, how: str) -> Record | None:
-        """Take a new process for one that is no more.
+        """Replace a dead process.
 
         Args:
-            tasks: Where a run that was killed is put back while there are retries.
+            tasks: The tasks; a killed run is put back while retries are left.
             status: How the run ended.
             how: How the process ended.
 
         Returns:
-            The record of the run, or None if it is begun again.
+            The record of the run, or `None` if it is started again.
         """
         assert self.task
         task = self.task
@@ -190,12 +189,12 @@ class Slot(ABC):
 def execute_in(slots: Sequence[Slot], wait: Callable[[int], None], todo: Todo) -> Iterator[Record]:
     """Execute the runs of `todo` in these slots until none is left; yield their records.
 
-    The next runs are begun before the records of those that ended are dealt with.
+    New runs are started before the records of ended ones are yielded.
 
     Args:
-        slots: Where. The caller closes them.
-        wait: Called with the number of tasks left. Returns when there may be something to look at, and in any case
-            after a second or so if a slot is idle while tasks are left.
+        slots: The slots; the caller closes them.
+        wait: Called with the number of tasks left; returns when a slot may have news, and after about a second if a
+            slot is idle while tasks are left.
         todo: Hands out the runs.
     """
     tasks = Tasks(todo)
@@ -207,7 +206,7 @@ def execute_in(slots: Sequence[Slot], wait: Callable[[int], None], todo: Todo) -
                 slot.renew()
             if task and slot.idle:
                 slot.start(task)
-            elif task:  # the new process has to get ready first
+            elif task:  # the new process is still starting
                 tasks.put_back(task)
         yield from ended
         if not tasks.left and not any(slot.task for slot in slots):

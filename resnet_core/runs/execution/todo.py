@@ -1,4 +1,4 @@
-"""Which runs of a study are left, shared with everybody who works on it by claims in its folder."""
+"""`Todo`: the remaining runs of a study, shared among processes by claims in its folder."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 
@@ -12,13 +12,13 @@ from resnet_core.runs.training.forms import compiled_as
 
 
 class Todo:
-    """Hands out runs, each to one taker among all processes and machines that share the folder.
+    """Hands out runs. Among all processes and machines that share the folder, each run is given to one.
 
     Args:
-        runs: What is to be executed.
+        runs: Runs to execute.
         store: Where they are recorded.
-        attempts: Numbers of the executions of the runs that have been executed before: a run of which this one, or a
-            later one, has been recorded meanwhile is not handed out.
+        attempts: Number of the attempt, by run, of runs that were executed before. A run is not handed out if this
+            attempt or a later one has been recorded meanwhile.
     """
 
     def __init__(self, runs: Sequence[Run], store: Store, attempts: Mapping[str, int] | None = None) -> None:
@@ -34,15 +34,15 @@ class Todo:
 
     @property
     def left(self) -> int:
-        """Runs that nobody has recorded and we have not taken; others may be at them."""
+        """Runs that are neither recorded nor taken by this process; other processes may be executing them."""
         return sum(map(len, self._left.values()))
 
     def take(self, last: Net | None = None) -> Run | None:
-        """Claim a run and return it, or None if all that are left are somebody else's for now.
+        """Claim a run and return it, or `None` if other processes have claimed all that are left.
 
         Args:
-            last: The network whose compiled step the taker has; runs of it come first, then those of others that
-                share what is compiled, and then those for which no other taker has it.
+            last: The network of the last run. Its runs come first, since their step is compiled; then runs that share
+                compiled code with it; then runs that share none with another process.
         """
         for run in self._in_order(last):
             claim = self._claims.setdefault(run.id, self._store.claim(run.id))
@@ -52,7 +52,7 @@ class Todo:
                 except Timeout:
                     continue
             del self._left[run.net][run.id]
-            if self._recorded(run.id):  # by somebody whose claim was in our way, or before it
+            if self._recorded(run.id):  # by the owner of a claim that we met, or earlier
                 self._release(run.id)
                 continue
             self._held[run.id] = run.net
@@ -76,10 +76,10 @@ class Todo:
             yield from list(self._left[net].values())
 
     def ended(self, record: Record) -> None:
-        """Hear how a run ended, before the next is taken, which does not depend on it here."""
+        """Called when a run ends, before the next is taken. No-op here; `Proposals` tells its oracle."""
 
     def finish(self, run: Run) -> None:
-        """Give back the claim of a run that has been recorded, or given up."""
+        """Give back the claim of a run that was recorded or given up."""
         self._held.pop(run.id, None)
         self._release(run.id)
 

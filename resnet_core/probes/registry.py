@@ -1,4 +1,4 @@
-"""The registry of probes: what each measures, what it needs, when it makes sense and what it costs.
+"""The registry of probes.
 
 A probe is a function from a network and its data to rows:
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 When = Literal["any", "after"]
 COLUMNS = ("probe", "layer", "block", "index", "path", "value")
-"""What every row has; a probe may add coordinates of its own."""
+"""Columns of every row. A probe may add its own."""
 
 NEEDS: Mapping[str, str] = {
     "images": "a batch of images",
@@ -36,7 +36,7 @@ NEEDS: Mapping[str, str] = {
     "train_images": "training images",
     "train_labels": "their labels",
 }
-"""What a probe may ask for: the names of its arguments beside the network."""
+"""Inputs that a probe may need: argument names besides the network."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Passes:
 
 
 class Sized(Protocol):
-    """What the cost of a probe depends on."""
+    """The size of a network, on which the cost of a probe depends."""
 
     @property
     def block_count(self) -> int:
@@ -70,9 +70,9 @@ class Probe:
 
     Attributes:
         name: Its name.
-        measure: From a `Subject` and what the probe needs to rows.
+        measure: Function from a `Subject` and the needed inputs to rows.
         passes: Its cost, a function of the number of blocks and layers.
-        when: `any` time, in training too, or `after` training alone.
+        when: `any`: also during training. `after`: only after training.
         best, worst: The values that a row can have at best, and at worst. None where it has no such bound.
     """
 
@@ -90,13 +90,13 @@ class Probe:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What the probe needs beside the network, by names of `NEEDS`."""
+        """The inputs that the probe takes besides the network, by names of `NEEDS`."""
         parameters = list(inspect.signature(self.measure).parameters)[1:]
         return tuple(name for name in parameters if name in NEEDS)
 
     @property
     def required(self) -> tuple[str, ...]:
-        """Those of the needs that have no default."""
+        """The needs without a default."""
         parameters = inspect.signature(self.measure).parameters
         return tuple(name for name in self.needs if parameters[name].default is inspect.Parameter.empty)
 
@@ -116,7 +116,7 @@ class Probe:
             **named: The same by name, and the probe's own options.
 
         Raises:
-            UserError: Something that the probe needs is missing, an option is unknown, or the model is not functional.
+            UserError: An input is missing, an option is unknown, or the model is not functional.
         """
         from resnet_core.probes.subject import subject_of
 
@@ -166,12 +166,12 @@ def register_probe(
     """Register the decorated function as the probe `name`, and return the `Probe`.
 
     The function's first argument is the network, a `resnet_core.probes.subject.Subject`. Arguments with a name of
-    `NEEDS` are what it needs; all others are options and must have defaults. It yields rows, best made by `row`.
+    `NEEDS` are what it needs; all others are options and must have defaults. It yields rows made by `row`.
     It must leave the weights, the moving statistics and the random state as they are.
 
     Args:
         name: A new name.
-        passes: The cost, from a `Sized` to `Passes`.
+        passes: Cost of the probe: a function from a `Sized` to `Passes`.
         when: See `Probe`.
         best: See `Probe`.
         worst: See `Probe`.
@@ -222,7 +222,7 @@ def row(place: Any, *, value: float, **coordinates: Any) -> Row:
     """Return a row of a place in the network.
 
     Args:
-        place: What has the fields `layer`, `block`, `index` and `path`: a `Layer`, a `Join` or a `Place` of an anatomy.
+        place: A `Layer`, `Join` or `Place` of an anatomy, with `layer`, `block`, `index` and `path`.
         value: The value.
         **coordinates: The probe's own columns.
     """

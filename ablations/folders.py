@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 from ablations.folder_command import add_folder_command, study_folder
+from ablations.probes import add_probe_options, with_probes
 from resnet_core.command_line import folder
 from resnet_core.folders import check_writable, sweep, write_file
 from resnet_core.runs.execution.fill import exit_if_failed
@@ -27,6 +28,7 @@ def add_commands(commands: Any) -> None:
     )  # fmt: skip
     add_plugin_option(retry)
     add_keep_option(retry)
+    add_probe_options(retry)
     add_execution_options(retry)
     export = add_folder_command(
         commands,
@@ -98,7 +100,8 @@ def retry_runs(options: argparse.Namespace) -> None:
     check_writable(root)
     set_variables()
     check_backend()
-    runs = runner.retry(root, FAILED, Execution.of(options, load_plugins(options.plugin)))
+    execution = Execution.of(options, load_plugins(options.plugin))
+    runs = runner.retry(root, FAILED, with_probes(execution, options, Store(root).plan()))
     exit_if_failed(Store(root), [run.id for run in runs])
 
 

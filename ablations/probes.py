@@ -1,7 +1,8 @@
-"""`--probe`: probes that are measured of every trained network of a study, after its training."""
+"""`--probe`: probes that are measured of every network of a study, at steps of its training or after it."""
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ablations.study import Study
 from resnet_core.command_line import Parser
@@ -9,9 +10,11 @@ from resnet_core.errors import UserError, nearest
 from resnet_core.nets.own import Net
 from resnet_core.probes.asked import IMAGES, Asked, Item, Sample, Size, asked_for, total_passes, unmeasurable
 from resnet_core.probes.registry import probes as registered
+from resnet_core.runs.execution.options import Execution
 from resnet_core.runs.records import networks
 from resnet_core.runs.records.measurements import name_of
 from resnet_core.runs.records.outcomes import COMPLETED, FAILED_TO_TRAIN
+from resnet_core.runs.records.plan import Plan
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
 from resnet_core.telling import say
@@ -26,7 +29,8 @@ def add_probe_options(parser: Parser) -> None:
     parser.add_argument(
         "--probe", action="append", default=[], metavar="PROBE",
         help="measure this probe of every trained network, as resnet-probe does of kept ones (`resnet-probe list`); "
-        "may be given again; --set PROBE.OPTION=VALUE sets its options",
+        "may be given again; --set PROBE.OPTION=VALUE sets its options, and PROBE.at=0,100,end the steps that it is "
+        "measured at, if it makes sense in training",
     )  # fmt: skip
     add_sample_options(parser, "--probe-part", "--probe-images")
 
@@ -90,18 +94,16 @@ def asked_of(options: argparse.Namespace, study: Study) -> tuple[tuple[Asked, ..
     if not words and not any("." in word.partition("=")[0] for word in options.set):
         return (), options.set
     given, others = settings_of(options.set, names)
-    return probes_asked(study, options.probe, given), others
+    return probes_asked(words, given), others
 
 
-def probes_asked(
-    study: Study, words: Sequence[str], settings: Mapping[str, Mapping[str, str]] | None = None
-) -> tuple[Asked, ...]:
-    """Return the probes that a study asks for, and these: each as its name and options, `lesions draws=10`.
+def probes_asked(words: Sequence[str], settings: Mapping[str, Mapping[str, str]] | None = None) -> tuple[Asked, ...]:
+    """Return probes that runs can take: each as its name and options, `lesions draws=10`.
 
     Raises:
         UserError: A probe or an option is unknown, or a probe needs what a single run has not.
     """
-    asked = asked_for([*study.probes, *words], settings) if [*study.probes, *words] else ()
+    asked = asked_for(words, settings) if words else ()
     for item in asked:
         reason = unmeasurable(item, GIVEN)
         if reason:
@@ -112,12 +114,25 @@ def probes_asked(
     return asked
 
 
+def with_probes(execution: Execution, options: argparse.Namespace, plan: Plan | None) -> Execution:
+    """Return how runs of a plan are executed, with the probes that were asked for with it, and those of the options.
+
+    Raises:
+        UserError: A probe is not known here, or cannot be measured with a run.
+    """
+    before, sample = (plan.probes, plan.sample) if plan else ((), None)
+    given = options.part != "auto" or options.images is not None
+    asked = probes_asked([*before, *options.probe])
+    return replace(execution, probes=asked, sample=sample_of(options) if given or sample is None else sample)
+
+
 def say_cost(asked: Sequence[Asked], sample: Sample, nets: Sequence[Net]) -> None:
     """Say how many passes the probes of these networks take."""
     passes = total_passes([(probe, Size.of(net)) for net in nets for probe in asked])
+    names = ", ".join(dict.fromkeys(probe.name for probe in asked))
     say(
-        f"the probes {', '.join(probe.name for probe in asked)} of {len(nets)} networks take "
-        f"{passes.forward:,.0f} forward and {passes.backward:,.0f} backward passes of {sample.images} images"
+        f"the probes {names} of {len(nets)} networks take {passes.forward:,.0f} forward "
+        f"and {passes.backward:,.0f} backward passes of {sample.images} images"
     )
 
 
@@ -125,11 +140,19 @@ def say_unprobed(store: Store, runs: Sequence[Run], asked: Sequence[Asked], samp
     """Say which of these runs were completed and are not probed, and how that is done."""
     statuses, kept = store.survey().statuses, networks.kept(store.root)
     trained = [run.id for run in runs if statuses.get(run.id) in (COMPLETED, FAILED_TO_TRAIN)]
-    items = [Item(each, probe, sample) for each in trained for probe in asked]
-    lacking = list(dict.fromkeys(item.network_id for item in items if not (store.root / name_of(item)).exists()))
+
+    def is_there(network_id: str, probe: Asked) -> bool:
+        kind = (probe.name, probe.text, probe.step is None)
+        alike = [other for other in asked if (other.name, other.text, other.step is None) == kind]
+        # A run may end before a step: of several steps one is enough.
+        return any((store.root / name_of(Item(network_id, other, sample))).exists() for other in alike)
+
+    lacking = [each for each in trained if not all(is_there(each, probe) for probe in asked)]
     if not lacking:
         return
-    how = f"resnet-probe {store.root} {' '.join(probe.name for probe in asked)}"
-    if not kept.keys() >= {*lacking}:
+    how = f"resnet-probe {store.root} {' '.join(dict.fromkeys(probe.name for probe in asked))}"
+    if any(probe.step is not None for probe in asked):
+        how = "they were recorded without --probe, and what is measured in training needs it anew: give another --out"
+    elif not kept.keys() >= {*lacking}:
         how = "they were recorded without --probe and their networks are not kept: give another --out"
     say(f"{len(lacking)} of {len(runs)} runs are not probed, {lacking[0]} first; {how}")

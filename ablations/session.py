@@ -71,7 +71,7 @@ def run(
         workers: Number of processes. `None` takes one for each core or GPU, or this process for little work.
         progress: Whether progress is shown. Without it, nothing is printed.
         keep_networks: Whether trained networks are kept, for `Results.network`.
-        probes: Probes of every trained network: `lesion`, `lesions draws=10`.
+        probes: Probes of every network: `lesion`, `lesions draws=10`, at steps `signal at=0,100,end`.
         plugins: Python files of yours that register blocks, data sets or probes.
         execution: How runs are executed otherwise: time and memory limits, loggers, a cluster.
         **settings: Levels of factors, `depth=[8, 20]`; fields of `NetSpec` and `TrainSpec`, `steps=500`; fields of
@@ -94,7 +94,9 @@ def run(
     request = _request(study, Path(out), {name: value for name, value in given.items() if value is not None})
     own = [study.file] if study.file and study.registers else []
     how = replace(
-        execution or Execution(), setup=SessionCode(Plugins((*files, *own))), probes=probes_asked(study, probes)
+        execution or Execution(),
+        setup=SessionCode(Plugins((*files, *own))),
+        probes=probes_asked([*study.probes, *probes]),
     )
     if workers is not None or keep_networks:
         how = replace(how, workers=_count("workers", workers), keep_networks=keep_networks)

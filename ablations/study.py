@@ -88,8 +88,8 @@ class Study:
         source: Where it was asked first.
         train: From the scale's `TrainSpec` and factors, again keyword arguments, to an arm's own.
         probe: What is measured while a run trains.
-        probes: Probes that are measured of every trained network, each as its name and options: `lesion`,
-            `lesions draws=10`.
+        probes: Probes that are measured of every network, each as its name and options: `lesion`, `lesions draws=10`;
+            at steps of the training `signal at=0,100,end`.
         words: What levels are called, by factor and level: a name and, behind a colon, a sentence, as "residual, option
             A: identity with zero padding". Those of `ablations.words` need not be repeated.
         file: A file of the user's that it is from.

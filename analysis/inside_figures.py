@@ -63,7 +63,11 @@ def _sample(rows: pd.DataFrame) -> str:
     runs, images = rows["run"].nunique(), " or ".join(f"{n:g}" for n in sorted(rows["images"].unique()))
     part = {"val": "validation", "train": "training"}.get(str(rows["part"].iloc[0]), str(rows["part"].iloc[0]))
     options = rows["options"].iloc[0]
-    return f"n = {runs} networks; {images} {part} images" + (f"; {options}" if options else "")
+    steps = rows["step"].dropna().unique() if "step" in rows else ()
+    more = [str(options)] if options else []
+    return "; ".join(
+        [f"n = {runs} networks", f"{images} {part} images", *(f"after {step:g} steps" for step in steps), *more]
+    )
 
 
 def _range_text(values: "pd.Series[float]") -> str:

@@ -111,9 +111,14 @@ def usual(rows: "pd.DataFrame", options: Mapping[str, str] | None = None) -> "pd
         rows: Of one probe.
         options: Options that are not at their defaults. Without any: the rows at the defaults or, if there are none,
             those of the first other options.
+
+    Of rows of several steps those after the training are returned or, if there are none, those of the last step.
     """
     if rows.empty:
         return rows
+    if "step" in rows:
+        after = rows["step"].isna()
+        rows = rows[after if after.any() else rows["step"] == rows["step"].max()]
     wanted = {f"{name}={value}" for name, value in (options or {}).items()}
     there = sorted(set(rows["options"]), key=lambda text: (len(text.split()), text))
     fit = [text for text in there if wanted <= set(text.split())]

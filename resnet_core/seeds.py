@@ -6,6 +6,10 @@ Every draw of a run comes from ``generator(seed, *labels)``: the order of batche
 middle, share a process with others, or share its data order with another architecture.
 """
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 
@@ -18,3 +22,14 @@ def generator(seed: int, *labels: str | int) -> np.random.Generator:
     """
     words = [int.from_bytes(str(label).encode(), "little") for label in labels]
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=words))
+
+
+@contextmanager
+def global_numbers_kept() -> Iterator[None]:
+    """Put the global random numbers of Python and NumPy back where they were: a new layer draws its seed there."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002

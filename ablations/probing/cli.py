@@ -112,6 +112,11 @@ def work_of(options: argparse.Namespace) -> Work:
     target = _target(options)
     fit = []
     for item in asked_for(names, {name: settings.get(name, {}) for name in names}):
+        if item.step is not None:
+            raise UserError(
+                f"a step is of a run under way, but resnet-probe measures what is trained, and got '{item.words}'; "
+                "give it to resnet-ablate run --probe"
+            )
         reason = unmeasurable(item, target.given)
         if reason and not every:
             raise UserError(f"the probe '{item.name}' cannot be measured: {reason}")

@@ -3,7 +3,7 @@
 import inspect
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,11 +12,13 @@ from resnet_core.errors import UserError, did_you_mean, first_mistake
 from resnet_core.fingerprint import fingerprint, is_users
 from resnet_core.nets.cost import cost
 from resnet_core.nets.own import Net, OwnNet
-from resnet_core.probes.registry import Passes, Probe, probe
+from resnet_core.probes.registry import AT, Passes, Probe, probe, probes
 from resnet_core.spec_model import digest
 
 Part = Literal["auto", "train", "val", "test"]
 IMAGES = 512
+END = "end"
+"""Stands among steps for the end of the training."""
 TRAINING_TIMES = 4
 """Number of training images given to a probe, per image on which it is measured."""
 
@@ -46,16 +48,24 @@ class Asked:
         name: The probe.
         options: Its options that differ from their defaults, as JSON values.
         code: Hash of the code of a user's probe; empty for one of this project.
+        step: After how many updates of a run it is measured; none for after the training.
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     code: str = ""
+    step: int | None = None
 
     @property
     def text(self) -> str:
         """The options as they are written on the command line, `draws=10 seed=1`; empty for the defaults."""
         return " ".join(f"{name}={_text(value)}" for name, value in sorted(self.options.items()))
+
+    @property
+    def words(self) -> str:
+        """The probe as `asked_for` takes it."""
+        step = "" if self.step is None else f"{AT}={self.step}"
+        return " ".join(filter(None, (self.name, self.text, step)))
 
     @property
     def probe(self) -> Probe:
@@ -84,10 +94,9 @@ class Item:
         """Sixteen hexadecimal digits; the same measurement has the same id."""
         asked, sample = self.asked, self.sample
         options = json.dumps(dict(asked.options), sort_keys=True)
-        return digest(
-            "measurement/1", self.network_id, asked.name, options, asked.code, sample.part, str(sample.images),
-            self.other,
-        )  # fmt: skip
+        step = () if asked.step is None else (f"step {asked.step}",)
+        drawn = (sample.part, str(sample.images))
+        return digest("measurement/1", self.network_id, asked.name, options, asked.code, *drawn, self.other, *step)
 
 
 @dataclass(frozen=True)
@@ -109,19 +118,41 @@ def asked_for(words: Sequence[str], settings: Mapping[str, Mapping[str, Any]] | 
     """Return these probes with these options.
 
     Args:
-        words: For each probe its name, followed by options: `lesion`, `lesions draws=10`. Repeated probes count once.
+        words: For each probe its name, followed by options: `lesion`, `lesions draws=10`. `signal at=0,100,end` is
+            measured after so many updates and after the training. Repeated probes count once.
         settings: Further options by the name of the probe; texts are read as the option's type.
 
     Raises:
-        UserError: A probe or an option is unknown, or a value is illegal.
+        UserError: A probe or an option is unknown, a value is illegal, or a probe is asked for at a step, but makes no
+            sense in training.
     """
     items = {}
     for word in words:
         name, *options = word.split() or [""]
         given = {option: value for option, _, value in (text.partition("=") for text in options)}
-        item = _asked(probe(name), {**given, **(settings or {}).get(name, {})})
-        items[item.name, item.text] = item
+        given |= (settings or {}).get(name, {})
+        steps = _steps(probe(name), given.pop(AT, END))
+        item = _asked(probe(name), given)
+        for step in steps:
+            items[item.name, item.text, step] = replace(item, step=step)
     return tuple(items.values())
+
+
+def _steps(asked: Probe, text: Any) -> list[int | None]:
+    """Return the steps at which a probe is asked for; none for after the training."""
+    words = str(text).split(",")
+    for word in words:
+        if word != END and not (word.isdecimal() and word.isascii() and int(word) < 10**9):
+            raise UserError(
+                f"`{AT}` of a probe must be steps and `{END}`, as {AT}=0,100,{END}, but got '{text}' for '{asked.name}'"
+            )
+    steps = [None if word == END else int(word) for word in words]
+    if asked.when != "any" and steps != [None]:
+        known = ", ".join(name for name, each in probes().items() if each.when == "any")
+        raise UserError(
+            f"a probe at a step must make sense in training, as {known} do, but got '{asked.name}'; leave out `{AT}`"
+        )
+    return steps
 
 
 def _asked(asked: Probe, options: Mapping[str, Any]) -> Asked:

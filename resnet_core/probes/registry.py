@@ -19,6 +19,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from resnet_core.errors import UserError, nearest
+from resnet_core.seeds import global_numbers_kept
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,8 @@ Row = dict[str, Any]
 When = Literal["any", "after"]
 COLUMNS = ("probe", "layer", "block", "index", "path", "value")
 """Columns of every row. A probe may add its own."""
-
+AT = "at"
+"""What says at which steps a probe is measured; no option of a probe has this name."""
 NEEDS: Mapping[str, str] = {
     "images": "a batch of images",
     "labels": "their labels",
@@ -74,6 +76,8 @@ class Probe:
         passes: Its cost, a function of the number of blocks and layers.
         when: `any`: also during training. `after`: only after training.
         best, worst: The values that a row can have at best, and at worst. None where it has no such bound.
+        half: Whether a network in half precision is measured as it computes. Otherwise a float32 copy is measured, for
+            probes whose gradients float16 is too coarse for.
     """
 
     name: str
@@ -82,6 +86,7 @@ class Probe:
     when: When = "after"
     best: float | None = None
     worst: float | None = None
+    half: bool = True
 
     @property
     def about(self) -> str:
@@ -121,8 +126,10 @@ class Probe:
         from resnet_core.probes.subject import subject_of
 
         given = self._bound(args, named)
-        for values in self.measure(subject_of(model), **given):
-            yield {"probe": self.name, **values}
+        net = subject_of(model)
+        with global_numbers_kept():
+            rows = list(self.measure(net if self.half else net.in_float32(), **given))
+        yield from ({"probe": self.name, **values} for values in rows)
 
     def __call__(self, model: Any, *args: Any, **named: Any) -> "pd.DataFrame":
         """Return the rows of a model as a table; for the arguments see `rows`."""
@@ -162,12 +169,13 @@ def register_probe(
     when: When = "after",
     best: float | None = None,
     worst: float | None = None,
+    half: bool = True,
 ) -> Callable[[Callable[..., Iterable[Row]]], Probe]:
     """Register the decorated function as the probe `name`, and return the `Probe`.
 
     The function's first argument is the network, a `resnet_core.probes.subject.Subject`. Arguments with a name of
     `NEEDS` are what it needs; all others are options and must have defaults. It yields rows made by `row`.
-    It must leave the weights, the moving statistics and the random state as they are.
+    It must leave the weights and the moving statistics as they are.
 
     Args:
         name: A new name.
@@ -175,9 +183,10 @@ def register_probe(
         when: See `Probe`.
         best: See `Probe`.
         worst: See `Probe`.
+        half: See `Probe`.
 
     Raises:
-        UserError: There is another probe of this name, or an argument is neither a need nor has a default.
+        UserError: There is another probe of this name, or an argument is neither a need nor has a default, or is `at`.
     """
 
     def register(measure: Callable[..., Iterable[Row]]) -> Probe:
@@ -188,12 +197,16 @@ def register_probe(
         ):
             raise UserError(f"a probe's name must be new, but there is a probe '{name}' already; choose another")
         for argument, parameter in list(inspect.signature(measure).parameters.items())[1:]:
+            if argument == AT:
+                raise UserError(
+                    f"an option of a probe must not be called `{AT}`, which says at which steps it is measured"
+                )
             if argument not in NEEDS and parameter.default is inspect.Parameter.empty:
                 raise UserError(
                     f"an argument of a probe must be one of {', '.join(NEEDS)} or have a default, but `{argument}` of "
                     f"'{name}' is neither"
                 )
-        PROBES[name] = Probe(name, measure, passes, when, best, worst)
+        PROBES[name] = Probe(name, measure, passes, when, best, worst, half)
         return PROBES[name]
 
     return register

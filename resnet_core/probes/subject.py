@@ -43,6 +43,17 @@ class Subject:
         self.joins, self.layers = self.anatomy.joins, self.anatomy.layers
         self._changed: dict[tuple[int, str], Part] = {}
 
+    @cached_property
+    def _full(self) -> "Subject":
+        return Subject(keras.models.clone_model(self.model, clone_function=_float32))
+
+    def in_float32(self) -> "Subject":
+        """Return a copy of a network of half precision that computes in float32 with its weights; any other itself."""
+        if all(layer.compute_dtype not in ("float16", "bfloat16") for layer in self.model.layers):
+            return self
+        self._full.model.set_weights(self.model.get_weights())
+        return self._full
+
     @property
     def block_count(self) -> int:
         """Number of blocks."""
@@ -252,3 +263,10 @@ class Subject:
 def subject_of(model: Any) -> Subject:
     """Return a model as the probes see it; a `Subject` is returned as it is."""
     return model if isinstance(model, Subject) else Subject(model)
+
+
+def _float32(layer: Any) -> Any:
+    """Return a layer of this kind that computes in float32; an operation, which has no weights, is itself."""
+    if not isinstance(layer, keras.layers.Layer):
+        return layer
+    return type(layer).from_config({**layer.get_config(), "dtype": "float32"})

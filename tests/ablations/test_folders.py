@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from resnet_core.probes.asked import Sample
+from resnet_core.runs.records import measurements
 from resnet_core.runs.records.record import Outcome
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.training.checkpoints import Checkpoint, State
@@ -58,9 +60,10 @@ def test_status_shows_what_is_not(program, study):
 def test_retry_executes_what_failed_and_nothing_else(compacted, program, study):
     store = Store(study)
     before = failed(store)
+    store.add_plan(replace(store.plan(), probes=("signal at=0",), sample=Sample(images=16)))
     if compacted:
         store.compact()
-    done = program("resnet-ablate", "retry", study, "--failed")
+    done = program("resnet-ablate", "retry", study, "--failed", "--probe", "lesion")
     assert done.returncode == 0, done.stderr
     data, ended, *_ = done.stdout.splitlines()
     assert data.startswith("data: ")
@@ -68,6 +71,10 @@ def test_retry_executes_what_failed_and_nothing_else(compacted, program, study):
     assert "1 of 1 runs recorded (1 completed)" in done.stdout
     (after,) = [record for record in store.records() if record.run.id == before.run.id]
     assert after.results == before.results
+    probed = measurements.table(study)[0].drop_duplicates("probe")
+    assert probed[["probe", "step", "images", "run"]].fillna(-1).to_numpy().tolist() == [
+        ["lesion", -1, 16, before.run.id], ["signal", 0, 16, before.run.id],
+    ]  # fmt: skip
     assert program("resnet-ablate", "retry", study, "--failed").stdout.startswith("no run of")
 
 

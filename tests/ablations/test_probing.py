@@ -8,16 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ablations.cli import main as ablate
 from ablations.probing import sharing
 from ablations.probing.cli import main
 from ablations.probing.targets import StudyTarget, runs
 from analysis import inside_figures, report
 from analysis.measures import find
 from analysis.study import read
+from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.asked import Asked, Item, Sample, asked_for
-from resnet_core.probes.registry import PROBES
+from resnet_core.probes.registry import PROBES, Passes, register_probe
 from resnet_core.runs.records import claims, measurements, networks
 from resnet_core.runs.records.store import Store
 from tests.analysis.synthetic import PAGE
@@ -142,6 +144,7 @@ def test_a_dry_run_adds_up_the_passes_of_what_is_not_measured(study, capsys):
         (["STUDY", "lesion", "--set", "lesion.taken_out=all"], "`lesion.taken_out` must be 'branch' or 'skip'"),
         (["STUDY", "lesions", "--set", "lesions.draw=1"], "but got 'draw'; did you mean 'draws'"),
         (["STUDY", "lesion", "--set", "reset.x=1"], "is of the probe 'reset', which is not asked for"),
+        (["STUDY", "signal", "--set", "signal.at=0"], "resnet-probe measures what is trained, and got 'signal at=0'"),
         (["STUDY", "lesion", "--set", "steps=1"], "--set takes PROBE.OPTION=VALUE, but got 'steps=1'"),
         (["STUDY", "lesion", "--images", "none"], "must be a whole number from 1 on, but got 'none'"),
         (["STUDY", "lesion", "--other", "abc"], "--other must be 'seed' or a run whose network is kept"),
@@ -165,6 +168,24 @@ def test_a_study_without_networks_says_how_to_keep_them(tiny_study, capsys):
     assert "`resnet-ablate run … --keep-networks` keeps them" in capsys.readouterr().err
 
 
+def test_steps_are_apart_from_options_and_make_measurements_of_their_own():
+    asked = asked_for(["signal training=False at=0,5,end"])
+    assert [(probe.step, probe.text) for probe in asked] == [
+        (0, "training=False"),
+        (5, "training=False"),
+        (None, "training=False"),
+    ]
+    assert asked == asked_for([item.words for item in asked])
+    assert len({Item("0" * 16, item, Sample()).id for item in asked}) == 3
+    with pytest.raises(UserError, match="must not be called `at`"):
+        register_probe("late", passes=lambda net: Passes())(lambda net, images, at=0: iter(()))
+
+
+def test_the_id_of_a_measurement():
+    """It must not change, or what is measured is measured again."""
+    assert Item("0" * 16, Asked("lesion"), Sample()).id == "2286289306e3260e"
+
+
 def test_options_are_read_by_their_type():
     (asked,) = asked_for(["lesions"], {"lesions": {"counts": "1,2", "draws": "20", "seed": "3"}})
     assert asked == Asked("lesions", {"counts": [1, 2], "seed": 3})  # 20 is the default
@@ -183,13 +204,27 @@ def test_what_fails_is_data_and_is_measured_again(tmp_path):
     assert list(table.columns) == [*measurements.FIRST, "x", "part", "images", "other"]
 
 
-def test_a_run_cannot_take_a_probe_of_two_networks(capsys):
-    from ablations.cli import main as ablate
-
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--probe", "stitching"], "the probe 'stitching' cannot be measured with a run: it needs a second network"),
+        (["--probe", "lesion at=0,end"], "a probe at a step must make sense in training, as gradients, shattering, "),
+        (["--probe", "signal at=first"], "must be steps and `end`, as at=0,100,end, but got 'first' for 'signal'"),
+        (["--probe", "signal", "--set", "signal.at=-1"], "must be steps and `end`, as at=0,100,end, but got '-1'"),
+    ],
+)
+def test_what_a_run_cannot_take(words, message, capsys):
     with pytest.raises(SystemExit) as ended:
-        ablate(["run", "depth", "--probe", "stitching", "--dry-run"])
+        ablate(["run", "depth", *words, "--dry-run"])
     assert ended.value.code == 2
-    assert "the probe 'stitching' cannot be measured with a run: it needs a second network" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
+
+
+def test_a_dry_run_adds_the_cost_of_every_step(capsys):
+    words = ["run", "depth", "--depth", "8", "--skip", "A", "--seeds", "1", "--dry-run"]
+    with pytest.raises(SystemExit):
+        ablate([*words, "--probe", "signal", "--set", "signal.at=0,10,end", "--probe", "gradients at=5"])
+    assert "the probes signal, gradients of 1 networks take 4 forward and 1 backward passes" in capsys.readouterr().out
 
 
 def test_a_probe_of_ones_own_in_records_claims_and_report(program, tmp_path):

@@ -75,6 +75,10 @@ def probed(tmp_path_factory):
             rows = [{"probe": probe, "layer": "", "block": "", "path": "main", "index": 0, **row}
                     for row in rows_of(probe, run.seed)]  # fmt: skip
             write(folder, Measurement(item, "measured", rows, 512, "test"))
+        for step in (0, 10):
+            item = Item(run.id, Asked("signal", step=step), Sample())
+            rows = [place(i, value=100.0 + step, quantity="variance", probe="signal") for i in range(3)]
+            write(folder, Measurement(item, "measured", rows, 512, "test"))
         skipped = Item(run.id, Asked("lesion", {"taken_out": "skip"}), Sample())
         write(folder, Measurement(skipped, "measured", [place(0, value=0.9, intact=0.2, probe="lesion")], 512, "test"))
     return folder
@@ -96,6 +100,8 @@ def probed(tmp_path_factory):
         ("scores[quantity=class_accuracy,class=1].mean", 0.7),
         ("lesion[block=stage2_block1].mean or test_error", 0.41),
         ("lesion[block=no_block].mean or test_error", 0.1),
+        ("signal[quantity=variance].first", 1.01),
+        ("signal[quantity=variance,step=10].first", 110.0),
         ("top5_accuracy", 0.9),
         ("calibration_error", 0.04),
         ("worst_class_accuracy", 0.5),

@@ -23,7 +23,7 @@ def _passes(net: Sized) -> Passes:
     return Passes(forward=80 * (1 + net.block_count), backward=160 * (1 + net.block_count))
 
 
-@register_probe("curvature", passes=_passes)
+@register_probe("curvature", passes=_passes, half=False)
 def curvature(
     net: "Subject",
     images: Any,

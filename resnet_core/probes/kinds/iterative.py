@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from resnet_core.probes.subject import Subject
 
 
-@register_probe("iterative", passes=lambda net: Passes(forward=2, backward=1))
+@register_probe("iterative", passes=lambda net: Passes(forward=2, backward=1), half=False)
 def iterative(net: "Subject", images: Any, labels: Any) -> Iterator[Row]:
     """Cosine of F(x) with ∂L/∂x by block: below 0 where a block lowers the loss (Jastrzębski et al. 2018, section 3).
 

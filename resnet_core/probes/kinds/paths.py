@@ -18,7 +18,7 @@ def _passes(net: Sized) -> Passes:
     return Passes(forward=2, backward=net.block_count + 2.5 * net.block_count)
 
 
-@register_probe("paths", passes=_passes)
+@register_probe("paths", passes=_passes, half=False)
 def paths(
     net: "Subject", images: Any, labels: Any, draws: int = 5, seed: int = 0, training: bool = False
 ) -> Iterator[Row]:

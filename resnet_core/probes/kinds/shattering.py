@@ -17,7 +17,9 @@ Array = npt.NDArray[np.float64]
 LAGS = (1, 2, 4, 8, 16, 32)
 
 
-@register_probe("shattering", passes=lambda net: Passes(forward=2, backward=net.block_count / 2 + 1), when="any")
+@register_probe(
+    "shattering", passes=lambda net: Passes(forward=2, backward=net.block_count / 2 + 1), when="any", half=False
+)
 def shattering(
     net: "Subject", images: Any, points: int = 64, lags: Sequence[int] = LAGS, training: bool = True, seed: int = 0
 ) -> Iterator[Row]:

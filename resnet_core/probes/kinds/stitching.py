@@ -23,6 +23,7 @@ Array = npt.NDArray[np.float64]
     passes=lambda net: Passes(forward=4 * net.block_count, backward=2 * net.block_count),
     best=0.0,
     worst=1.0,
+    half=False,
 )
 def stitching(
     net: "Subject",
@@ -61,7 +62,7 @@ def stitching(
     """
     from resnet_core.probes.subject import subject_of
 
-    below = subject_of(other)
+    below = subject_of(other).in_float32()
     random_below = below.with_weights(below.redrawn(seed))
     own = net.scored(images, labels).error
     for index in places or range(min(len(net.places), len(below.places))):

@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -43,6 +44,8 @@ def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, imag
     survey = store.survey(whole=True)
     if any(run.id not in survey.copies for run in runs):
         check_mixed(store, survey, execution)
+    if execution.probes:
+        plan = replace(plan, probes=tuple(probe.words for probe in execution.probes), sample=execution.sample)
     store.add_plan(plan)
     set_aside(store, survey)
     if not execution.keep_states:

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -68,7 +68,7 @@ class Job:
         options: The executor's own options by name; see `register_executor`.
         keep_states: Whether the last state of a run stays when the run is recorded.
         keep_networks: Whether the trained network of a run stays beside its record.
-        probes: Probes to measure on the trained network of every completed run.
+        probes: Probes to measure on the network of every run, at their steps or when it has completed.
         sample: Images for these probes.
     """
 
@@ -111,20 +111,53 @@ class Job:
         keeps = keep and self.keep_states
         checkpoint = Checkpoint(state, self.checkpoint_seconds, made_with(), _stopping.is_set, keeps_last=keeps)
         data = dataset(run.train, resident(self.stream, self.memory))
-        trained: list[list[networks.Array]] = []
-        on_trained = trained.append if self.keep_networks or self.probes else None
-        record = replace(execute(run, data, on_progress, checkpoint, on_trained), attempt=self.attempt_of(run))
-        return Ended(record, dict(self._beside(run, data, trained[0])) if trained else {})
-
-    def _beside(self, run: Run, data: Dataset, weights: list[networks.Array]) -> Iterator[tuple[str, bytes]]:
-        """Yield the place and content of the further files of a completed run."""
-        if self.keep_networks:
-            yield networks.name_of(run.id), networks.encoded(weights)
         if self.probes:
-            from resnet_core.runs.execution.measuring import after_training
+            from resnet_core.runs.execution.measuring import part_of
 
-            for measured in after_training(run, weights, data, self.probes, self.sample):
-                yield measurements.name_of(measured.item), measurements.content_of(measured)
+            part_of(run, data, self.sample)  # a mistake shows before the training
+        files: dict[str, bytes] = {}
+        trained: list[list[networks.Array]] = []
+        on_trained = trained.append if self.keep_networks or self._at(None) else None
+        at_steps = {step: self._at_step(run, data, step, files, keep) for step in self._steps}
+        record = execute(run, data, on_progress, checkpoint, on_trained, at_steps)
+        for weights in trained:
+            if self.keep_networks:
+                files[networks.name_of(run.id)] = networks.encoded(weights)
+            files |= self._measured(run, data, None, weights)
+        return Ended(replace(record, attempt=self.attempt_of(run)), files)
+
+    @property
+    def _steps(self) -> set[int]:
+        return {probe.step for probe in self.probes if probe.step is not None}
+
+    def _at(self, step: int | None) -> list[Asked]:
+        return [probe for probe in self.probes if probe.step == step]
+
+    def _measured(self, run: Run, data: Dataset, step: int | None, weights: list[networks.Array]) -> dict[str, bytes]:
+        """Measure the probes of a step, or of the end, and return the files of the measurements by their places."""
+        if not self._at(step):
+            return {}
+        from resnet_core.runs.execution.measuring import measured_all
+
+        measured = measured_all(run, weights, data, self._at(step), self.sample)
+        return {measurements.name_of(each.item): measurements.content_of(each) for each in measured}
+
+    def _at_step(
+        self, run: Run, data: Dataset, step: int, files: dict[str, bytes], keep: bool
+    ) -> Callable[[list[networks.Array]], None]:
+        """Return what measures the probes of a step, adds their files to `files` and, with `keep`, writes them at once.
+
+        A run that goes on from a later state does not come by this step again.
+        """
+
+        def measure(weights: list[networks.Array]) -> None:
+            written = self._measured(run, data, step, weights)
+            files.update(written)
+            for name, content in written.items() if keep else ():
+                with suppress(UserError):  # there is no room; the record says so
+                    write_beside(self.store.root / name, content)
+
+        return measure
 
     def attempt_of(self, run: Run) -> int:
         """Return the number of the attempt at a run, from 1."""

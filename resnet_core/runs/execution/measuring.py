@@ -142,11 +142,9 @@ def _preprocessed(images: Array, data: Dataset) -> Array:
     return values
 
 
-def after_training(
+def measured_all(
     run: Run, weights: Sequence[Array], data: Dataset, probes: Sequence[Asked], sample: Sample
 ) -> list[Measurement]:
-    """Measure probes of a network that has just been trained."""
-    if not probes:
-        return []
+    """Measure probes of the network of a run, in its training or after it."""
     given = of_run(run, weights, data, sample)
     return [measured(Item(run.id, asked, sample), given) for asked in probes]

@@ -4,6 +4,7 @@ They are no part of the records: what is measured of a trained network does not 
 of a run does not depend on it, and a network that was kept can be probed years later. Loads no TensorFlow.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ SCHEMA = 1
 Status = Literal["measured", "unfit", "failed"]
 FIRST = ("run", "probe", "options", "layer", "block", "index", "path", "value")
 """The columns that the table begins with; the coordinates of the probes follow."""
+ADDED = ("step", "part", "images", "other")
+"""Columns that are no probe's."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class _File:
     reason: str = ""
     seconds: float = 0.0
     rows: Columns = field(default_factory=dict)
+    step: int | None = None
 
 
 _FILE = TypeAdapter(_File)
@@ -85,7 +89,7 @@ def content_of(measured: Measurement) -> bytes:
     file = _File(
         item.id, item.network_id, item.asked.name, measured.status, item.sample, dict(item.asked.options),
         item.asked.code, item.other, measured.images, measured.part, measured.reason, round(measured.seconds, 3),
-        columns(measured.rows),
+        columns(measured.rows), item.asked.step,
     )  # fmt: skip
     return seal({"schema": SCHEMA, **asdict(file)}).encode()
 
@@ -131,15 +135,15 @@ def _read(path: Path) -> _File:
 
 
 def _item(file: _File) -> Item:
-    return Item(file.of, Asked(file.probe, file.options, file.code), file.sample, file.other)
+    return Item(file.of, Asked(file.probe, file.options, file.code, file.step), file.sample, file.other)
 
 
 def table(root: Path) -> "tuple[pd.DataFrame, tuple[Damaged, ...]]":
     """Return all measurements of a folder as one table, and what cannot be read.
 
     Columns are `run`, `probe`, `options` (see `Asked.text`), `layer`, `block`, `index`, `path`, `value`, then the
-    coordinates of the probes, and `part`, `images` and `other`. Rows are in the order of the runs, probes and options;
-    those of one measurement as the probe gave them.
+    coordinates of the probes, and `part`, `images` and `other`; `step`, if something was measured in training. Rows are
+    in the order of the runs, probes, options and steps; those of one measurement as the probe gave them.
     """
     import pandas as pd
 
@@ -156,10 +160,11 @@ def table(root: Path) -> "tuple[pd.DataFrame, tuple[Damaged, ...]]":
             continue
         if file.status == "measured" and file.rows:
             files.append(file)
-    files.sort(key=lambda file: (file.of, file.probe, _item(file).asked.text, file.part, file.images, file.id))
+    files.sort(key=_order)
     if not files:
         return pd.DataFrame(columns=list(FIRST)), tuple(damaged)
-    names = [*FIRST, *sorted({name for file in files for name in file.rows} - {*FIRST}), "part", "images", "other"]
+    added = [*ADDED] if any(file.step is not None for file in files) else [name for name in ADDED if name != "step"]
+    names = [*FIRST, *sorted({name for file in files for name in file.rows} - {*FIRST, *ADDED}), *added]
     parts: dict[str, list[Any]] = {name: [] for name in names}
     for file in files:
         count = len(next(iter(file.rows.values())))
@@ -169,10 +174,15 @@ def table(root: Path) -> "tuple[pd.DataFrame, tuple[Damaged, ...]]":
             "options": _item(file).asked.text,
             "part": file.part,
         }
-        known |= {"images": file.images, "other": file.other}
+        known |= {"images": file.images, "other": file.other, "step": file.step}
         for name in names:
-            if name in file.rows and name not in ("run", "options", "part", "images", "other"):
+            if name in file.rows and name not in ("run", "options", *ADDED):
                 parts[name] += numbers(file.rows[name])
             else:
                 parts[name] += [known.get(name)] * count
     return pd.DataFrame(parts), tuple(damaged)
+
+
+def _order(file: _File) -> tuple[Any, ...]:
+    step = math.inf if file.step is None else file.step
+    return file.of, file.probe, _item(file).asked.text, step, file.part, file.images, file.id

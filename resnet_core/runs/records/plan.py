@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from resnet_core.errors import UserError, first_mistake
 from resnet_core.nets.own import name_of_code
 from resnet_core.nets.spec import NetSpec
+from resnet_core.probes.asked import Sample
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.description import DataInfo
 from resnet_core.runs.spec import Run, TrainSpec
@@ -25,6 +26,8 @@ SPECS: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": Pro
 
 
 Scalar = bool | int | float | str | None
+RARE = ("data", "words", "probes", "sample")
+"""Fields that a `study.json` has if there is something in them."""
 TAKEN = frozenset({"run", "seed", "label", "status", "step", "message", "seconds", "attempt"})
 """Names of columns of every study's tables, which are no factors."""
 
@@ -106,6 +109,8 @@ class Plan:
         looks: At how many seeds the claims were judged: `seeds`, and `share` of the significance level; see
             `analysis.looks`.
         words: What levels are called, by factor and level as text: a name and, behind a colon, a sentence.
+        probes: Probes that were asked for with the runs, as `asked_for` takes them.
+        sample: The images that the last of these were measured on; none without probes.
     """
 
     name: str
@@ -122,6 +127,8 @@ class Plan:
     data: DataInfo | None = None
     looks: tuple[dict[str, Any], ...] = ()
     words: dict[str, dict[str, str]] = field(default_factory=dict)
+    probes: tuple[str, ...] = ()
+    sample: Sample | None = None
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -161,7 +168,7 @@ class Plan:
 
     def text(self) -> str:
         """Return the content of the `study.json`."""
-        values = {name: value for name, value in asdict(self).items() if name not in ("data", "words") or value}
+        values = {name: value for name, value in asdict(self).items() if name not in RARE or value}
         for run in values["runs"]:
             if not run["code"]:
                 del run["block"], run["code"]
@@ -235,9 +242,11 @@ class Plan:
         kept = (newer.get(run.place, run) if run.code else run for run in self.runs)
         runs = {run.id: run for run in (*kept, *by.runs)}
         commands = dict.fromkeys((*self.commands, *by.commands))
+        probes = tuple(dict.fromkeys((*self.probes, *by.probes)))
         looks = {look["seeds"]: look for look in (*by.looks, *self.looks)}  # one that was, stays as it was
         return replace(
-            by, runs=tuple(runs.values()), commands=tuple(commands), threads=self.threads,
+            by, runs=tuple(runs.values()), commands=tuple(commands), threads=self.threads, probes=probes,
+            sample=by.sample or self.sample,
             looks=tuple(looks[seeds] for seeds in sorted(looks)),
             words={**self.words, **{name: {**self.words.get(name, {}), **levels} for name, levels in by.words.items()}},
         )  # fmt: skip

@@ -22,7 +22,8 @@ from resnet_core.surroundings import check_backend, settings_of_a_run
 
 REPORT_EVERY = 10
 NOWHERE = Checkpoint(None, math.inf)
-OnTrained = Callable[[list[Array]], None]
+NEVER: Mapping[int, "OnWeights"] = {}
+OnWeights = Callable[[list[Array]], None]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def execute(
     data: Dataset,
     on_progress: Callable[[Progress], None] = lambda _: None,
     checkpoint: Checkpoint = NOWHERE,
-    on_trained: OnTrained | None = None,
+    on_trained: OnWeights | None = None,
+    at_steps: Mapping[int, OnWeights] = NEVER,
 ) -> Record:
     """Train `run` on `data` and return its record, however it ends.
 
@@ -63,6 +65,7 @@ def execute(
         checkpoint: Where states are kept.
         on_trained: Called with the trained weights, in the order of `keras.Model.weights`, if the run completes. None
             asks for none: a network in open shapes is then never built as a Keras model.
+        at_steps: What is called with the weights after so many updates.
 
     Raises:
         UserError: The block of the run is not known here, or has another code than when the run was made.
@@ -70,18 +73,11 @@ def execute(
     check_code(run)
     check_backend()
     with settings_of_a_run():
-        return _executed(run, data, on_progress, checkpoint, on_trained)
+        return _executed(run, Training(run, data, on_progress, checkpoint, at_steps), on_trained)
 
 
-def _executed(
-    run: Run,
-    data: Dataset,
-    on_progress: Callable[[Progress], None],
-    checkpoint: Checkpoint,
-    on_trained: OnTrained | None,
-) -> Record:
+def _executed(run: Run, training: "Training", on_trained: OnWeights | None) -> Record:
     started, used = time.perf_counter(), usage()
-    training = Training(run, data, on_progress, checkpoint)
     state, measured = training.state, {}
     try:
         results = training.complete()
@@ -108,7 +104,7 @@ def _executed(
         environment(),
         seconds,
         spent,
-        data=data.info,
+        data=training.data.info,
         form=form_of(run),
     )
 
@@ -153,17 +149,20 @@ class Training:
     Attributes:
         state: How far it is; its variables are those of the last checkpoint.
         seconds_before: Wall time of the processes that had a part in it before this one.
+        data: What it is trained on.
     """
 
     def __init__(
-        self, run: Run, data: Dataset, on_progress: Callable[[Progress], None], checkpoint: Checkpoint = NOWHERE
-    ) -> None:
+        self, run: Run, data: Dataset, on_progress: Callable[[Progress], None], checkpoint: Checkpoint = NOWHERE,
+        at_steps: Mapping[int, OnWeights] = NEVER,
+    ) -> None:  # fmt: skip
         self.state = State()
         self.seconds_before = 0.0
         self._run = run
-        self._data = data
+        self.data = data
         self._on_progress = on_progress
         self._checkpoint = checkpoint
+        self._at_steps = at_steps
         self._checked = 0  # losses of `state.taken`
         self._measured: list[tuple[int, int, Any]] = []  # step, epoch, and norms that are not rows yet
         self._started = time.perf_counter()
@@ -174,7 +173,7 @@ class Training:
         Raises:
             Diverged: A loss is not finite.
         """
-        run, state, images = self._run, self.state, len(self._data.x_train)
+        run, state, images = self._run, self.state, len(self.data.x_train)
         train, steps = run.train, run.train.total_steps(images)
         self._begin(images)
         self._checked = len(state.taken)
@@ -199,7 +198,7 @@ class Training:
         from resnet_core.runs.training.device import on_device
 
         run = self._run
-        self._device = on_device(self._data)
+        self._device = on_device(self.data)
         self._engine = engine_of(run)
         self._engine.reset(run.init_seed)
         self._probed = probed_batch(run.data_seed, images, run.probe.batch_size)
@@ -267,6 +266,8 @@ class Training:
             self._record_steps()
             for row in self._engine.probe(self._device, self._probed):
                 state.probes.append({"step": state.step, "epoch": epoch, **row})
+        if state.step in self._at_steps:
+            self._at_steps[state.step](self.weights())
 
     def _record_steps(self) -> None:
         for step, epoch, norms in self._measured:

@@ -7,6 +7,7 @@ import pytest
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.subject import Subject
+from resnet_core.probes.surgery import in_order
 
 SMALL = {"width": 4, "input_shape": (8, 8, 3)}
 
@@ -66,6 +67,30 @@ NETWORKS = {
 }  # fmt: skip
 
 
+def short(model, blocks):
+    """Return a network with some of its blocks and a sixteenth of its filters, so that every probe may compile it."""
+
+    def thin(layer):
+        config = layer.get_config()
+        return type(layer).from_config(config | {"filters": config["filters"] // 16} if "filters" in config else config)
+
+    thinned = keras.models.clone_model(model, clone_function=thin)
+    return in_order(thinned, [f"conv{block}" for block in blocks])
+
+
+def short_resnet50():
+    return short(applications_resnet50(), ("2_block1", "3_block1", "4_block1", "5_block1", "5_block2", "5_block3"))
+
+
+def short_resnet50v2():
+    """Of the stages the first block, whose skip is projected, and the last, whose skip is pooled."""
+    pooled = ("2_block1", "2_block3", "3_block1", "3_block4", "4_block1", "4_block6")
+    return short(applications_resnet50v2(), (*pooled, "5_block1", "5_block2", "5_block3"))
+
+
+SHORT = {make.__name__: make for make in (short_resnet50, short_resnet50v2)}
+
+
 @pytest.fixture(scope="session")
 def subjects(networks):
     """Return the `Subject` of a network by its name, whose parts are compiled once for all tests."""
@@ -81,12 +106,12 @@ def subjects(networks):
 
 @pytest.fixture(scope="session")
 def networks():
-    """Return a network by its name in `NETWORKS`; its moving statistics are not those of initialisation."""
+    """Return a network by its name in `NETWORKS` or `SHORT`; its moving statistics are not those of initialisation."""
     known = {}
 
     def network(name):
         if name not in known:
-            known[name] = NETWORKS[name]()
+            known[name] = {**NETWORKS, **SHORT}[name]()
             known[name](images_for(known[name], 8), training=True)
         return known[name]
 

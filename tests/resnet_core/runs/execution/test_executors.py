@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 from resnet_core.errors import UserError
+from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.asked import Asked, Sample
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.execution import slots
 from resnet_core.runs.execution.executors import EXECUTORS
 from resnet_core.runs.execution.job import Job, dataset
-from resnet_core.runs.execution.measuring import after_training
+from resnet_core.runs.execution.measuring import measured_all
 from resnet_core.runs.execution.ray_cluster import LOOPBACK, STORE_BYTES, connected
 from resnet_core.runs.execution.todo import Todo
 from resnet_core.runs.records import measurements
@@ -88,6 +89,7 @@ def alone():
 
 
 SAMPLE = Sample(images=16)
+PROBES = (Asked("lesion"), Asked("signal", step=0), Asked("signal", step=10))
 WEIGHTS = {}
 """The trained weights of those runs, by their ids."""
 
@@ -143,7 +145,7 @@ class Ended:
         self.interrupted_at = step_of(store.state_of(self.resumed.id))
         self.records, self.progress = [], []
         todo = Todo([self.theirs, *ours], store)
-        job = replace(JOB, store=store, keep_networks=True, probes=(Asked("lesion"),), sample=SAMPLE)
+        job = replace(JOB, store=store, keep_networks=True, probes=PROBES, sample=SAMPLE)
         for record in EXECUTORS[name](todo, job, lambda run, progress: self.progress.append((run.id, progress.step))):
             assert store.read(record.run.id).to_dict() == record.to_dict()
             todo.finish(record.run)
@@ -201,13 +203,27 @@ class TestContract:
 
     def test_probes_are_measured_of_the_networks_of_completed_runs(self, ended, alone):
         table, damaged = measurements.table(ended.store.root)
+        table = table[table["step"].isna()]
         completed = {record.run.id for record in ended.records if record.outcome.status == "completed"}
         assert (set(table["run"]), damaged) == (completed, ())
         probed = alone[0].run
-        (given,) = after_training(probed, WEIGHTS[probed.id], dataset(probed.train), [Asked("lesion")], SAMPLE)
+        (given,) = measured_all(probed, WEIGHTS[probed.id], dataset(probed.train), [Asked("lesion")], SAMPLE)
         rows = table[table["run"] == probed.id]
         assert [row["value"] for row in given.rows] == rows["value"].tolist()
         assert (set(rows["part"]), set(rows["images"])) == ({"test"}, {16})
+
+    def test_probes_are_measured_at_their_steps(self, ended, alone):
+        """Of a run that diverges, too, and of one that goes on from a state at the steps that follow it."""
+        table, _ = measurements.table(ended.store.root)
+        table = table[table["probe"] == "signal"]
+        steps = table.groupby("run")["step"].unique().map(list).to_dict()
+        assert [steps[record.run.id] for record in alone] == [[0, 10]] * 4
+        assert (steps[ended.diverging.id], steps[ended.resumed.id]) == ([0], [10])
+        probed = alone[0].run
+        initial = build(probed.net, seed=probed.init_seed).get_weights()
+        (given,) = measured_all(probed, initial, dataset(probed.train), [Asked("signal")], SAMPLE)
+        rows = table[(table["run"] == probed.id) & (table["step"] == 0)]
+        assert [row["value"] for row in given.rows] == rows["value"].tolist()
 
 
 def interrupt_at(step, planned, path):

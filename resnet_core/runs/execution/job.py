@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,9 +17,9 @@ from resnet_core.errors import UserError
 from resnet_core.folders import write_beside
 from resnet_core.probes.asked import AUTO, Asked, Sample
 from resnet_core.runs.data import DataInfo, Dataset, Images, Reading, open_source, prepare
+from resnet_core.runs.execution.beside import Beside
 from resnet_core.runs.execution.crashes import crash_in
 from resnet_core.runs.recipes import DATA
-from resnet_core.runs.records import measurements, networks
 from resnet_core.runs.records.record import Outcome, Record, Status
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.runtime import configure, total_memory
@@ -111,53 +111,10 @@ class Job:
         keeps = keep and self.keep_states
         checkpoint = Checkpoint(state, self.checkpoint_seconds, made_with(), _stopping.is_set, keeps_last=keeps)
         data = dataset(run.train, resident(self.stream, self.memory))
-        if self.probes:
-            from resnet_core.runs.execution.measuring import part_of
-
-            part_of(run, data, self.sample)  # a mistake shows before the training
-        files: dict[str, bytes] = {}
-        trained: list[list[networks.Array]] = []
-        on_trained = trained.append if self.keep_networks or self._at(None) else None
-        at_steps = {step: self._at_step(run, data, step, files, keep) for step in self._steps}
-        record = execute(run, data, on_progress, checkpoint, on_trained, at_steps)
-        for weights in trained:
-            if self.keep_networks:
-                files[networks.name_of(run.id)] = networks.encoded(weights)
-            files |= self._measured(run, data, None, weights)
-        return Ended(replace(record, attempt=self.attempt_of(run)), files)
-
-    @property
-    def _steps(self) -> set[int]:
-        return {probe.step for probe in self.probes if probe.step is not None}
-
-    def _at(self, step: int | None) -> list[Asked]:
-        return [probe for probe in self.probes if probe.step == step]
-
-    def _measured(self, run: Run, data: Dataset, step: int | None, weights: list[networks.Array]) -> dict[str, bytes]:
-        """Measure the probes of a step, or of the end, and return the files of the measurements by their places."""
-        if not self._at(step):
-            return {}
-        from resnet_core.runs.execution.measuring import measured_all
-
-        measured = measured_all(run, weights, data, self._at(step), self.sample)
-        return {measurements.name_of(each.item): measurements.content_of(each) for each in measured}
-
-    def _at_step(
-        self, run: Run, data: Dataset, step: int, files: dict[str, bytes], keep: bool
-    ) -> Callable[[list[networks.Array]], None]:
-        """Return what measures the probes of a step, adds their files to `files` and, with `keep`, writes them at once.
-
-        A run that goes on from a later state does not come by this step again.
-        """
-
-        def measure(weights: list[networks.Array]) -> None:
-            written = self._measured(run, data, step, weights)
-            files.update(written)
-            for name, content in written.items() if keep else ():
-                with suppress(UserError):  # there is no room; the record says so
-                    write_beside(self.store.root / name, content)
-
-        return measure
+        root = self.store.root if keep else None
+        beside = Beside(run, data, self.keep_networks, self.probes, self.sample, root)
+        record = execute(run, data, on_progress, checkpoint, beside.on_trained, beside.at_steps)
+        return Ended(replace(record, attempt=self.attempt_of(run)), beside.after())
 
     def attempt_of(self, run: Run) -> int:
         """Return the number of the attempt at a run, from 1."""

@@ -1,6 +1,6 @@
 """Ablation studies: arms, seeds and claims; `run` them, and the program that does.
 
-What reads results loads pandas, and what runs studies TensorFlow, when it is used.
+pandas and TensorFlow are loaded when a function that needs them is called.
 """
 
 from importlib import import_module
@@ -11,8 +11,8 @@ from ablations.study import Published, Scale, Study
 from analysis.claims import mean, rate
 
 if TYPE_CHECKING:
-    from ablations.opened import Results, results
     from ablations.session import load, run
+    from ablations.study_results import Results, results
     from analysis.judging import column, judge
     from resnet_core.runs.execution.options import Execution
 
@@ -23,8 +23,9 @@ __all__ = [
 
 
 LOADED_WHEN_USED = {
-    "Execution": "resnet_core.runs.execution.options", "Results": "ablations.opened", "column": "analysis.judging",
-    "judge": "analysis.judging", "load": "ablations.session", "results": "ablations.opened", "run": "ablations.session",
+    "Execution": "resnet_core.runs.execution.options", "Results": "ablations.study_results",
+    "column": "analysis.judging", "judge": "analysis.judging", "load": "ablations.session",
+    "results": "ablations.study_results", "run": "ablations.session",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""From a study and what a user wants of it to a `Request`; the command line and Python both ask by this."""
+"""`request_of` makes a `Request` of a study and the user's arguments, for the command line and for Python."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from resnet_core.nets.budget import Budget
 from resnet_core.runs.recipes import DATA, rebudgeted
 from resnet_core.runs.settings import probing, training
 
-MOST_SEEDS = 20  # that `until` may come to
+MOST_SEEDS = 20  # default of `most_seeds`
 NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -36,7 +36,7 @@ def request_of(
     command: str = "",
     named: Named = as_argument,
 ) -> Request:
-    """Return what a user asks for.
+    """Return the request for a study with the user's arguments.
 
     Args:
         study: The study.
@@ -49,13 +49,13 @@ def request_of(
         most_seeds: Largest number of seeds with `until`. `None` takes 20.
         learning_rates: Rates that each arm chooses from. Empty takes the scale's, if its training is not changed.
         trial_seeds: Number of trials at each rate. `None` takes the scale's.
-        match: Cost that all networks are to share with that of the first arm.
+        match: Cost that is made equal to that of the first arm, by scaling widths.
         out: Folder that the study's folder is in.
         command: The command, or the call, that asks.
-        named: How an error names an argument.
+        named: Formats an argument in error messages.
 
     Raises:
-        UserError: Two arguments contradict each other, or one has no such value.
+        UserError: Two arguments contradict each other, or a value is illegal.
     """
     name = scale_of(study, scale)
     size, train = study.scales[name], fields.get("train", {})
@@ -86,7 +86,9 @@ def scale_of(study: Study, name: str | None) -> str:
 
 
 def untuned(scale: Scale, recipe: str | None, given: Mapping[str, Any]) -> str:
-    """Return why no learning rate is chosen, if none is: the scale's rates are for its own training, on any data."""
+    """Return why no learning rate is chosen, or an empty text. The scale's rates hold for its own training only, on any
+    data.
+    """
     changed = ["--recipe", *given] if recipe else [name for name in given if name not in DATA]
     if not scale.learning_rates or not changed:
         return scale.untuned
@@ -99,10 +101,10 @@ def untuned(scale: Scale, recipe: str | None, given: Mapping[str, Any]) -> str:
 
 
 def _rates(size: Scale, given: Sequence[float], trial_seeds: int | None, reason: str, named: Named) -> Rates:
-    """Return the rates to choose from: those that are given, or the scale's unless there is a reason against them.
+    """Return the learning rates to choose from: those given, or the scale's unless `untuned` has a reason against them.
 
     Raises:
-        UserError: There are trials and no rates.
+        UserError: A number of trials is given, but no rates.
     """
     grid = tuple(given) or (() if reason else size.learning_rates)
     if trial_seeds is not None and not grid:
@@ -114,7 +116,7 @@ def _rates(size: Scale, given: Sequence[float], trial_seeds: int | None, reason:
 
 
 def _seeds(first: int, until: str | None, most: int | None, named: Named) -> Seeds:
-    """Return how many seeds there are.
+    """Return the numbers of seeds.
 
     Raises:
         UserError: The largest number is given without `until`, or is less than the first.

@@ -1,4 +1,4 @@
-"""Claims of a study on the arms that were asked for, which may have other levels than the study's own."""
+"""Carrying the claims of a study over to requested arms with other levels."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,18 +11,18 @@ from analysis.claims import Claim
 
 
 def carried(claims: Mapping[str, Claim], arms: Sequence[Arm]) -> tuple[tuple[Claim, ...], tuple[str, ...]]:
-    """Return the claims on these arms, with their words, and why others have none.
+    """Return the claims about these arms, and why other claims of the study are left out.
 
-    A claim whose arms are there stays as it is. Otherwise its levels of a numeric factor are carried over: its least
-    level to the least of the arms, its greatest to the greatest. One level alone goes to the greatest, unless no claim
-    names a smaller one. The words of the claim then say so.
+    A claim whose arms exist is unchanged. Otherwise the levels of a numeric factor are replaced: the smallest level by
+    the smallest of the arms, the largest by the largest. A single level is replaced by the largest, unless it is the
+    smallest that any claim names. The text of the claim states the replacement.
 
     Args:
-        claims: Those of the study, by their words.
-        arms: What was asked for.
+        claims: Claims of the study by their texts.
+        arms: The requested arms.
 
-    Returns:
-        The claims, and a line for each that cannot be carried over.
+        Returns:
+            The claims, and a line for each that cannot be carried over.
     """
     named = _levels(claims.values())
     kept: list[Claim] = []
@@ -58,11 +58,11 @@ def _levels(claims: Iterable[Claim]) -> dict[str, set[Any]]:
 
 
 def _carrying(claim: Claim, named: Mapping[str, set[Any]], arms: Sequence[Arm]) -> dict[str, dict[Any, Any]]:
-    """Return, of each numeric factor, to which levels of the arms the extreme levels of a claim go.
+    """Return for each numeric factor the replacement of the smallest and the largest level of a claim.
 
     Args:
         claim: The claim.
-        named: The levels that all claims of the study name.
+        named: Levels named by all claims of the study.
         arms: What was asked for.
     """
     carrying: dict[str, dict[Any, Any]] = {}
@@ -94,7 +94,7 @@ def _moved(claim: Claim, text: str, carrying: Mapping[str, Mapping[Any, Any]]) -
 
 
 def _words(text: str, used: Mapping[str, Mapping[Any, Any]]) -> str:
-    """Return the words of a claim with other levels, and which ones they were."""
+    """Return the text of a claim with the new levels, and a note of the old ones."""
     new = {f"{before:g}": f"{after:g}" for levels in used.values() for before, after in levels.items()}
     if new:
         number = rf"(?<![\w.])({'|'.join(map(re.escape, new))})(?![\w]|\.\d)"
@@ -106,7 +106,7 @@ def _words(text: str, used: Mapping[str, Mapping[Any, Any]]) -> str:
 
 
 def _reason(claim: Claim, moved: Claim, arms: Sequence[Arm]) -> str:
-    """Return why a claim cannot be carried over; nothing if it can."""
+    """Return why a claim cannot be carried over, or an empty text."""
     for term in moved.terms:
         if not _any_has(term.levels, arms):
             return f"no arm has {term}"

@@ -113,7 +113,7 @@ def _add_common_options(parser: Parser) -> None:
 
 
 def no_study(options: argparse.Namespace) -> None:
-    """Say that a study is missing.
+    """Raise the error that no study is named.
 
     Raises:
         UserError: Always.
@@ -125,7 +125,7 @@ def run_all(words: Sequence[str]) -> None:
     """Run every study of this project with the same options; go on with the next where a run failed.
 
     Raises:
-        UserError: An option is wrong for one; it is said before the first is run, where that can be known.
+        UserError: An option is wrong for a study; if possible, this is found before the first run.
     """
     rest = [word for word in words if word != "--all"]
     known = suites()
@@ -198,10 +198,10 @@ def _levels(study: Study, options: argparse.Namespace) -> dict[str, list[Any]]:
 
 
 def _count(options: argparse.Namespace, name: str) -> int | None:
-    """Return the number of an option, if it was given.
+    """Return the value of an option as a positive integer, or `None`.
 
     Raises:
-        UserError: It is none.
+        UserError: It is no positive integer.
     """
     text = getattr(options, name)
     if text is None:
@@ -212,7 +212,7 @@ def _count(options: argparse.Namespace, name: str) -> int | None:
 
 
 def _studies(words: Sequence[str]) -> dict[str, Study]:
-    """Return the studies by the words that name them: the suites', and a file that `words` run."""
+    """Return the studies by name: the suites, and the file that the command line names."""
     files = [word for word in words[1:2] if words[0] == "run" and is_file(word)]
     return {**suites(), **{word: study_in(Path(word)) for word in files}}
 
@@ -228,7 +228,7 @@ def _plugins(words: Sequence[str]) -> list[Path]:
 def _main(arguments: Sequence[str] | None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] == ["run"]:
-        load_plugins(_plugins(words))  # before a study that names what they register
+        load_plugins(_plugins(words))  # plugins are loaded before the study that uses them
     if words[:1] == ["run"] and "--all" in words:
         return run_all(words[1:])
     if words[:1] == ["run"] and words[1:2] and words[1].startswith("--") and words[1] != "--help":

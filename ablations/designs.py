@@ -22,25 +22,25 @@ class Design(ABC):
     """Some arms, in order.
 
     Attributes:
-        line: Where it was written, in its file.
+        line: Line of the user's file where the design is made.
     """
 
     line: int = field(default_factory=lambda: line_of_caller(__file__, "<string>"), compare=False, repr=False)
 
     @abstractmethod
     def _arms(self) -> Iterable[Arm]:
-        """Yield the arms; some may be there twice."""
+        """Yield the arms, possibly with repetitions."""
 
     @abstractmethod
     def with_levels(self, levels: Levels) -> "Design":
-        """Return the design with these levels in place of its own; a factor that it has not is passed over.
+        """Return the design with these levels; factors that the design lacks are ignored.
 
         Raises:
-            UserError: The levels of a factor belong together with those of others.
+            UserError: The levels of a factor cannot be changed without those of others.
         """
 
     def arms(self) -> list[Arm]:
-        """Return the arms, each once."""
+        """Return the distinct arms."""
         arms: list[Arm] = []
         for arm in self._arms():
             if arm not in arms:
@@ -64,7 +64,7 @@ class Design(ABC):
         arms. A level may be a tuple of levels.
 
         Raises:
-            UserError: A factor is none of the design's.
+            UserError: The design lacks a factor.
         """
         for name in (factor, *where):
             if name not in self.levels:
@@ -104,7 +104,7 @@ class Grid(Design):
 
 @dataclass(frozen=True)
 class Pairwise(Grid):
-    """So few combinations that every two levels of two factors are together in one."""
+    """A small set of combinations in which every two levels of two factors occur together."""
 
     def _arms(self) -> Iterator[Arm]:
         from allpairspy import AllPairs
@@ -119,7 +119,7 @@ class Pairwise(Grid):
 
 @dataclass(frozen=True)
 class OneAtATime(Design):
-    """The base, and with each factor in turn at each of its other levels."""
+    """The base, and the base with one factor at another level, for each factor and level."""
 
     base: Arm
     factors: Levels
@@ -137,7 +137,7 @@ class OneAtATime(Design):
 
 @dataclass(frozen=True)
 class LeaveOut(Design):
-    """The full network, and without each component, and without each two, ... up to `most` at once."""
+    """The full network, and the network without every set of 1, 2, ... up to `most` components."""
 
     full: Arm
     without: Arm
@@ -154,7 +154,7 @@ class LeaveOut(Design):
 
 @dataclass(frozen=True)
 class Paired(Design):
-    """The first level of every factor together, then the second of every one, and so on."""
+    """The first levels of all factors together, then the second levels, and so on."""
 
     factors: Levels
 
@@ -167,7 +167,7 @@ class Paired(Design):
 
 @dataclass(frozen=True)
 class Sum(Design):
-    """The arms of one design after those of another."""
+    """The arms of several designs, one design after the other."""
 
     parts: tuple[Design, ...]
 
@@ -209,10 +209,10 @@ def _replaced(own: Levels, given: Levels) -> Levels:
 
 
 def _fixed(design: Kind, given: Levels, what: str) -> Kind:
-    """Return `design`, which has levels that cannot be replaced.
+    """Return `design`, whose levels cannot be replaced.
 
     Raises:
-        UserError: They are to be.
+        UserError: Levels are given.
     """
     taken = [name for name in given if name in design.levels]
     if taken:
@@ -232,7 +232,7 @@ def grid(**levels: Sequence[Any]) -> Design:
 
 
 def pairwise(**levels: Sequence[Any]) -> Design:
-    """Return so few combinations that every two levels of two factors are together in one.
+    """Return a small set of combinations in which every two levels of two factors occur together.
 
     Raises:
         UserError: A factor has no level, or one twice.
@@ -244,7 +244,7 @@ def paired(**levels: Sequence[Any]) -> Design:
     """Return the first levels together, then the second, and so on: `paired(depth=(16, 40), width=(64, 32))`.
 
     Raises:
-        UserError: Not all factors have as many levels.
+        UserError: The factors differ in the number of levels.
     """
     if len({len(own) for own in levels.values()}) > 1:
         counts = ", ".join(f"{name} {len(own)}" for name, own in levels.items())
@@ -253,7 +253,7 @@ def paired(**levels: Sequence[Any]) -> Design:
 
 
 def one_at_a_time(base: Mapping[str, Any], **levels: Sequence[Any]) -> Design:
-    """Return `base`, and it with each factor in turn at each of `levels`.
+    """Return `base`, and `base` with one factor at another level, for each factor and level.
 
     Raises:
         UserError: A factor is not in the base, or a level is the base's.
@@ -266,12 +266,12 @@ def one_at_a_time(base: Mapping[str, Any], **levels: Sequence[Any]) -> Design:
 
 
 def leave_out(full: Mapping[str, Any], *, most: int = 1, **without: Any) -> Design:
-    """Return `full`, and it without each component, of which `without` says what then stands in its place.
+    """Return `full`, and `full` without each component; `without` has the level that replaces a component.
 
     Args:
         full: The level of every factor with all components.
-        most: How many components are left out at once, at most.
-        without: The level of each component's factor without it.
+        most: Largest number of components left out at once.
+        without: For each component, the level of its factor when it is left out.
 
     Raises:
         UserError: A component is not in `full`, or leaving it out changes nothing.

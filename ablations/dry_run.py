@@ -1,4 +1,4 @@
-"""`--dry-run`: what would be run, and what it would cost."""
+"""`--dry-run`: print the runs and their cost."""
 
 from dataclasses import replace
 
@@ -21,12 +21,12 @@ from resnet_core.telling import say, show
 
 
 def dry_run(request: Request, execution: Execution) -> None:
-    """Print what the data are, and every run with its cost and whether it is recorded.
+    """Print the data, and every run with its cost and whether it is recorded.
 
     Nothing is written, and no image decoded.
 
     Raises:
-        UserError: See `run`; what shows only in the content of images does not show here.
+        UserError: See `run`; faults in the content of images are not found here.
     """
     from ablations.tuning import arms_of, trials
     from resnet_core.runs.execution.display import duration, runs_table
@@ -72,5 +72,5 @@ def dry_run(request: Request, execution: Execution) -> None:
 
 
 def _asked(run: Run, data_sha256: str) -> str:
-    """Return what tells the run from others: its id or, if the content of the data is not known, that without it."""
+    """Return the identity of a run: its id or, if the content of the data is unknown, the id without it."""
     return run.id if data_sha256 else replace(run, train=run.train.replace(data_sha256="")).id

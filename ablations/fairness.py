@@ -1,4 +1,4 @@
-"""Whether the arms that a claim compares cost equally much."""
+"""Comparison of the cost of the two sides of a claim."""
 
 from collections.abc import Iterator, Sequence
 from statistics import fmean
@@ -8,7 +8,7 @@ from resnet_core.nets.cost import Cost, cost
 from resnet_core.runs.spec import Run
 
 COSTS = {"parameters": "trainable", "MACs": "macs"}
-TOLERANCE = 0.01  # share by which costs may differ
+TOLERANCE = 0.01  # relative difference that is tolerated
 
 
 def mismatches(claims: Sequence[Claim], runs: Sequence[Run]) -> Iterator[str]:
@@ -24,7 +24,7 @@ def mismatches(claims: Sequence[Claim], runs: Sequence[Run]) -> Iterator[str]:
 
 
 def _sides(claim: Claim, runs: Sequence[Run], sign: int) -> list[tuple[Cost, float]]:
-    """Return the cost of each arm above (1) or below (-1), with its share."""
+    """Return the costs of the arms on one side, 1 or -1, of a claim, with their weights."""
     costs = []
     for term in claim.terms:
         arms = [run for run in runs if run.seed == 0 and term.levels.items() <= run.factors.items()]

@@ -1,4 +1,4 @@
-"""What is done with a study that is there: `status`, `retry`, `export`, `compact`, `forget-networks`."""
+"""Commands for the folder of a study: `status`, `retry`, `export`, `compact`, `forget-networks`."""
 
 import argparse
 from collections import Counter
@@ -46,7 +46,7 @@ def add_commands(commands: Any) -> None:
 
 
 def print_status(options: argparse.Namespace) -> None:
-    """Print how many runs ended how, which are under way, and what those that failed said."""
+    """Print the number of runs by status, the current runs, and the messages of failed runs."""
     from rich.table import Table
 
     from resnet_core.runs.execution.display import shown
@@ -125,7 +125,7 @@ def export_csv(options: argparse.Namespace) -> None:
 
 
 def compact(options: argparse.Namespace) -> None:
-    """Put the records that have files of their own into one part."""
+    """Move the records in single files into one part."""
     root = study_folder(options.study)
     check_writable(root)
     say(f"{root}: {Store(root).compact()} runs moved into a part")

@@ -21,7 +21,7 @@ from resnet_core.telling import say
 
 PARTS = ("auto", "train", "val", "test")
 GIVEN = ("images", "labels", "initial", "train_images", "train_labels")
-"""What a probe may need that a run has."""
+"""Needs of probes that a run can provide."""
 
 
 def add_probe_options(parser: Parser) -> None:
@@ -48,7 +48,7 @@ def sample_of(options: argparse.Namespace) -> Sample:
     """Return which images probes are measured on.
 
     Raises:
-        UserError: Their number is none.
+        UserError: The number of images is illegal.
     """
     if options.images is None:
         return Sample(options.part)
@@ -58,14 +58,14 @@ def sample_of(options: argparse.Namespace) -> Sample:
 
 
 def settings_of(words: Sequence[str], names: Sequence[str]) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Return the options of probes among `PROBE.OPTION=VALUE`, by probe, and the words that are of no probe.
+    """Return the options of probes, given as `PROBE.OPTION=VALUE`, by probe, and the other words.
 
     Args:
-        words: What was given to `--set`.
-        names: The probes that are asked for.
+        words: Arguments of `--set`.
+        names: The requested probes.
 
     Raises:
-        UserError: An option is set twice, or is of a probe that is not asked for.
+        UserError: An option is set twice, or its probe is not requested.
     """
     settings: dict[str, dict[str, str]] = {}
     others = []
@@ -84,7 +84,7 @@ def settings_of(words: Sequence[str], names: Sequence[str]) -> tuple[dict[str, d
 
 
 def asked_of(options: argparse.Namespace, study: Study) -> tuple[tuple[Asked, ...], list[str]]:
-    """Return the probes that a study and the options ask for, and what is left of `--set`.
+    """Return the probes of the study and of the options, and the remaining words of `--set`.
 
     Raises:
         UserError: A probe or an option is unknown, or a probe needs what a single run has not.

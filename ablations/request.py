@@ -1,4 +1,4 @@
-"""What a user asked for, and the runs that follow from it."""
+"""`Request`: a study with the user's arguments, and the runs that follow from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -23,15 +23,14 @@ from resnet_core.runs.spec import Run, TrainSpec
 
 @dataclass(frozen=True)
 class Settings:
-    """What all arms have in common.
+    """Settings that all arms share.
 
     Attributes:
-        train: How a network is trained, if its arm does not say otherwise.
+        train: The training, which an arm may change.
         given: Fields of `train` that the user gave.
         net: Fields of `NetSpec` that are set in every arm.
         probe: What is measured while a run trains.
-        match: Cost that all networks are to share with that of the first arm, by their widths. `None` leaves widths as
-            they are.
+        match: Cost that is made equal to that of the first arm, by scaling widths. `None` changes no width.
     """
 
     train: TrainSpec
@@ -43,7 +42,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Seeds:
-    """How many seeds every arm has, from 0 on.
+    """Numbers of seeds; seeds count from 0.
 
     Attributes:
         first: Number of seeds that every arm has.
@@ -61,7 +60,7 @@ class Rates:
     Attributes:
         grid: Learning rates of `Settings.train`. Empty for that of `train` itself.
         trial_seeds: Number of trials at each rate.
-        untuned: Why no learning rate is chosen, if the study says so or the user has changed its training.
+        untuned: Why no learning rate is chosen: the study says so, or the user changed the training.
         chosen: The rate of each arm, by its name, once it is chosen.
         tried: Results of the trials, see `Plan`.
     """
@@ -79,7 +78,7 @@ class Claimed:
 
     Attributes:
         claims: Claims about these arms.
-        left_out: Why other claims of the study are not among them, a line each.
+        left_out: For each other claim of the study, a line that says why it is left out.
         published: Figures that others have published of these arms at these settings.
     """
 
@@ -116,7 +115,7 @@ class Request:
 
     @property
     def train(self) -> TrainSpec:
-        """How a network is trained, if its arm does not say otherwise."""
+        """The training, which an arm may change."""
         return self.settings.train
 
     def with_train(self, train: TrainSpec) -> "Request":
@@ -158,7 +157,7 @@ class Request:
         return runs
 
     def _matched(self, runs: list[Run]) -> list[Run]:
-        """Return the runs with networks that cost as much as that of the first."""
+        """Return the runs with widths scaled so that all networks cost the same as the first."""
         match = self.settings.match
         if match is None:
             return runs
@@ -168,7 +167,7 @@ class Request:
         return [replace(run, net=nets[run.net]) for run in runs]
 
     def at_rate(self, run: Run, rate: float) -> Run:
-        """Return the run with this learning rate in place of that of `train`, from which the arm may derive its own."""
+        """Return the run at this learning rate of `train`; an arm may derive its own rate from it."""
         base = self.train.replace(learning_rate=rate, data_sha256=run.train.data_sha256)
         arm = {name: level for name, level in run.factors.items() if level is not None}
         return replace(run, train=self.study.training(base, arm))
@@ -178,7 +177,10 @@ class Request:
         train = self.train.replace(data_sha256=data_sha256).model_dump(mode="json", exclude={"data"})
         settings, rates = self.settings, self.rates
         net = {name: value for name, value in settings.net.items() if value != NetSpec.model_fields[name].default}
-        base: dict[str, Any] = {"scale": self.scale, "code": ""}  # once of a plugin; a run has the code of its block
+        base: dict[str, Any] = {
+            "scale": self.scale,
+            "code": "",
+        }  # `code` is of earlier versions
         base |= {"match": settings.match} if settings.match else {}
         if rates.grid:
             train["learning_rate"] = list(rates.grid)

@@ -36,7 +36,7 @@ def run(request: Request, execution: Execution) -> list[Run]:
         The runs of the request, however they ended.
 
     Raises:
-        UserError: Something asked for cannot be; nothing is written then.
+        UserError: The request is impossible; nothing is written.
     """
     from ablations.tuning import tuned
     from ablations.until import keep_look, until_decided
@@ -52,7 +52,7 @@ def run(request: Request, execution: Execution) -> list[Run]:
         check_sizes(run, source.info.train_images)
     images, sha256 = job.content_of(*asked_data(request.train, execution))
     runs = request.runs(source.info, sha256)
-    for run in runs:  # decoding may have left some out
+    for run in runs:  # damaged images may have been left out
         check_sizes(run, source.info.train_images)
     for train in dict.fromkeys(job.of_data(run.train) for run in runs):
         job.prepared(images, train)
@@ -83,9 +83,9 @@ def run(request: Request, execution: Execution) -> list[Run]:
 
 
 def retry(root: Path, statuses: Sequence[str], execution: Execution) -> list[Run]:
-    """Execute the runs of a study that ended in one of these ways once more, with the code that their blocks have now.
+    """Execute again the runs of a study with these statuses, with the current code of their blocks.
 
-    A run whose block has changed takes the place of the one that failed.
+    A run whose block has changed replaces the failed one.
 
     Returns:
         The runs that were executed.

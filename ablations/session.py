@@ -1,4 +1,4 @@
-"""Studies from Python: `load` one, `run` it. What the command line says in words is said here in values."""
+"""Studies from Python: `load` and `run`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -7,10 +7,10 @@ from typing import Any
 
 from ablations.asking import request_of
 from ablations.files import is_file, study_in
-from ablations.opened import Results
 from ablations.probes import probes_asked
 from ablations.request import Request
 from ablations.study import Study
+from ablations.study_results import Results
 from ablations.suites import suites
 from resnet_core.errors import UserError, nearest
 from resnet_core.folders import DEFAULT_OUT

@@ -25,8 +25,8 @@ class Published:
     """A figure that others have published.
 
     Attributes:
-        source: Where.
-        measure: Of `analysis.measures.MEASURES`.
+        source: Where it was published.
+        measure: Name of a measure, one of `analysis.measures.MEASURES`.
         arm: Levels of the factors.
         value: The figure, in the unit of the measure. If it `failed`, what the source calls failed is above this; none
             if that is not known.
@@ -76,7 +76,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Study:
-    """What is asked, and the runs that answer.
+    """A study: a question, and the runs that answer it.
 
     Attributes:
         name: As in `resnet-ablate run NAME`.
@@ -119,7 +119,7 @@ class Study:
         """Return the level of `factor` that `text`, or a value, stands for.
 
         Raises:
-            UserError: It stands for none.
+            UserError: It is no level of the factor.
         """
         kind = self.factors[factor]
         try:
@@ -131,7 +131,7 @@ class Study:
         """Check every scale: its design, that each arm has a network, and that each claim is on arms that are there.
 
         Raises:
-            UserError: Something is not so.
+            UserError: A check fails.
         """
         if not self.scales:
             raise UserError(f"a study must have a scale, but '{self.name}' has none")
@@ -162,10 +162,10 @@ class Study:
         """Yield every arm with every seed, the seeds of one network in a row.
 
         Args:
-            arms: Levels of the factors; one that an arm has not is none in its runs.
-            train: Given to the study's `train`.
+            arms: Levels of the factors. A factor that an arm lacks is `None` in its runs.
+            train: Base training, passed to the study's `train`.
             probe: What is measured.
-            data: What the networks must fit.
+            data: The data set, which gives image shape and classes.
             seeds: The seeds.
             fixed: Fields of `NetSpec` that are set in every arm.
 
@@ -218,7 +218,7 @@ class Study:
         """Return the levels that `function` takes.
 
         Raises:
-            UserError: It needs one that the arm has not.
+            UserError: It needs a factor that the arm lacks.
         """
         arguments = inspect.signature(function).parameters
         for name, argument in arguments.items():

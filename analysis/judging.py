@@ -32,7 +32,7 @@ ENDED = {
     **dict.fromkeys(("diverged", "nan"), DIVERGED),
 }
 """Words for how a run ended, in small letters. Every other word is that of a run that was lost."""
-OURS = frozenset({"run", "seed", "label", "status", "step", "message", "value", "failed", "arm", "share"})
+RESERVED = frozenset({"run", "seed", "label", "status", "step", "message", "value", "failed", "arm", "share"})
 """Names of columns that the tables here have themselves, so that no factor may have them."""
 SEED = 0
 MOST_NAMED = 5
@@ -114,7 +114,7 @@ class RunTable:
             if name not in table:
                 raise UserError(f"a table of runs must have the column '{name}'{nearest(name, map(str, table))}")
         for name in factors:
-            if name in OURS and name != seed:
+            if name in RESERVED and name != seed:
                 raise UserError(f"a factor must not be called '{name}', which is a column of the results; rename it")
         if not factors or seed in factors:
             raise UserError("a table of runs needs a factor or more, and the seed is none of them")

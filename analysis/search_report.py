@@ -10,12 +10,12 @@ from analysis.page import Page
 from analysis.report import PAGE
 from analysis.report_files import sections_drawn, write_files
 from analysis.search_sections import SECTIONS, SearchReported
-from analysis.search_tables import Search, search_of, tables_of
+from analysis.search_tables import StoredSearch, search_of, tables_of
 
 __all__ = ["search_of", "tables_of", "write"]
 
 
-def write(search: Search, out: Path, style: Style = STYLES["screen"]) -> tuple[Path, dict[str, pd.DataFrame]]:
+def write(search: StoredSearch, out: Path, style: Style = STYLES["screen"]) -> tuple[Path, dict[str, pd.DataFrame]]:
     """Write the report of a search into `out`: `report.html`, and all its figures and tables as files beside it.
 
     Returns:
@@ -30,7 +30,7 @@ def write(search: Search, out: Path, style: Style = STYLES["screen"]) -> tuple[P
     return out / PAGE, by_name
 
 
-def _about(search: Search) -> list[str]:
+def _about(search: StoredSearch) -> list[str]:
     base = search.study.plan.base
     names = ("oracle", "space", "objective", "limits", "search_seed")
     text = "; ".join(f"{name.replace('_', ' ')}: {base[name]}" for name in names if base.get(name) not in (None, ""))

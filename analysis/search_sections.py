@@ -10,7 +10,7 @@ from analysis.formats import text
 from analysis.layout import Style
 from analysis.page import Table
 from analysis.report import progress
-from analysis.search_tables import CONFIRM, CONFIRMED, Search, epochs_of, first_objective
+from analysis.search_tables import CONFIRM, CONFIRMED, StoredSearch, epochs_of, first_objective
 from analysis.sections import LONG, Builder, Part, Reported, table_of
 from analysis.trials import COSTS, KIND, MARGIN, MOST_BEST
 from resnet_core.runs.records.outcomes import RULE
@@ -20,7 +20,7 @@ from resnet_core.runs.records.outcomes import RULE
 class SearchReported:
     """What the sections of a search's report are made of: the search, its tables, and how figures are laid out."""
 
-    search: Search
+    search: StoredSearch
     by_name: Mapping[str, pd.DataFrame]
     style: Style
 
@@ -58,7 +58,7 @@ def best(report: SearchReported) -> Iterator[Part]:
     ])  # fmt: skip
 
 
-def _best_words(search: Search, goals: str, objectives: pd.DataFrame) -> tuple[str, str]:
+def _best_words(search: StoredSearch, goals: str, objectives: pd.DataFrame) -> tuple[str, str]:
     """Return the caption of the table of the best trials, and how to read it."""
     first = first_objective(search)
     note = (
@@ -207,7 +207,7 @@ def cost(report: SearchReported) -> Iterator[Part]:
         yield Part("Cost", [search_figures.cost(search.trials, search.objectives, text, report.style)])
 
 
-def _of_best(search: Search, by_name: Mapping[str, pd.DataFrame]) -> str:
+def _of_best(search: StoredSearch, by_name: Mapping[str, pd.DataFrame]) -> str:
     """Return the first of the best trials in words."""
     names = list(dict.fromkeys([*(objective.name for objective in search.objectives), *COSTS]))
     row = by_name["best"].iloc[0]

@@ -19,7 +19,7 @@ NAMES = {BUDGET: "epochs", KIND: "network"}
 
 
 @dataclass(frozen=True)
-class Search:
+class StoredSearch:
     """What is reported on: the study that a search's folder is, its objectives, its trials.
 
     Attributes:
@@ -39,7 +39,7 @@ class Search:
     why_not: str = ""
 
 
-def search_of(study: Study, folder: Path) -> Search:
+def search_of(study: Study, folder: Path) -> StoredSearch:
     """Return the search whose folder has been read, with its confirmation if it has one.
 
     Raises:
@@ -53,10 +53,10 @@ def search_of(study: Study, folder: Path) -> Search:
             confirm = read(folder / CONFIRM)
         except UserError as error:
             why_not = str(error)
-    return Search(study, objectives, rows, trials.varied(rows, study.factors), confirm, why_not)
+    return StoredSearch(study, objectives, rows, trials.varied(rows, study.factors), confirm, why_not)
 
 
-def tables_of(search: Search) -> dict[str, pd.DataFrame]:
+def tables_of(search: StoredSearch) -> dict[str, pd.DataFrame]:
     """Return the tables of the report by name, each a column a name and every digit; without rows if it has none."""
     rows, objectives, study = search.trials, search.objectives, search.study
     rng = np.random.default_rng(SEED)
@@ -92,17 +92,17 @@ def tables_of(search: Search) -> dict[str, pd.DataFrame]:
     return {name: _named(table) for name, table in by_name.items()}
 
 
-def first_objective(search: Search) -> Objective:
+def first_objective(search: StoredSearch) -> Objective:
     """Return the first objective that is no cost."""
     return next((objective for objective in search.objectives if objective.name not in COSTS), search.objectives[0])
 
 
-def epochs_of(search: Search) -> list[str]:
+def epochs_of(search: StoredSearch) -> list[str]:
     """Return the name of the budget if the trials have different ones."""
     return [BUDGET] if BUDGET in search.varied else []
 
 
-def _anytime(search: Search) -> pd.DataFrame:
+def _anytime(search: StoredSearch) -> pd.DataFrame:
     table = trials.anytime(search.trials, search.objectives)
     ends = [name for name in ("best_so_far", "hypervolume") if name in table]
     goals = [objective.name for objective in search.objectives]

@@ -23,8 +23,10 @@ from resnet_core.normal_form import codes_of, names_of, normal_form, normal_tree
 from resnet_core.spec_model import digest
 from resnet_core.users_code import folder_of, is_neighbour
 
-OURS = {Path(__file__).parents[1] / name for name in ("resnet_core", "ablations", "analysis", "search")}
-INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")} | OURS
+PACKAGES = {Path(__file__).parents[1] / name for name in ("resnet_core", "ablations", "analysis", "search")}
+INSTALLED = {
+    Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")
+} | PACKAGES
 MOST = 100_000  # values that a block may refer to
 RELEASED = {"resnet_core.nets.registry": "resnet_core.nets.blocks"}
 """Modules of this project that were moved, with their old names. Hashes use the old names, so that ids stay."""
@@ -56,7 +58,7 @@ def is_ours(value: Any) -> bool:
     """Return whether a function, or the class of an object, is of this project."""
     names = value.__globals__ if isinstance(value, FunctionType) else vars(sys.modules.get(type(value).__module__, sys))
     file = str(names.get("__file__") or "")
-    return bool(file) and any(Path(file).resolve().is_relative_to(place) for place in OURS)
+    return bool(file) and any(Path(file).resolve().is_relative_to(place) for place in PACKAGES)
 
 
 def _in_users_file(names: Mapping[str, Any]) -> bool:

@@ -1,8 +1,9 @@
-"""JSON files with a checksum of their content, so that a changed value is noticed."""
+"""Checksums: of files, and within JSON files, so that a changed value is noticed."""
 
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic_core import from_json
@@ -80,3 +81,9 @@ def _checksum(values: Mapping[str, Any]) -> str:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the SHA-256 of the content of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

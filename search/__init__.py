@@ -1,6 +1,6 @@
 """Searches for the best residual network within bounds, by KerasTuner's oracles on this project's runs.
 
-What needs KerasTuner, and so TensorFlow, loads it when it is used.
+KerasTuner and TensorFlow are loaded when a function that needs them is called.
 """
 
 from importlib import import_module
@@ -12,10 +12,10 @@ from search.space import Space
 
 if TYPE_CHECKING:
     from search.hypermodel import HyperModel
-    from search.session import Found, run
+    from search.session import SearchResults, run
 
-__all__ = ["Found", "HyperModel", "Limits", "Space", "oracle", "run"]
-LOADED_WHEN_USED = {"Found": "search.session", "HyperModel": "search.hypermodel", "run": "search.session"}
+__all__ = ["HyperModel", "Limits", "SearchResults", "Space", "oracle", "run"]
+LOADED_WHEN_USED = {"SearchResults": "search.session", "HyperModel": "search.hypermodel", "run": "search.session"}
 
 
 def __getattr__(name: str) -> Any:

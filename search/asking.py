@@ -1,4 +1,4 @@
-"""From what a user wants to a `Search`; the command line and Python both ask by this."""
+"""`search_of` makes a `Search` of the user's arguments, for the command line and for Python."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,9 @@ from search.spaces import space_of
 from search.starts import starts_of
 
 TRAIN = TrainSpec(data="digits", epochs=10, batch_size=64, validation_fraction=0.2, test=False)
-"""What every training starts from; `space` and the settings change it."""
+"""Base training; `space` and the settings change it."""
 PROBE = ProbeSpec(steps=(0,), each_epoch=False)
-PASSES = 100  # of the network, where its latency is an objective
+PASSES = 100  # timings of the network, if its latency is an objective
 NONE: Mapping[str, Any] = MappingProxyType({})
 BUDGET = Budget(60)
 UNBOUNDED = Limits()
@@ -53,14 +53,14 @@ def search_of(
     command: str = "",
     named: Named = as_argument,
 ) -> Search:
-    """Return a search; all that can be checked without data is.
+    """Return a search, checked as far as possible without data.
 
     Args:
-        space: Where to search: a space, its name, or a Python file with a function `space`.
+        space: The space, its name, or a Python file with a function `space`.
         name: Name of its folder.
         fix: Hyperparameters that are fixed: `skip=none`.
-        oracle: What proposes, by name.
-        objective: What is sought, by name; several, separated by commas, give a Pareto set.
+        oracle: Name of the oracle.
+        objective: Name of the objective; several, separated by commas, give a Pareto set.
         budget: When to stop.
         limits: What a network may cost.
         epochs: Number of epochs of a trial. `None` takes 10.
@@ -70,10 +70,10 @@ def search_of(
         seed: Seed of the oracle and of the trials.
         out: Folder that the search's folder is in.
         command: The command, or the call, that asks.
-        named: How an error names an argument.
+        named: Formats an argument in error messages.
 
     Raises:
-        UserError: Two arguments contradict each other, or one has no such value.
+        UserError: Two arguments contradict each other, or a value is illegal.
     """
     set_variables()
     check_backend()
@@ -112,7 +112,7 @@ def _measured(
 
 
 def _checked(name: str, oracle: str, objective: str, named: Named) -> tuple[Objective, ...]:
-    """Return the objectives, once name and oracle are checked.
+    """Return the objectives, after checks of the name and the oracle.
 
     Raises:
         UserError: One is illegal, or they do not fit.
@@ -131,7 +131,7 @@ def _checked(name: str, oracle: str, objective: str, named: Named) -> tuple[Obje
 
 
 def _training(epochs: int | None, recipe: str | None, given: Mapping[str, Any], named: Named) -> TrainSpec:
-    """Return what every training starts from.
+    """Return the base training.
 
     Raises:
         UserError: The epochs are given twice, or there are no validation images.
@@ -153,10 +153,10 @@ def _training(epochs: int | None, recipe: str | None, given: Mapping[str, Any], 
 
 
 def _check_epochs(oracle: str, train: TrainSpec, total: int | None, named: Named) -> None:
-    """Check that a training is counted in epochs, where the oracle or the budget is.
+    """Check that the training has `epochs` if the oracle or the budget needs them.
 
     Raises:
-        UserError: It is not.
+        UserError: It has none.
     """
     counts = [named("oracle", oracle)] * ORACLES[oracle].fidelities + [named("total_epochs")] * (total is not None)
     if counts and train.epochs is None:

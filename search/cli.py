@@ -127,7 +127,7 @@ def list_trials(options: argparse.Namespace) -> None:
 
 
 def print_predictions(options: argparse.Namespace) -> None:
-    """Print what the exported network says of pictures, a line each: the most probable classes first."""
+    """Print the exported network's predictions for pictures, a line each, the most probable classes first."""
     from search.predict import predictions
 
     lines = [
@@ -158,7 +158,7 @@ def run_search(options: argparse.Namespace) -> None:
 
 
 def _search(options: argparse.Namespace) -> "Search":
-    """Return what `options` ask for; all that can be checked without data is."""
+    """Return the search of `options`, checked as far as possible without data."""
     trials, seed = number("--trials", options.trials, whole=True), number("--seed", options.seed, whole=True, least=0)
     total = _given(options.total_epochs, lambda text: int(number("--total-epochs", text, whole=True)))
     seconds = _given(options.hours, lambda text: 3600 * number("--hours", text))
@@ -196,10 +196,10 @@ def _given(text: str | None, parse: Any) -> Any:
 
 
 def _amount(option: str, text: str) -> float:
-    """Return the number of `300k` or `1.5M`.
+    """Return the number written as `300k` or `1.5M`.
 
     Raises:
-        UserError: It is none, or not positive.
+        UserError: It is no positive number.
     """
     parts = re.fullmatch(r"(?P<number>[\d._]+(e\d+)?)(?P<unit>[kKmMgG]?)", text)
     if not parts:

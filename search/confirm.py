@@ -1,4 +1,4 @@
-"""The end of a search: the best networks with fresh seeds, and each beside its twin, as a study of its own."""
+"""The end of a search: the best networks and their twins, trained with fresh seeds as a study."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ FOUND, TWIN = "found", "twin"
 def twin(net: NetSpec) -> NetSpec:
     """Return the network with its skip removed or, if it has none, added: option A, or B where A cannot be.
 
-    What needs a skip goes with it: a branch that starts at 0, or that is dropped in training.
+    Fields that need a skip are removed with it: a branch scale that starts at 0, and stochastic depth.
     """
     if net.skip == "none":
         for skip in ("A", "B"):
@@ -37,14 +37,14 @@ def twin(net: NetSpec) -> NetSpec:
 
 
 def confirming(search: Search, best: Sequence[tuple[int, Record]], seeds: int) -> list[Run]:
-    """Return the runs: each network and its twin, trained alike with each seed; the test images are read now.
+    """Return the runs: each network and its twin, trained alike with each seed, and evaluated on the test images.
 
-    A twin that is one of the networks that were found is not run twice.
+    A twin that is among the best networks itself is run once.
 
     Args:
-        search: What they are of.
-        best: Number of the trial and its record, the best first.
-        seeds: How many.
+        search: The search.
+        best: Number and record of each trial, the best first.
+        seeds: Number of seeds.
     """
     runs: dict[str, Run] = {}
     for kind in (FOUND, TWIN):
@@ -95,7 +95,7 @@ def _skip(net: Net) -> str:
 
 
 def _differing(winner: Run, other: Run) -> str:
-    """Return what tells the twin from the network: its skip, and what has gone with it."""
+    """Return the differences of the twin in words: the skip, and the fields removed with it."""
     given = [*winner.net.given(), *other.net.given()]
     names = [name for name in dict.fromkeys(given) if getattr(winner.net, name) != getattr(other.net, name)]
     return " and ".join([_skip(other.net), *(f"{name}={getattr(other.net, name)}" for name in names if name != "skip")])

@@ -21,7 +21,7 @@ from search.predict import add_about
 
 
 class StateLost(Exception):
-    """The last state of a run, which has the weights, is not there or not whole."""
+    """The last state of a run, which has the weights, is missing or damaged."""
 
     def __init__(self, run: Run) -> None:
         super().__init__(run.id)
@@ -29,23 +29,23 @@ class StateLost(Exception):
 
 
 def export(root: Path, store: Store, ids: Collection[str], objective: Objective) -> list[Path]:
-    """Write the network that is the best with fresh seeds, by the mean of an objective, into `root`, as `best.…`.
+    """Write the best network, by the mean of an objective over fresh seeds, into `root` as `best.…`.
 
-    A network of which a seed was not completed is passed over. `best.keras` has the weights of the best seed, and
-    takes images as they are in the data: it begins with the preprocessing. What its classes are called and how images
-    were read is in it, for `predict`. It needs the last state of that seed.
+    Networks with an incomplete seed are skipped. `best.keras` has the weights of the best seed, and
+    takes images as they are in the data: it begins with the preprocessing. It also has the names of the classes and how
+        images were read, for `predict`. It needs the last state of that seed.
 
     Args:
         root: Folder of the search.
         store: The records of the fresh seeds.
-        ids: The runs of the networks, and of their twins, that are compared now.
-        objective: By which the best is chosen; of the validation images.
+        ids: Runs of the compared networks and their twins.
+        objective: The objective, measured on validation images.
 
     Returns:
-        What was written; nothing if no network was completed with all seeds.
+        The written files; none if no network was completed with all seeds.
 
     Raises:
-        StateLost: The last state of the best seed is not there; all but `best.keras` is written.
+        StateLost: The last state of the best seed is missing. All files but `best.keras` are written.
     """
     by_trial: dict[int, list[Record]] = {}
     for record in store.records():
@@ -70,7 +70,7 @@ def export(root: Path, store: Store, ids: Collection[str], objective: Objective)
         "py": python(net, train),
     }
     sweep(root)
-    (root / "best.keras").unlink(missing_ok=True)  # it may be of another network
+    (root / "best.keras").unlink(missing_ok=True)  # it may belong to another network
     for suffix, text in texts.items():
         write_file(root / f"best.{suffix}", text)
     _keras(root / "best.keras", chosen, store)
@@ -105,7 +105,7 @@ def _set(spec: Spec) -> dict[str, Any]:
 
 
 def _toml_of(value: Any) -> str:
-    """Return a value of a specification as TOML: as JSON, but for characters beyond U+FFFF and the delete character."""
+    """Return a value as TOML. It equals JSON but for characters beyond U+FFFF and the delete character."""
     text = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
     return text.replace("\x7f", "\\u007f")
 

@@ -1,4 +1,4 @@
-"""What a network may cost at most, known from its spec alone."""
+"""`Limits`: bounds of the cost of a network, computed from its spec."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -9,14 +9,15 @@ from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.spec import TrainSpec
 
 FLOAT = 4  # bytes
-KEPT = {"sgd": 3, "adamw": 4}  # of each parameter: its value, its gradient, what the optimiser keeps
+KEPT = {"sgd": 3, "adamw": 4}  # per parameter: value, gradient, and state of the optimiser
 GIB = 2**30
 
 
 def training_bytes(net: NetSpec, train: TrainSpec) -> int:
-    """Return about how many bytes a training step needs, in float32: activations, parameters, gradients, optimiser.
+    """Return the approximate memory of a training step in bytes, in float32: activations, parameters, gradients,
+    optimiser.
 
-    Weights that are standardised are there centred and scaled as well.
+    Standardised weights need memory for the standardised copies too.
     """
     network_cost = cost(net)
     copies = KEPT[train.optimizer] + 2 * net.standardize_weights
@@ -24,9 +25,9 @@ def training_bytes(net: NetSpec, train: TrainSpec) -> int:
 
 
 def run_bytes(net: NetSpec, train: TrainSpec, probe: ProbeSpec) -> int:
-    """Return about how many bytes a run needs at most, beside its images and TensorFlow itself.
+    """Return the approximate peak memory of a run in bytes, without its images and TensorFlow itself.
 
-    A probe keeps the activations of its own batch. An evaluation keeps fewer than all of those of its batch.
+    A probe keeps the activations of its batch. An evaluation keeps only a part of those of its batch.
     """
     network_cost = cost(net)
     most = max(train.batch_size, probe.batch_size, train.evaluation_batch)
@@ -36,7 +37,7 @@ def run_bytes(net: NetSpec, train: TrainSpec, probe: ProbeSpec) -> int:
 def within_step(
     train: TrainSpec, probe: ProbeSpec, given: Mapping[str, Collection[str]]
 ) -> tuple[TrainSpec, ProbeSpec]:
-    """Return both with batches of evaluation and probe no larger than those of training.
+    """Return both specs with batches of evaluation and probe no larger than the training batch.
 
     Args:
         train: How a network is trained.
@@ -52,7 +53,7 @@ def within_step(
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds; none for no bound.
+    """Upper bounds; `None` for no bound.
 
     Attributes:
         parameters: Trainable ones.
@@ -71,9 +72,8 @@ class Limits:
         return ", ".join(f"{name} <= {value:g}" for name, value in named.items() if value is not None)
 
     def excess(self, net: NetSpec, train: TrainSpec, probe: ProbeSpec | None = None) -> float:
-        """Return the greatest ratio of a cost to its bound; at most 1 if all are met.
-
-        Without a probe, of training alone.
+        """Return the largest ratio of a cost to its bound, at most 1 if all bounds are met. Without a probe, memory is
+        that of training.
         """
         network_cost, takes = cost(net), run_bytes(net, train, probe) if probe else training_bytes(net, train)
         ratios = [

@@ -1,4 +1,4 @@
-"""The trials of a search, from its folder: which there are, which are the best, and as a table."""
+"""The trials in the folder of a search: their order, the best, and a table."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 CONFIRMED = ("val_accuracy", "test_accuracy")
 ORACLE = "oracle"
-"""In the base of a plan, what tells a search from other studies."""
+"""Key in the base of a plan that only searches have."""
 
 
 def plan_of(root: Path) -> Plan:
     """Return the plan of a search's folder.
 
     Raises:
-        UserError: It is none.
+        UserError: It is no folder of a search.
     """
     plan = Store(root).plan() if root.is_dir() else None
     if plan is None or ORACLE not in plan.base:
@@ -40,10 +40,10 @@ def objectives_of(plan: Plan) -> tuple[Objective, ...]:
 
 
 def best_first(records: Sequence[Record], objectives: Sequence[Objective]) -> list[Record]:
-    """Return the completed runs of the most epochs, the best first.
+    """Return the completed runs with the largest number of epochs, the best first.
 
-    Of several objectives: first the knee of the front and what is best in the first of them; then by the rank of the
-    front and, within one, those that are furthest from others first.
+    With several objectives: first the knee of the front and the best in the first objective; then by the rank of the
+        front and, within a front, by crowding distance.
     """
     completed = [record for record in records if record.status == "completed"]
     most = max((record.run.train.epochs or 0 for record in completed), default=0)

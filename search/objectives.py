@@ -1,4 +1,4 @@
-"""What a search is for: one measure of a run, or several that are traded for each other."""
+"""Objectives of a search: one measure of a run, or several."""
 
 import math
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ DIRECTIONS: dict[str, Direction] = {
     "parameters": "min", "macs": "min", "latency_seconds": "min", "seconds": "min",
 }  # fmt: skip
 COSTS = ("parameters", "macs", "latency_seconds", "seconds")
-"""What a network costs, which alone is no objective."""
+"""Costs of a network. They cannot be the only objective."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A measure and where it is to go."""
+    """A measure to maximise or minimise."""
 
     name: str
     direction: Direction
@@ -28,11 +28,11 @@ class Objective:
         return f"{self.name} ({self.direction})"
 
     def gain(self, record: Record) -> float:
-        """Return the measure of a run with the sign by which more is better."""
+        """Return the measure of a run, with the sign chosen so that larger is better."""
         return self.of(record) if self.direction == "max" else -self.of(record)
 
     def of(self, record: Record) -> float:
-        """Return the measure of a run; NaN, which oracles take for worst, if it was not completed."""
+        """Return the measure of a run; NaN if it was not completed. Oracles treat NaN as the worst value."""
         if record.status != "completed":
             return math.nan
         if self.name in COSTS:

@@ -1,4 +1,4 @@
-"""What the exported network of a search says of picture files, read as its training images were."""
+"""Predictions of the exported network of a search for picture files, read like the training images."""
 
 import json
 import zipfile
@@ -19,7 +19,7 @@ from resnet_core.runs.runtime import configure
 
 MODEL = "best.keras"
 ABOUT = "resnet_ablation.json"
-"""In the model's file: what its classes are called, and how its images were read."""
+"""Member of the model's file with the names of the classes and how images were read."""
 _INFO = TypeAdapter(DataInfo)
 
 

@@ -1,4 +1,4 @@
-"""The runs of a search: what an oracle proposes, one after another, in the place of a `Todo`."""
+"""`Proposals`: the runs of an oracle's trials, in place of a `Todo`."""
 
 import shutil
 import time
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from keras_tuner import Oracle
 
 EPOCHS, PARENT = "tuner/epochs", "tuner/trial_id"
-"""By these names oracles of several fidelities say how long a trial is trained, and which it goes on from."""
+"""Hyperparameters by which oracles with fidelities set the length of a trial and the trial that it continues."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When no further trial is proposed; none for no bound. Trials that are under way are ended.
+    """Bounds after which no further trial is proposed; `None` for no bound. Trials under way are completed.
 
     Attributes:
         trials: Number of trials.

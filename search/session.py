@@ -60,7 +60,7 @@ class Best:
         return load(path)
 
 
-class Found:
+class SearchResults:
     """What a search's folder holds.
 
     Args:
@@ -102,7 +102,7 @@ class Found:
 
     def report(self) -> Path:
         """Write the report of the search, and return the path of its page, which a notebook shows."""
-        from ablations.opened import ReportPath
+        from ablations.study_results import ReportPath
         from analysis import search_report
         from analysis.study import read
 
@@ -110,7 +110,7 @@ class Found:
         return ReportPath(search_report.write(search, self.folder / "report")[0])
 
     def __repr__(self) -> str:
-        return f"Found('{self.folder}'): {len(list(Store(self.folder).records()))} trials recorded"
+        return f"SearchResults('{self.folder}'): {len(list(Store(self.folder).records()))} trials recorded"
 
 
 def run(
@@ -129,7 +129,7 @@ def run(
     plugins: Iterable[str | Path] = (),
     execution: Execution | None = None,
     **settings: Any,
-) -> Found:
+) -> SearchResults:
     """Run a search. Recorded trials are not repeated; with more trials, it continues.
 
     Args:
@@ -169,7 +169,7 @@ def run(
         how = how if workers is None else replace(how, workers=workers)
         how.check()
         runner.run(search, how, best=confirm, seeds=confirm_seeds)
-    return Found(search.root, warnings)
+    return SearchResults(search.root, warnings)
 
 
 def _fields(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -34,7 +34,7 @@ ABOUT = """Measure probes of trained networks; what is measured already is not m
   resnet-probe NETWORK --data PATH PROBE...    a published network: resnet50 --weights timm:FILE, or keras-resnet50
   resnet-probe FILE.keras --data PATH all      a Keras model of yours; all that make sense for it"""
 EXAMPLE = "resnet20-cifar-A"
-"""The network whose cost `list` tells."""
+"""The network for which `list` prints the cost."""
 
 
 def parser() -> Parser:
@@ -89,7 +89,7 @@ def print_list() -> None:
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done."""
+    """The requested measurements."""
 
     target: Target
     asked: tuple[Asked, ...]
@@ -97,7 +97,7 @@ class Work:
 
 
 def work_of(options: argparse.Namespace) -> Work:
-    """Return what the options ask for.
+    """Return the measurements that the options request.
 
     Raises:
         UserError: They contradict each other, or a probe cannot be measured.
@@ -218,7 +218,7 @@ def _count(passes: Passes, which: str) -> str:
 
 
 def measure_all(work: Work, workers: int, setup: Plugins) -> None:
-    """Make all measurements that are not there, and say what came of them.
+    """Make all missing measurements, and print a summary.
 
     Raises:
         UserError: None could be made.

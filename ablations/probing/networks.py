@@ -1,6 +1,5 @@
-"""One network that is probed with images of the user's: a published one, or a Keras model in a file."""
+"""A single network with the user's images: a published network, or a Keras model in a file."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from resnet_core.errors import UserError
 from resnet_core.nets.zoo import network
 from resnet_core.probes.asked import TRAINING_TIMES, Asked, Item, Sample, Size
+from resnet_core.sealed import sha256_of_file
 from resnet_core.spec_model import digest
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ class NetworkTarget:
         root: Folder of the measurements.
         name: Name of a published network, or the file of a Keras model.
         data: Name of a data set, an `.npz` file or a folder of images.
-        threads: Of TensorFlow.
-        weights: File of the weights of a published network; none for a draw of its initial ones.
-        image_size: Height and width to which images are resized; none for those that the network takes.
-        preprocessing: One of `PREPROCESSING`; empty for what the network was published with, and none for a file.
+        threads: Number of TensorFlow's threads.
+        weights: File with the weights of a published network. Without it, initial weights are drawn.
+        image_size: Height and width to which images are resized. `None` takes the network's input size.
+        preprocessing: One of `PREPROCESSING`. Empty means that of the published network, or `none` for a file.
         initial, other: Files of Keras models: the network at its initial weights, and a second one.
     """
 
@@ -63,8 +63,8 @@ class NetworkTarget:
     def items(self, asked: Sequence[Asked], sample: Sample) -> list[Item]:
         """See `Target`."""
         files = [path for path in (Path(self.name) if self.is_file else None, self.weights, self.initial) if path]
-        identity = [self.name, *map(_sha256, files), _images(self).sha256(), str(self.image_size), self._preprocessing]
-        other = _sha256(self.other)[:16] if self.other else ""
+        identity = [self.name, *map(_content, files), _images(self).sha256(), str(self.image_size), self._preprocessing]
+        other = _content(self.other)[:16] if self.other else ""
         return [Item(digest("network/1", *identity), probe, sample, other if "other" in probe.probe.needs else "")
                 for probe in asked]  # fmt: skip
 
@@ -142,11 +142,11 @@ class NetworkTarget:
         return build(network(self.name), seed=0).get_weights()
 
 
-def _sha256(path: Path | None) -> str:
+def _content(path: Path | None) -> str:
+    """Return the hash of a file that the user has named."""
     assert path
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of_file(path)
     except OSError as error:
         raise UserError(f"a file must be there to be read, but {path}: {error.strerror or error}") from None
 

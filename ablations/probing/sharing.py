@@ -1,4 +1,4 @@
-"""Makes measurements, each once among all who share the folder, in this process or in several."""
+"""Makes measurements in one or several processes. Processes that share a folder make each measurement once."""
 
 import os
 import time
@@ -30,7 +30,7 @@ POLL_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Made:
-    """What came of an item: its measurement without the rows, their number, and whether it was made here."""
+    """The result of an item: its measurement without rows, the number of rows, and whether it was made here."""
 
     measured: "Measurement"
     rows: int
@@ -38,13 +38,13 @@ class Made:
 
 
 def measure(target: Target, items: Sequence[Item], workers: int, setup: Callable[[], object]) -> Iterator[Made]:
-    """Make the measurements that are not there; yield what came of each, whoever has made it.
+    """Make the missing measurements; yield the result of each item, whichever process made it.
 
     Args:
         target: What is probed.
         items: What is measured.
-        workers: Processes; 1 is this one.
-        setup: What makes the user's own code known to a process.
+        workers: Number of processes. 1 means this process.
+        setup: Called in every process, to load the user's code.
     """
     left = list(items)
     steps = _in_processes(target, workers, setup) if workers > 1 else _here(target, setup)
@@ -110,7 +110,7 @@ def _perform(target: Target, items: Sequence[Item]) -> list[tuple[Item, Made | N
 
 
 def perform(target: Target, item: Item) -> Made | None:
-    """Make a measurement that is not there, and write it; None if somebody else is at it."""
+    """Make and write a measurement unless it exists; return `None` if another process is making it."""
     claim = claims.claim(target.root, f"probe-{item.id}")
     try:
         claim.acquire(timeout=0)

@@ -20,7 +20,7 @@ NEXT_SEED = "seed"
 
 
 class Target(Protocol):
-    """What is probed. It can be sent to another process, and be a key."""
+    """A target of probes: one or several networks. It is hashable and can be sent to another process."""
 
     def __hash__(self) -> int: ...
 
@@ -34,10 +34,10 @@ class Target(Protocol):
 
     @property
     def given(self) -> tuple[str, ...]:
-        """What probes may ask for, by names of `registry.NEEDS`."""
+        """Inputs that the target provides, by names of `registry.NEEDS`."""
 
     def items(self, asked: Sequence[Asked], sample: Sample) -> list[Item]:
-        """Return what is to be measured, the networks in an order in which alike ones follow each other."""
+        """Return the measurements, ordered so that equal architectures follow each other."""
 
     def label(self, network_id: str) -> str:
         """Return what a network is called."""
@@ -55,9 +55,9 @@ class StudyTarget:
 
     Attributes:
         root: Folder of the study.
-        threads: Those of its runs.
-        other: The second network of probes that take one: the id of a run, or `seed` for the next seed of the same
-            arm; empty for the latter where a probe needs one, and none elsewhere.
+        threads: Number of TensorFlow's threads, as in the study's runs.
+        other: The second network, for probes that take one: the id of a run, or `seed` for the next seed of the same
+            arm. If empty, `seed` for probes that need a second network.
     """
 
     root: Path
@@ -114,7 +114,7 @@ class StudyTarget:
 
 @lru_cache(maxsize=1)
 def runs(root: Path) -> dict[str, Run]:
-    """Return the runs of a study whose networks are kept, those of one network in a row, by their ids."""
+    """Return the runs with kept networks by id; runs of one architecture follow each other."""
     kept = networks.kept(root)
     runs_kept = [record.run for record in Store(root).records() if record.run.id in kept]
     return {run.id: run for run in sorted(runs_kept, key=lambda run: (str(run.net), run.train.precision, run.seed))}

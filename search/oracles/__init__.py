@@ -1,4 +1,4 @@
-"""The oracles of a search by name: what proposes the next point.
+"""The registry of oracles, which propose the next point of a search.
 
 Each is a `keras_tuner.Oracle`, so it works in any `keras_tuner.Tuner`; see `base.Oracle` for what all have in common.
 """
@@ -22,9 +22,10 @@ class Registered:
 
     Attributes:
         about: What it proposes, in a few words.
-        make: Its class, see `base.Oracle`, or where that is in this package, `module.Class`: it loads TensorFlow.
+        make: Its class, see `base.Oracle`, or its place in this package, `module.Class`, since loading it loads
+            TensorFlow.
         several: Whether it takes several objectives.
-        fidelities: Whether it says how long a trial trains, in KerasTuner's hyperparameters `tuner/…`.
+        fidelities: Whether it sets the length of a trial, in KerasTuner's hyperparameters `tuner/…`.
     """
 
     about: str
@@ -54,14 +55,14 @@ ORACLES = {
     "asha": Registered("asynchronous successive halving (Li et al. 2020)", "halving.ASHAOracle", fidelities=True),
 }
 """By name; `register_oracle` adds to them."""
-OURS = frozenset(ORACLES)
+BUILT_IN = frozenset(ORACLES)
 DEFAULT = "gp"
 
 
 def register_oracle(name: str, about: str, *, several: bool = False) -> "Callable[[type[Oracle]], type[Oracle]]":
     """Register the decorated class, a `search.oracles.base.Oracle`, as the oracle of `--oracle NAME`.
 
-    A class of a user's may be registered again, as in a notebook; it takes the place of the one before.
+    A user's class may be registered again, as in a notebook; it replaces the earlier one.
 
     Args:
         name: A new name.
@@ -73,7 +74,7 @@ def register_oracle(name: str, about: str, *, several: bool = False) -> "Callabl
     """
 
     def register(kind: "type[Oracle]") -> "type[Oracle]":
-        if name in OURS:
+        if name in BUILT_IN:
             raise UserError(f"an oracle's name must be new, but there is an oracle '{name}' already; choose another")
         ORACLES[name] = Registered(about, kind, several)
         return kind
@@ -102,15 +103,15 @@ def oracle(
         name: One of `ORACLES`.
         objective: As KerasTuner takes it: a name, a `keras_tuner.Objective`, or several.
         hyperparameters: The space.
-        max_trials: The search is over after as many; None for no bound.
+        max_trials: Largest number of trials; `None` for no bound.
         seed: A non-negative integer.
-        accepts: Whether a point that has not been proposed yet may be.
-        starts: Points that are proposed first; not by those that say how long a trial trains.
-        options: `max_epochs`, `min_epochs` and `factor` of those that say how long a trial trains.
+        accepts: Function that tells whether a new point may be proposed.
+        starts: Points that are proposed first; not for oracles with fidelities.
+        options: `max_epochs`, `min_epochs` and `factor` of oracles with fidelities.
 
     Raises:
-        UserError: No oracle has this name, it does not take several objectives or points to start from, or such a
-            point is none of the space.
+        UserError: The name is unknown, the oracle takes no several objectives or no starting points, or a starting
+            point is outside the space.
     """
     if name not in ORACLES:
         raise UserError(f"an oracle must be one of those there are, but got {name!r}{nearest(name, ORACLES)}")

@@ -1,4 +1,4 @@
-"""KerasTuner's oracles without their traps: seeded, resumable at any moment, and never ended by a failure."""
+"""The base of all oracles: seeded, resumable at any moment, and not ended by failed trials."""
 
 import math
 import threading
@@ -16,30 +16,28 @@ from resnet_core.seeds import generator
 from search.oracles.points import Space, Values, own
 from search.oracles.state import Saved
 
-TRIES = 10_000  # random points, of which none is new and accepted, before a space counts as exhausted
-MUTATIONS = 100  # of a point that may not be proposed, before a random one is proposed for it
+TRIES = 10_000  # consecutive rejected random points after which a space counts as exhausted
+MUTATIONS = 100  # of a rejected point, before a random one is proposed instead
 
 Array = npt.NDArray[np.float64]
 Answer = dict[str, Any]
 
 
 class Oracle(Saved):
-    """An oracle of KerasTuner without its traps.
+    """A hardened `keras_tuner.Oracle`. Subclasses propose in `populate_space`, from `space`, `ended`, `open` and `rng`.
+    As a mixin before one of KerasTuner's oracles, it hardens that one.
 
-    It is the base of this project's own, whose `populate_space` proposes from `space`, `ended`, `open` and `rng`; and
-    it stands before one of KerasTuner's own among the bases of a class, to harden that.
-
-    Every proposal is a function of the seed, of the number of the trial, and of what ended and is open, so a search
-    that was killed goes on as if it had not been. All state is in one file, which is replaced as a whole. A metric that
-    is no finite number scores worst, its trial is completed; no number of failures ends the search. Nothing is
-    printed unless `verbose` is set.
+    Every proposal is a function of the seed, the number of the trial, and the ended and open trials, so a killed search
+    continues as if it had not been killed. The whole state is in one file, which is replaced atomically. A metric that
+    is not finite counts as the worst score of a completed trial. Failures never end the search. Nothing is printed
+    unless `verbose` is set.
 
     Args:
         objective: As KerasTuner takes it. Several are never summed: a trial's score is then the rank of its front
             among the completed trials, 0 for those that none dominates.
         max_trials: The search is over after as many; None for no bound.
         hyperparameters: The space, or what of it is known before the first network is built.
-        seed: A non-negative integer. All are different seeds, 0 too.
+        seed: A non-negative integer. Unlike in KerasTuner, 0 is a seed like any other.
         accepts: Whether a point that has not been proposed yet may be. It must not change its mind about a point
             that it has rejected. Points that it rejects cost no trial.
         starts: Points that are proposed first, in order, as far as they are accepted; what they lack is its default.
@@ -79,7 +77,7 @@ class Oracle(Saved):
         self._directory = None
         self._project_name = ""
         self._display.verbose = 0
-        self._lock = threading.RLock()  # KerasTuner's own stays locked after an error, and is never given back
+        self._lock = threading.RLock()  # KerasTuner's own lock stays locked after an error
         self._taken_up = False
         self._written = ""
         self._spaces: list[str] = []
@@ -103,7 +101,7 @@ class Oracle(Saved):
     def costs(self, trials: Sequence[Trial]) -> Array:
         """Return what trials came to, each objective to be minimised: (trials, objectives).
 
-        What failed, and what is not finite, is as bad as the worst finite value; 0 if there is none.
+        Failed trials and values that are not finite get the worst finite value, or 0 if there is none.
         """
         signs = {name: -1.0 if direction == "max" else 1.0 for name, direction in self.directions.items()}
         table = np.full((len(trials), len(signs)), np.nan)
@@ -122,7 +120,7 @@ class Oracle(Saved):
         return generator(self.seed, "oracle", *labels, len(self.trials))
 
     def may_propose(self, values: Values) -> bool:
-        """Return whether a point is new and is accepted."""
+        """Return whether a point is new and accepted."""
         if self._compute_values_hash(values) in self._tried_so_far:
             return False
         return self._accepts is None or self._accepts(own(values))
@@ -137,11 +135,13 @@ class Oracle(Saved):
         return None
 
     def near(self, values: Values) -> Values | None:
-        """Return the point if it may be proposed, or else a mutation of it, or else a random one; or None."""
+        """Return the point if it may be proposed, otherwise a mutation of it, otherwise a random point, otherwise
+        `None`.
+        """
         rng = self.rng("near")
         for number in range(MUTATIONS):
             point = values
-            for _ in range(-(-number // 25)):  # first the point itself, then more and more mutations of it
+            for _ in range(-(-number // 25)):  # first the point itself, then with a growing number of mutations
                 point = self.space.mutate(point, rng)
             if self.may_propose(point):
                 return point
@@ -254,14 +254,14 @@ class Oracle(Saved):
 
 
 def answer(values: Values | None, waiting: bool = False) -> Answer:
-    """Return what `populate_space` returns: a trial with these values, or if there are none, to wait or to stop."""
+    """Return the answer of `populate_space`: a trial with these values or, without values, to wait or to stop."""
     if values is None:
         return {"status": TrialStatus.IDLE if waiting else TrialStatus.STOPPED, "values": None}
     return {"status": TrialStatus.RUNNING, "values": values}
 
 
 def _best(trial: Trial, name: str) -> float:
-    """Return the best finite value of a metric; the worst there is, if none is finite."""
+    """Return the best finite value of a metric; the worst possible value if none is finite."""
     history = trial.metrics.metrics[name]
     values = [value for value in (step.mean() for step in history.get_history()) if math.isfinite(value)]
     if history.direction == "max":

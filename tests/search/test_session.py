@@ -20,7 +20,7 @@ def test_a_search_is_run_and_what_it_found_is_returned(tmp_path, capsys):
     assert set(results.best.values) == {"blocks", "skip", "order", "rate"}
     assert results.best.model.output_shape == (None, 10)
     assert results.report().is_file()
-    assert repr(results) == f"Found('{tmp_path / 'search'}'): 2 trials recorded"
+    assert repr(results) == f"SearchResults('{tmp_path / 'search'}'): 2 trials recorded"
 
 
 @pytest.mark.parametrize(

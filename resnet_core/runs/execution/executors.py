@@ -48,7 +48,7 @@ def processes(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]
     """Execute runs in `job.workers` processes that load TensorFlow once; one that dies takes one run with it."""
     from resnet_core.runs.execution import local_processes
 
-    yield from local_processes.execute(todo, job, on_progress)
+    yield from local_processes.execute_in_processes(todo, job, on_progress)
 
 
 ADDRESS = OwnOption(
@@ -63,4 +63,4 @@ def ray(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
     """Execute runs on the nodes of a Ray cluster, see `ray_executor`. Ray is imported here, not before."""
     from resnet_core.runs.execution import ray_executor
 
-    yield from ray_executor.execute(todo, job, on_progress)
+    yield from ray_executor.execute_on_ray(todo, job, on_progress)

@@ -27,7 +27,7 @@ from resnet_core.runs.training.train import Progress
 Channel = Any  # a `multiprocessing.connection.Connection`
 
 
-def execute(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
+def execute_in_processes(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
     """Execute runs in `job.workers` processes; see `Executor`."""
     waker, wake = get_context("spawn").Pipe(duplex=False)
     visible = devices()

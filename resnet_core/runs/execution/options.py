@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RETRIES = 2
 STREAM = ("auto", "always", "never")
-OURS = dict(OWN_OPTIONS)
+BUILT_IN = dict(OWN_OPTIONS)
 """Options of this project's executors."""
 WORTH_PROCESSES = 60.0  # estimated seconds of work; each process needs some five to start
 
@@ -148,7 +148,7 @@ def own_options(options: argparse.Namespace, executor: str | None) -> dict[str, 
     Raises:
         UserError: The executor has no such option, or the value is not legal for it.
     """
-    values = {name: getattr(options, name) for names in OURS.values() for name in names if getattr(options, name)}
+    values = {name: getattr(options, name) for names in BUILT_IN.values() for name in names if getattr(options, name)}
     for assignment in options.executor_option:
         name, equals, value = assignment.partition("=")
         if not equals:
@@ -197,7 +197,7 @@ def add_execution_options(parser: Parser) -> None:
     group.add_argument(
         "--workers", help="number of processes that execute runs at the same time (default: one for each core or GPU)"
     )
-    for own in OURS.values():
+    for own in BUILT_IN.values():
         for name, option in own.items():
             group.add_argument(f"--{name}", default="", help=option.help)
     group.add_argument(

@@ -31,7 +31,7 @@ ROOM_SECONDS = 600.0  # that a cluster which has lost its nodes is given to get 
 VARIABLES = ("KERAS_", "TF_", "XLA_")
 
 
-def execute(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
+def execute_on_ray(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
     """Execute runs in `job.workers` actors of the cluster at `job.options["address"]`; see `Executor`.
 
     Raises:

@@ -20,7 +20,7 @@ from resnet_core.runs.records.files import RUN_ID, reason_of
 from resnet_core.runs.records.frames import NAMES, RECORD, Damaged, Frames, frames_of, read_parquet, write_parquet
 from resnet_core.runs.records.outcomes import COLUMNS, measured_in, statuses
 from resnet_core.runs.records.record import Record, Stored
-from resnet_core.sealed import UNREADABLE
+from resnet_core.sealed import UNREADABLE, sha256_of_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +103,7 @@ def check(folder: Path) -> None:
     for name in NAMES:
         path = folder / f"{name}.parquet"
         with _names(path):
-            if _sha256(path) != digests["tables"][name]:
+            if sha256_of_file(path) != digests["tables"][name]:
                 raise ValueError("its content must be what was written, but its checksum is that of another")
 
 
@@ -217,13 +217,8 @@ def _name(digests: str) -> str:
 
 
 def _digests(folder: Path, runs: Mapping[str, int]) -> str:
-    tables = {name: _sha256(folder / f"{name}.parquet") for name in NAMES}
+    tables = {name: sha256_of_file(folder / f"{name}.parquet") for name in NAMES}
     return json.dumps({"tables": tables, "runs": dict(sorted(runs.items()))}, indent=1) + "\n"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -28,7 +28,7 @@ SPECS: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": Pro
 Scalar = bool | int | float | str | None
 RARE = ("data", "words", "probes", "sample")
 """Fields that a `study.json` has if there is something in them."""
-TAKEN = frozenset({"run", "seed", "label", "status", "step", "message", "seconds", "attempt"})
+RESERVED = frozenset({"run", "seed", "label", "status", "step", "message", "seconds", "attempt"})
 """Names of columns of every study's tables, which are no factors."""
 
 
@@ -158,7 +158,7 @@ class Plan:
         if not self.runs:
             raise ValueError("a plan must have a run, but it has none")
         for name in self.factors:
-            if name in TAKEN or self.factors.count(name) > 1:
+            if name in RESERVED or self.factors.count(name) > 1:
                 raise ValueError(f"a factor must have a name of its own, but one is '{name}'")
         for run in self.runs:
             if run.factors.keys() != set(self.factors):

@@ -261,9 +261,9 @@ class TestMistakes:
     @pytest.mark.parametrize("layer", ["dense", "conv1_conv"])
     def test_another_keras_model_is_refused(self, layer, model):
         """Also one with a layer of such a name, as DenseNet has."""
-        one = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Conv2D(2, 1, use_bias=False, name=layer)])
+        other = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Conv2D(2, 1, use_bias=False, name=layer)])
         with pytest.raises(UserError, match="must be a ResNet50, 101 or 152, or a ResNet50V2"):
-            load_weights(model, self.spec, one)
+            load_weights(model, self.spec, other)
 
 
 HUB = """

@@ -7,7 +7,7 @@ import matplotlib as mpl
 import pytest
 
 import ablations
-from ablations.opened import OF_SEARCHES
+from ablations.study_results import OF_SEARCHES
 from analysis import plots
 from analysis.measures import measured
 from analysis.study import read

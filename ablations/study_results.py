@@ -30,7 +30,7 @@ class ReportPath(type(Path())):  # type: ignore[misc]
 
 
 class Results:
-    """What a study's folder holds. Everything is read anew when it is asked for, so it is up to date.
+    """The results in a study's folder. Every call reads the folder anew.
 
     Args:
         folder: Folder of a study.

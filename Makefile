@@ -52,9 +52,9 @@ reference: install  ## make the committed reference results anew, or go on (some
 	done
 	find $(NEW) -name claims -o -name checkpoints | xargs rm -rf
 	find $(NEW) -path '*/report/*' \( -name figures -o -name '*.html' \) | grep -v -e laptop/depth -e reference/depth | xargs rm -rf
-	$(BIN)/resnet-ablate findings $(NEW) > $(NEW)/FINDINGS.md
 	rm -rf results/reference
 	mv $(NEW) results/reference
+	$(BIN)/resnet-ablate findings results/reference --out results/README.md
 
 lint: install  ## check style and types
 	$(BIN)/ruff check .

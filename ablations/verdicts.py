@@ -3,13 +3,19 @@
 import argparse
 import math
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ablations.folder_command import add_folder_command, study_folder
+from ablations.suites import suites
 from analysis.terminal import number, print_verdicts
 from resnet_core.errors import UserError
+from resnet_core.folders import write_file
 from resnet_core.telling import console
+
+if TYPE_CHECKING:
+    from resnet_core.runs.records.plan import Figure
 
 
 def add_verdict_commands(commands: Any) -> None:
@@ -23,6 +29,9 @@ def add_verdict_commands(commands: Any) -> None:
     findings.add_argument(
         "folder", metavar="FOLDER", type=Path, help="folder of a study, or a folder that contains studies"
     )
+    findings.add_argument(
+        "--out", metavar="FILE", type=Path, help="file to write; its links lead from its folder (default: print)"
+    )
     findings.set_defaults(command=say_findings)
     add_folder_command(commands, "power", "say which differences how many seeds can show", say_power)
 
@@ -34,10 +43,23 @@ def say_verdicts(options: argparse.Namespace) -> None:
 
 
 def say_findings(options: argparse.Namespace) -> None:
-    """Print the findings of the studies of a folder."""
+    """Print, or write, the findings of the studies of a folder."""
     from analysis.findings import findings
 
-    sys.stdout.write(findings(options.folder))
+    file: Path | None = options.out
+    text = findings(options.folder, published(), file.parent if file else None)
+    if file is None:
+        sys.stdout.write(text)
+    else:
+        write_file(file, text)
+
+
+def published() -> "dict[str, list[Figure]]":
+    """Return the published figures of the suites, by their names, at the scale of their papers."""
+    return {
+        name: [cast("Figure", asdict(figure)) for figure in study.scales["paper"].published]
+        for name, study in suites().items()
+    }
 
 
 def say_power(options: argparse.Namespace) -> None:

@@ -1,7 +1,9 @@
 """What the records of studies say of their claims, as Markdown, so that nothing of it has to be typed."""
 
+import os
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,14 @@ from analysis.page import numeric_columns
 from analysis.study import Study, read
 from analysis.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, verdicts
 from resnet_core.errors import UserError
+from resnet_core.runs.records.plan import Figure
 
 VERDICTS = (SUPPORTED, REFUTED, INCONCLUSIVE)
 ABOUT = """The effect is the mean of the claimed difference over the seeds of which every arm trained, with the interval
 that the verdict is made of: corrected for the number of claims of its study, and for the looks at it. A claim holds in
-a seed if the difference is on the claimed side of its bound there, and is opposite if it is on the other side."""
+a seed if the difference is on the claimed side of its bound there, and is opposite if it is on the other side. What is
+needed is the number of seeds that would show an effect of this size with a probability of 80 %; nothing stands there
+where a claim is decided, or where the effect is so small that more than ten thousand are needed."""
 
 
 def folders_of(root: Path) -> list[Path]:
@@ -37,8 +42,13 @@ def folders_of(root: Path) -> list[Path]:
     return folders
 
 
-def findings(root: Path) -> str:
+def findings(root: Path, published: Mapping[str, Sequence[Figure]] | None = None, seen_from: Path | None = None) -> str:
     """Return what the records of all studies of a folder say of their claims, and how many verdicts there are of each.
+
+    Args:
+        root: Folder of a study, or a folder that contains studies.
+        published: Figures that others have published, by the name of the study that is about them.
+        seen_from: Folder from which the links to reports lead. `None` means the current one.
 
     Raises:
         UserError: There is no study, or one cannot be read.
@@ -53,25 +63,71 @@ def findings(root: Path) -> str:
         f"Studies: {len(tables)}. Claims: {len(every)}, {counts}; "
         f"of the inconclusive ones, {opposite} are opposite in most seeds."
     )
-    sections = (section(folder, studies[folder], rows) for folder, rows in tables.items())
-    return "\n".join(["# Findings", "", summary, "", ABOUT, *(line for lines in sections for line in lines)]) + "\n"
+    contents = overview({folder: studies[folder] for folder in tables}, tables, seen_from or Path())
+    figures = published or {}
+    sections = (
+        section(folder, studies[folder], rows, figures.get(studies[folder].plan.name, ()))
+        for folder, rows in tables.items()
+    )
+    lines = ["# Findings", "", summary, "", *contents, "", ABOUT, *(line for lines in sections for line in lines)]
+    return "\n".join(lines) + "\n"
 
 
-def section(folder: Path, study: Study, rows: pd.DataFrame) -> Iterator[str]:
+def overview(studies: Mapping[Path, Study], tables: Mapping[Path, pd.DataFrame], seen_from: Path) -> list[str]:
+    """Return the lines of a table with a row a study: its verdicts, the wall time of its runs, and its report."""
+    rows = []
+    for folder, study in studies.items():
+        counts = Counter(tables[folder]["verdict"])
+        report = Path(os.path.relpath(folder / "report", seen_from))
+        page = report / ("report.html" if (folder / "report" / "report.html").exists() else "tables")
+        rows.append({
+            "study": f"[{heading(folder, study)}](#{anchor(heading(folder, study))})",
+            "source": study.plan.source,
+            **{verdict: counts[verdict] for verdict in VERDICTS},
+            "runs": len(study.planned),
+            "hours": f"{study.runs['seconds'].sum() / 3600:.2f}",
+            "report": f"[{page.name}]({page.as_posix()})",
+        })  # fmt: skip
+    shown = pd.DataFrame(rows)
+    return formats.markdown(shown.astype(str), numeric_columns(shown)).rstrip("\n").split("\n")
+
+
+def heading(folder: Path, study: Study) -> str:
+    """Return the heading of the section of a study."""
+    return f"{folder.name}, {study.plan.base.get('scale', '')}".removesuffix(", ")
+
+
+def anchor(words: str) -> str:
+    """Return the name that a heading has as the target of a link, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")
+
+
+def section(folder: Path, study: Study, rows: pd.DataFrame, published: Sequence[Figure] = ()) -> Iterator[str]:
     """Yield the lines of one study."""
     data = ", ".join(sorted(map(str, study.runs["train.data"].unique())))
     trained = int(study.runs["status"].eq("completed").sum())
-    scale = study.plan.base.get("scale", "")
-    yield from ("", f"## {folder.name}, {scale}".removesuffix(", "), "")
-    source = f"{study.plan.source}. " if study.plan.source else ""
+    yield from ("", f"## {heading(folder, study)}", "")
+    source = f"Source: {study.plan.source}. " if study.plan.source else ""
     yield f"{study.plan.question} {source}On {data}; {trained} of {len(study.planned)} runs trained."
     yield ""
     shown = rows[["verdict", "claim", "effect", "low", "high"]].assign(
         seeds=[
             f"holds in {row['holds']}, opposite in {row['opposite']} of {row['n']}" for row in rows.to_dict("records")
-        ]
+        ],
+        needed=["" if pd.isna(seeds) else f"{seeds:.0f} seeds" for seeds in rows["needed"]],
     )
     yield formats.markdown(formats.text_table(shown), numeric_columns(shown)).rstrip("\n")
+    if published:
+        yield from ("", "Published, at the scale of the paper:", "", *map(figure_words, published))
+
+
+def figure_words(figure: Figure) -> str:
+    """Return an item of a list that says what others have published of an arm."""
+    arm = ", ".join(f"{name}={level}" for name, level in figure["arm"].items())
+    value = "failed to train" if figure.get("failed") else formats.text(figure["value"])
+    count = f" of {figure['runs']} runs" if figure.get("runs") else ""
+    statistic = f", {figure['statistic']}{count}" if figure.get("statistic") else ""
+    return f"- {figure['measure']} of {arm}: {value} ({figure['source']}{statistic})".replace("_", r"\_")
 
 
 def table(study: Study) -> pd.DataFrame:

@@ -35,11 +35,14 @@ def check_writable(folder: Path) -> None:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Context manager that adds `path` to operating-system errors without a file name, such as that of a full disk."""
+    """Context manager that adds `path` to operating-system errors without a file name, such as that of a full disk.
+
+    An error about a temporary file, which nobody knows, names `path` as well.
+    """
     try:
         yield
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None or Path(os.fsdecode(error.filename)).name.startswith(ASIDE):
             error.filename = str(path)
         raise
 

@@ -6,12 +6,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ablations.verdicts import published
 from analysis import findings, formats, report
 from resnet_core.runs.records.store import Store
 
 REFERENCE = Path(__file__).parents[1] / "results" / "reference"
 STUDIES = sorted(path.parent for path in REFERENCE.rglob("study.json") if "learning_rates" not in path.parts)
-FINDINGS = (REFERENCE / "FINDINGS.md").read_text()
+FINDINGS = (REFERENCE.parent / "README.md").read_text()
+PUBLISHED = published()
 LARGEST = 20e6  # bytes
 
 
@@ -52,6 +54,9 @@ class TestReference:
     def test_every_table_and_finding_is_that_of_the_records(self, folder):
         study = report.read(folder)
         tables = report.tables_of(study)
-        assert "\n".join(findings.section(folder, study, findings.table(study))) in FINDINGS
+        figures = PUBLISHED.get(study.plan.name, ())
+        judged = findings.table(study)
+        assert "\n".join(findings.section(folder, study, judged, figures)) in FINDINGS
+        assert findings.overview({folder: study}, {folder: judged}, REFERENCE.parent)[-1] in FINDINGS
         for name, table in tables.items():
             assert (folder / "report" / "tables" / f"{name}.csv").read_text() == formats.csv(table), name

@@ -1,10 +1,12 @@
 """What records say of claims, in words and numbers, of a study whose records are made up."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from ablations import cli
 from analysis import findings
 from analysis.claims import mean
 from analysis.study import read
@@ -44,6 +46,23 @@ def test_a_claim_is_listed_with_its_verdict_and_the_seeds_in_which_it_holds(fold
     assert "| inconclusive | It rises without a skip. | 0.0720 [" in text
     assert "| refuted | It rises \\| with one. |" in text
     assert "| holds in 4, opposite in 1 of 5 |" in text
+    assert "| [mine](#mine) | " in text and "| 0 | 1 | 1 | 20 | " in text
+    assert f"[tables]({os.path.relpath(folder)}/report/tables) |" in text
+
+
+def test_published_figures_stand_below_the_claims(folder):
+    figure = {"source": "A 2015, table 1", "measure": "test_error", "arm": {"depth": 20, "skip": "A"}, "value": 0.0875}
+    figures = [
+        figure, {**figure, "statistic": "median", "runs": 5}, {**figure, "value": None, "failed": True}
+    ]  # fmt: skip
+    lines = findings.findings(folder, {read(folder).plan.name: figures}).splitlines()
+    assert lines[-5:] == [
+        "Published, at the scale of the paper:",
+        "",
+        r"- test\_error of depth=20, skip=A: 0.0875 (A 2015, table 1)",
+        r"- test\_error of depth=20, skip=A: 0.0875 (A 2015, table 1, median of 5 runs)",
+        r"- test\_error of depth=20, skip=A: failed to train (A 2015, table 1)",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -63,3 +82,13 @@ def test_without_a_source_no_sentence_is_empty(folder):
     study_read = read(folder)
     study_read = replace(study_read, plan=replace(study_read.plan, source=""))
     assert "What? On digits" in "\n".join(findings.section(folder, study_read, findings.table(study_read)))
+
+
+def test_findings_are_written_into_a_file_or_the_error_names_it(folder, tmp_path, capsys):
+    path, nowhere = folder.parent / "README.md", tmp_path / "missing" / "README.md"
+    for file, code in ((path, 0), (nowhere, 2)):
+        with pytest.raises(SystemExit) as end:
+            cli.main(["findings", str(folder), "--out", str(file)])
+        assert end.value.code == code
+    assert f"[tables]({folder.name}/report/tables)" in path.read_text()
+    assert capsys.readouterr().err == f"error: No such file or directory: {nowhere}\n"

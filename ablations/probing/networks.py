@@ -15,6 +15,7 @@ from resnet_core.spec_model import digest
 if TYPE_CHECKING:
     import keras
 
+    from resnet_core.nets.spec import NetSpec
     from resnet_core.probes.registry import Sized
     from resnet_core.runs.data.arrays import Images
     from resnet_core.runs.execution.measuring import Given
@@ -72,10 +73,16 @@ class NetworkTarget:
         """See `Target`."""
         return self.name
 
+    @property
+    def spec(self) -> "NetSpec":
+        """The spec of a published network, for images of the size that is asked for."""
+        spec, size = network(self.name), self.image_size
+        return spec if size is None else spec.replace(input_shape=(size, size, spec.input_shape[-1]))
+
     def size(self, network_id: str) -> "Sized":
         """See `Target`."""
         if not self.is_file:
-            return Size.of(network(self.name))
+            return Size.of(self.spec)
         from resnet_core.probes.subject import subject_of
 
         return subject_of(_model(self))
@@ -139,7 +146,7 @@ class NetworkTarget:
             return _loaded(self.initial)
         from resnet_core.nets.keras_net import build
 
-        return build(network(self.name), seed=0).get_weights()
+        return build(self.spec, seed=0).get_weights()
 
 
 def _content(path: Path | None) -> str:
@@ -172,7 +179,7 @@ def _model(target: NetworkTarget) -> "keras.Model":
     from resnet_core.nets.keras_net import build
     from resnet_core.nets.weights import load_weights
 
-    spec = network(target.name)
+    spec = target.spec
     model = build(spec)
     if target.weights:
         load_weights(model, spec, target.weights)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from safetensors.numpy import save_file
 
 from ablations.cli import main as ablate
 from ablations.probing import sharing
@@ -18,11 +20,13 @@ from analysis.study import read
 from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
+from resnet_core.nets.zoo import network
 from resnet_core.probes.asked import Asked, Item, Sample, asked_for
 from resnet_core.probes.registry import PROBES, Passes, register_probe
 from resnet_core.runs.records import claims, measurements, networks
 from resnet_core.runs.records.store import Store
 from tests.analysis.synthetic import PAGE
+from tests.resnet_core.nets.test_weights import state_dict
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 SMALL = ("--images", "32")
@@ -240,3 +244,25 @@ def test_a_probe_of_ones_own_in_records_claims_and_report(program, tmp_path):
     assert find("dead.mean").compute(study.frames).between(0, 1).sum() == 4
     assert report.tables_of(study)["verdicts"]["claim"].tolist() == ["Plain networks have more dead units."]
     assert [each.name for each in inside_figures.figures_of(study.probed, PAGE)] == ["inside_dead"]
+
+
+def test_a_published_network_with_weights_of_timm(tmp_path, monkeypatch, capsys):
+    """The file has timm's names and axes; the images are a folder's, of another size than the network's own."""
+    monkeypatch.chdir(tmp_path)
+    spec = network("resnet50")
+    save_file(state_dict(build(spec), spec), "resnet50.safetensors", {"architecture": "resnet50"})
+    random = np.random.default_rng(0)
+    for i in range(8):
+        Path("pictures", f"class{i % 2}").mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (40, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(Path("pictures", f"class{i % 2}", f"{i}.png"))
+    words = ["resnet50", "--weights", "timm:resnet50.safetensors", "--data", "pictures", "--image-size", "32"]
+    assert probe(*words, "lesion", "reset", "--out", "out") == 0
+    printed = capsys.readouterr().out
+    assert "[1/2] resnet50: lesion: 16 rows" in printed
+    assert "[2/2] resnet50: reset: 70 rows" in printed
+    table = pd.read_csv("out/probed.csv")
+    assert table["probe"].value_counts().to_dict() == {"reset": 70, "lesion": 16}
+    assert table["block"].dropna().iloc[0] == "stage1_block1"
+    assert probe("resnet50", "--data", "pictures", "--weights", "timm:nothing.pth", "lesion", "--out", "out") == 2
+    assert "nothing.pth" in capsys.readouterr().err

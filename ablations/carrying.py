@@ -21,8 +21,8 @@ def carried(claims: Mapping[str, Claim], arms: Sequence[Arm]) -> tuple[tuple[Cla
         claims: Claims of the study by their texts.
         arms: The requested arms.
 
-        Returns:
-            The claims, and a line for each that cannot be carried over.
+    Returns:
+        The claims, and a line for each that cannot be carried over.
     """
     named = _levels(claims.values())
     kept: list[Claim] = []

@@ -13,7 +13,7 @@ _START = b'{"sha256":"'
 _HEAD = len(_START) + 64 + len('",')
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError)
-"""What reading a file may raise whose content is not what it should be."""
+"""Errors that reading a damaged file may raise."""
 
 
 def seal(values: Mapping[str, Any], *, indent: int | None = None) -> str:
@@ -34,10 +34,10 @@ def unseal(content: bytes, *, since: int | None = None) -> dict[str, Any]:
 
     Args:
         content: Of the file.
-        since: The `schema` from which on there must be a checksum; none if there need not be one.
+        since: First `schema` with a mandatory checksum; `None` if it is optional.
 
     Raises:
-        ValueError, RecursionError: It is no JSON object, or not the one that was sealed.
+        ValueError, RecursionError: It is no JSON object, or its checksum differs.
     """
     values = parsed(content)
     if not isinstance(values, dict):
@@ -57,7 +57,7 @@ def is_as_written(content: bytes) -> bool:
 
 
 def encodable(value: Any) -> Any:
-    """Return a value as it is, but of text those halves of characters, which no file takes, as their escapes."""
+    """Return a value with lone surrogates in texts written as escapes, so that it can be encoded."""
     if isinstance(value, str) and not value.isascii():
         return value.encode(errors="backslashreplace").decode()
     return value
@@ -72,7 +72,7 @@ def parsed(content: bytes) -> Any:
     try:
         return from_json(content)
     except ValueError:
-        return json.loads(content)  # which takes lone surrogates, too, and says more clearly what is wrong
+        return json.loads(content)  # takes lone surrogates too, and has clearer messages
 
 
 def _checksum(values: Mapping[str, Any]) -> str:

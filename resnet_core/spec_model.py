@@ -32,7 +32,7 @@ class Spec(BaseModel):
             raise UserError(first_mistake(error)) from None
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy in which `changes` are made; a field that they leave without a reader goes back to its default.
+        """Return a copy with `changes`. A field that is not read any more is set back to its default.
 
         It is validated as a new one.
         """
@@ -46,14 +46,14 @@ class Spec(BaseModel):
 
     @classmethod
     def readers(cls) -> Readers:
-        """Return when a field is read at all: a test of the spec, and what it asks for; a field not named always is.
+        """Return for fields that are not always read the condition: a test of the spec, and its description.
 
-        One that nothing reads must keep its default: else two specs that differ would describe the same thing.
+        A field that is not read must have its default. Otherwise two different specs would describe the same thing.
         """
         return {}
 
     def unread(self) -> Iterator[str]:
-        """Yield what is wrong with each field that nothing reads and that has not its default."""
+        """Yield an error message for each field that is not read and differs from its default."""
         for field, (is_read, reader) in self.readers().items():
             default = type(self).model_fields[field].default
             if getattr(self, field) != default and not is_read(self):
@@ -80,10 +80,10 @@ class Spec(BaseModel):
 
     @classmethod
     def parse_field(cls, name: str, text: str) -> Any:
-        """Return the value of a field that `text` stands for, as in `16,32,64` or `none`.
+        """Return the value of a field written as text, such as `16,32,64` or `none`.
 
         Raises:
-            UserError: It stands for none.
+            UserError: The text is no legal value.
         """
         field = cls.model_fields[name]
         value: Any = text

@@ -1,4 +1,4 @@
-"""What a user's environment and settings would change of a run, and must not: it is set by us, or refused."""
+"""Environment variables and settings that could change the results of a run: they are set, or refused."""
 
 import json
 import os
@@ -12,19 +12,19 @@ from typing import Any
 from resnet_core.errors import UserError
 
 NUMERIC = ("TF_", "XLA_", "ONEDNN_", "DNNL_", "NVIDIA_TF32_", "CUBLAS_", "CUDNN_", "KERAS_MAX_", "KERAS_NNX_")
-"""What the names of variables begin with that change what TensorFlow and Keras compute."""
+"""Prefixes of environment variables that change what TensorFlow and Keras compute."""
 KEPT = {
     "TF_CPP_MIN_LOG_LEVEL", "TF_CPP_VMODULE", "TF_CPP_MAX_VLOG_LEVEL", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR",
     "TF_GPU_THREAD_MODE", "TF_GPU_THREAD_COUNT", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_VERBOSE",
 }  # fmt: skip
-"""Variables of these names that concern logs, memory, or which processor it is."""
+"""Variables with these prefixes that change no result: logs, memory, choice of the processor."""
 SET = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 DEFAULTS = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
 READ_AT_LOADING = (
     "CUDA_", "HOME", "KERAS_", "KMP_", "LD_", "MALLOC_", "MKL_", "OMP_", "ONEDNN_", "OPENBLAS_", "PYTHON", "TF_",
     "XLA_",
 )  # fmt: skip
-"""What the names of variables begin with that libraries read when they load, and may not read again."""
+"""Prefixes of variables that libraries read only when they load."""
 KERAS = {"floatx": "float32", "image_data_format": "channels_last", "epsilon": 1e-7}
 """Keras' settings in a run."""
 LEGAL: dict[str, tuple[Any, ...]] = {
@@ -98,7 +98,7 @@ def check_backend() -> None:
 
 
 def set_for_program() -> None:
-    """Set what a program decides for itself: how it draws, and that a warning is none of its errors."""
+    """Set what a program decides itself: matplotlib's backend, and that warnings are not errors."""
     os.environ["MPLBACKEND"] = "agg"  # a notebook's kernel hands down its own, which other environments do not have
     if os.environ.pop("PYTHONWARNINGS", None) or sys.warnoptions:
         sys.warnoptions.clear()
@@ -108,10 +108,10 @@ def set_for_program() -> None:
 
 
 def check_matplotlibrc() -> None:
-    """Check that matplotlib loads with the user's settings, whatever they are: a report has its own.
+    """Check that matplotlib can read the user's settings; a report uses its own.
 
     Raises:
-        UserError: Their file is no text.
+        UserError: The file is no text.
     """
     given, folder = os.environ.get("MATPLOTLIBRC"), os.environ.get("MPLCONFIGDIR", "~/.config/matplotlib")
     for place in (Path.cwd(), *([Path(given)] if given else []), Path(folder).expanduser()):
@@ -125,7 +125,7 @@ def check_matplotlibrc() -> None:
 
 @contextmanager
 def settings_of_a_run() -> Iterator[None]:
-    """Compute with the settings of a run, whatever the session has, and put the session's back."""
+    """Context manager that sets the settings of a run, and restores those of the session."""
     import keras
     import numpy as np
 
@@ -171,7 +171,7 @@ def _tensorflow() -> Iterator[None]:
 
 
 def _set_tensorflow(eagerly: bool, jit: str, tensor_float_32: bool) -> None:
-    """Set what differs: to set TensorFlow's compiler anew makes it forget what it has compiled."""
+    """Set only what differs, since setting TensorFlow's compiler options discards compiled code."""
     import tensorflow as tf
 
     if tf.config.functions_run_eagerly() != eagerly:

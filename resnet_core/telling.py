@@ -1,6 +1,6 @@
-"""What is said while runs are made, and to whom: in a terminal, below the cell of a notebook, or to nobody.
+"""Messages during runs: to a terminal, below a notebook's cell, or suppressed.
 
-Only `say`, `warn` and `show` write to the standard streams while runs are made.
+Only `say`, `warn` and `show` write to the standard streams during runs.
 """
 
 import os
@@ -23,16 +23,16 @@ _warnings: ContextVar[list[str]] = ContextVar("warnings")
 
 
 def audience() -> Audience:
-    """Return to whom is said what happens."""
+    """Return the current audience of messages."""
     return _audience.get()
 
 
 @contextmanager
 def said_to(audience: Audience) -> Iterator[list[str]]:
-    """Say what happens meanwhile to this audience; to `nobody`, nothing is printed.
+    """Context manager that sends messages to this audience; for `nobody`, nothing is printed.
 
     Yields:
-        The warnings, which are added as they come, whether they are printed or not.
+        The list of warnings, which grows, whether they are printed or not.
     """
     warnings: list[str] = []
     before = _audience.set(audience), _warnings.set(warnings)
@@ -74,15 +74,14 @@ def show(table: Any) -> None:
 
 
 def discard_output() -> None:
-    """Send standard output nowhere: whoever read it has left."""
+    """Discard standard output after its reader has closed it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def console() -> "Console":
     """Return the console of standard output; wide where that is not a terminal.
 
-    All text is shown as it is, in tables too: square brackets and colons mean nothing, and control characters do
-    nothing.
+    Text is shown literally, also in tables: brackets and colons have no meaning, and control characters are escaped.
     """
     from rich.console import Console
 

@@ -38,11 +38,11 @@ _loaded: dict[str, dict[Path, str]] = {}  # by package: the files that were load
 
 
 def load(file: Path, kind: str) -> ModuleType:
-    """Execute a user's file anew, with the modules of its folder that it imports, and return it as a module.
+    """Execute a user's file, and the modules of its folder that it imports, and return it as a module.
 
     Args:
         file: A Python file.
-        kind: What it is, in a word: plugin, study, space.
+        kind: What the file is, for error messages: plugin, study, space.
 
     Raises:
         UserError: It cannot be read, or raises an error; the file and line are named.
@@ -94,7 +94,7 @@ def guarded(rule: str, file: Path | None = None) -> Iterator[None]:
 
 
 def _shown_error(error: BaseException) -> str:
-    """Return how an error looks in code, or its kind if it cannot say."""
+    """Return the `repr` of an error, or the name of its class if that fails."""
     try:
         return repr(error)
     except Exception:  # of a class of the user's
@@ -115,7 +115,7 @@ def _place(error: BaseException, file: Path | None) -> tuple[Path | None, int | 
 
 
 def _shown(place: Path, file: Path | None) -> Path:
-    """Return a place as the user has written it, if it is the file itself, or else relative to its folder."""
+    """Return the path as the user wrote it, if it is the file itself, otherwise relative to its folder."""
     if file is None:
         return place
     whole = file.absolute()
@@ -131,7 +131,7 @@ def sources(files: list[Path]) -> dict[Path, str]:
 
 
 def load_as_they_were(files: list[Path], texts: Mapping[Path, str], kind: str) -> None:
-    """Load files as another process has, from their place or, where they are not there or have changed, from copies."""
+    """Load files as in another process: from their place or, if they are missing or have changed, from copies."""
     for file in files:
         folder = file.absolute().parent
         around = {path: text for path, text in texts.items() if path.is_relative_to(folder)}
@@ -140,7 +140,7 @@ def load_as_they_were(files: list[Path], texts: Mapping[Path, str], kind: str) -
 
 
 def _copied(folder: Path, texts: Mapping[Path, str]) -> Path:
-    """Return a folder of the user's cache with these files, where what TensorFlow compiles finds its source."""
+    """Return a cache folder with copies of these files, since TensorFlow reads source files when it compiles."""
     names = {str(path.relative_to(folder)): text for path, text in sorted(texts.items())}
     place = user_cache_path("resnet-ablation") / "plugins" / digest(*(word for pair in names.items() for word in pair))
     for name, text in names.items():
@@ -161,7 +161,7 @@ def _is(file: Path, text: str) -> bool:
 
 
 def _package(folder: Path) -> str:
-    """Return the name of the package that stands for a folder; it is made if it is not there."""
+    """Return the name of the package for a folder; it is created if needed."""
     name = PREFIX + digest(str(folder))
     if name not in sys.modules:
         package = ModuleType(name)
@@ -182,7 +182,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(SourceFileLoader):
-    """Executes a module of a user's folder: always from its source, which is kept as it was."""
+    """Executes a module of a user's folder, always from its source, and keeps the source."""
 
     def get_code(self, fullname: str) -> CodeType:
         text = decode_source(self.get_data(self.path))
@@ -198,7 +198,7 @@ class _Loader(SourceFileLoader):
 
 
 def _importer(package: str, importing: Path) -> Callable[..., ModuleType]:
-    """Return the `__import__` of a file: the modules of the folder go before those that are installed."""
+    """Return the `__import__` of a file, in which modules of its folder come before installed ones."""
     folder = Path(sys.modules[package].__path__[0])
 
     def import_(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> ModuleType:

@@ -1,4 +1,4 @@
-"""Settings of TensorFlow, made before it loads, and what a run was made with."""
+"""Settings of TensorFlow, set before it loads, and the environment of a run."""
 
 import math
 import os
@@ -25,7 +25,7 @@ NOTICES = ("I0000 ", "WARNING: All log messages before absl::InitializeLog()")
 def configure(threads: int) -> None:
     """Load TensorFlow with deterministic operations and `threads` threads.
 
-    Where this process has computed with TensorFlow already, the number of threads stays as it was.
+    If this process has already computed with TensorFlow, the number of threads is unchanged.
 
     Raises:
         UserError: Keras is on another backend.
@@ -36,7 +36,7 @@ def configure(threads: int) -> None:
     with without_notices():
         import tensorflow as tf
 
-    tf.get_logger().setLevel("ERROR")  # it counts the functions of each new network as one that is traced too often
+    tf.get_logger().setLevel("ERROR")  # TensorFlow warns about retracing, since each new network has new functions
     tf.config.experimental.enable_op_determinism()
     with suppress(RuntimeError):  # settings are read once, at the first computation
         tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -47,7 +47,7 @@ def configure(threads: int) -> None:
 
 @contextmanager
 def without_notices() -> Iterator[None]:
-    """Keep from standard error what TensorFlow's libraries say of themselves when they load; let warnings through."""
+    """Context manager that hides the start-up notices of TensorFlow's libraries on standard error, but not warnings."""
     with tempfile.TemporaryFile("w+") as output:
         try:
             stderr = os.dup(2)
@@ -65,7 +65,7 @@ def without_notices() -> Iterator[None]:
 
 
 def threads_for(step_macs: float) -> int:
-    """Return how many threads serve a training step of so many multiply-accumulates best.
+    """Return the best number of threads for a training step with this many multiply-accumulates.
 
     A second thread slows a small step down more than it helps: at 0.1 G a step took 48 ms with two
     threads and 24 ms with one, at 2 G 104 ms and 109 ms, at 5 G 400 ms and 620 ms (two cores).
@@ -79,7 +79,7 @@ def available_cores() -> int:
 
 
 def total_memory() -> float:
-    """Return the bytes of memory that the machine has, or this process's control group; infinity where none says."""
+    """Return the memory in bytes of the machine or of this process's control group; infinity if unknown."""
     total = math.inf
     with suppress(AttributeError, ValueError, OSError):  # not on Windows
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -89,7 +89,7 @@ def total_memory() -> float:
 
 
 def usage() -> Callable[[], dict[str, float]]:
-    """Return a function that tells what this process has used since now.
+    """Return a function that returns the resources used by this process since now.
 
     It gives `cpu_seconds`, of all threads, and, except on Windows, `peak_memory_bytes`: the largest resident
     set that the process has had in its life, so that a run after a larger one has that one's.
@@ -104,7 +104,7 @@ def usage() -> Callable[[], dict[str, float]]:
 
 
 def _peak_memory() -> int | None:
-    """Return the largest resident set of this process in bytes, or None where it is not told."""
+    """Return the largest resident set of this process in bytes, or `None` if unknown."""
     with suppress(OSError, StopIteration):  # on Linux `getrusage` counts the process that started this one as well
         lines = Path("/proc/self/status").read_text().splitlines()
         return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
@@ -120,7 +120,7 @@ def _peak_memory() -> int | None:
 def repository() -> tuple[str, bool]:
     """Return the commit of the working directory's git repository, and whether a tracked file differs from it.
 
-    Asked once a process. The commit is empty where there is none, or no git.
+    Cached. The commit is empty without a repository or git.
     """
     # Its lock is optional: another git may be at work there.
     command = ["git", "--no-optional-locks", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
@@ -132,10 +132,10 @@ def repository() -> tuple[str, bool]:
 
 
 def environment() -> dict[str, Any]:
-    """Return what the results of this process depend on beside the spec."""
+    """Return everything besides the spec on which results of this process may depend."""
     import keras
     import tensorflow as tf
-    from tensorflow.python.framework import config  # the one place that tells whether determinism is on
+    from tensorflow.python.framework import config  # the only way to read whether determinism is on
 
     packages = ("resnet-ablation", "tensorflow", "keras", "numpy")
     details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))

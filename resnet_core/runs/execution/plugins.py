@@ -63,5 +63,5 @@ def add_plugin_option(parser: Parser) -> None:
     """Add `--plugin FILE` to a command."""
     parser.add_argument(
         "--plugin", action="append", default=[], type=Path, metavar="FILE",
-        help="your Python file that registers blocks, whose names the field `block` then accepts, or probes",
+        help="your Python file with extensions, such as blocks, probes, data sets or executors; may be repeated",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Who is at what, among all processes and machines that share a folder; a claim that is not refreshed expires."""
+"""Claims: which process executes which run, among all that share a folder. A claim that is not refreshed expires."""
 
 import platform
 import time
@@ -18,7 +18,7 @@ NOT_WRITTEN = b"written=no\n"
 
 
 class Claim(SoftFileLease):
-    """A claim that expires a minute after its owner has refreshed it last, whose machine it may be."""
+    """A claim that expires a minute after its last refresh, whatever machine its owner is on."""
 
     def acquire(self, timeout: float | None = None, *arguments: Any, **options: Any) -> AcquireReturnProxy[Any]:
         """See `SoftFileLease`; a lease of another duration is somebody else's claim.
@@ -34,10 +34,10 @@ class Claim(SoftFileLease):
             raise Timeout(self.lock_file) from None
 
     def acquire_when_expired(self, waits: Callable[[], None] = lambda: None) -> None:
-        """Take the claim; if somebody else has it, wait until it has expired, or is seen to be refreshed.
+        """Take the claim. If another process has it, wait until it expires or is refreshed.
 
         Args:
-            waits: Called once if there is something to wait for.
+            waits: Called once before waiting.
 
         Raises:
             Timeout: Its owner is alive.
@@ -50,7 +50,7 @@ class Claim(SoftFileLease):
                 self.acquire(timeout=0)
             except Timeout:
                 owner = self.owner
-                here = owner is not None and owner.hostname == platform.node()  # then it is known to be alive
+                here = owner is not None and owner.hostname == platform.node()  # the owner is alive
                 if here or _refreshed(Path(self.lock_file)) != seen or time.monotonic() > until:
                     raise
                 if not waiting:
@@ -77,10 +77,11 @@ def claim(root: Path, name: str) -> Claim:
 
 @contextmanager
 def held(root: Path, name: str, what: str) -> Iterator[None]:
-    """Hold a claim while `what` is done, once its present owner has given it back or it has expired.
+    """Context manager that holds a claim while `what` is done. It waits until the present owner gives the claim back or
+    it expires.
 
     Raises:
-        UserError: There is no such folder, or the claim's owner keeps it for longer than it takes to expire.
+        UserError: There is no such folder, or the owner keeps the claim for longer than the time to expire.
     """
     lease = claim(root, name)
     try:
@@ -97,7 +98,7 @@ def held(root: Path, name: str, what: str) -> Iterator[None]:
 
 
 def claimed(root: Path) -> set[str]:
-    """Return the names of the claims that have not expired: their owners are at it, or were a moment ago."""
+    """Return the names of the claims that have not expired."""
     runs = set()
     for path in (root / "claims").glob("*.lock"):
         with suppress(FileNotFoundError):  # it has been given back
@@ -107,7 +108,7 @@ def claimed(root: Path) -> set[str]:
 
 
 def gone(root: Path) -> UserError:
-    """Return the error that the folder of a study is no longer where it was."""
+    """Return the error for a study's folder that is gone."""
     return UserError(
         f"the folder of a study must stay where it is while its runs are executed, but {root} is no longer there; "
         "put it back, and repeat the command"
@@ -115,7 +116,7 @@ def gone(root: Path) -> UserError:
 
 
 def _end_empty(path: Path) -> None:
-    """Write a line into the file of a claim that is empty; after the owner's own lines it says nothing."""
+    """Write a line into the empty file of a claim. After lines of an owner it has no effect."""
     with suppress(OSError):
         if path.stat().st_size == 0:
             with path.open("ab", buffering=0) as file:

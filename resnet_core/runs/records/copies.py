@@ -1,4 +1,4 @@
-"""Which record of a run counts, where there are several."""
+"""Choice of the record that counts, if a run has several."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -15,12 +15,12 @@ class Copy:
 
     Attributes:
         run: Id of the run.
-        attempt: Number of the execution that it is of, from 1; 1 in records of versions that did not count.
-        status: How the run ended, as its outcome has it.
-        step: Updates that were made.
+        attempt: Number of its attempt, from 1. Records of early versions have 1.
+        status: Status of the outcome.
+        step: Number of updates made.
         place: The file of the record, or the folder of the part that holds it.
         message: What happened, if the run was not completed.
-        measured: What `outcomes` judges by whether it has trained.
+        measured: Values by which `outcomes` judges whether the run trained.
     """
 
     run: str
@@ -33,14 +33,14 @@ class Copy:
 
 
 def newest(copies: Iterable[Copy], lost: Mapping[str, int]) -> dict[str, Copy]:
-    """Return the record that counts of each run, by its id.
+    """Return for each run, by its id, the record that counts.
 
-    That is the one of the last attempt. Records of earlier versions have no number of their attempt: among equals, one
-    that has not failed is later, since failed runs alone are executed again, and then one that came further. Where a
-    later attempt was recorded and is lost, no earlier one counts.
+    It is the record of the last attempt. Records of early versions have no attempt number. Among equal numbers, a
+    record that has not failed counts as later, since only failed runs are executed again; then the one with more steps.
+    If a later attempt was recorded and is lost, no earlier one counts.
 
     Args:
-        copies: All that can be read. Among equal ones the first counts.
+        copies: All readable copies. Among equal ones the first counts.
         lost: Number of the last attempt whose record is damaged, by the id of the run.
     """
     best: dict[str, Copy] = {}

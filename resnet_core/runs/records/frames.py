@@ -21,7 +21,7 @@ RECORD = "record"  # the column of `runs.parquet` that holds the record without 
 
 @dataclass(frozen=True)
 class Damaged:
-    """A file that should be a record and is none."""
+    """A file that should be a record but cannot be read."""
 
     path: "Path"
     reason: str
@@ -37,8 +37,8 @@ class Frames:
             environment as `environment.…`, and the fields of its specs as `net.…`, `train.…`, `probe.…`.
         epochs: `run`, and the columns of `Record.epochs`.
         probes: `run`, and the columns of `Record.probes`.
-        damaged: What could not be read, and is in none of the tables.
-        probed: What probes have measured of trained networks, see `records.measurements.table`; none if nobody asked.
+        damaged: Files that could not be read; their records are in no table.
+        probed: Measurements of trained networks, see `records.measurements.table`; `None` if not requested.
     """
 
     runs: "pd.DataFrame"
@@ -56,7 +56,7 @@ class Frames:
 
 
 def frames_of(read: Sequence[tuple[Stored, Record]]) -> Frames:
-    """Return the tables of records, each with what it was read from."""
+    """Return the tables of records, each given with the stored values it was read from."""
     import pandas as pd
 
     runs = pd.DataFrame([{name: encodable(value) for name, value in run_columns(record)} for _, record in read])
@@ -102,7 +102,7 @@ def _rows(stored: Sequence[Stored], name: str) -> "pd.DataFrame":
 
 
 def joined(parts: Sequence[Frames], damaged: Iterable[Damaged] = ()) -> Frames:
-    """Return all of `parts`, which have no run in common, as one."""
+    """Return the concatenation of `parts`, which have no run in common."""
     tables = {
         name: _concatenated([getattr(part, name) for part in parts if not getattr(part, name).empty]) for name in NAMES
     }
@@ -119,7 +119,7 @@ def _concatenated(tables: "Sequence[pd.DataFrame]") -> "pd.DataFrame":
 
 
 def write_parquet(table: "pd.DataFrame", path: "Path") -> None:
-    """Write a table; a column of values that parquet has no type for becomes one of JSON."""
+    """Write a table. A column of values without a parquet type is written as JSON."""
     from pandas.api.types import is_object_dtype
 
     encoded = table.copy()
@@ -131,7 +131,7 @@ def write_parquet(table: "pd.DataFrame", path: "Path") -> None:
 
 
 def read_parquet(path: "Path", columns: Sequence[str] | None = None) -> "pd.DataFrame":
-    """Read a table of `write_parquet`: some columns, or all but that of the records.
+    """Read a table of `write_parquet`: the given columns, or all but the column of records.
 
     Raises:
         OSError, ValueError: It is not a whole parquet file.

@@ -1,7 +1,7 @@
 """Measurements on disk: one file for a network, a probe, its options and its images, in the folder `probed`.
 
-They are no part of the records: what is measured of a trained network does not change what came of training, so the id
-of a run does not depend on it, and a network that was kept can be probed years later. Loads no TensorFlow.
+They are no part of the records: measuring a trained network does not change its training, so ids of runs do not depend
+    on it, and a kept network can be probed at any later time. Loads no TensorFlow.
 """
 
 import math
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER = "probed"
-"""The folder of a study that they are in."""
+"""The subfolder of a study."""
 SCHEMA = 1
 Status = Literal["measured", "unfit", "failed"]
 FIRST = ("run", "probe", "options", "layer", "block", "index", "path", "value")
@@ -34,7 +34,7 @@ ADDED = ("step", "part", "images", "other")
 
 @dataclass(frozen=True)
 class Measurement:
-    """What came of measuring one probe of one network.
+    """The result of measuring a probe of a network.
 
     Attributes:
         item: What was asked for.
@@ -104,7 +104,7 @@ def write(root: Path, measured: Measurement) -> None:
 
 
 def there(root: Path, item: Item) -> Measurement | None:
-    """Return the measurement of an item, if there is one that is whole and has not failed."""
+    """Return the measurement of an item if its file is intact and it has not failed."""
     try:
         measured = read(root / name_of(item))
     except UNREADABLE:
@@ -139,7 +139,7 @@ def _item(file: _File) -> Item:
 
 
 def table(root: Path) -> "tuple[pd.DataFrame, tuple[Damaged, ...]]":
-    """Return all measurements of a folder as one table, and what cannot be read.
+    """Return all measurements of a folder as one table, and the damaged files.
 
     Columns are `run`, `probe`, `options` (see `Asked.text`), `layer`, `block`, `index`, `path`, `value`, then the
     coordinates of the probes, and `part`, `images` and `other`; `step`, if something was measured in training. Rows are

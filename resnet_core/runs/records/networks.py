@@ -39,7 +39,7 @@ def kept(root: Path) -> dict[str, Path]:
 
 
 def bytes_of(run: Run) -> int:
-    """Return about how many bytes the file of a run's network takes, without building it."""
+    """Return the approximate size in bytes of the file of a run's network, without building the network."""
     spent = cost(run.net)
     return 4 * (spent.trainable + spent.bn_running_stats)
 
@@ -83,7 +83,7 @@ def weights_of(root: Path, run: Run) -> list[Array]:
 def network_of(root: Path, run: Run) -> "keras.Model":
     """Return the trained network of a run, bit for bit what was trained.
 
-    It takes images as the run has preprocessed them, `(image - shift) * scale` of its `Dataset`, and gives logits.
+    It maps images preprocessed as in the run, `(image - shift) * scale` of its `Dataset`, to logits.
 
     Raises:
         UserError: It was not kept, its file is damaged, or the block of the run is not known or has another code.
@@ -116,5 +116,5 @@ def with_weights(run: Run, weights: Sequence[Array]) -> "keras.Model":
 
 
 def damaged(path: Path, reason: str) -> UserError:
-    """Return the error that the file of a network is not whole."""
+    """Return the error for a damaged file of a network."""
     return UserError(f"a kept network must be whole, but {path} is not: {reason}; remove it, and train the run again")

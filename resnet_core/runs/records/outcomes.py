@@ -1,7 +1,7 @@
-"""Whether a run that reached its last step has trained at all.
+"""The rule that tells whether a completed run has trained.
 
-A record says `completed` of every run that made its last update with finite results. Such a run **failed to train** if
-its network knows nothing of the training images at the end, in inference mode:
+A record has the status `completed` if the run made its last update with finite results. Such a run **failed to train**
+if its network has learned nothing about the training images at the end, in inference mode:
 
 - its loss is above `LOSS` times ln(classes). A network that gives all classes the same probability has a loss of
   ln(classes); twice that is the loss of one that is sure of wrong answers. Overconfident networks that do classify, as
@@ -15,7 +15,7 @@ its network knows nothing of the training images at the end, in inference mode:
   unequal classes, a network that gives one answer has an accuracy far above 1 / classes. The loss is asked too since a
   network may learn which images are of a rare class without ever preferring that class.
 
-The rule is applied where records are read, so it holds for records of any age, and a later rule for those of today.
+The rule is applied when records are read, so it holds for records of all versions.
 """
 
 import math
@@ -34,7 +34,7 @@ LEVEL = 0.001
 LEARNT = 0.95
 COMPLETED, DIVERGED, FAILED_TO_TRAIN = "completed", "diverged", "failed_to_train"
 FAILURES = (DIVERGED, FAILED_TO_TRAIN)
-"""How training fails: a result, that the spec leads to, and not an accident."""
+"""Statuses of failed training. They follow from the spec, unlike those of lost runs."""
 MOST_CLASSES = 1000
 """Of a table that does not say how many classes there are, a loss counts as that of so many."""
 CONSTANT = ("constant_accuracy", "constant_loss")

@@ -1,8 +1,8 @@
 """Parts: folders of three parquet tables that hold the records of many runs.
 
 A part never changes. Its name is the checksum of its `digests.json`, which has the SHA-256 of each table and the
-attempt of each run; so a part is believed if its tables have these checksums. Should `digests.json` itself be damaged,
-it follows from the tables. Parts of earlier versions have neither; they are read as a whole to see whether they can be.
+attempt of each run. A part is intact if its tables have these checksums. A damaged `digests.json` is computed again
+from the tables. Parts of earlier versions have no checksums; they are read as a whole.
 """
 
 import hashlib
@@ -34,16 +34,16 @@ NUMBERS = {
     "epochs": ("epoch", "step", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy"),
     "probes": ("epoch", "step", "index", "value"),
 }  # fmt: skip
-"""The columns of each table that have numbers, where they are there."""
+"""Numeric columns of each table; some may be missing."""
 _COPIED = ("run", "attempt", "status", "step", "message")
-_KIND = "sealed-"  # before the checksum in the name of a part that has one
+_KIND = "sealed-"  # prefix of the names of parts with a checksum
 
 
 class Unreadable(ValueError):
     """A part is damaged.
 
     Attributes:
-        damaged: Which of its files, and how.
+        damaged: The damaged files.
     """
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -57,13 +57,13 @@ def folders(parts: Path) -> list[Path]:
 
 
 def write(parts: Path, read: Sequence[tuple[Stored, Record]]) -> Path:
-    """Write records into a part of their own, and return its folder."""
+    """Write records into a new part, and return its folder."""
     frames = frames_of(read)
     texts = [json.dumps(replace(record, epochs=[], probes=[]).to_dict()) for _, record in read]
     parts.mkdir(exist_ok=True)
     aside = path_aside(parts)
     aside.mkdir()
-    ended = [stored.outcome.status for stored, _ in read]  # without what is judged of it when it is read
+    ended = [stored.outcome.status for stored, _ in read]  # without what is judged when it is read
     runs = frames.runs.assign(status=ended).assign(**{RECORD: texts})
     for name, table in zip(NAMES, (runs, frames.epochs, frames.probes), strict=True):
         write_parquet(table, aside / f"{name}.parquet")
@@ -81,7 +81,7 @@ def check(folder: Path) -> None:
     """Check the checksums of a part.
 
     Raises:
-        Unreadable: One is another.
+        Unreadable: A checksum differs.
     """
     if not folder.name.startswith(_KIND):
         frames(folder)
@@ -108,7 +108,7 @@ def check(folder: Path) -> None:
 
 
 def attempts(folder: Path) -> dict[str, int]:
-    """Return the attempt of each run of a part, damaged or not, as far as `digests.json` can be read."""
+    """Return the attempt of each run of a part, also of a damaged one, if `digests.json` can be read."""
     try:
         runs = json.loads((folder / DIGESTS).read_text())["runs"]
         return {run: attempt for run, attempt in runs.items() if RUN_ID.fullmatch(run) and attempt in range(1, 10**5)}
@@ -180,7 +180,7 @@ def frames(folder: Path) -> Frames:
 
 
 def _runs(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
-    """Return the table of runs, or these of its columns; runs of earlier versions are of attempt 1."""
+    """Return the table of runs, or some of its columns; runs of earlier versions get attempt 1."""
     import pyarrow.parquet as pq
 
     there = {name.removeprefix("json:"): name for name in pq.read_schema(path).names}
@@ -194,7 +194,7 @@ def _runs(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
 
 
 def _check_numbers(name: str, table: "pd.DataFrame") -> None:
-    """Check that columns of numbers have nothing else, which a part without checksums may.
+    """Check that numeric columns have numbers only; needed for parts without checksums.
 
     Raises:
         ValueError: One has.
@@ -223,7 +223,7 @@ def _digests(folder: Path, runs: Mapping[str, int]) -> str:
 
 @contextmanager
 def _names(path: Path) -> Iterator[None]:
-    """Let what goes wrong say that it is this file that is damaged."""
+    """Context manager that turns errors into `Unreadable` with this file."""
     try:
         yield
     except Unreadable:

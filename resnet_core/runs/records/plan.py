@@ -1,4 +1,4 @@
-"""What a study set out to do, as `study.json` keeps it."""
+"""`Plan`: what a study planned, as stored in `study.json`."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -29,15 +29,14 @@ Scalar = bool | int | float | str | None
 RARE = ("data", "words", "probes", "sample")
 """Fields that a `study.json` has if there is something in them."""
 RESERVED = frozenset({"run", "seed", "label", "status", "step", "message", "seconds", "attempt"})
-"""Names of columns of every study's tables, which are no factors."""
+"""Names of columns of every study's tables. Factors must not have them."""
 
 
 @dataclass(frozen=True)
 class PlannedRun:
     """A run of a plan: its id, seed and levels of factors; if its block is a user's, the block's name and code.
 
-    In a search, `known` has the runs that the oracle heard of between the proposal before this one and this one, in
-    their order.
+    In a search, `known` has the runs that ended between the previous proposal and this one, in order.
     """
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
@@ -49,7 +48,7 @@ class PlannedRun:
 
     @classmethod
     def of(cls, run: Run) -> Self:
-        """Return what a plan keeps of a run."""
+        """Return the planned run of a run."""
         return cls(run.id, run.seed, run.factors, *((name_of_code(run.net), run.code) if run.code else ()))
 
     @property
@@ -64,12 +63,12 @@ class PlannedRun:
 
     @property
     def place(self) -> str:
-        """What is the same of a run and of that with another code of its block."""
+        """Identity of a run up to the code of its block."""
         return json.dumps([self.seed, self.block, self.factors], sort_keys=True, default=str)
 
 
 class Figure(TypedDict):
-    """A figure that others have published, see `ablations.study.Published`; older plans have the first four alone."""
+    """A published figure, see `ablations.study.Published`; older plans have the first four fields only."""
 
     source: str
     measure: str
@@ -82,7 +81,7 @@ class Figure(TypedDict):
 
 
 class Tuned(TypedDict):
-    """What the trials of an arm at one learning rate came to: of each a result, or null if it failed."""
+    """Results of an arm's trials at one learning rate: a value per trial, or null if it failed."""
 
     arm: dict[str, Any]
     learning_rate: float
@@ -93,19 +92,19 @@ class Tuned(TypedDict):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study set out to do.
+    """The plan of a study.
 
     Attributes:
         name, question, source: The study, in words.
-        base: What all its runs have in common: name of a setting to value. A folder holds one base.
-        factors: Names of what is varied, in the study's order.
-        commands: Every command that has added to the study.
+        base: Settings that all runs share, by name. A folder has one base.
+        factors: Names of the factors, in the study's order.
+        commands: All commands that added to the study.
         runs: The planned runs.
-        threads: Number of threads that the runs are trained with: another may give other bits.
-        claims: What is claimed of the arms; `analysis.claims` reads them.
-        published: What others have published of the arms, see `ablations.study.Published`.
-        tuning: What the trials of learning rates came to, if there were any: a row for each arm and rate.
-        data: What the last command read; none in old plans.
+        threads: Number of threads in training. Another number may change the last bits.
+        claims: The claims; `analysis.claims` reads them.
+        published: Published figures of the arms, see `ablations.study.Published`.
+        tuning: Results of the trials of learning rates, a row for each arm and rate.
+        data: Description of the data that the last command read; empty in old plans.
         looks: At how many seeds the claims were judged: `seeds`, and `share` of the significance level; see
             `analysis.looks`.
         words: What levels are called, by factor and level as text: a name and, behind a colon, a sentence.
@@ -135,7 +134,7 @@ class Plan:
         """Read a `study.json`.
 
         Raises:
-            UserError: It is not one of ours, or not as it was written.
+            UserError: It is no `study.json` of this program, or its content has changed.
         """
         try:
             values = unseal(path.read_bytes())
@@ -150,10 +149,10 @@ class Plan:
         return plan
 
     def check(self) -> None:
-        """Check what concerns several fields.
+        """Check rules for several fields.
 
         Raises:
-            ValueError: Two contradict each other.
+            ValueError: Two fields contradict each other.
         """
         if not self.runs:
             raise ValueError("a plan must have a run, but it has none")
@@ -180,7 +179,7 @@ class Plan:
         """Check that runs with this base may be added.
 
         Args:
-            base: See `Plan`. A setting that is not there has its default.
+            base: See `Plan`. A missing setting has its default.
             place: The study's folder.
             unknown: Settings that are not compared.
 
@@ -193,7 +192,7 @@ class Plan:
                 "cannot be added to, but it can be reported; choose another --out for new runs"
             )
         names = [name for name in {**self.base, **base} if name not in unknown]
-        names.sort(key=lambda name: name == CONTENT)  # last: another setting may say why it is another
+        names.sort(key=lambda name: name == CONTENT)  # last, since another setting may explain the difference
         for name in names:
             if self.base.get(name, _default(name)) != base.get(name, _default(name)):
                 if ".code." in f".{name}":
@@ -223,7 +222,7 @@ class Plan:
                 )
 
     def without(self, ids: Collection[str]) -> "Plan":
-        """Return the plan without these runs, and without claims, and rates that were chosen, of arms that are gone."""
+        """Return the plan without these runs, and without the claims and chosen rates of removed arms."""
         kept = tuple(run for run in self.runs if run.id not in ids)
         arms = [run.factors for run in kept]
         return replace(
@@ -234,16 +233,16 @@ class Plan:
         )
 
     def grown(self, by: "Plan") -> "Plan":
-        """Return the plan with the runs and commands of another; the threads stay.
+        """Return the plan with the runs and commands of another added; the number of threads stays.
 
-        A run takes the place of one that had an older code of its block.
+        A run replaces one with an older code of its block.
         """
         newer = {run.place: run for run in by.runs if run.code}
         kept = (newer.get(run.place, run) if run.code else run for run in self.runs)
         runs = {run.id: run for run in (*kept, *by.runs)}
         commands = dict.fromkeys((*self.commands, *by.commands))
         probes = tuple(dict.fromkeys((*self.probes, *by.probes)))
-        looks = {look["seeds"]: look for look in (*by.looks, *self.looks)}  # one that was, stays as it was
+        looks = {look["seeds"]: look for look in (*by.looks, *self.looks)}  # an earlier look stays as it was
         return replace(
             by, runs=tuple(runs.values()), commands=tuple(commands), threads=self.threads, probes=probes,
             sample=by.sample or self.sample,
@@ -253,7 +252,7 @@ class Plan:
 
 
 def _has_arm(runs: Iterable[PlannedRun], term: Mapping[str, Any]) -> bool:
-    """Return whether a run is of the arms of a claim's term."""
+    """Return whether a run belongs to the arms of a claim's term."""
     levels = json.loads(json.dumps(term["levels"])).items()
     return any(levels <= json.loads(json.dumps(run.factors)).items() for run in runs)
 

@@ -1,4 +1,4 @@
-"""What is kept of a run."""
+"""`Record`: the stored result of a run."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from resnet_core.runs.spec import Form, Run
 SCHEMA = 3
 Status = Literal["completed", "diverged", "out_of_memory", "timed_out", "crashed", "killed"]
 FAILED: tuple[Status, ...] = ("out_of_memory", "timed_out", "crashed", "killed")
-"""How a run ends for reasons outside its spec, so that it may end otherwise when it is run again."""
+"""Statuses of runs that failed for reasons outside their spec. Such a run may succeed when it is executed again."""
 
 ADVICE: dict[str, str] = {
     "diverged": "lower the learning rates",
@@ -24,7 +24,7 @@ ADVICE: dict[str, str] = {
     "crashed": "see their errors",
     "killed": "run them once more",
 }
-"""What helps against runs of a status."""
+"""Advice by status."""
 
 Row = dict[str, Any]
 Columns = dict[str, list[Any]]
@@ -50,10 +50,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Record:
-    """A run and what came of it.
+    """A run and its result.
 
     Attributes:
-        run: What was asked for.
+        run: The run.
         outcome: How it ended.
         results: `train_loss`, `train_accuracy`, `val_…` and, if they are looked at, `test_…`, each at the last step
             and in inference mode. Empty if the run was not completed, or had no step.
@@ -62,10 +62,10 @@ class Record:
         probes: A row a measurement: `step`, `epoch`, `probe`, `layer`, `index`, `path`, `value`.
         network: `layers`, `parameters` and `macs` of the network.
         environment: See `runtime.environment`.
-        seconds: Wall time, start to end, of all the processes that had a part in it.
+        seconds: Wall time, summed over the processes that executed parts of the run.
         usage: `cpu_seconds` and `peak_memory_bytes` of the last of them, see `runtime.usage`, and `latency_seconds`
             if it was asked for. May be empty.
-        attempt: Number of the execution of the run that it is of, from 1; the record of the last counts.
+        attempt: Number of the attempt, from 1; the record of the last one counts.
         data: What was read: numbers of images, classes and their names, and what was skipped; none in old records.
         form: How the network was compiled, see `TrainSpec.form`.
     """
@@ -140,7 +140,7 @@ class Stored:
         """Return the record.
 
         Raises:
-            ValueError, KeyError, TypeError: It is not one.
+            ValueError, KeyError, TypeError: The values are no record.
         """
         epochs, probes = rows(self.epochs), rows(self.probes)
         about: dict[str, Any] = {"network": self.network, "environment": self.environment, "seconds": self.seconds}
@@ -152,14 +152,14 @@ _STORED = TypeAdapter(Stored)
 
 
 def columns(table: Iterable[Row]) -> Columns:
-    """Return the columns of a table of rows; what is not a finite number is a word."""
+    """Return rows as columns. Numbers that are not finite become words."""
     listed = list(table)
     names = dict.fromkeys(name for row in listed for name in row)
     return {name: [_plain(row.get(name)) for row in listed] for name in names}
 
 
 def rows(table: Columns) -> list[Row]:
-    """Return the rows that `columns` took apart.
+    """Return the rows of `columns`; the inverse of it.
 
     Raises:
         ValueError: The columns differ in length.
@@ -169,7 +169,7 @@ def rows(table: Columns) -> list[Row]:
 
 
 def numbers(column: list[Any]) -> list[Any]:
-    """Return a column of `columns` with numbers for the words."""
+    """Return a column of `columns` with its words as numbers."""
     return [NOT_FINITE.get(value, value) if isinstance(value, str) else value for value in column]
 
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 PLAN = "study.json"
 NOT_RUNS = frozenset({"study", "search"})
-"""Claims to what is no run."""
+"""Names of claims that belong to no run."""
 
 
 class Store:
@@ -61,10 +61,10 @@ class Store:
         self._runs, self._parts, self._removed = root / RUNS, root / PARTS, root / REMOVED
 
     def plan(self) -> Plan | None:
-        """Return what was planned here, or None if nothing was.
+        """Return the plan, or `None` without one.
 
         Raises:
-            UserError: `study.json` is not one of ours.
+            UserError: `study.json` is no file of this program.
         """
         path = self.root / PLAN
         return Plan.read(path) if path.exists() else None
@@ -76,19 +76,19 @@ class Store:
             here.check_base(base, self.root, unknown)
 
     def check_there(self) -> None:
-        """Check that the folder is still there.
+        """Check that the folder exists.
 
         Raises:
-            UserError: It is not.
+            UserError: It is gone.
         """
         if not self.root.is_dir():
             raise claims.gone(self.root)
 
     def add_plan(self, plan: Plan, *, mixed: bool = False) -> None:
-        """Add `plan` to what was planned here: its runs and its command.
+        """Add the runs and the command of `plan` to the stored plan.
 
         Args:
-            plan: What is added.
+            plan: The plan to add.
             mixed: Whether other runs may have an older code of a block.
 
         Raises:
@@ -118,11 +118,11 @@ class Store:
         return claims.claim(self.root, run_id)
 
     def claimed(self) -> set[str]:
-        """Return the ids of the runs whose claims have not expired: somebody is executing them, or was a moment ago."""
+        """Return the ids of the runs whose claims have not expired."""
         return claims.claimed(self.root) - NOT_RUNS
 
     def tidy(self, statuses: Mapping[str, str]) -> None:
-        """Remove what launchers that are no more have left of recorded runs: claims, and states nobody will take up."""
+        """Remove claims and states of recorded runs that dead launchers left behind."""
         for path in (self.root / "claims").glob("*.lock"):
             if path.stem in statuses:
                 with suppress(Timeout), self.claim(path.stem).acquire(timeout=0):
@@ -136,7 +136,7 @@ class Store:
         """Record a run. An attempt that is recorded already stays as it was.
 
         Raises:
-            UserError: There is no room, or the folder cannot be written, or is no longer there.
+            UserError: The disk is full, the folder is not writable, or it is gone.
         """
         path = self._file(record.run.id, record.attempt)
         try:
@@ -149,17 +149,17 @@ class Store:
             raise UserError(f"records must have room in a folder that can be written, but {path}: {reason}") from None
 
     def has(self, run_id: str, attempt: int = 1) -> bool:
-        """Return whether this attempt of a run is recorded, or in a part a later one."""
+        """Return whether this attempt of a run, or a later one in a part, is recorded."""
         if self._file(run_id, attempt).exists():
             return True
         there = [_attempts(folder).get(run_id, 0) for folder in parts.folders(self._parts)]
         return any(last >= attempt and not is_out(self.root, run_id, last) for last in there)
 
     def read(self, run_id: str, attempt: int = 1) -> Record:
-        """Return the record of an attempt; if it has been moved into a part meanwhile, from there.
+        """Return the record of an attempt, also if it has been moved into a part.
 
         Raises:
-            UserError: There is none that is whole.
+            UserError: It is missing or damaged.
         """
         path = self._file(run_id, attempt)
         try:
@@ -190,14 +190,14 @@ class Store:
         return self.root / "checkpoints" / f"{run_id}.npz"
 
     def crash_of(self, run_id: str) -> Path:
-        """Return the place where a process says how it crashed in a run; see `crashes`."""
+        """Return the path of the crash report of a run; see `crashes`."""
         return self.root / "claims" / f"{run_id}.crash"
 
     def survey(self, *, whole: bool = False) -> Survey:
-        """Return which record of each run counts, and how it ended.
+        """Return the survey of the folder.
 
         Args:
-            whole: Whether the specs and rows of records are looked at, too, whose checksum is right.
+            whole: Whether specs and rows are checked too, not only checksums.
         """
         return look(self.root, record_files.read if whole else lambda path: (record_files.head(path), None))[1]
 
@@ -211,7 +211,7 @@ class Store:
         yield from (by_run[run_id] for run_id in sorted(by_run))
 
     def frames(self) -> Frames:
-        """Return the records that count as tables, and what cannot be read."""
+        """Return the records that count as tables, with the damaged files."""
         files, survey = look(self.root, record_files.read)
         damaged = list(survey.damaged)
         tables = [frames_of(counting(files, survey))]
@@ -226,8 +226,8 @@ class Store:
     def compact(self) -> int:
         """Move the runs that have files of their own into one part; return their number.
 
-        Readers and writers may go on meanwhile. Of a run that has several records, the one that counts is moved and the
-        others are removed. What is not in a part, whole, keeps its file.
+        Other processes may read and write meanwhile. Of several records of a run, the one that counts is moved, and the
+        others are removed. A file is removed only when its record is intact in the part.
         """
         sweep(self.root, "**/")
         files, survey = look(self.root, record_files.read)
@@ -247,7 +247,7 @@ class Store:
         if not ids:
             return
         self._removed.mkdir(exist_ok=True)
-        for folder, runs in in_parts(self.survey()).items():  # a part keeps its copy, which does not count then
+        for folder, runs in in_parts(self.survey()).items():  # the copy in a part stays and does not count
             for run_id in sorted(runs & {*ids}):
                 with suppress(Unreadable):
                     record = parts.record(folder, run_id)
@@ -260,20 +260,20 @@ class Store:
             self.state_of(run_id).unlink(missing_ok=True)
 
     def shrink(self, plan: Plan, ids: Collection[str]) -> None:
-        """Take the records of runs out, and put a plan without these runs in the place of the one that is here."""
+        """Move the records of runs out, and remove the runs from the plan."""
         with claims.held(self.root, "study", "change a study's plan"):
             self.take_out(ids)
             write_file(self.root / PLAN, plan.text())
 
     def put_back(self, ids: Iterable[str]) -> None:
-        """Take back the records of runs that were taken out, if they have none."""
+        """Move records in `removed` back for those of the runs that have no record."""
         for path in files_of(self._removed, frozenset(ids)):
             if not (self._runs / path.name).exists():
                 self._runs.mkdir(exist_ok=True)
                 path.replace(self._runs / path.name)
 
     def set_aside(self, damaged: tuple[Damaged, ...]) -> Path:
-        """Move what cannot be read out of the way, whole parts included; return where to."""
+        """Move damaged files and parts into `damaged`; return that folder."""
         place = self.root / DAMAGED
         place.mkdir(exist_ok=True)
         for file in damaged:

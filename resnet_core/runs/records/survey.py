@@ -1,4 +1,4 @@
-"""What is in the folder of a study: its records, which of them count, and what is damaged."""
+"""`Survey`: the records in a study's folder, which of them count, and what is damaged."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -27,11 +27,11 @@ Files = dict[Path, tuple[Stored, R]]
 
 @dataclass(frozen=True)
 class Survey:
-    """What is in a store, without the rows.
+    """The content of a store, without rows.
 
     Attributes:
-        copies: The record that counts of each run, by the run's id.
-        damaged: What could not be read.
+        copies: For each run, by its id, the record that counts.
+        damaged: Damaged files.
         lost: Number of the last attempt whose record is damaged, by the id of the run.
     """
 
@@ -46,15 +46,15 @@ class Survey:
         return dict(zip(self.copies, judged, strict=True))
 
     def next_attempt(self, run_id: str) -> int:
-        """Return the number of the next execution of a run."""
+        """Return the number of the next attempt at a run."""
         recorded = self.copies[run_id].attempt + 1 if run_id in self.copies else 1
         return max(recorded, self.lost.get(run_id, 1))
 
 
 def look(root: Path, read: Callable[[Path], tuple[Stored, R]]) -> tuple[Files[R], Survey]:
-    """Return what `read` returns of each file of a run, and which record of each run counts.
+    """Return the result of `read` for each file of a record, and the survey.
 
-    The files come before the parts: what is moved meanwhile is found in one of them.
+    Files are read before parts, so that a record moved meanwhile is found in one of them.
     """
     files: Files[R] = {}
     copies: list[Copy] = []
@@ -80,12 +80,12 @@ def look(root: Path, read: Callable[[Path], tuple[Stored, R]]) -> tuple[Files[R]
 
 
 def counting(files: Files[Record], survey: Survey) -> list[tuple[Stored, Record]]:
-    """Return those of the files whose records count, in the order of their runs."""
+    """Return the files whose records count, in the order of their runs."""
     return [files[copy.place] for _, copy in sorted(survey.copies.items()) if copy.place in files]
 
 
 def in_parts(survey: Survey) -> dict[Path, set[str]]:
-    """Return the runs whose records that count are in parts, by the part."""
+    """Return by part the runs whose counting record is in it."""
     places: dict[Path, set[str]] = {}
     for run, copy in survey.copies.items():
         if copy.place.parent.name == PARTS:
@@ -107,12 +107,12 @@ def files_of(folder: Path, runs: Collection[str]) -> list[Path]:
 
 
 def is_out(root: Path, run_id: str, attempt: int) -> bool:
-    """Return whether a record of a part does not count, since it was taken out."""
+    """Return whether a record in a part was removed and does not count."""
     return (root / REMOVED / record_files.name_of(run_id, attempt)).exists()
 
 
 def _lost(root: Path, damaged: list[Damaged]) -> dict[str, int]:
-    """Return the last attempt of each run whose record is damaged, here or where it was set aside."""
+    """Return for each run the last attempt whose record is damaged, including records set aside."""
     lost: dict[str, int] = {}
     aside = sorted((root / DAMAGED).glob("*"))
     for path, name in [

@@ -1,4 +1,4 @@
-"""Which versions of the libraries that compute the records of a folder were made with."""
+"""Versions of the numeric libraries with which the records of a folder were made."""
 
 import json
 from collections import Counter
@@ -13,21 +13,20 @@ from resnet_core.runs.records.store import Store
 from resnet_core.runs.records.survey import Survey, in_parts
 
 PACKAGES = ("tensorflow", "keras", "numpy")
-"""Another version of these may give other results."""
+"""Packages whose version may change results."""
 
 
 def check_versions(store: Store, survey: Survey, *, mix: bool) -> str:
-    """Check that the records of a folder were made with the versions that are installed.
-
-    A version that a record does not name is in no comparison.
+    """Check that the records of a folder were made with the installed versions. Versions that a record does not name
+    are not compared.
 
     Args:
         store: The folder.
-        survey: What is in it.
-        mix: Whether others are allowed.
+        survey: Survey of the folder.
+        mix: Whether other versions are allowed.
 
     Returns:
-        What to say of other versions that are allowed; nothing if there are none.
+        A warning about other versions; empty if there are none.
 
     Raises:
         UserError: There are others, and they are not allowed.
@@ -51,7 +50,7 @@ def check_versions(store: Store, survey: Survey, *, mix: bool) -> str:
 
 
 def environments(store: Store, survey: Survey) -> dict[str, Mapping[str, Any]]:
-    """Return what each run that counts was made with, by its id."""
+    """Return the environment of each recorded run by its id."""
     environments_by_run: dict[str, Mapping[str, Any]] = {
         run: head(copy.place).environment for run, copy in survey.copies.items() if copy.place.is_file()
     }

@@ -1,4 +1,4 @@
-"""The state of a run under way, on disk."""
+"""Saved states of runs."""
 
 import io
 import json
@@ -24,12 +24,12 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, z
 
 @dataclass
 class State:
-    """All that a run needs to go on from where it is.
+    """The state from which a run continues.
 
     Attributes:
-        step: Updates that were made.
-        variables: Of the network and the optimiser, in the engine's order.
-        epochs, probes: The rows that were recorded.
+        step: Number of updates made.
+        variables: Variables of the network and the optimiser, in the engine's order.
+        epochs, probes: The recorded rows.
         taken: Loss and accuracy of each step of the epoch under way.
         seconds: Wall time up to here.
     """
@@ -44,7 +44,7 @@ class State:
 
 @dataclass(frozen=True)
 class _About:
-    """What a state has beside its variables, as it is checked when it is read."""
+    """The state without its variables, validated when it is read."""
 
     made_with: str
     step: NonNegativeInt
@@ -63,17 +63,17 @@ _ABOUT = TypeAdapter(_About)
 
 
 class NoRoom(UserError):
-    """The last state of a run, which is asked for, cannot be written; the run is not recorded."""
+    """The requested last state of a run cannot be written, so the run is not recorded."""
 
 
 class Checkpoint:
-    """Where a run keeps its state, and how often.
+    """Saves the state of a run at intervals.
 
     Args:
-        path: An `.npz` file; none keeps nothing.
-        seconds: Time from one state to the next, at least.
-        made_with: What the bits of the results depend on beside the run; a state made with something else is not taken.
-        stop: Tells whether the run is to stop: when a state has been saved, it is interrupted.
+        path: An `.npz` file, or `None` for no states.
+        seconds: Minimum time between two states.
+        made_with: Versions and settings on which the bits of results depend; a state made with others is not loaded.
+        stop: Function that tells whether the run is to stop after the next saved state.
         keeps_last: Whether a state is saved after the last step.
     """
 
@@ -98,7 +98,7 @@ class Checkpoint:
         return self._stop() or (self._path is not None and time.monotonic() - self._last >= self._seconds)
 
     def save(self, state: State) -> None:
-        """Keep `state` in the place of the last one; where there is no room, the last one stays.
+        """Save `state` in place of the last one, which stays if the disk is full.
 
         Raises:
             KeyboardInterrupt: The run is to stop.
@@ -110,7 +110,7 @@ class Checkpoint:
             raise KeyboardInterrupt
 
     def save_last(self, state: State) -> None:
-        """Keep the state after the last step, from which something goes on.
+        """Save the state after the last step.
 
         Raises:
             UserError: There is no room, or the folder cannot be written.
@@ -137,7 +137,7 @@ class Checkpoint:
         write_file(self._path, content.getvalue())
 
     def load(self) -> State | None:
-        """Return the state that was kept, or None if there is none that is whole and made alike."""
+        """Return the saved state, or `None` if it is missing, damaged, or made with other versions or settings."""
         if self._path is None:
             return None
         try:
@@ -175,6 +175,6 @@ def step_of(path: Path) -> int | None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[_About, Any]]:
-    """Open a state; give all of it but the variables, and the file they are in."""
+    """Context manager: the state without its variables, and the open file with them."""
     with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         yield _ABOUT.validate_json(str(file["about"])), file

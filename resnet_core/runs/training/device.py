@@ -1,4 +1,4 @@
-"""The data of a run where the network computes: on the device, or streamed from disk."""
+"""The data of a run: on the device, or streamed from disk."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, repeat
@@ -40,7 +40,7 @@ class Data:
         return tf.convert_to_tensor(images)
 
     def batches(self, draws: Iterator[Batch], count: int) -> Iterator[tuple[Batch, Part | None]]:
-        """Yield the first `count` of `draws`, each with its images if they are not on the device."""
+        """Yield the first `count` of `draws`, with their images if these are not on the device."""
         yield from zip(islice(draws, count), repeat(None))
 
     def taken(self, indices: Array) -> Part:
@@ -93,13 +93,13 @@ class StreamedData(Data):
 
 
 def _read_ahead(images: StoredImages, rows: Callable[[int], Any], count: int) -> Iterable[tf.Tensor]:
-    """Return the images of `rows(0)` to `rows(count - 1)`, read by a thread of their own while others are in use."""
+    """Return the images of `rows(0)` to `rows(count - 1)`, read ahead by another thread."""
 
     def read(i: int) -> Array:
         return images[rows(i)].read()
 
     def pictures(i: tf.Tensor) -> tf.Tensor:
-        # It has no state, as a function of i; what has one is not read ahead where operations are deterministic.
+        # Stateless, as a function of i: with deterministic operations, stateful functions are not read ahead.
         batch = tf.numpy_function(read, [i], images.dtype, stateful=False)
         return tf.ensure_shape(batch, (None, *images.shape[1:]))
 
@@ -110,5 +110,5 @@ def _read_ahead(images: StoredImages, rows: Callable[[int], Any], count: int) ->
 
 
 def on_device(data: Dataset) -> Data:
-    """Return the data as an engine takes them, streamed if their training images are stored."""
+    """Return the data for an engine, streamed if the training images are stored on disk."""
     return (StreamedData if isinstance(data.x_train, StoredImages) else Data)(data)

@@ -24,13 +24,13 @@ from resnet_core.runs.training.step import StepSpec
 
 @lru_cache(maxsize=1)
 def engine(net: Net, step: StepSpec, code: str | None) -> "Engine":
-    """Return the engine of an architecture whose block has this code, the last one's if it is the same."""
+    """Return the engine of an architecture with this code of its block; the last one is cached."""
     keras.backend.clear_session()
     return Engine(net, step)
 
 
 class Engine:
-    """A network with its compiled functions. `reset` gives it the state of a fresh one."""
+    """A network with its compiled functions. `reset` sets it back to a fresh state."""
 
     def __init__(self, net: Net, step: StepSpec) -> None:
         self._net = net
@@ -58,14 +58,14 @@ class Engine:
         return [part for part in parts.layers if id(kernels.get(part.layer)) in trained], parts.places
 
     def reset(self, seed: int) -> None:
-        """Draw the initial weights from `seed` and forget all updates."""
+        """Draw the initial weights from `seed` and reset the optimiser."""
         initialise(self._model, seed)
         self._optimizer.reset()
         if self._loss_scale is not None:
             self._loss_scale.reset()
 
     def variables(self) -> list[Array]:
-        """Return the values of all that an update changes."""
+        """Return the values of all variables that an update changes."""
         return [variable.numpy() for variable in self._changing()]
 
     def weights(self) -> list[Array]:
@@ -73,12 +73,12 @@ class Engine:
         return [variable.numpy() for variable in self._model.weights]
 
     def restore(self, values: Sequence[Array]) -> None:
-        """Set all that an update changes to what `variables` returned."""
+        """Set these variables to values of `variables`."""
         for variable, value in zip(self._changing(), values, strict=True):
             variable.assign(value)
 
     def fits(self, values: Sequence[Array]) -> bool:
-        """Return whether `restore` takes these values: they are as many, of the same shapes and types."""
+        """Return whether `restore` can take these values: their number, shapes and types agree."""
         return [(mine.shape, mine.dtype) for mine in self.variables()] == [
             (value.shape, value.dtype) for value in values
         ]
@@ -90,12 +90,12 @@ class Engine:
     def update(
         self, data: Data, batch: Batch, learning_rate: float, read: Part | None = None
     ) -> tuple[tf.Tensor, tf.Tensor, Any]:
-        """Make one update; return the loss and the share of right answers before it, and the norms for `rows`.
+        """Make one update; return loss and accuracy before it, and the norms for `rows`.
 
         Args:
-            data: Where the images are.
-            batch: Which of them, and how they are augmented.
-            learning_rate: The step's.
+            data: The data.
+            batch: The batch.
+            learning_rate: Learning rate of the step.
             read: The images of the batch, in its order, if they are not on the device with all others.
         """
         drawn = Drawn.of(batch, is_read=read is not None)
@@ -106,7 +106,7 @@ class Engine:
         return step_rows(self._sites, norms.numpy().tolist())
 
     def evaluate(self, data: Data, images: Any, labels: tf.Tensor, batch: int = 512) -> tuple[float, float]:
-        """Return loss and accuracy in inference mode, so many images at a time."""
+        """Return loss and accuracy in inference mode, computed in batches."""
         total, loss, right = len(images), 0.0, 0.0
         for part in data.parts(images, labels, batch):
             sums = self._evaluate_batch(*part, data.preprocessing)

@@ -1,4 +1,4 @@
-"""Which form a run takes, a function of its spec alone, and the engine of that form."""
+"""The form in which a run is compiled, which depends on its spec only, and its engine."""
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
@@ -17,12 +17,12 @@ def form_of(run: Run) -> Form:
 
 
 def compiled_as(run: Run) -> Hashable:
-    """Return what runs have in common that share what is compiled: the network or, in open shapes, its kind."""
+    """Return the key of compiled code that runs share: the network or, in open shapes, its kind."""
     return opened(spec_of(run.net)).kind if form_of(run) == "open" else run.net
 
 
 def why_own(run: Run) -> str | None:
-    """Return why a run would be trained in its own form though it asks for the open one, or None if it would not."""
+    """Return why a run that asks for the open form is trained in its own form; otherwise `None`."""
     if run.train.precision != "float32":
         return f"half precision ({run.train.precision}) is trained in its own form"
     if isinstance(run.net, OwnNet):
@@ -31,7 +31,7 @@ def why_own(run: Run) -> str | None:
 
 
 def in_own_form(runs: Sequence[Run]) -> list[str]:
-    """Return a line a reason why some of these runs are trained in their own form though they ask for the open one."""
+    """Return a line for each reason why runs that ask for the open form are trained in their own."""
     asking = [run for run in runs if run.train.form == "open"]
     counts = Counter(filter(None, map(why_own, asking)))
     return [f"{count} of {len(runs)} runs are trained in their own form: {reason}" for reason, count in counts.items()]

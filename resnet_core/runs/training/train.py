@@ -53,22 +53,22 @@ def execute(
     on_trained: OnWeights | None = None,
     at_steps: Mapping[int, OnWeights] = NEVER,
 ) -> Record:
-    """Train `run` on `data` and return its record, however it ends.
+    """Train `run` on `data` and return its record. Failures are records too.
 
-    A run whose state is in `checkpoint` goes on from there, and its record is the one it would have had.
-    Only an interrupt leaves without a record.
+    A run with a state in `checkpoint` continues from there, with the same record as an uninterrupted run. Only an
+    interrupt returns no record.
 
     Args:
-        run: What is trained, and how.
-        data: On what.
+        run: The run.
+        data: Its data.
         on_progress: Called every few steps.
-        checkpoint: Where states are kept.
+        checkpoint: Place of saved states.
         on_trained: Called with the trained weights, in the order of `keras.Model.weights`, if the run completes. None
             asks for none: a network in open shapes is then never built as a Keras model.
         at_steps: What is called with the weights after so many updates.
 
     Raises:
-        UserError: The block of the run is not known here, or has another code than when the run was made.
+        UserError: The block of the run is not registered here, or its code has changed since the run was planned.
     """
     check_code(run)
     check_backend()
@@ -110,16 +110,16 @@ def _executed(run: Run, training: "Training", on_trained: OnWeights | None) -> R
 
 
 def network_of(run: Run) -> dict[str, int]:
-    """Return what a record says of the network."""
+    """Return the entries of a record about the network."""
     network_cost = cost(run.net)
     return {"layers": network_cost.depth, "parameters": network_cost.trainable, "macs": network_cost.macs}
 
 
 def check_code(run: Run) -> None:
-    """Check that the block of a run is what it was when the run was made.
+    """Check that the code of a run's block has not changed since the run was planned.
 
     Raises:
-        UserError: It is not.
+        UserError: It has.
     """
     code = described_code(run.net)
     if run.code and not is_known(run.net):
@@ -138,16 +138,16 @@ def _status(error: BaseException) -> Status:
 
 
 def made_with() -> str:
-    """Return what the bits of a state depend on beside the run."""
+    """Return the versions and settings on which the bits of a state depend."""
     elsewhere = {"commit", "uncommitted_changes"}
     return json.dumps({name: value for name, value in environment().items() if name not in elsewhere})
 
 
 class Training:
-    """A run under way.
+    """A run in progress.
 
     Attributes:
-        state: How far it is; its variables are those of the last checkpoint.
+        state: Its state; the variables are those of the last checkpoint.
         seconds_before: Wall time of the processes that had a part in it before this one.
         data: What it is trained on.
     """
@@ -168,7 +168,7 @@ class Training:
         self._started = time.perf_counter()
 
     def complete(self) -> dict[str, float]:
-        """Make all updates that are left; return the final results.
+        """Make the remaining updates; return the final results.
 
         Raises:
             Diverged: A loss is not finite.
@@ -194,7 +194,7 @@ class Training:
         return results
 
     def _begin(self, images: int) -> None:
-        """Take the engine and go on from the last state, or from the initial network, which is probed."""
+        """Take an engine and continue from the last state, or start from the initial network and probe it."""
         from resnet_core.runs.training.device import on_device
 
         run = self._run
@@ -211,7 +211,7 @@ class Training:
             self._probe(epoch=0, ends_epoch=False)
 
     def _make_step(self, batch: Batch, read: Any, steps: int) -> None:
-        """Make one update, with what follows from it: probes, the row of an epoch that ends, a report.
+        """Make one update, then probe, end the epoch and report progress where they are due.
 
         Args:
             batch: The images of the step.
@@ -241,7 +241,7 @@ class Training:
         return self._engine.weights()  # type: ignore[no-any-return]
 
     def latency(self) -> dict[str, float]:
-        """Return the time that the trained network takes for an image, if it is asked for."""
+        """Return the latency of the trained network for one image, if requested."""
         passes = self._run.probe.latency
         return {"latency_seconds": self._engine.latency(passes)} if passes else {}
 
@@ -252,7 +252,7 @@ class Training:
         (self._checkpoint.save_last if last else self._checkpoint.save)(self.state)
 
     def _check(self) -> None:
-        """Check the losses of the epoch that have not been checked."""
+        """Check the epoch's losses since the last check."""
         self._record_steps()
         taken = self.state.taken
         for i, (loss, _) in enumerate(taken[self._checked :], self._checked):

@@ -1,7 +1,8 @@
-"""Loggers: told of a run's epochs as they end, and of its record. One file a logger, registered by `register_logger`.
+"""Loggers: they log the epochs of runs as they end, and their results. One file a logger, registered by
+`register_logger`.
 
-They are copies for watching; the record stays what counts. So one that fails is left out with a line on
-standard error, and the runs go on. Each needs its package, which is loaded when it is asked for.
+Logs are for watching; only the record counts. A logger that fails is dropped with a warning, and the runs go on.
+Packages of loggers are imported when they are used.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,11 +25,11 @@ __all__ = ["LOGGERS", "Logger", "Loggers", "check_loggers", "open_loggers", "reg
 
 
 class Loggers:
-    """Several loggers as one. The first error of a logger is said on standard error and is its last call.
+    """Several loggers as one. After its first error, a logger is dropped with a warning.
 
     Args:
         loggers: Loggers by name.
-        root: The study's folder. Nothing is logged once it has gone, so that no logger makes it anew.
+        root: The study's folder. Nothing is logged if it is gone, so that no logger creates it again.
     """
 
     def __init__(self, loggers: Mapping[str, Logger], root: Path) -> None:
@@ -57,7 +58,7 @@ class Loggers:
             self._each(lambda logger: logger.close())
             return
         for logger in self._loggers.values():
-            with suppress(Exception):  # what has its files open still writes there
+            with suppress(Exception):  # open files can still be written
                 logger.close()
 
 
@@ -83,7 +84,7 @@ def open_loggers(names: Sequence[str], study: str, folder: Path) -> Loggers:
     """Return the loggers of these names. Nothing is written before a run has begun.
 
     Args:
-        names: Of `LOGGERS`.
+        names: Names in `LOGGERS`.
         study: The study's name.
         folder: A folder in that of the study, where a logger without a server keeps its files, each in a folder of its
             name.

@@ -1,4 +1,4 @@
-"""What a logger is, and what all loggers say of a run."""
+"""`Logger`, its registry, and the values that all loggers log."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,18 +16,18 @@ Row = Mapping[str, Any]
 
 
 class Logger(Protocol):
-    """Is told of runs, in the process that launches them."""
+    """Logs runs, in the process that launches them."""
 
     def progress(self, run: Run, progress: Progress) -> None:
-        """Log how far `run` is. Runs may alternate."""
+        """Log the progress of a run. Several runs may alternate."""
         ...
 
     def end(self, record: Record) -> None:
-        """Log how a run ended; its progress may never have been told."""
+        """Log the end of a run; `progress` may never have been called for it."""
         ...
 
     def close(self) -> None:
-        """Write out what is held back. Runs that did not end are marked so, where there is a mark."""
+        """Flush. Runs that did not end are marked as such, if the format can."""
         ...
 
 
@@ -39,7 +39,7 @@ class Sink(Protocol):
         ...
 
     def end(self, record: Record, unseen: Sequence[Row]) -> None:
-        """Log the rows of epochs that `row` was not called with, and how the run ended."""
+        """Log the rows of the epochs that `row` did not get, and the end of the run."""
         ...
 
     def abandon(self) -> None:
@@ -83,12 +83,12 @@ class RunLogger:
 
 
 Open = Callable[[str, Path], Logger]
-"""From the study's name and the logger's folder to a logger; nothing is written before a run has begun."""
+"""Function from the study's name and the logger's folder to a logger. It writes nothing before the first run."""
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A registered logger: what opens it, and the package that it needs, empty if it needs none."""
+    """A registered logger: the function that opens it, and the package it needs, if any."""
 
     open: Open
     package: str = ""
@@ -100,11 +100,11 @@ LOGGERS: dict[str, Registered] = {}
 def register_logger(name: str, *, package: str = "") -> Callable[[Open], Open]:
     """Register the decorated function as the logger of `--log NAME`.
 
-    A function of a user's may be registered again, as in a notebook; it takes the place of the one before.
+    A user's function may be registered again, as in a notebook; it replaces the earlier one.
 
     Args:
         name: A new name.
-        package: Module that must be installed, and is the name of an extra of this project.
+        package: Module that must be installed; also the name of this project's extra.
 
     Raises:
         UserError: This project has a logger of this name.

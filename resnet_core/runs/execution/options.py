@@ -192,8 +192,8 @@ def add_execution_options(parser: Parser) -> None:
     group = parser.add_argument_group("execution (does not change the result of a run)")
     group.add_argument(
         "--executor",
-        help=f"what executes runs: {', '.join(EXECUTORS)}, or one of a --plugin; serial is this process (default: serial "
-        "for little work, else processes)",
+        help=f"executor: {', '.join(EXECUTORS)}, or one of a --plugin; serial is this process (default: serial for "
+        "little work, else processes)",
     )
     group.add_argument(
         "--workers", help="number of processes that execute runs at the same time (default: one for each core or GPU)"

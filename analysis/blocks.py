@@ -1,4 +1,4 @@
-"""The block card: one row a block, with what each probe says of it, over the seeds of an arm."""
+"""The block card: a table with one row per block and the means of its probes over the seeds of an arm."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ KEYS = ["run", "block"]
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a probe says of a block.
+    """A quantity of a block, computed from probes.
 
     Attributes:
-        about: What it is, in words.
-        probes: The probes whose rows it is taken from.
-        compute: From the rows of these probes to a table with `run`, `block` and `value`.
+        about: Description.
+        probes: The probes from whose rows it is computed.
+        compute: Function from the rows of these probes to a table with `run`, `block` and `value`.
     """
 
     about: str
@@ -33,7 +33,7 @@ class Quantity:
 
 
 def _rise(name: str) -> Callable[[Mapping[str, Rows]], Rows]:
-    """Return the function that gives the rise of the error above that of the whole network."""
+    """Return the function that computes the rise of the error above that of the intact network."""
 
     def rise(rows: Mapping[str, Rows]) -> Rows:
         known = rows[name]
@@ -139,7 +139,7 @@ def _ordered(card: pd.DataFrame, probed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_cost(card: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Add what each block costs, where the spec of the arm's networks is that of the blocks' names."""
+    """Add the cost of each block, if the arm's networks have a spec with these blocks."""
     first = runs.assign(label=runs["label"].astype(str)).drop_duplicates("label").set_index("label")
     costs: dict[tuple[str, str], tuple[int, int]] = {}
     for label in dict.fromkeys(card["label"]):
@@ -162,10 +162,10 @@ def _layers(run: "pd.Series[Any]") -> tuple[Any, ...]:
         fields[name] = value
     try:
         return cost(NetSpec(**fields)).layers
-    except UserError:  # of a user's block that is not known here
+    except UserError:  # a user's block that is not registered here
         return ()
 
 
 def about(card: pd.DataFrame) -> str:
-    """Return what the columns of a card are, in a sentence each."""
+    """Return a sentence for each column of a card."""
     return "; ".join(f"{name}: {quantity.about}" for name, quantity in QUANTITIES.items() if name in card)

@@ -1,4 +1,4 @@
-"""What simulation says of verdicts and intervals of few seeds: `calibration.csv`, made by `benchmarks.verdicts`."""
+"""Simulated error rates of verdicts and intervals with few seeds: `calibration.csv`, made by `benchmarks.verdicts`."""
 
 from pathlib import Path
 
@@ -35,10 +35,10 @@ def quoted() -> pd.DataFrame:
 
 
 def sentence(n: int, name: str = "t") -> str:
-    """Say how often the nominal 95 % interval of the mean of an arm's `n` seeds holds the truth.
+    """Return a sentence on the coverage of the nominal 95 % interval of an arm's mean over `n` seeds.
 
     Args:
-        n: Seeds; the greatest simulated number that is not above it counts.
+        n: Number of seeds. The largest simulated number up to it is used.
         name: `t` of Student, or `bca`.
     """
     rows = _simulated("BCa of A", n)
@@ -53,7 +53,7 @@ def sentence(n: int, name: str = "t") -> str:
 
 
 def of_verdicts(n: int) -> str:
-    """Say how often a verdict on `n` seeds is false, as `sentence` does of intervals."""
+    """Return a sentence on how often a verdict with `n` seeds is false; see `sentence`."""
     pair, alone = _simulated("A > B", n), _simulated("A < .3", n)
     if pair.empty:
         return ""
@@ -66,7 +66,7 @@ def of_verdicts(n: int) -> str:
 
 
 def _simulated(claim: str, n: int) -> pd.DataFrame:
-    """Return the rows of a claim with the greatest number of seeds that is not above n, by their errors."""
+    """Return the rows of a claim for the largest simulated number of seeds up to n, by the distribution of errors."""
     rates = table()
     there = (rates["claim"] == claim) & (rates["claims"] == 1) & (rates["looks"] == "fixed") & (rates["n"] <= n)
     rows: pd.DataFrame = rates[there & (rates["n"] == rates.loc[there, "n"].max())]

@@ -1,4 +1,4 @@
-"""What a page says below its tables of verdicts and outcomes, and the verdicts as it has them."""
+"""Texts below the tables of verdicts and outcomes of a page."""
 
 import re
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ CALIBRATION = (
     "Fails, collapses: with this probability, in A alone or in all arms. All of it is in benchmarks/verdicts.md."
 )
 NEEDED = r"(; )?some \d+ seeds would show an effect of this size"
-"""Of a note, what is said again below it."""
+"""Part of a note that is repeated below the verdict."""
 OUTCOMES = (
     f"{RULE} Failed rate: how many diverged or failed to train, of these and the completed, with its exact 95 % "
     "interval (Clopper and Pearson)."
@@ -42,7 +42,7 @@ OUTCOMES = (
 
 
 def claims(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the verdicts as a page has them: what there is to say below the claim."""
+    """Return the verdicts for a page, with remarks below each claim."""
     if rows.empty:
         return rows
     texts = ["\n".join(filter(None, _lines(row))) for row in rows.to_dict("records")]
@@ -56,13 +56,13 @@ def claims(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _lines(row: Mapping[Any, Any]) -> list[str]:
-    """Return what is said of a claim: itself, what there is to note, the lost runs, what would change it."""
+    """Return the lines of a claim: its text, its note, the lost runs, and what would change the verdict."""
     lost = f"without a result: {row['lost']}" if row["lost"] else ""
     return [row["claim"], re.sub(NEEDED, "", row["note"]), lost, change(row)]
 
 
 def change(row: Mapping[Any, Any]) -> str:
-    """Say what would change a verdict: how many seeds, or how far the effect is from what these seeds can show."""
+    """Return what would change a verdict: the number of seeds, or the smallest effect that these seeds can show."""
     n, level, d = int(row["n"]), 1 - float(row["level"]), abs(float(row["d"]))
     if not np.isnan(row["needed"]):
         return (
@@ -80,7 +80,7 @@ def change(row: Mapping[Any, Any]) -> str:
 
 
 def failures_shown(words: str) -> str:
-    """Return in how many runs of the arms training failed, in short where it failed in none."""
+    """Return in words in how many runs of the arms training failed."""
     counts = [(int(failed), int(ended)) for failed, ended in re.findall(r"(\d+) of (\d+)(?: \(|,|$)", words)]
     return f"none of {sum(ended for _, ended in counts)}" if counts and not any(k for k, _ in counts) else words
 

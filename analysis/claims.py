@@ -1,4 +1,4 @@
-"""A claim is an inequality between means, or rates, of arms: code that reads as one, and data that `verdicts` judges.
+"""A claim is an inequality between means, or rates, of arms. It is written as an expression and judged by `verdicts`.
 
 mean("train_error", depth=56, skip="none") > mean("train_error", depth=20, skip="none")
 rate("failed", depth=56, skip="none") > 0.5
@@ -21,8 +21,8 @@ class Term:
     """A mean over arms, times a factor.
 
     Attributes:
-        factor: What the mean is multiplied by.
-        levels: The arms: all that have these levels of these factors.
+        factor: Factor of the mean.
+        levels: Levels of factors; the mean is over all arms that have them.
     """
 
     factor: float
@@ -34,7 +34,7 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Contrast:
-    """A sum of means of one measure: what `mean` returns, and sums, differences and multiples of it."""
+    """A linear combination of means of one measure."""
 
     measure: str
     terms: tuple[Term, ...]
@@ -81,15 +81,15 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Claim:
-    """That a contrast is above a bound, below it, or within it on both sides.
+    """The claim that a contrast is above a bound, below it, or within ± the bound.
 
     Attributes:
         text: The claim in words.
         measure: See `mean`.
-        terms: The contrast: the sum of these.
-        relation: To the bound.
+        terms: The terms of the contrast.
+        relation: Relation to the bound.
         bound: In the unit of the measure.
-        line: Where it was written, in its file.
+        line: Line of the user's file where the claim is made.
     """
 
     text: str
@@ -111,7 +111,7 @@ class Claim:
         """Return the claim whose `to_dict` is `values`.
 
         Raises:
-            UserError: They are of no claim.
+            UserError: They are no claim.
         """
         try:
             claim: Self = TypeAdapter(cls).validate_python(values)
@@ -132,7 +132,7 @@ class Claim:
 
 
 def mean(measure: str, **levels: Any) -> Contrast:
-    """Return the mean of a measure over the arms that have `levels`; a factor that is not named is averaged over.
+    """Return the mean of a measure over the arms that have `levels`, averaged over all other factors.
 
     Args:
         measure: Of `analysis.measures.MEASURES`, as `test_error`, or of a probe's rows, as `lesion.largest`; see
@@ -149,7 +149,7 @@ def mean(measure: str, **levels: Any) -> Contrast:
 
 
 def rate(outcome: str, **levels: Any) -> Contrast:
-    """Return how often training fails in the arms that have `levels`; a factor that is not named is averaged over.
+    """Return the rate of failed training in the arms that have `levels`, averaged over all other factors.
 
     rate("failed", depth=56, skip="none") > rate("failed", depth=56, skip="A") is judged by exact tests.
 

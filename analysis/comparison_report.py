@@ -1,4 +1,4 @@
-"""Where studies differ, arm by arm: whether runs of the same id have the same results, and else by how much."""
+"""The report of a comparison: whether runs of the same id have the same results, and how far arms differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from resnet_core.errors import UserError
 
 PAGE = "compare.html"
 COLUMNS = ("other", "measure", "n_first", "n_second", "difference", "low", "high", "interval")
-"""Of the table of differences, beside the factors."""
+"""Columns of the table of differences, besides the factors."""
 MEASURES = ("test_error", "train_error", "test_loss", "gradient_decades_at_init")
 
 
@@ -71,7 +71,7 @@ def _across(data: pd.DataFrame, second: Study, by: Sequence[str]) -> pd.DataFram
 
 
 def _plain(data: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Return the rows with levels as words, so that those of two studies are the same where they read the same."""
+    """Return the rows with levels as text, so that levels of two studies can be compared."""
     return data.assign(**{factor: data[factor].astype(object).map(str) for factor in by})
 
 

@@ -1,4 +1,4 @@
-"""Arms compared: effects seed by seed, main effects and interactions, trends over depth, studies beside one another.
+"""Comparisons of arms: effects seed by seed, main effects and interactions, trends over depth, differences of studies.
 
 Each takes `data` of one measure, as `analysis.measures.measured` returns it or a user's own: a row a run, with `run`,
 `seed`, the factors, and `value`, NaN of a run that was lost. An arm is a combination of levels.
@@ -29,10 +29,10 @@ ARM = "arm"
 
 
 def together(function: Callable[[pd.DataFrame], pd.DataFrame], data: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return what a function makes of the rows of each measure as one table, with `measure`.
+    """Apply a function to the rows of each measure; return one table with a column `measure`.
 
-    The p-values are corrected for the number of all its rows. The intervals of differences end where the measure does:
-    no error of one arm is above that of another by more than 1.
+    The p-values are corrected for the number of all its rows. Intervals of differences are cut at the largest possible
+    difference: two errors differ by 1 at most.
     """
     parts = [(name, function(rows)) for name, rows in data.items()]
     parts = [(name, _bounded(part, name)) for name, part in parts if len(part)]
@@ -47,7 +47,7 @@ def together(function: Callable[[pd.DataFrame], pd.DataFrame], data: Mapping[str
 
 
 def _bounded(table: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Return the table with intervals of differences that end at the greatest difference of the measure."""
+    """Return the table with intervals cut at the largest possible difference of the measure."""
     least, most = bounds(measure)
     if not {"effect", "difference"} & set(table):
         return table
@@ -101,7 +101,7 @@ def effects(data: pd.DataFrame, factors: Sequence[str], seed: int) -> pd.DataFra
     Args:
         data: See above; with `failed`, the runs whose training failed are counted.
         factors: Columns of `data`.
-        seed: What resamples and sign flips are drawn from.
+        seed: Seed of resamples and sign flips.
 
     Returns:
         A row a pair of arms: `factor`; its `level` and the `reference` level; the levels of the other factors `at`
@@ -153,7 +153,9 @@ def effects(data: pd.DataFrame, factors: Sequence[str], seed: int) -> pd.DataFra
 
 
 def _mean_and_sd(matrix: Array) -> tuple[Array, Array]:
-    """Return mean and standard deviation of each row without its NaN; NaN of none, and of one."""
+    """Return mean and standard deviation of each row, ignoring NaN. The mean of no value, and the deviation of one, are
+    NaN.
+    """
     frame = pd.DataFrame(matrix)
     return frame.mean(axis=1).to_numpy(float), frame.std(axis=1).to_numpy(float)
 

@@ -1,4 +1,4 @@
-"""From a claim and the tables of a study to the arrays that `decisions` judges."""
+"""The arms and seeds of a claim as arrays, which `decisions` judges."""
 
 from dataclasses import dataclass
 
@@ -24,13 +24,13 @@ class Contrasts:
 
     Attributes:
         sentence: The inequality.
-        seeds: The runs; of one study.
-        labels: Of each arm, the term that it is of.
-        planned: How many seeds were planned.
-        missing: How many planned runs have no record.
-        lost: Every planned run without a value, and how it ended.
+        seeds: The runs of one study.
+        labels: For each arm, the label of its term.
+        planned: Number of planned seeds.
+        missing: Number of planned runs without a record.
+        lost: Planned runs without a value, and how they ended.
         cost: Parameters, and multiply-accumulates, of the arms above over those below; NaN without both.
-        mixed: The libraries of which the runs were made with several versions, with these; empty if there are none.
+        mixed: Libraries with several versions among the runs, with the versions; empty if there are none.
     """
 
     sentence: Sentence
@@ -44,13 +44,13 @@ class Contrasts:
 
     @property
     def values(self) -> Array:
-        """The contrast of the seeds of which every arm has a value."""
+        """The contrast for each seed for which every arm has a value."""
         by_seed = np.einsum("an,a->n", self.seeds.values[0], self.sentence.shares)
         return np.asarray(by_seed[np.isfinite(by_seed)])
 
     @property
     def failures(self) -> dict[str, tuple[int, int]]:
-        """Of each term, in how many of how many runs that ended by themselves training failed."""
+        """For each term, the number of failed runs, and of runs that ended by themselves."""
         counts: dict[str, tuple[int, int]] = {}
         for label, k, n in zip(self.labels, *self._failed_and_ended, strict=True):
             before = counts.get(label, (0, 0))
@@ -59,7 +59,7 @@ class Contrasts:
 
     @property
     def failure_rates(self) -> list[float]:
-        """Of each arm, in which share of the runs that ended by themselves training failed; NaN of none."""
+        """For each arm, the share of failed runs among those that ended by themselves; NaN without any."""
         failed, ended = self._failed_and_ended
         return [k / n if n else np.nan for k, n in zip(failed.tolist(), ended.tolist(), strict=True)]
 
@@ -72,8 +72,8 @@ class Contrasts:
 def contrasts(claim: Claim, planned: pd.DataFrame, frames: Frames) -> Contrasts:
     """Return the contrast of a claim for each seed.
 
-    A run whose training failed has no value of a measure of the end; it counts among the failures. One that was lost
-    for a reason outside its spec is unknown: it may have had any value within the measure's bounds, or have failed.
+    A run whose training failed has no value of an end measure and counts as a failure. A lost run is unknown: it could
+    have any value within the measure's bounds, or have failed.
 
     Args:
         claim: The claim.
@@ -104,7 +104,7 @@ def contrasts(claim: Claim, planned: pd.DataFrame, frames: Frames) -> Contrasts:
 
 
 def mixed_versions(recorded: pd.DataFrame, runs: set[str]) -> str:
-    """Say of which libraries these of the recorded runs were made with several versions, and how many with each."""
+    """Return the libraries with several versions among these runs, with the number of runs for each version."""
     words = []
     for package in PACKAGES:
         if f"environment.{package}" not in recorded:
@@ -133,7 +133,7 @@ def _arms(claim: Claim, planned: pd.DataFrame) -> pd.DataFrame:
     factors = [name for name in planned if name not in NO_FACTORS]
     for term in claim.terms:
         runs = planned[matches(planned, term.levels)]
-        same = runs.groupby([*factors, "seed"], observed=True, dropna=False).cumcount()  # runs that nothing tells apart
+        same = runs.groupby([*factors, "seed"], observed=True, dropna=False).cumcount()  # runs that differ in no factor
         keys = [*(runs[name] for name in factors), same]
         arm = runs.groupby(keys, observed=True, dropna=False, sort=False).ngroup() + number
         count = arm.nunique()
@@ -145,7 +145,7 @@ def _arms(claim: Claim, planned: pd.DataFrame) -> pd.DataFrame:
 
 
 def _over(runs: pd.DataFrame, column: str) -> float:
-    """Return the mean of `column` over the arms above 0, as they count, over that of those below."""
+    """Return the ratio of the weighted means of `column` over the arms with positive and with negative shares."""
     known = runs[runs[column].notna()]
     sides = (known[known["share"] > 0], known[known["share"] < 0])
     if any(side.empty for side in sides):
@@ -161,7 +161,7 @@ def first_seeds(planned: pd.DataFrame, seeds: int) -> pd.DataFrame:
 
 
 def failure_words(arms: Contrasts) -> str:
-    """Say how often training failed in each arm, with the exact 95 % interval of the rate."""
+    """Return a text: how often training failed in each arm, with the exact 95 % interval of the rate."""
     words = []
     for label, (k, n) in arms.failures.items():
         low, high = rate_interval(k, n)

@@ -1,4 +1,4 @@
-"""What was read of the data set, as the plan has it: tables and a section of a report."""
+"""The data set of a plan: tables and a section of a report."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ MOST_NAMED = 12
 
 
 def tables_of(plan: Plan) -> dict[str, pd.DataFrame]:
-    """Return the classes with their numbers of images, and the files that were not read; none of an old plan."""
+    """Return the classes with their numbers of images, and the skipped files; empty for an old plan."""
     if plan.data is None:
         return {}
     info = plan.data
@@ -28,7 +28,7 @@ def tables_of(plan: Plan) -> dict[str, pd.DataFrame]:
 
 
 def lead(plan: Plan, runs: pd.DataFrame) -> list[str]:
-    """Say in a sentence or two what was trained on, and for how long; nothing of an old plan.
+    """Return a sentence or two on the data and the length of the training; empty for an old plan.
 
     Args:
         plan: The plan.

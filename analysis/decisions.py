@@ -1,6 +1,6 @@
-"""What seeds decide of one inequality, vectorised over studies: how often training fails, and the measure otherwise.
+"""The decision on an inequality from its seeds, vectorised over studies.
 
-A sentence on a mean has two parts, and is judged by both:
+An inequality between means is judged in two parts:
 
 1. How often training fails in the arms: exact tests (`analysis.exact`). A run that failed is worse than every run that
    trained, so failures count for the side on which values are worse. A run that has collapsed, far from the others
@@ -8,8 +8,8 @@ A sentence on a mean has two parts, and is judged by both:
 2. The measure among the seeds of which every arm trained: the tests of `analysis.samples`.
 
 It is supported if part 2 supports it and part 1 does not contradict it, or if part 1 supports it and fewer than two
-seeds have trained in every arm. It is refuted if either part refutes it. As long as no run has failed, part 2 has
-all of the significance level; else it has three fifths, and part 1 two fifths.
+seeds have trained in every arm. It is refuted if either part refutes it. Without failed runs, part 2 has the whole
+significance level; otherwise part 2 has three fifths and part 1 two fifths.
 
 All p-values are two-sided and of one direction: `for` and `against` the sentence.
 """
@@ -23,10 +23,10 @@ from analysis import exact
 from analysis.samples import Array, Rows, Samples, collapsed, lopsided
 
 OF_FAILURES, OF_VALUES = 0.4, 0.6
-"""Of the significance level, what the two parts have where a run has failed."""
+"""Shares of the significance level of the two parts if a run has failed."""
 SPAN_OF_LOSS = np.log(10)  # nats, from nothing to chance among ten classes
 HALF = 0.5
-"""The rate that the failures of one arm are compared with, beside its measure: more often than not."""
+"""Bound of the failure rate of a single arm: more often than not."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Sentence:
     """An inequality between a contrast of arms and a bound, without the arms' names.
 
     Attributes:
-        shares: Of each arm in the contrast.
+        shares: Share of each arm in the contrast.
         relation: `>`, `<` or `within`.
-        bound: Of the contrast.
+        bound: Bound of the contrast.
         worse: Where worse values are: 1 upwards, -1 downwards, 0 where failures say nothing of the measure.
         low, high: Bounds of the measure.
-        images: That a value is a share of; NaN or infinite if none.
-        rate: Whether it is on how often training fails, and so of part 1 alone.
+        images: Number of images of which a value is a share; NaN or infinite if it is no share.
+        rate: Whether the inequality is about failure rates, which are judged by part 1 only.
     """
 
     shares: Array
@@ -58,7 +58,7 @@ class Sentence:
         return bool(abs(self.shares.sum()) < 1e-9 * np.abs(self.shares).sum())
 
     def ends(self) -> tuple[float, float]:
-        """Return the least and the greatest value of the contrast."""
+        """Return the smallest and the largest possible value of the contrast."""
         up, down = self.shares.clip(min=0).sum(), -self.shares.clip(max=0).sum()
         if not np.isfinite([self.low, self.high]).all():
             return -np.inf, np.inf
@@ -67,12 +67,12 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Seeds:
-    """What is known of the runs of many studies: arrays of studies, arms and seeds.
+    """The runs of many studies: arrays of shape (studies, arms, seeds).
 
     Attributes:
-        values: Of the measure; NaN of a run that has none.
-        failed: Whose training failed.
-        lost: Of which nothing is known, since they ended for a reason outside their spec.
+        values: Values of the measure; NaN without one.
+        failed: Whether training failed.
+        lost: Whether the run was lost, so that its result is unknown.
     """
 
     values: Array
@@ -82,14 +82,14 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Decision:
-    """What studies decide of a sentence; an array of studies each.
+    """Decisions on an inequality; arrays over studies.
 
     Attributes:
-        supports, refutes: P-values for and against it, of both parts.
-        failing: P-values that failures lift the contrast, and that they lower it.
-        part: The share of the significance level that the measure is judged at.
+        supports, refutes: P-values for and against it, from both parts.
+        failing: P-values that failures raise the contrast, and that they lower it.
+        part: Share of the significance level for the measure.
         samples: The contrasts of the measure by seed.
-        collapsed: Which runs are beyond a gap, see `samples.collapsed`.
+        collapsed: Which runs have collapsed, see `samples.collapsed`.
     """
 
     supports: Array
@@ -101,12 +101,12 @@ class Decision:
 
 
 def decide(sentence: Sentence, seeds: Seeds, level: float = 0.05) -> Decision:
-    """Return what studies decide of a sentence.
+    """Return the decisions of studies on an inequality.
 
     Args:
         sentence: What is judged.
         seeds: The runs of the studies.
-        level: At which failures that contradict a sentence keep it from being supported.
+        level: Significance level at which failures that contradict the inequality prevent support.
     """
     if sentence.rate:
         above, below = _of_failures(sentence, seeds)
@@ -213,7 +213,7 @@ def _of_failures(sentence: Sentence, seeds: Seeds) -> tuple[Array, Array]:
             _rates_below(shares, for_below, ended, n, bound), _rates_above(shares, for_above, ended, n, -bound)
         )
         return np.minimum(above, _rates_below(shares, for_below, ended, n, -bound)), inside
-    if len(shares) == 1 and not sentence.rate:  # an arm that seldom fails says nothing of a bound of its measure
+    if len(shares) == 1 and not sentence.rate:  # rare failures say nothing about a bound of the measure
         often = exact.above_a_rate(seeds.failed.sum(axis=2)[:, 0].astype(float), n[:, 0], HALF)
         return (often, np.ones_like(often)) if shares[0] > 0 else (np.ones_like(often), often)
     return above, below

@@ -1,4 +1,4 @@
-"""Exact tests of how often something happens in few runs, vectorised over studies.
+"""Exact tests of rates in few runs, vectorised over studies.
 
 A p-value here is two-sided and of one direction: twice that of the one-sided test, and at most 1. So at a level of 5 %
 each direction is found in at most 2.5 % of studies where it is not so.
@@ -26,9 +26,9 @@ def below_a_rate(k: Array, n: Array, rate: float) -> Array:
 def more_often(k: Array, n: Array, other_k: Array, other_n: Array) -> Array:
     """Return the p-values that something happens more often in one arm than in another: Boschloo's test (1970).
 
-    It is unconditional and exact for arms that are independent. Arms with the same seeds, where these matter, fail
-    together rather than apart, which makes a difference rarer: the test is then on the safe side. A test of pairs
-    (McNemar) needs six seeds for what this shows with three: all of one arm, and none of the other.
+    The test is unconditional, and exact for independent arms. If seeds matter, arms with the same seeds tend to fail
+    together, which makes differences rarer, so the test is conservative. A paired test (McNemar) needs six seeds where
+    this one needs three: all fail in one arm, none in the other.
     """
     counts = np.stack(np.broadcast_arrays(k, n, other_k, other_n), axis=-1).astype(int)
     rows, inverse = np.unique(counts.reshape(-1, 4), axis=0, return_inverse=True)
@@ -47,14 +47,14 @@ def _boschloo(k: int, n: int, other_k: int, other_n: int) -> float:
 def above_a_mean(means: Array, n: Array, bound: Array | float, low: float, high: float) -> Array:
     """Return the p-values that the mean of values in [low, high] is above a bound, by Hoeffding (1963, theorem 1).
 
-    Of any distribution; the p-value is an upper bound, so the test is on the safe side.
+    It holds for any distribution. The p-value is an upper bound, so the test is conservative.
 
     Args:
-        means: Of n independent values.
-        n: How many.
-        bound: What the mean is above.
-        low: The least value there is.
-        high: The greatest.
+        means: Means of n independent values.
+        n: Number of values.
+        bound: The bound.
+        low: Smallest possible value.
+        high: Largest possible value.
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # of no arm, high is low
         seen, asked = ((np.asarray(values, dtype=float) - low) / (high - low) for values in (means, bound))

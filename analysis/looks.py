@@ -2,8 +2,8 @@
 
 A look is a number of seeds at which verdicts were given. Each has a share of the significance level, and the shares of
 all looks sum to 1 at most, so that the probability of a false verdict at any of them is within the level, whatever the
-distribution (the union bound; spending a level over looks is of Lan and DeMets 1983). What the looks have in common is
-not made use of: with normal errors that would add half to the shares of later looks, and would need normal errors.
+distribution (the union bound; spending a level over looks is of Lan and DeMets 1983). The dependence between looks is
+not used. With normal errors it would raise the shares of later looks by half.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 FIRST = 0.8
-"""Of a study that says nothing of further looks, what the first has: 80 % power comes to 76 % with 5 seeds."""
+"""Share of the first look, unless the study announces its looks. With 5 seeds, a power of 80 % becomes 76 %."""
 NEXT = 0.5
-"""Of what is left, what a further look has that was not announced."""
+"""Share of the remaining level for a further look that was not announced."""
 
 
 @dataclass(frozen=True)

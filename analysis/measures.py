@@ -1,7 +1,7 @@
-"""What claims and reports are about: a number for each run, from the tables of a store.
+"""Measures: a number for each run, computed from the tables of a store. Claims and reports are about them.
 
-A measure of how training ended has no value for a run whose training failed, or which was lost: what its good epochs
-had is no result. How often training fails is a measure of its own, `failed`.
+A measure of the end of training has no value for a run that failed or was lost, even if earlier epochs went well. How
+often training fails is a measure of its own, `failed`.
 """
 
 import math
@@ -32,10 +32,10 @@ class Measure:
     """A number for each run.
 
     Attributes:
-        about: What it is.
+        about: Description.
         compute: Function from the tables to the number by run; a run without one is NaN or missing. `measured` decides
             the value of a run that was not completed.
-        best, worst: The values that it can have at best, and at worst. None where it has no such bound.
+        best, worst: Best and worst possible values; `None` without a bound.
         when: `end`: only a completed run has a value; one that diverged or failed to train is worse than all that have.
             `start`: it is known before the first update, so every run has it, however it ended. `outcome`: it is how
             training ended.
@@ -51,7 +51,7 @@ class Measure:
 
     @property
     def worse(self) -> int:
-        """Where worse is: 1 upwards, -1 downwards, 0 if no value is worse than another."""
+        """Direction of worse values: 1 upwards, -1 downwards, 0 if no value is worse than another."""
         return 0 if self.best is None else 1 if self.best == 0 else -1
 
 
@@ -131,7 +131,7 @@ def find(name: str) -> Measure | None:
     taken, and of one that never had it, is `lesion[block=stage1_block3].mean or test_error`.
 
     Raises:
-        UserError: It is written as one of a probe's rows, and wrong.
+        UserError: It has the form of a measure of a probe, with a mistake.
     """
     if name in MEASURES or name in COLUMNS:
         return MEASURES.get(name) or COLUMNS[name]
@@ -169,7 +169,7 @@ def measure(name: str) -> Measure:
 
 
 def bounds(name: str) -> tuple[float, float]:
-    """Return the least and the greatest value that a measure can have; infinite where it has no bound."""
+    """Return the smallest and the largest possible value of a measure; infinite without a bound."""
     measure = find(name)
     if measure is None or measure.best is None:
         return -math.inf, math.inf
@@ -178,7 +178,7 @@ def bounds(name: str) -> tuple[float, float]:
 
 
 def measured(name: str, planned: "pd.DataFrame", frames: "Frames") -> "pd.DataFrame":
-    """Return the value of each planned run, so that no run is left out of what is made of them.
+    """Return a row with the value of each planned run, including lost and missing runs.
 
     Args:
         name: See `measure`.
@@ -215,7 +215,7 @@ def _nothing(frames: "Frames") -> "pd.Series[float]":
 
 PARTS = (("train", "training"), ("val", "validation"), ("test", "test"))
 COLUMNS: dict[str, Measure] = {}
-"""Columns of the tables of others, which no record of ours has; see `analysis.judging.column`."""
+"""Measures of columns in tables of other tools; see `analysis.judging.column`."""
 MEASURES: dict[str, Measure] = {
     **{
         f"{part}_error": Measure(

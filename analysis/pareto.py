@@ -1,7 +1,7 @@
 """Several objectives at once: fronts, crowding, hypervolume and knee of a set of points.
 
-A value that is not a finite number is as bad as can be: worse than every finite one of its objective, and equal to
-the others that are not finite. `moocore` computes ranks and hypervolumes.
+A value that is not finite is worse than every finite value of its objective, and equal to other such values. `moocore`
+computes ranks and hypervolumes.
 """
 
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ def hypervolume(values: npt.ArrayLike, directions: Directions, reference: npt.Ar
 
 
 def knee(values: npt.ArrayLike, directions: Directions = None) -> int:
-    """Return which point is the knee of the front: the farthest from the plane through the front's extremes.
+    """Return the index of the knee of the front: the point farthest from the plane through the front's extremes.
 
     The objectives are scaled to [0, 1] over the front, in which the plane is where they add to one if the extremes
     are its corners, as of two objectives they are; the knee is the point with the least sum (Das 1999, the bulge from

@@ -1,4 +1,4 @@
-"""How many seeds show which difference: by Student's t-test, by signs, and of how often training fails."""
+"""Power: the number of seeds needed to show a difference, for t-tests, sign tests and failure rates."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +8,7 @@ from analysis import exact
 
 POWER = 0.8
 SEEDS = (3, 5, 10, 20)
-"""Numbers of seeds of which it is said what they can show."""
+"""Numbers of seeds in tables of power."""
 MOST_SEEDS = 10_000
 MOST_RUNS = 1_000
 ROUNDING = 1e-12
@@ -17,7 +17,7 @@ ROUNDING = 1e-12
 def detectable(n: int, alpha: float) -> float:
     """Return the difference, in standard deviations, that a t-test of n values shows with a probability of 80 %.
 
-    The other tail of the two-sided test is left out: for these powers it is nothing.
+    The other tail of the two-sided test is neglected, since it is negligible at these powers.
     """
     from statsmodels.stats.power import TTestPower
 

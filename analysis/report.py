@@ -1,4 +1,4 @@
-"""The report of a study: its tables, its page, and where they go; `study_sections` has what is on the page."""
+"""The report of a study: its tables and its page. The sections of the page are in `study_sections`."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -79,7 +79,7 @@ def write(study: Study, out: Path, style: Style = STYLES["screen"]) -> tuple[Pat
 
 
 def progress(study: Study) -> list[str]:
-    """Say how many of the runs were completed, and what is missing."""
+    """Return a text: how many runs were completed, and what is missing."""
     planned, status = len(study.planned), study.runs["status"]
     completed, missing = int((status == "completed").sum()), planned - len(study.runs)
     source = f"Source of the question: {study.plan.source}. " if study.plan.source else ""

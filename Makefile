@@ -44,8 +44,9 @@ CIFAR ?= cifar10
 
 reference: install  ## make the committed reference results anew, or go on (some three hours; CIFAR=FOLDER of its images)
 	$(BIN)/resnet-ablate run --all --scale smoke --out $(NEW)
-	$(BIN)/resnet-ablate run depth --scale laptop --data $(CIFAR) --out $(NEW)/laptop
-	$(BIN)/resnet-ablate run gradient-at-init --scale laptop --data $(CIFAR) --out $(NEW)/laptop
+	for study in depth gradient-at-init ensembles; do \
+	  $(BIN)/resnet-ablate run $$study --scale laptop --data $(CIFAR) --out $(NEW)/laptop || exit 1; \
+	done
 	for study in $$(find $(NEW) -name study.json); do $(BIN)/resnet-ablate compact $$(dirname $$study) || exit 1; done
 	for study in $$(find $(NEW) -name study.json -not -path '*/learning_rates/*'); do \
 	  $(BIN)/resnet-report $$(dirname $$study) || exit 1; \

@@ -18,6 +18,7 @@ from analysis.page import numeric_columns
 from analysis.study import Study, read
 from analysis.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, verdicts
 from resnet_core.errors import UserError
+from resnet_core.runs.description import counted
 from resnet_core.runs.records.plan import Figure
 
 VERDICTS = (SUPPORTED, REFUTED, INCONCLUSIVE)
@@ -108,7 +109,7 @@ def section(folder: Path, study: Study, rows: pd.DataFrame, published: Sequence[
     trained = int(study.runs["status"].eq("completed").sum())
     yield from ("", f"## {heading(folder, study)}", "")
     source = f"Source: {study.plan.source}. " if study.plan.source else ""
-    yield f"{study.plan.question} {source}On {data}; {trained} of {len(study.planned)} runs trained."
+    yield f"{study.plan.question} {source}On {data}{budget(study)}; {trained} of {len(study.planned)} runs trained."
     yield ""
     shown = rows[["verdict", "claim", "effect", "low", "high"]].assign(
         seeds=[
@@ -119,6 +120,15 @@ def section(folder: Path, study: Study, rows: pd.DataFrame, published: Sequence[
     yield formats.markdown(formats.text_table(shown), numeric_columns(shown)).rstrip("\n")
     if published:
         yield from ("", "Published, at the scale of the paper:", "", *map(figure_words, published))
+
+
+def budget(study: Study) -> str:
+    """Return how long all runs of a study train, as `, for 400 steps`; nothing if they differ, or do not train."""
+    for unit in ("epoch", "step"):
+        count = study.plan.base.get(f"train.{unit}s")
+        if isinstance(count, int) and count > 0:
+            return f", for {counted(count, unit)}"
+    return ""
 
 
 def figure_words(figure: Figure) -> str:

@@ -51,6 +51,21 @@ def test_a_claim_is_listed_with_its_verdict_and_the_seeds_in_which_it_holds(fold
     assert f"[tables]({os.path.relpath(folder)}/report/tables) |" in text
 
 
+@pytest.mark.parametrize(
+    ("base", "words"),
+    [
+        ({"train.steps": 400, "train.epochs": None}, ", for 400 steps"),
+        ({"train.steps": None, "train.epochs": 1}, ", for 1 epoch"),
+        ({"train.steps": 0}, ""),
+        ({"train.steps": [100, 200]}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_budget_of_a_study_is_said_where_all_runs_have_it(base, words, folder):
+    study_read = read(folder)
+    assert findings.budget(replace(study_read, plan=replace(study_read.plan, base=base))) == words
+
+
 def test_published_figures_stand_below_the_claims(folder):
     figure = {"source": "A 2015, table 1", "measure": "test_error", "arm": {"depth": 20, "skip": "A"}, "value": 0.0875}
     figures = [

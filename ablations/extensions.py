@@ -14,6 +14,7 @@ from resnet_core.runs.data.named import registered_sources
 from resnet_core.runs.execution.executors import EXECUTORS
 from resnet_core.runs.execution.loggers import LOGGERS
 from resnet_core.runs.execution.plugins import add_plugin_option, load_plugins
+from resnet_core.runs.exports import FORMATS
 from resnet_core.telling import console, say
 
 ELSEWHERE = "spaces and oracles: resnet-search list"
@@ -21,7 +22,10 @@ ELSEWHERE = "spaces and oracles: resnet-search list"
 
 def add_extensions_command(commands: Any) -> None:
     """Add the command to the subparsers of `resnet-ablate`."""
-    about = "list the blocks, orders, skips, probes, measures, studies, data sets, executors, loggers and sections"
+    about = (
+        "list the blocks, orders, skips, probes, measures, studies, data sets, executors, loggers, formats of exports "
+        "and sections"
+    )
     parser: Parser = commands.add_parser("extensions", help=about, description=f"{about[0].upper()}{about[1:]}.")
     add_plugin_option(parser)
     parser.set_defaults(command=list_extensions)
@@ -55,4 +59,5 @@ def extensions() -> Iterator[tuple[str, str, Any]]:
     yield from (("data set", name, source[0]) for name, source in registered_sources().items())
     yield from (("executor", name, executor) for name, executor in EXECUTORS.items())
     yield from (("logger", name, logger.open) for name, logger in LOGGERS.items())
+    yield from (("format", name, each.write) for name, each in FORMATS.items())
     yield from (("section", name, build) for name, build in SECTIONS.items())

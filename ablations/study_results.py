@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnet_core.errors import UserError, nearest
+from resnet_core.runs.exports.registry import CALLS
 from resnet_core.runs.records.store import Store
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from analysis.study import Study
+    from resnet_core.runs.exports.exporting import Exports
 
 OF_PROBES = ("gradient_by_depth", "gradient_over_training")
 OF_EPOCHS = ("learning_curve",)
@@ -161,6 +163,51 @@ class Results:
         Raises:
             UserError: No run has these levels, or several have, or its network was not kept.
         """
+        return Store(self.folder).network(self._run_of(seed, levels))
+
+    def export(
+        self,
+        out: str | Path,
+        seed: int = 0,
+        formats: Sequence[str] | None = None,
+        *,
+        softmax: bool = False,
+        calls: int = CALLS,
+        **levels: Any,
+    ) -> "Exports":
+        """Write a trained network as files that other programs load, each checked against the network.
+
+        Args:
+            out: Folder of the exports, which is new or that of an earlier export.
+            seed: Seed of the run.
+            formats: `keras`, `savedmodel`, `tflite`, `tflite-int8`, `onnx`. `None` takes all whose packages are
+                installed.
+            softmax: Whether the outputs are probabilities. Otherwise they are logits.
+            calls: Number of calls that the latency is measured in; 0 for no latency.
+            **levels: Level of each factor that has several.
+
+        Raises:
+            UserError: See `network`; or something asked for cannot be.
+        """
+        from resnet_core.runs.execution.job import dataset, resident
+        from resnet_core.runs.exports.exporting import Wishes, export
+        from resnet_core.runs.exports.trained import Trained, with_preprocessing
+
+        wishes, store = Wishes(Path(out), formats, softmax, None, calls), Store(self.folder)
+        wishes.check()
+        run_id = self._run_of(seed, levels)
+        model = store.network(run_id)
+        record = next(record for record in store.records() if record.run.id == run_id)
+        data = dataset(record.run.train, resident("auto"))
+        trained = Trained(with_preprocessing(model, data, "trained"), record, data)
+        return export(trained, wishes, f"A trained network of {self.folder.name}: {record.run.label}")
+
+    def _run_of(self, seed: int, levels: dict[str, Any]) -> str:
+        """Return the id of the planned run of a seed and these levels.
+
+        Raises:
+            UserError: No run has these levels, or several have.
+        """
         from analysis.tidy import at
 
         study = self._study
@@ -169,7 +216,7 @@ class Results:
             open_ = [name for name in study.factors if name not in levels and rows[name].nunique() > 1]
             what = f"give {' and '.join(open_)}" if open_ else f"there are seeds {_seeds(study)}"
             raise UserError(f"a network must be of one run, but {len(rows)} have seed {seed} and these levels; {what}")
-        return Store(self.folder).network(str(rows["run"].iloc[0]))
+        return str(rows["run"].iloc[0])
 
     def report(self) -> Path:
         """Write the report of the study, and return the path of its page, which a notebook shows."""

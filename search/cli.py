@@ -16,6 +16,8 @@ from resnet_core.runs.description import printable
 from resnet_core.runs.execution.fill import exit_if_failed
 from resnet_core.runs.execution.options import Execution, add_execution_options, number
 from resnet_core.runs.execution.plugins import Plugins, add_plugin_option, load_plugins
+from resnet_core.runs.exports import FORMATS
+from resnet_core.runs.exports.registry import CALLS
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.settings import add_setting_options, fields_of, settings_help
 from resnet_core.runs.spec import TrainSpec
@@ -54,7 +56,32 @@ def parser() -> Parser:
     predict.add_argument("search", type=folder, metavar="SEARCH", help="folder of the search: results/local/search")
     predict.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a picture")
     predict.set_defaults(command=print_predictions)
+    export = commands.add_parser(
+        "export", help="export the best network of a search",
+        description="Write the confirmed network of a search as files that other programs load, each checked against "
+        "the network, with its accuracy, size and latency, and a model card.",
+    )  # fmt: skip
+    export.set_defaults(command=export_best)
+    _add_export_options(export)
     return top
+
+
+def _add_export_options(export: Parser) -> None:
+    export.add_argument("search", type=folder, metavar="SEARCH", help="folder of the search: results/local/search")
+    export.add_argument(
+        "--format", nargs="+", metavar="FORMAT",
+        help=f"{', '.join(FORMATS)} (default: all whose packages are installed)",
+    )  # fmt: skip
+    export.add_argument("--softmax", action="store_true", help="give probabilities instead of logits")
+    export.add_argument("--out", type=folder, metavar="DIR", help="folder of the exports (default: SEARCH/best)")
+    export.add_argument(
+        "--images", metavar="N", help="number of test images that exports are checked on (default: all of them)"
+    )
+    export.add_argument(
+        "--calls", default=str(CALLS), metavar="N",
+        help="number of calls that latency is measured in; 0 for none (default: %(default)s)",
+    )  # fmt: skip
+    add_plugin_option(export)
 
 
 def _add_run_options(run: Parser) -> None:
@@ -135,6 +162,32 @@ def print_predictions(options: argparse.Namespace) -> None:
         for file, shares in predictions(options.search, options.files)
     ]
     say("\n".join(lines))
+
+
+def export_best(options: argparse.Namespace) -> None:
+    """Export the confirmed network, and print what the exports give. Exit with 1 if one of them failed."""
+    from rich.table import Table
+
+    load_plugins(options.plugin)
+    from resnet_core.runs.exports.card import export_cells
+    from resnet_core.runs.exports.exporting import Wishes
+    from search.delivery import deliver
+    from search.export import EXPORTS
+
+    images = _given(options.images, lambda text: int(number("--images", text, whole=True)))
+    calls = int(number("--calls", options.calls, whole=True, least=0))
+    out = options.out or options.search / EXPORTS
+    exports = deliver(options.search, Wishes(out, options.format, options.softmax, images, calls, as_option))
+    columns, cells = export_cells(exports.rows)
+    table = Table(box=None, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="left" if column == "format" else "right")
+    for row in cells:
+        table.add_row(*row)
+    console().print(table)
+    say(f"{exports.folder}")
+    if exports.failed:
+        sys.exit(1)
 
 
 def run_search(options: argparse.Namespace) -> None:

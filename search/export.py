@@ -9,15 +9,21 @@ from resnet_core.folders import naming, path_aside, sweep, sync, write_file
 from resnet_core.nets.own import spec_of
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.execution import job
+from resnet_core.runs.exports.about import add_about
+from resnet_core.runs.exports.exporting import ABOUT
+from resnet_core.runs.exports.trained import with_preprocessing
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.checkpoints import UNREADABLE, variables_of
 from resnet_core.runs.training.forms import weights_of_state
 from resnet_core.spec_model import Spec
+from resnet_core.telling import warn
 from search.confirm import FOUND
 from search.objectives import Objective
-from search.predict import add_about
+
+EXPORTS = "best"
+"""Where exports are, in the folder of a search."""
 
 
 class StateLost(Exception):
@@ -61,7 +67,7 @@ def export(root: Path, store: Store, ids: Collection[str], objective: Objective)
     best = max(means, key=lambda trial: means[trial])
     chosen = max(by_trial[best], key=objective.gain)
     net, train = spec_of(chosen.run.net), chosen.run.train
-    about = {"trial": best, "seeds": len(by_trial[best]), "network": chosen.network}
+    about = {"trial": best, "run": chosen.run.id, "seeds": len(by_trial[best]), "network": chosen.network}
     if chosen.data:
         about |= {"class_names": list(chosen.data.class_names), "data": chosen.data.to_dict()}
     texts = {
@@ -74,7 +80,18 @@ def export(root: Path, store: Store, ids: Collection[str], objective: Objective)
     for suffix, text in texts.items():
         write_file(root / f"best.{suffix}", text)
     _keras(root / "best.keras", chosen, store)
+    _warn_if_outdated(root, chosen.run.id)
     return [root / f"best.{suffix}" for suffix in (*texts, "keras")]
+
+
+def _warn_if_outdated(root: Path, run_id: str) -> None:
+    """Warn if a search's folder has exports, but of another run than the one whose weights are in `best.keras`."""
+    try:
+        about = json.loads((root / EXPORTS / ABOUT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if about.get("run") != run_id:
+        warn(f"the exports in {root / EXPORTS} are of an earlier network; write them anew: resnet-search export {root}")
 
 
 def toml(net: NetSpec, train: TrainSpec) -> str:
@@ -116,9 +133,6 @@ def _keras(path: Path, record: Record, store: Store) -> None:
     Raises:
         StateLost: The last state of its run is not there, or not whole.
     """
-    import keras
-    import numpy as np
-
     from resnet_core.nets.keras_net import build
 
     state = store.state_of(record.run.id)
@@ -129,14 +143,10 @@ def _keras(path: Path, record: Record, store: Store) -> None:
     net = build(record.run.net, seed=0)
     net.set_weights(weights_of_state(record.run, values))
     data = job.dataset(record.run.train)
-    inputs = keras.Input(record.run.net.input_shape, name="images")
-    shift, scale = np.broadcast_arrays(data.shift, data.scale)
-    axes = (1, 2, 3) if shift.ndim == 3 else -1
-    scaled = keras.layers.Normalization(axis=axes, mean=shift, variance=1.0 / scale**2)(inputs)
     aside = path.with_name(f"{path_aside(path.parent).name}.keras")
     try:
         with naming(path):
-            keras.Model(inputs, net(scaled), name="best").save(aside)
+            with_preprocessing(net, data, "best").save(aside)
         if data.info:
             add_about(aside, data.info, record.run.train.background)
         sync(aside)

@@ -1,5 +1,6 @@
 """The trials in the folder of a search: their order, the best, and a table."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 CONFIRMED = ("val_accuracy", "test_accuracy")
+CONFIRMED_COLUMNS = ("trial", "net", "parameters", "n", *CONFIRMED)
 ORACLE = "oracle"
 """Key in the base of a plan that only searches have."""
 
@@ -107,25 +109,37 @@ def confirmed_table(root: Path) -> "Table":
     """Return a row a network that was trained with fresh seeds: means, with their 95 % intervals of Student's t."""
     from rich.table import Table
 
+    table = Table(box=None, header_style="bold")
+    for column in CONFIRMED_COLUMNS:
+        table.add_column(column, justify="left" if column == "net" else "right")
+    for row in confirmed_rows(root):
+        table.add_row(*row)
+    return table
+
+
+def confirmed_rows(root: Path) -> list[tuple[str, ...]]:
+    """Return the cells of `confirmed_table`, as text."""
     from analysis.measures import bounds, measured
     from analysis.statistics import summary
     from analysis.study import read
 
     study, rng = read(root), np.random.default_rng(0)
-    table = Table(box=None, header_style="bold")
-    for column in ("trial", "net", "parameters", "n", *CONFIRMED):
-        table.add_column(column, justify="left" if column == "net" else "right")
     by_measure = [
         summary(measured(name, study.planned, study.frames), study.factors, rng, bounds(name)) for name in CONFIRMED
     ]
     costs = study.planned.groupby(study.factors, observed=True)["parameters"].first().reset_index(drop=True)
+    cells: list[tuple[str, ...]] = []
     for i, first in enumerate(by_measure[0].to_dict("records")):
         rows = [rows.iloc[i] for rows in by_measure]
-        table.add_row(
+        cells.append((
             str(first["trial"]),
             str(first["net"]),
             shown("parameters", float(costs[i])),
             f"{first['n']} of {first['N']}",
-            *(f"{row['mean']:.4f} [{row['low']:.4f}, {row['high']:.4f}]" for row in rows),
-        )
-    return table
+            *(_with_interval(row["mean"], row["low"], row["high"]) for row in rows),
+        ))  # fmt: skip
+    return cells
+
+
+def _with_interval(mean: float, low: float, high: float) -> str:
+    return f"{mean:.4f} [{low:.4f}, {high:.4f}]" if math.isfinite(low) else f"{mean:.4f} [–]"

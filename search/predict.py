@@ -1,56 +1,28 @@
 """Predictions of the exported network of a search for picture files, read like the training images."""
 
-import json
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from resnet_core.errors import UserError
 from resnet_core.runs.data import opening, pictures
 from resnet_core.runs.data.pictures import Form
 from resnet_core.runs.data.stored import CHUNK_VALUES, Array
-from resnet_core.runs.description import DataInfo, printable
+from resnet_core.runs.description import printable
+from resnet_core.runs.exports.about import about
 from resnet_core.runs.reading import rgb_of
 from resnet_core.runs.runtime import configure
 
 MODEL = "best.keras"
-ABOUT = "resnet_ablation.json"
-"""Member of the model's file with the names of the classes and how images were read."""
-_INFO = TypeAdapter(DataInfo)
-
-
-def add_about(model: Path, info: DataInfo, background: str) -> None:
-    """Write into a model's file how its images were read; Keras passes over it."""
-    with zipfile.ZipFile(model, "a") as archive:
-        archive.writestr(ABOUT, json.dumps({"background": background, "data": info.to_dict()}, indent=1))
-
-
-def about(model: Path) -> tuple[DataInfo, str]:
-    """Return what `add_about` wrote: the data, and the background of transparent images.
-
-    Raises:
-        UserError: The file has no such entry.
-    """
-    try:
-        with zipfile.ZipFile(model) as archive:
-            values = json.loads(archive.read(ABOUT))
-            return _INFO.validate_python(values["data"]), str(values["background"])
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile, ValidationError):
-        raise UserError(
-            f"a prediction needs the network that a search has exported, with its classes, but {printable(str(model))} "
-            "is none; run resnet-search with --confirm"
-        ) from None
 
 
 def predictions(search: Path, files: Sequence[Path]) -> Iterator[tuple[Path, list[tuple[str, float]]]]:
     """Yield each file with the classes and their probabilities, the most probable first.
 
     Args:
-        search: The folder of a search, or its `best.keras`.
+        search: The folder of a search, its `best.keras`, or the `model.keras` of its exports.
         files: Pictures.
 
     Raises:
@@ -72,11 +44,13 @@ def predictions(search: Path, files: Sequence[Path]) -> Iterator[tuple[Path, lis
     from resnet_core.nets.keras_net import load
 
     network: Any = load(model)
+    has_softmax = network.output_names == ["probabilities"]  # as exports name it
     at_once = max(1, CHUNK_VALUES // (rows * columns * channels))
     for start in range(0, len(files), at_once):
         some = files[start : start + at_once]
         images = np.stack([pictures.pixels(file, form) for file in some]).astype(np.float32)
-        for file, shares in zip(some, _softmax(network.predict(images, verbose=0)), strict=True):
+        outputs = network.predict(images, verbose=0)
+        for file, shares in zip(some, outputs if has_softmax else _softmax(outputs), strict=True):
             order = np.argsort(-shares, kind="stable")
             yield file, [(info.class_names[i], float(shares[i])) for i in order]
 

@@ -11,6 +11,7 @@ from resnet_core.runs.data.given import path_of
 from resnet_core.runs.execution.options import Execution
 from resnet_core.runs.execution.plugins import Plugins, load_plugins
 from resnet_core.runs.execution.session_code import SessionCode
+from resnet_core.runs.exports.registry import CALLS
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.settings import field_named, settable
@@ -23,6 +24,8 @@ from search.spaces import DEFAULT as DEFAULT_SPACE
 if TYPE_CHECKING:
     import keras
     import pandas as pd
+
+    from resnet_core.runs.exports.exporting import Exports
 
 WISHES = ("name", "fix", "oracle", "objective", "epochs", "recipe", "start", "seed")
 """Arguments of `search_of` that `run` passes on."""
@@ -99,6 +102,38 @@ class SearchResults:
         from analysis.study import read
 
         return tables_of(search_of(read(self.folder), self.folder))["trials"]
+
+    def export(
+        self,
+        formats: Sequence[str] | None = None,
+        *,
+        softmax: bool = False,
+        out: str | Path | None = None,
+        images: int | None = None,
+        calls: int = CALLS,
+    ) -> "Exports":
+        """Write the confirmed network as files that other programs load, each checked against the network.
+
+        Args:
+            formats: `keras`, `savedmodel`, `tflite`, `tflite-int8`, `onnx`. `None` takes all whose packages are
+                installed.
+            softmax: Whether the outputs are probabilities. Otherwise they are logits.
+            out: Folder of the exports. `None` takes `best` in the folder of the search.
+            images: How many test images the exports are checked on at most. `None` takes all.
+            calls: Number of calls that the latency is measured in; 0 for no latency.
+
+        Returns:
+            Its `folder`, and its `rows`: what is known of each export.
+
+        Raises:
+            UserError: No network was confirmed, or something asked for cannot be.
+        """
+        from resnet_core.runs.exports.exporting import Wishes
+        from search.delivery import deliver
+        from search.export import EXPORTS
+
+        folder = self.folder / EXPORTS if out is None else Path(out)
+        return deliver(self.folder, Wishes(folder, formats, softmax, images, calls))
 
     def report(self) -> Path:
         """Write the report of the search, and return the path of its page, which a notebook shows."""

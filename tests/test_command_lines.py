@@ -133,6 +133,12 @@ run --stream always|--stream always needs a file
 run --set probe.steps= --set probe.batch_size=4|`probe.batch_size` needs steps
 trials|the following arguments are required: SEARCH
 trials folder|SEARCH must be the folder of a search
+export|the following arguments are required: SEARCH
+export folder|SEARCH must be the folder of a search
+export folder --calls -1|--calls must be a whole number from 0 on
+export folder --images 0|--images must be a whole number above 0
+export folder --format|expected at least one argument
+export folder --format tflite --format onnx|an option must be given once
 """
 LINES = [
     (f"{name} {line}".partition("|")[0].rstrip(" "), line.partition("|")[2])

@@ -21,13 +21,14 @@ from resnet_core.runs.execution.base import EXECUTORS, OWN_OPTIONS, register_exe
 from resnet_core.runs.execution.loggers import LOGGERS, open_loggers, register_logger
 from resnet_core.runs.execution.options import own_options
 from resnet_core.runs.execution.plugins import load_plugins
+from resnet_core.runs.exports import FORMATS, register_format
 from resnet_core.runs.records.record import Outcome, Record
 from resnet_core.runs.spec import Run, TrainSpec
 from search.oracles import ORACLES, oracle
 from tests.analysis.synthetic import PAGE, study
 
 PAGES = (Path(__file__).parents[1] / "ARCHITECTURE.md").read_text()
-REGISTRIES = EXECUTORS, OWN_OPTIONS, LOGGERS, SECTIONS, MEASURES, NAMED, ORACLES
+REGISTRIES = EXECUTORS, OWN_OPTIONS, LOGGERS, SECTIONS, MEASURES, NAMED, ORACLES, FORMATS
 EXAMPLES = dict(re.findall(r"```python\n# (\w+\.py):[^\n]*\n(.*?)```", PAGES, re.S))
 
 
@@ -71,9 +72,16 @@ def test_a_name_of_this_project_stays(register, name):
         register(name)(lambda *_: None)
 
 
+def test_a_format_of_this_project_stays_and_a_new_name_is_registered():
+    with pytest.raises(UserError, match="there is a format 'onnx' already"):
+        register_format("onnx", "a", "", opened_by=lambda *_: None)(lambda *_: None)
+    register_format("mine", "a", "", opened_by=lambda *_: None)(lambda *_: None)
+    assert ("format", "mine") in {(kind, name) for kind, name, _ in extensions()}
+
+
 def test_every_kind_is_listed():
-    kinds = {"block", "order", "skip", "probe", "measure", "study", "data set", "executor", "logger", "section"}
-    assert {kind for kind, *_ in extensions()} == kinds
+    kinds = {"block", "order", "skip", "probe", "measure", "study", "data set", "executor", "logger", "format"}
+    assert {kind for kind, *_ in extensions()} == kinds | {"section"}
     assert set(EXAMPLES) == {"measure.py", "stripes.py", "oracle.py", "mine.py", "section.py"}
 
 

@@ -19,7 +19,10 @@ from resnet_core.surroundings import check_backend, set_variables
 SMALL_STEP_MACS = 1e9
 INSTRUCTION_SETS = ("amx_bf16", "avx512_fp16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2", "avx", "sve", "asimd")
 """As Linux names them, the widest first."""
-NOTICES = ("I0000 ", "WARNING: All log messages before absl::InitializeLog()")
+NOTICES = (
+    "I0000 ", "WARNING: All log messages before absl::InitializeLog()",
+    "INFO: Created TensorFlow Lite", "fully_quantize: ",
+)  # fmt: skip
 
 
 def configure(threads: int) -> None:

@@ -55,6 +55,18 @@ def test_a_kept_network_has_what_the_run_has_reached(ran):
     assert model.count_params() == cost(net(8, "A")).trainable + cost(net(8, "A")).bn_running_stats
 
 
+def test_a_kept_network_is_exported(ran, tmp_path, capsys):
+    exports = ran.export(tmp_path / "best", seed=1, formats=["keras"], calls=0, skip="A")
+    assert capsys.readouterr().err == ""
+    (row,) = exports.rows
+    run = ran.runs().query("seed == 1 and skip == 'A'").iloc[0]
+    assert row.accuracy == pytest.approx(run["test_accuracy"], abs=1e-6)
+    assert row.equal_predictions == 1
+    with pytest.raises(UserError, match="a network must be of one run, but 2 have seed 1"):
+        ran.export(tmp_path / "other", seed=1, formats=["keras"])
+    assert not (tmp_path / "other").exists()
+
+
 def test_more_levels_run_what_is_new_alone(ran, capsys):
     before = set(ran.runs()["run"])
     after = ablations.run(STUDY, out=ran.folder.parent, progress=False, seeds=1, depth=[8, 14], skip=("none",))

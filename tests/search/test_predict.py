@@ -7,20 +7,22 @@ from PIL import Image
 
 from resnet_core.errors import UserError
 from resnet_core.runs.description import DataInfo
+from resnet_core.runs.exports.about import about, add_about
 from search.cli import _main
-from search.predict import about, add_about, predictions
+from search.predict import predictions
 
 NAMES = ("1", "10", "2")
 
 
-def model(root, shape, values, background="white", names=NAMES):
+def model(root, shape, values, background="white", names=NAMES, softmax=False):
     """A network whose logits are the mean of an image, 0 and minus that mean, in the file of a search."""
     root.mkdir()
     images = keras.Input(shape)
     mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 100)(images))
     weights = np.array([[1.0, 0.0, -1.0]] * shape[2]) / shape[2]
     dense = keras.layers.Dense(3, use_bias=False)
-    network = keras.Model(images, dense(mean))
+    last = keras.layers.Softmax(name="probabilities") if softmax else keras.layers.Identity()
+    network = keras.Model(images, last(dense(mean)))
     dense.set_weights([weights])
     network.save(root / "best.keras")
     add_about(root / "best.keras", DataInfo(shape, 3, 9, values=values, class_names=names), background)
@@ -49,6 +51,13 @@ def test_a_picture_is_read_as_in_training(background, form, mean, tmp_path):
     assert file == tmp_path / "a.png"
     assert dict(shares) == pytest.approx(expected(mean), abs=1e-6)
     assert [share for _, share in shares] == sorted((share for _, share in shares), reverse=True)
+
+
+def test_probabilities_of_an_export_are_taken_as_they_are(tmp_path):
+    root = model(tmp_path / "search", (4, 4, 1), "uint8", softmax=True)
+    Image.new("L", (4, 4), 40).save(tmp_path / "a.png")
+    ((_, shares),) = predictions(root / "best.keras", [tmp_path / "a.png"])
+    assert dict(shares) == pytest.approx(expected(40), abs=1e-6)
 
 
 def test_a_network_of_sixteen_bits_is_given_them(tmp_path):

@@ -15,6 +15,7 @@ from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.execution import job
 from resnet_core.runs.execution.options import Execution
+from resnet_core.runs.exports.about import about
 from resnet_core.runs.records.record import Outcome, Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import TrainSpec
@@ -24,7 +25,7 @@ from search.confirm import FIRST_SEED, twin
 from search.limits import Limits
 from search.listing import best_first, in_order, numbers, plan_of
 from search.objectives import objectives
-from search.predict import about, predictions
+from search.predict import predictions
 from search.proposals import Budget, Proposals
 from search.request import Search
 from search.space import Space

@@ -1,0 +1,37 @@
+"""What a `.keras` file says of the data of its network: what its classes are called, and how its images were read."""
+
+import json
+import zipfile
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from resnet_core.errors import UserError
+from resnet_core.runs.description import DataInfo, printable
+
+ABOUT = "resnet_ablation.json"
+"""Its name in the model's file."""
+_INFO = TypeAdapter(DataInfo)
+
+
+def add_about(model: Path, info: DataInfo, background: str) -> None:
+    """Write into a model's file how its images were read. Keras passes over it."""
+    with zipfile.ZipFile(model, "a") as archive:
+        archive.writestr(ABOUT, json.dumps({"background": background, "data": info.to_dict()}, indent=1))
+
+
+def about(model: Path) -> tuple[DataInfo, str]:
+    """Return what `add_about` wrote: the data, and the background of transparent images.
+
+    Raises:
+        UserError: The file has no such entry.
+    """
+    try:
+        with zipfile.ZipFile(model) as archive:
+            values = json.loads(archive.read(ABOUT))
+            return _INFO.validate_python(values["data"]), str(values["background"])
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile, ValidationError):
+        raise UserError(
+            f"a prediction needs the network that a search has exported, with its classes, but {printable(str(model))} "
+            "is none; run resnet-search with --confirm"
+        ) from None

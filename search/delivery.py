@@ -1,0 +1,92 @@
+"""The exports of the network that a search has confirmed, with their model card: `resnet-search export`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from analysis.study import read
+from analysis.verdicts import verdicts
+from resnet_core.errors import UserError
+from resnet_core.runs.execution import job
+from resnet_core.runs.exports.card import Section, table, words
+from resnet_core.runs.exports.exporting import Exports, Wishes, export
+from resnet_core.runs.exports.trained import Trained
+from resnet_core.runs.records.plan import Plan
+from resnet_core.runs.records.record import Record
+from resnet_core.runs.records.store import Store
+from resnet_core.runs.runtime import available_cores, configure
+from search.confirm import FOLDER as CONFIRM
+from search.listing import CONFIRMED_COLUMNS, confirmed_rows, plan_of
+from search.predict import MODEL
+
+
+def deliver(root: Path, wishes: Wishes) -> Exports:
+    """Export the network of a search that is the best with fresh seeds.
+
+    Args:
+        root: Folder of the search.
+        wishes: What is to be exported.
+
+    Raises:
+        UserError: No network was confirmed, the data are not what they were, or something asked for cannot be.
+    """
+    plan = plan_of(root)
+    wishes.check()
+    record = _chosen(root)
+    configure(threads=available_cores())
+    from resnet_core.nets.keras_net import load
+
+    data = job.dataset(record.run.train, job.resident("auto"))
+    trained = Trained(load(root / MODEL), record, data)
+    return export(trained, wishes, f"The best network of {plan.name}", list(_sections(root, plan, record)))
+
+
+def _chosen(root: Path) -> Record:
+    """Return the record of the run whose weights are in `best.keras`.
+
+    Raises:
+        UserError: There is none.
+    """
+    path = root / "best.json"
+    try:
+        run_id = json.loads(path.read_text(encoding="utf-8"))["run"]
+    except (OSError, ValueError, KeyError, TypeError):
+        run_id = ""
+    records = Store(root / CONFIRM).records() if run_id and (root / MODEL).is_file() else ()
+    for record in records:
+        if record.run.id == run_id:
+            return record
+    raise UserError(
+        f"an export needs a confirmed network, with its {MODEL}, its best.json that names its run, and its record, but "
+        f"{root} has none; give the command of the search again, with --confirm 1 or more"
+    )
+
+
+def _sections(root: Path, plan: Plan, record: Record) -> Iterator[Section]:
+    yield "Search", "\n".join(
+        [
+            f"- {words(plan.question)}",
+            f"- Bounds: {words(str(plan.base['limits'])) or 'none'}.",
+            f"- Trials: {len(plan.runs)}, proposed by the oracle {words(str(plan.base['oracle']))} from the space "
+            f"{words(str(plan.base['space']))}; this is trial {record.run.factors['trial']}.",
+        ]
+    )  # fmt: skip
+    results = record.results
+    yield "Accuracy", "\n\n".join(
+        [
+            f"Test accuracy of these weights: {results['test_accuracy']:.4f}; validation accuracy: "
+            f"{results['val_accuracy']:.4f}. They are those of seed {record.run.seed}, the best of its seeds on the "
+            "validation images. The means over the fresh seeds, with their 95 % intervals, say more of the network; "
+            "`twin` is the same network without its skip, or with one, trained alike:",
+            table(CONFIRMED_COLUMNS, confirmed_rows(root / CONFIRM)),
+            *_verdicts(root / CONFIRM),
+        ]
+    )  # fmt: skip
+
+
+def _verdicts(root: Path) -> Iterator[str]:
+    study = read(root)
+    judged = verdicts(study.claims, study.planned, study.frames, study.looks)
+    lines = [f"- {words(str(row['claim']))}: {row['verdict']}." for row in judged.to_dict("records")]
+    if lines:
+        yield "\n".join(lines)

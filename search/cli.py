@@ -202,12 +202,15 @@ def run_search(options: argparse.Namespace) -> None:
         execution = replace(execution, setup=Plugins((*options.plugin, Path(options.space))))
     from search import runner
     from search.confirm import FOLDER
+    from search.predict import MODEL
 
     if options.dry_run:
         runner.dry_run(search, execution)
     else:
         runs = runner.run(search, execution, best=best, seeds=seeds)
         exit_if_failed(Store(search.root / FOLDER), [run.id for run in runs])
+        if runs and not (search.root / MODEL).is_file():
+            sys.exit(1)
 
 
 def _search(options: argparse.Namespace) -> "Search":

@@ -1,7 +1,7 @@
 """The network that a search has found, as files: `.keras`, JSON, TOML and Python."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.checkpoints import UNREADABLE, variables_of
 from resnet_core.runs.training.forms import weights_of_state
 from resnet_core.spec_model import Spec
-from resnet_core.telling import warn
+from resnet_core.telling import say, warn
 from search.confirm import FOUND
 from search.objectives import Objective
 
@@ -92,6 +92,17 @@ def _warn_if_outdated(root: Path, run_id: str) -> None:
         return
     if about.get("run") != run_id:
         warn(f"the exports in {root / EXPORTS} are of an earlier network; write them anew: resnet-search export {root}")
+
+
+def say_what_is_written(paths: Sequence[Path], confirmed: Path) -> None:
+    """Print the files of the best network, or why there are none; `confirmed` is the folder of the fresh seeds."""
+    for path in paths:
+        say(str(path))
+    if not paths:
+        warn(
+            "no network is written, since no confirmed one was completed with all its seeds; see resnet-ablate status "
+            f"{confirmed}, or confirm more networks by --confirm"
+        )
 
 
 def toml(net: NetSpec, train: TrainSpec) -> str:

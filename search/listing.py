@@ -142,4 +142,7 @@ def confirmed_rows(root: Path) -> list[tuple[str, ...]]:
 
 
 def _with_interval(mean: float, low: float, high: float) -> str:
+    """Return a mean with its interval, as far as there are any."""
+    if math.isnan(mean):
+        return "–"
     return f"{mean:.4f} [{low:.4f}, {high:.4f}]" if math.isfinite(low) else f"{mean:.4f} [–]"

@@ -29,7 +29,7 @@ from resnet_core.runs.records.survey import Survey
 from resnet_core.runs.spec import Run
 from resnet_core.telling import say, show, warn
 from search import confirm
-from search.export import StateLost, export
+from search.export import StateLost, export, say_what_is_written
 from search.limits import GIB, run_bytes
 from search.listing import best_first, confirmed_table, in_order, numbers, trials_table
 from search.live import Live
@@ -169,8 +169,7 @@ def _confirm(search: Search, execution: Execution, chosen: Sequence[tuple[int, R
     fill(plan, runs, root, replace(execution, keep_states=True), images)
     show(confirmed_table(root))
     print_verdicts(root)
-    for path in _exported(search, execution, Store(root), {run.id for run in runs}):
-        say(f"{path}")
+    say_what_is_written(_exported(search, execution, Store(root), {run.id for run in runs}), root)
     return runs
 
 

@@ -419,6 +419,21 @@ def test_a_confirmation_with_more_seeds_runs_only_the_new_ones(ended):
     assert all(second[name] == record for name, record in first.items())
 
 
+def test_a_confirmation_that_no_network_has_passed_says_so(ended, capsys):
+    search = ended
+    run(search, best=1, seeds=1)
+    confirm = Store(search.root / "confirm")
+    for record in confirm.records():
+        confirm.write(replace(record, attempt=2, results={}, outcome=Outcome("diverged", 3, "the loss is not finite")))
+    (search.root / "best.keras").unlink()
+    capsys.readouterr()
+    run(search, best=1, seeds=1)
+    printed = capsys.readouterr()
+    assert printed.err.startswith("no network is written, since no confirmed one was completed with all its seeds")
+    assert "nan" not in printed.out
+    assert not (search.root / "best.keras").exists()
+
+
 @pytest.mark.parametrize(
     ("net", "expected"),
     [

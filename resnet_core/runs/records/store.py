@@ -221,7 +221,8 @@ class Store:
             except Unreadable as error:
                 damaged.append(error.damaged)
         probed, damaged_too = measurements.table(self.root)
-        return replace(joined(tables, [*damaged, *damaged_too]), probed=probed)
+        frames = joined(tables, [*damaged, *damaged_too])
+        return replace(frames, probed=probed[probed["run"].isin({*frames.runs.get("run", ())})].reset_index(drop=True))
 
     def compact(self) -> int:
         """Move the runs that have files of their own into one part; return their number.

@@ -15,6 +15,8 @@ import pytest
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 from resnet_core.nets.spec import cifar
+from resnet_core.probes.asked import AUTO, Asked, Item
+from resnet_core.runs.records import measurements
 from resnet_core.runs.records.plan import Plan, PlannedRun
 from resnet_core.runs.records.record import Outcome, Record
 from resnet_core.runs.records.store import Store
@@ -308,3 +310,19 @@ class TestWritable:
         (tmp_path / "file").touch()
         with pytest.raises(UserError, match="is not a folder"):
             check_writable(tmp_path / "file" / "b")
+
+
+def test_measurements_are_those_of_the_runs_that_count(tmp_path):
+    """An arm that is taken out takes its measurements along, and brings them back."""
+    store, records = Store(tmp_path), [record(seed) for seed in range(2)]
+    for each in records:
+        store.write(each)
+        rows = [{"layer": "l", "block": 0, "index": 0, "path": "main", "value": 0.5}]
+        item = Item(each.run.id, Asked("dead"), AUTO)
+        measurements.write(tmp_path, measurements.Measurement(item, "measured", rows, 3, "val"))
+    ids = [each.run.id for each in records]
+    assert set(store.frames().probed["run"]) == {*ids}
+    store.take_out(ids[:1])
+    assert store.frames().probed["run"].tolist() == ids[1:]
+    store.put_back(ids[:1])
+    assert set(store.frames().probed["run"]) == {*ids}

@@ -92,7 +92,7 @@ def lesions(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         means = mine.groupby(["index", "block"], sort=True)["value"].mean().droplevel("index")
         places = {block: place for place, block in enumerate(means.index)}
         ax.bar(range(len(means)), means, color="C0", alpha=0.5, label="mean over the seeds")
-        ax.scatter(mine["block"].map(places), mine["value"], s=12, color="C3", zorder=3, label="a seed")
+        ax.scatter(mine["block"].map(places), mine["value"], s=12, color="C3", zorder=3, clip_on=False, label="a seed")
         ax.axhline(mine.groupby("run")["intact"].first().mean(), color="k", lw=0.9, ls="--", label="whole network")
         step = -(-len(means) // 14)
         ax.set_xticks(range(0, len(means), step), [_short(name) for name in means.index[::step]], rotation=90)
@@ -140,7 +140,8 @@ def similarity(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     yield Drawn(
         "inside_similarity", "How alike places are", figure,
         f"Maps of CKA, place by place, a panel an arm. {'; '.join(sentences)}.",
-        f"Linear CKA, debiased, of the values between blocks: {_sample(rows)}; {EVAL}. Mean over the seeds. A white "
+        f"Linear CKA, debiased, of the values between blocks: {_sample(rows)}; normalisation by moving "
+        f"statistics, {EVAL}. Mean over the seeds. A white "
         "cross marks pairs that are no more alike than 97.5 % of those whose images are permuted." + note,
     )  # fmt: skip
 
@@ -150,6 +151,9 @@ def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     labels, note = _arms(rows)
     two = "y" in rows and rows["y"].notna().any()
     figure, axes = panels(1, len(labels), style, sharey=not two)
+    known = np.log10(np.maximum(rows["value"][np.isfinite(rows["value"])], 1e-12))
+    lowest = float(known.min()) if len(known) else 0.0
+    levels = np.linspace(lowest, max(float(known.max()) if len(known) else 0.0, lowest + 1e-3), 14)
     sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
         mine = _rows_of(rows, label)
@@ -157,8 +161,8 @@ def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         sentences.append(f"{label}: {centre:.3g} in the middle, {mine['value'].max():.3g} at most")
         if two:
             grid = mine.pivot_table("value", "y", "x", "mean")
-            contours = ax.contour(grid.columns, grid.index, np.log10(np.maximum(grid, 1e-12)), 12)
-            ax.clabel(contours, fontsize="x-small")
+            contours = ax.contour(grid.columns, grid.index, np.log10(np.maximum(grid, 1e-12)), levels)
+            ax.clabel(contours, fontsize="x-small", fmt=lambda level: f"{10**level:.2g}")
             ax.set_aspect("equal")
         else:
             for _, seed in mine.groupby("run"):
@@ -170,12 +174,18 @@ def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         ax.set_title(literal(label))
         ax.set_xlabel("along the direction")
     axes[0][0].set_ylabel("along the second direction" if two else "loss")
-    how = "contours of log10 of the mean loss over the seeds" if two else "line: median of the seeds; band: all of them"
+    anew = "statistics=recomputed" in str(rows["options"].iloc[0])
+    mode = "moving statistics" + (", recomputed at every point" if anew else "")
+    how = (
+        "contours of the mean loss over the seeds, the same in all panels"
+        if two
+        else "line: median of the seeds; band: all of them"
+    )
     yield Drawn(
         "inside_landscape", "Loss around the trained network", figure,
         f"The loss along {'two directions' if two else 'one direction'}, a panel an arm. {'; '.join(sentences)}.",
         f"Cross-entropy along random directions with filter normalisation (Li et al. 2018): {_sample(rows)}; "
-        f"normalisation by moving statistics unless said, {EVAL}; {how}.{note}",
+        f"normalisation by {mode}, {EVAL}; {how}.{note}",
     )  # fmt: skip
 
 
@@ -196,11 +206,13 @@ def spectrum(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         ax.set_xlabel("eigenvalue")
         sentences.append(f"{label}: from {mine['eigenvalue'].min():.3g} to {mine['eigenvalue'].max():.3g}")
     axes[0][0].set_ylabel("share of the spectrum")
+    training = "training=True" in str(density["options"].iloc[0])
+    mode = "statistics of the batch" if training else f"moving statistics, {EVAL}"
     yield Drawn(
         "inside_spectrum", "Spectrum of the Hessian", figure,
         f"The eigenvalues of the Hessian of the loss with their shares, a panel an arm. {'; '.join(sentences)}.",
-        f"Stochastic Lanczos quadrature (Yao et al. 2020): {_sample(density)}; normalisation by moving statistics "
-        f"unless said. A line is a Ritz value with its weight, a colour a seed.{note}",
+        f"Stochastic Lanczos quadrature (Yao et al. 2020): {_sample(density)}; normalisation by {mode}. "
+        f"A line is a Ritz value with its weight, a colour a seed.{note}",
     )  # fmt: skip
 
 

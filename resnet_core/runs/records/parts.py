@@ -14,7 +14,7 @@ from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet_core.folders import path_aside, sync, write_file
+from resnet_core.folders import naming, path_aside, sync, write_file
 from resnet_core.runs.records.copies import Copy
 from resnet_core.runs.records.files import RUN_ID, reason_of
 from resnet_core.runs.records.frames import NAMES, RECORD, Damaged, Frames, frames_of, read_parquet, write_parquet
@@ -66,7 +66,8 @@ def write(parts: Path, read: Sequence[tuple[Stored, Record]]) -> Path:
     ended = [stored.outcome.status for stored, _ in read]  # without what is judged when it is read
     runs = frames.runs.assign(status=ended).assign(**{RECORD: texts})
     for name, table in zip(NAMES, (runs, frames.epochs, frames.probes), strict=True):
-        write_parquet(table, aside / f"{name}.parquet")
+        with naming(parts):  # of a full disk, the library of the format names no file
+            write_parquet(table, aside / f"{name}.parquet")
         sync(aside / f"{name}.parquet")
     text = _digests(aside, {stored.id: stored.attempt for stored, _ in read})
     write_file(aside / DIGESTS, text)

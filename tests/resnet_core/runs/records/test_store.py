@@ -326,3 +326,20 @@ def test_measurements_are_those_of_the_runs_that_count(tmp_path):
     assert store.frames().probed["run"].tolist() == ids[1:]
     store.put_back(ids[:1])
     assert set(store.frames().probed["run"]) == {*ids}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
+def test_a_part_that_cannot_be_written_is_named_and_no_record_is_lost(tmp_path):
+    import resource
+
+    store = Store(tmp_path)
+    store.write(record())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            store.compact()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path / "parts")
+    assert list(store.records()) == [record()]

@@ -71,10 +71,10 @@ study = Study(
             learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
-            design=grid(depth=(20, 56), order=ORDERS, width=(8,)),
+            design=grid(depth=(20,), order=ORDERS, width=(8,)),
             train=CIFAR_16,
             seeds=3,
-            claims=claims_of(56),
+            claims=claims_of(20),
             learning_rates=CIFAR_16_RATES,
         ),
         "paper": Scale(

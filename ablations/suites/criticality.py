@@ -54,7 +54,7 @@ study = Study(
             learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
-            design=grid(depth=(8, 20)),
+            design=grid(depth=(8, 20), width=(8,)),
             train=CIFAR_16,
             seeds=3,
             claims=_claims(8, 20),

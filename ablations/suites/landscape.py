@@ -58,7 +58,7 @@ study = Study(
             learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
-            design=grid(depth=(8, 32), skip=SKIPS),
+            design=grid(depth=(8, 32), skip=SKIPS, width=(8,)),
             train=CIFAR_16,
             seeds=3,
             claims=_claims(8, 32),

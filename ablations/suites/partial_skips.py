@@ -82,7 +82,7 @@ study = Study(
             learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
-            design=parts(56, 8),
+            design=parts(20, 8),
             train=CIFAR_16,
             seeds=3,
             claims=claims,

@@ -59,7 +59,7 @@ study = Study(
             learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
-            design=grid(depth=(18, 34), skip=SKIPS, width=(16,), stem=("cifar",)),
+            design=grid(depth=(18,), skip=SKIPS, width=(8,), stem=("cifar",)),
             train=CIFAR_16,
             seeds=3,
             claims=claims(0.02),

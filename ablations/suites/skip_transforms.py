@@ -60,6 +60,11 @@ claims = {
         rate("failed", transform="dropout") > rate("failed", transform="identity")
     ),
 }
+FAILING: dict[str, Transform] = {"With the skip alone halved": "halved_skip", "With a dropout on the skip": "dropout"}
+laptop_claims = {text: claim for text, claim in claims.items() if "above 0.2" not in text} | {
+    f"{words}, the test error is more than 0.1 above the identity's.": error(transform) - error("identity") > 0.1
+    for words, transform in FAILING.items()
+}
 PAPER = "He et al. 2016, table 1"
 
 study = Study(
@@ -77,10 +82,10 @@ study = Study(
             learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
-            design=transforms(56, 8),
+            design=transforms(20, 8),
             train=CIFAR_16,
             seeds=3,
-            claims=claims,
+            claims=laptop_claims,
             learning_rates=CIFAR_16_RATES,
         ),
         "paper": Scale(

@@ -45,7 +45,7 @@ study = Study(
             learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
-            design=grid(depth=(20, 56), reduction=(0, 4, 16), width=(16,)),
+            design=grid(depth=(20,), reduction=(0, 4), width=(8,)),
             train=CIFAR_16,
             seeds=3,
             claims=small,

@@ -49,7 +49,7 @@ study = Study(
             learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
-            design=grid(depth=(16,), width=(8, 16, 32), dropout=RATES),
+            design=grid(depth=(16,), width=(8, 32), dropout=RATES),
             train=CIFAR_16,
             seeds=3,
             claims=small,

@@ -49,7 +49,7 @@ study = Study(
             learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
-            design=paired(depth=(40, 28, 16, 10), width=(16, 20, 29, 44)),
+            design=paired(depth=(40, 16, 10), width=(10, 18, 27)),
             train=CIFAR_16,
             seeds=3,
             claims=small,

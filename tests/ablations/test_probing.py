@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,35 @@ def test_a_probe_of_ones_own_in_processes(study, tmp_path, program):
     rows = table[table["probe"] == "dead"]
     assert (len(rows), rows["run"].nunique(), rows["value"].dtype) == (8, 2, np.float64)
     assert "dead" not in PROBES
+
+
+MORTAL = """
+import os, pathlib, signal
+from resnet_core.probes.registry import Passes, register_probe, whole
+
+@register_probe("mortal", passes=lambda net: Passes(forward=1))
+def mortal(net, images):
+    'Kills the process that measures it for the first time.'
+    try:
+        pathlib.Path("killed").touch(exist_ok=False)
+    except FileExistsError:
+        yield whole(value=1.0)
+    else:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_program_goes_on_where_it_was(study, tmp_path, program):
+    (tmp_path / "mortal.py").write_text(MORTAL)
+    words = [study, "gradients", "mortal", *SMALL, "--plugin", "mortal.py"]
+    assert program("resnet-probe", *words).returncode == -signal.SIGKILL
+    before = files(study)
+    assert len(before) == 1
+    done = program("resnet-probe", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "4 measurements: 1 measured before, 3 measured now" in done.stdout
+    assert files(study).items() >= before.items()
+    assert [path.name for path in study.rglob(".writing-*")] == []
 
 
 def test_a_model_of_ones_own(tmp_path, monkeypatch, capsys):

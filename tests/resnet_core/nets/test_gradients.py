@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from resnet_core.nets.keras_net import build
-from resnet_core.nets.spec import cifar
+from resnet_core.nets.spec import NetSpec, cifar
 from resnet_core.probes.gradient_norms import GradientProbe
 from resnet_core.probes.spec import ProbeSpec
 
@@ -101,3 +101,25 @@ def test_a_gradient_of_zero_is_recorded_as_zero(batch):
 def test_when_a_probe_is_due(step, ends_epoch, due):
     assert ProbeSpec().due(step, ends_epoch=ends_epoch) is due
     assert not ProbeSpec(each_epoch=False, steps=()).due(step, ends_epoch=ends_epoch)
+
+
+def test_norms_are_those_of_finite_differences():
+    """Central differences of the loss by every weight, in float64, with normalisation in training mode."""
+    model = build(NetSpec(depths=(1, 1), widths=(2, 4), skip="B", input_shape=(4, 4, 1), classes=3))
+    model = keras.models.model_from_json(model.to_json().replace("float32", "float64"))  # of stock layers
+    rng = np.random.default_rng(0)
+    images, labels = rng.normal(size=(6, 4, 4, 1)), rng.integers(0, 3, 6)
+    rows = table(GradientProbe(model)(tf.constant(images), tf.constant(labels)), "weight_gradient_l2")
+    kernels = {layer.name: layer.kernel for layer in model.layers if hasattr(layer, "kernel")}
+
+    @tf.function
+    def loss(kernel_of, change):
+        kernels[kernel_of].value.assign_add(change)
+        logits = model(images, training=True)
+        kernels[kernel_of].value.assign_sub(change)
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+
+    for name, kernel in kernels.items():
+        steps = 1e-6 * np.eye(kernel.numpy().size).reshape(-1, *kernel.shape)
+        slopes = [(loss(name, tf.constant(step)) - loss(name, tf.constant(-step))) / 2e-6 for step in steps]
+        assert rows[name]["value"] == pytest.approx(np.linalg.norm(slopes), rel=1e-4), name

@@ -13,7 +13,8 @@ from resnet_core.runs.data import prepare
 from resnet_core.runs.records.record import Outcome
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.device import Data
-from resnet_core.runs.training.engine import Engine, engine
+from resnet_core.runs.training.engine import Engine
+from resnet_core.runs.training.forms import engine_of
 from resnet_core.runs.training.order import Batch, batches, probed_batch
 from resnet_core.runs.training.step import StepSpec
 from resnet_core.runs.training.train import execute
@@ -108,8 +109,9 @@ def test_a_probe_does_not_change_the_run(data):
 
 def test_results_are_those_of_each_part_in_inference_mode(data, tmp_path):
     """With a copy of the trained network, on more images than one evaluation takes at once."""
-    record = execute(Run(NET, TRAIN, PROBE), data)
-    trained = engine(NET, StepSpec.of(TRAIN), "")._model
+    run = Run(NET, TRAIN, PROBE)
+    record = execute(run, data)
+    trained = engine_of(run)._model
     assert len(data.x_train) > TrainSpec(steps=1).evaluation_batch
     for part in ("train", "val", "test"):
         x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")

@@ -90,7 +90,7 @@ def block_card(probed: pd.DataFrame | None, runs: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         probed: Rows of probes with `label` of the arm, as `analysis.study.read` has them; none for no probe.
-        runs: The table of runs, with `run`, `label` and the fields of the networks, `net.…`.
+        runs: The table of runs, with `run` and the fields of the networks, `net.…`.
 
     Returns:
         A row an arm and block: `label`, `block`, `n` (seeds of the quantity that has the most), of each quantity of
@@ -114,7 +114,8 @@ def block_card(probed: pd.DataFrame | None, runs: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=["label", "block"])
     counts = [name for name in card if str(name).startswith("n_")]
     card.insert(2, "n", card[counts].max(axis=1).astype(int))
-    return _with_cost(_ordered(card.drop(columns=counts), probed), runs)
+    labelled = runs.assign(label=runs["run"].map(by_arm)).dropna(subset=["label"])
+    return _with_cost(_ordered(card.drop(columns=counts), probed), labelled)
 
 
 def _summarised(values: pd.DataFrame, name: str) -> pd.DataFrame:

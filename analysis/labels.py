@@ -9,7 +9,11 @@ from analysis.tables import in_order, varied
 
 
 def arm_labels(
-    runs: pd.DataFrame, factors: Sequence[str], words: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    runs: pd.DataFrame,
+    factors: Sequence[str],
+    words: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    *,
+    depths: bool = False,
 ) -> pd.Series:
     """Return what tells an arm from others of its depth: `skip=none`, or `all` if nothing does.
 
@@ -17,8 +21,9 @@ def arm_labels(
         runs: A row a run.
         factors: Columns.
         words: What levels are called, see `Plan.words`; a name stands in place of `skip=none`.
+        depths: Whether arms of other depths are told apart, too.
     """
-    names = [factor for factor in varied(runs, factors) if factor != "depth"]
+    names = [factor for factor in varied(runs, factors) if depths or factor != "depth"]
     texts = [_named(runs[name].astype(str), name, words.get(name, {})) for name in names]
     labels = pd.Series("all", index=runs.index)
     if texts:

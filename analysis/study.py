@@ -97,7 +97,8 @@ def read(folder: Path) -> Study:
     costs = planned.merge(runs[["run", *COST]], on="run", how="left").groupby([*plan.factors], observed=True)
     planned[list(COST)] = costs[list(COST)].transform("first").astype(float)
     runs[list(COST)] = planned.set_index("run")[list(COST)].reindex(runs["run"]).to_numpy()
-    return Study(plan, planned, runs, frames.epochs, frames.probes, frames.damaged, _planned(frames.probed, planned))
+    probed = _planned(frames.probed, planned, plan)
+    return Study(plan, planned, runs, frames.epochs, frames.probes, frames.damaged, probed)
 
 
 def _check(plan: Plan, path: Path) -> None:
@@ -118,11 +119,12 @@ def _check(plan: Plan, path: Path) -> None:
         raise UserError(f"{path}: {error}") from None
 
 
-def _planned(probed: pd.DataFrame | None, planned: pd.DataFrame) -> pd.DataFrame | None:
-    """Return what was measured of planned runs, with the label of their arm and their seed."""
+def _planned(probed: pd.DataFrame | None, planned: pd.DataFrame, plan: Plan) -> pd.DataFrame | None:
+    """Return what was measured of planned runs, with their seed and the label of their arm, which has its depth."""
     if probed is None or probed.empty:
         return None
-    return probed.merge(planned[["run", "label", "seed"]], on="run")
+    labels = arm_labels(planned, plan.factors, plan.words, depths=True)
+    return probed.merge(planned[["run", "seed"]].assign(label=labels), on="run")
 
 
 def _level(value: Any) -> Any:

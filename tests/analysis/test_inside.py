@@ -183,6 +183,23 @@ def test_the_block_card(probed):
     assert first["parameters"].tolist() == [38 * 1, 0, 0] or (first["parameters"] > 0).all()
 
 
+def test_networks_of_several_depths_are_never_pooled(tmp_path):
+    folder = study(tmp_path / "depths", [{"depth": depth, "skip": "A"} for depth in (8, 14)], 2)
+    for run in read(folder).plan.runs:
+        shift = 0.0 if run.factors["depth"] == 8 else 0.5
+        rows = [{"probe": "lesion", **place(i, value=0.3 + shift, intact=0.2)} for i in range(3)]
+        write(folder, Measurement(Item(run.id, Asked("lesion"), Sample()), "measured", rows, 512, "test"))
+    study_read = read(folder)
+    card = blocks.block_card(study_read.probed, study_read.runs)
+    assert card["label"].tolist() == ["depth=8"] * 3 + ["depth=14"] * 3
+    assert card["n"].tolist() == [2] * 6
+    assert card["lesion"].tolist() == pytest.approx([0.1] * 3 + [0.6] * 3)
+    assert card["parameters"].notna().all()
+    (figure,) = inside_figures.figures_of(study_read.probed, PAGE)
+    assert "depth=8: " in figure.alt
+    assert "depth=14: " in figure.alt
+
+
 def test_the_card_of_nothing(probed):
     assert blocks.block_card(None, read(probed).runs).empty
 

@@ -137,7 +137,7 @@ def figure_words(figure: Figure) -> str:
     value = "failed to train" if figure.get("failed") else formats.text(figure["value"])
     count = f" of {figure['runs']} runs" if figure.get("runs") else ""
     statistic = f", {figure['statistic']}{count}" if figure.get("statistic") else ""
-    return f"- {figure['measure']} of {arm}: {value} ({figure['source']}{statistic})".replace("_", r"\_")
+    return "- " + formats.marked(f"{figure['measure']} of {arm}: {value} ({figure['source']}{statistic})")
 
 
 def table(study: Study) -> pd.DataFrame:

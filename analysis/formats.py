@@ -137,8 +137,9 @@ def escaped(words: str) -> str:
 def markdown(texts: pd.DataFrame, numeric: Sequence[bool]) -> str:
     """Return a table of text as Markdown, as GitHub reads it; arguments as those of `latex`."""
     rows = [texts.columns, ["---:" if number else "---" for number in numeric], *texts.to_numpy()]
-    return "".join("| " + " | ".join(_marked(str(cell)) for cell in row) + " |\n" for row in rows)
+    return "".join("| " + " | ".join(marked(str(cell)) for cell in row) + " |\n" for row in rows)
 
 
-def _marked(words: str) -> str:
+def marked(words: str) -> str:
+    """Return text, in one line, in which no character is a mark of Markdown."""
     return re.sub(r"([\\|<>`*_])", r"\\\1", " ".join(words.split()))

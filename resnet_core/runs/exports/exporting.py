@@ -75,9 +75,6 @@ class Wishes:
             UserError: There is no such format, or a package of one is not installed.
         """
         if self.formats is None:
-            for each in FORMATS.values():
-                if each.missing:
-                    say(f"without {each.name}: {_needs(each)}")
             return [each for each in FORMATS.values() if not each.missing]
         for name in self.formats:
             if name not in FORMATS:
@@ -96,7 +93,7 @@ class Wishes:
         if not formats:
             raise UserError("an export needs a format, but got none")
         check_writable(self.out)
-        if self.out.exists() and any(self.out.iterdir()) and not _is_ours(self.out):
+        if self.out.exists() and any(self.out.iterdir()) and not _holds_exports(self.out):
             raise UserError(
                 f"the output folder must be new, or that of an earlier export, but {self.out} has other files; choose "
                 f"another {self.named('out')}"
@@ -120,6 +117,9 @@ def export(trained: Trained, wishes: Wishes, title: str, sections: Sequence[Sect
         UserError: Something asked for cannot be; nothing is written then.
     """
     formats = wishes.check()
+    for each in FORMATS.values() if wishes.formats is None else ():
+        if each.missing:
+            say(f"without {each.name}: {_needs(each)}")
     kind, _, labels = trained.images(wishes.images)
     model = trained.output(wishes.softmax)
     with _aside(wishes.out) as folder:
@@ -227,7 +227,7 @@ def _needs(each: Format) -> str:
     return f"needs the package {lacking}, but it is not installed; pip install 'resnet-ablation[export]'"
 
 
-def _is_ours(folder: Path) -> bool:
+def _holds_exports(folder: Path) -> bool:
     """Return whether a folder is of an earlier export."""
     try:
         return "exports" in json.loads((folder / ABOUT).read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from ablations.files import is_file, study_in
 from ablations.folders import add_commands
 from ablations.probes import add_probe_options, asked_of, sample_of
 from ablations.remove import add_remove_command
+from ablations.request import Request
 from ablations.show import add_show_command
 from ablations.study import Study
 from ablations.suites import suites
@@ -21,11 +23,13 @@ from ablations.verdicts import add_verdict_commands
 from resnet_core.command_line import Parser, folder, run_program
 from resnet_core.errors import UserError, as_option
 from resnet_core.folders import DEFAULT_OUT
+from resnet_core.runs.description import counted
 from resnet_core.runs.execution.fill import exit_if_failed
-from resnet_core.runs.execution.options import Execution, add_execution_options, add_keep_option
+from resnet_core.runs.execution.options import Execution, add_execution_options, add_keep_option, number
 from resnet_core.runs.execution.plugins import Plugins, add_plugin_option, load_plugins
 from resnet_core.runs.execution.session_code import SessionCode
 from resnet_core.runs.records.store import Store
+from resnet_core.runs.runtime import available_cores
 from resnet_core.runs.settings import add_setting_options, fields_of, settings_help
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.telling import console, say
@@ -43,7 +47,11 @@ def parser(known: Mapping[str, Study]) -> Parser:
         more=_run_help,
     )  # fmt: skip
     every = run.add_argument_group("all studies, one after the other", "run --all [--scale SCALE] [--out OUT] [...]")
-    every.add_argument("--all", action="store_true", help="run every study that `list` shows")
+    every.add_argument(
+        "--all", action="store_true",
+        help="run every study that `list` shows; with --hours, those that fit into them, the one with the most "
+        "undecided claims an hour first",
+    )  # fmt: skip
     studies = run.add_subparsers(metavar="study", dest="study", title="studies, or FILE.py with one of your own")
     run.set_defaults(command=no_study)
     for name, study in known.items():
@@ -66,10 +74,10 @@ def _run_help() -> str:
 
 def _add_run_options(parser: Parser, study: Study) -> None:
     parser.set_defaults(command=run_study, study_to_run=study)
-    costs = "; ".join(f"{scale}, {each.cost}" for scale, each in study.scales.items())
     parser.add_argument(
-        "--scale", default=next(iter(study.scales), ""), help=f"size of the study (default: %(default)s): {costs}"
-    )
+        "--scale", default=next(iter(study.scales), ""),
+        help=f"size of the study: {', '.join(study.scales)} (default: %(default)s); `list` says how long each takes",
+    )  # fmt: skip
     _add_common_options(parser)
     factors = parser.add_argument_group("factors")
     for factor in study.factors:
@@ -108,6 +116,7 @@ def _add_common_options(parser: Parser) -> None:
     add_plugin_option(parser)
     add_keep_option(parser)
     add_probe_options(parser)
+    parser.add_argument("--hours", help="time in hours after which no run starts; the same command runs the rest")
     parser.add_argument("--dry-run", action="store_true", help="print every run and its cost; run nothing")
     add_execution_options(parser)
 
@@ -129,39 +138,76 @@ def run_all(words: Sequence[str]) -> None:
     """
     rest = [word for word in words if word != "--all"]
     known = suites()
-    requests = [parser(known).parse(["run", name, *rest]) for name in known]
+    every = {name: parser(known).parse(["run", name, *rest]) for name in known}
     failed = False
-    for options in requests:
-        options.command_line = shlex.join(["resnet-ablate", "run", options.study, *rest])
-        say(f"{options.study}: {options.study_to_run.question}")
+
+    def run(name: str, hours: float | None = None) -> None:
+        nonlocal failed
+        options = every[name]
+        say(f"{name}: {known[name].question}")
         try:
-            options.command(options)
+            run_study(options, hours)
         except SystemExit as end:
             failed = failed or bool(end.code)
+
+    for name, options in every.items():
+        options.command_line = shlex.join(["resnet-ablate", "run", name, *rest])
+    one = next(iter(every.values()))
+    if one.hours is None:
+        for name in every:
+            run(name)
+    else:
+        from ablations.every import run_in_time
+
+        asked = {name: _asked(options) for name, options in every.items()}
+        run_in_time(asked, number("--hours", one.hours), run, dry=one.dry_run)
     if failed:
         sys.exit(1)
 
 
 def list_studies(options: argparse.Namespace) -> None:
     """Print the studies."""
-    from rich.table import Table
+    from ablations.listing import table_of
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("study", "question", "source", "scales"):
-        table.add_column(column)
-    for name, study in suites().items():
-        table.add_row(name, study.question, study.source, ", ".join(study.scales))
-    console().print(table)
+    console().print(table_of(suites()))
+    say(
+        f"the time is an estimate for {counted(available_cores(), 'core')} without a GPU, trials of learning rates "
+        "included; resnet-ablate run STUDY --scale SCALE --dry-run shows every run"
+    )
 
 
-def run_study(options: argparse.Namespace) -> None:
-    """Run the study that `options` name, or print what would be run."""
+def run_study(options: argparse.Namespace, hours: float | None = None) -> None:
+    """Run the study that `options` name, or print what would be run.
+
+    Args:
+        options: Of the command line.
+        hours: Time after which no run starts. `None` takes that of the options.
+    """
+    request, execution = _asked(options)
+    if options.dry_run:
+        from ablations.dry_run import dry_run
+
+        return dry_run(request, execution)
+    from ablations import runner
+    from analysis.terminal import print_verdicts
+
+    runs = runner.run(
+        request, execution if hours is None else replace(execution, hours=hours, started=time.monotonic())
+    )
+    if Store(request.root).plan():
+        print_verdicts(request.root)
+    exit_if_failed(Store(request.root), [run.id for run in runs])
+
+
+def _asked(options: argparse.Namespace) -> tuple[Request, Execution]:
+    """Return the request that `options` make, and how it is to be executed."""
     study: Study = options.study_to_run
     scale_of(study, options.scale)
     own = [study.file] if study.file and study.registers else []
     execution = Execution.of(options, SessionCode(Plugins((*options.plugin, *own))))
     asked, options.set = asked_of(options, study)
-    execution = replace(execution, probes=asked, sample=sample_of(options))
+    hours = None if options.hours is None else number("--hours", options.hours)
+    execution = replace(execution, probes=asked, sample=sample_of(options), hours=hours)
     fields = fields_of(options, study.factors)
     request = request_of(
         study,
@@ -179,16 +225,7 @@ def run_study(options: argparse.Namespace) -> None:
         command=options.command_line,
         named=as_option,
     )
-    if options.dry_run:
-        from ablations.dry_run import dry_run
-
-        return dry_run(request, execution)
-    from ablations import runner
-    from analysis.terminal import print_verdicts
-
-    runs = runner.run(request, execution)
-    print_verdicts(request.root)
-    exit_if_failed(Store(request.root), [run.id for run in runs])
+    return request, execution
 
 
 def _levels(study: Study, options: argparse.Namespace) -> dict[str, list[Any]]:

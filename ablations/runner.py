@@ -23,7 +23,7 @@ from resnet_core.runs.execution.fill import (
 from resnet_core.runs.execution.options import Execution
 from resnet_core.runs.records import networks
 from resnet_core.runs.records.outcomes import COMPLETED, FAILED_TO_TRAIN
-from resnet_core.runs.records.plan import PlannedRun
+from resnet_core.runs.records.plan import Plan, PlannedRun
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
 from resnet_core.telling import say
@@ -33,7 +33,7 @@ def run(request: Request, execution: Execution) -> list[Run]:
     """Execute the runs that are not recorded yet, and record each.
 
     Returns:
-        The runs of the request, however they ended.
+        The runs of the request, however they ended; none if the hours of `execution` ended before.
 
     Raises:
         UserError: The request is impossible; nothing is written.
@@ -59,18 +59,24 @@ def run(request: Request, execution: Execution) -> list[Run]:
     say(source.info.split(request.train).line)
     count = trained_on(request.train, source.info)
     trial = replace(execution, keep_networks=False, probes=())
-    request = tuned(request, source.info, sha256, lambda plan, runs, root: fill(plan, runs, root, trial, count))
 
     def execute_runs(part: Request, runs: Sequence[Run]) -> None:
-        fill(part.plan(list(runs), source.info, sha256), runs, request.root, execution, count)
+        _fill_in_time(part.plan(list(runs), source.info, sha256), runs, request.root, execution, count)
         Store(request.root).check_there()
 
-    if request.seeds.most is not None:
-        runs = until_decided(request, source.info, sha256, execute_runs)
-    else:
-        runs = request.runs(source.info, sha256)
-        execute_runs(request, runs)
-        keep_look(request.root)
+    try:
+        request = tuned(
+            request, source.info, sha256, lambda plan, runs, root: _fill_in_time(plan, runs, root, trial, count)
+        )
+        if request.seeds.most is not None:
+            runs = until_decided(request, source.info, sha256, execute_runs)
+        else:
+            runs = request.runs(source.info, sha256)
+            execute_runs(request, runs)
+            keep_look(request.root)
+    except _HoursOver as over:
+        say(str(over))
+        return []
     if execution.keep_networks:
         say_without_network(Store(request.root), [run.id for run in runs])
     if execution.probes:
@@ -80,6 +86,27 @@ def run(request: Request, execution: Execution) -> list[Run]:
     for line in request.claimed.left_out:
         say(line)
     return runs
+
+
+class _HoursOver(Exception):
+    """The hours of an execution are over, and runs are missing."""
+
+
+def _fill_in_time(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, images: int) -> None:
+    """Execute and record runs as `fill` does.
+
+    Raises:
+        _HoursOver: The hours are over, and one of the runs is not recorded.
+    """
+    fill(plan, runs, root, execution, images)
+    if execution.is_over:
+        statuses = Store(root).survey().statuses
+        missing = sum(run.id not in statuses for run in runs)
+        if missing:
+            raise _HoursOver(
+                f"the {execution.hours:g} hours are over, and {missing} of {len(runs)} runs of {root} are left; the "
+                "same command runs the rest"
+            )
 
 
 def retry(root: Path, statuses: Sequence[str], execution: Execution) -> list[Run]:

@@ -54,7 +54,6 @@ class Scale:
         design: The arms.
         train: How each network is trained.
         seeds: How many seeds, 0, 1, ...; every arm is run with each, so that arms are compared seed by seed.
-        cost: About how long it takes, with the trials of learning rates, and where.
         claims: What is claimed of these arms: in words, and as an inequality.
         learning_rates: Learning rates of `train`, of which each arm takes the best before its seeds are run; see
             `ablations.tuning`. If there are none, every arm is trained as `train` says, and `untuned` says why.
@@ -66,7 +65,6 @@ class Scale:
     design: Design
     train: TrainSpec
     seeds: int
-    cost: str = "not measured"
     claims: Mapping[str, Claim] = field(default_factory=dict)
     learning_rates: tuple[float, ...] = ()
     trial_seeds: int = 2

@@ -45,19 +45,38 @@ def until_decided(request: Request, data: DataInfo, data_sha256: str, fill: Fill
     for look in announced(kept, first, most):
         if look in kept and look.seeds < first:
             continue
-        open_ = _open(root) if kept else list(request.claimed.claims)
+        open_ = open_claims(root) if kept else list(request.claimed.claims)
         if not open_:
             break
         now = request.with_seeds(look.seeds)
-        runs = [
-            run for run in now.runs(data, data_sha256) if run.seed < first or any(_is_of(run, claim) for claim in open_)
-        ]
+        runs = _runs_of(now.runs(data, data_sha256), first, open_)
         fill(now, runs)
         kept = _keep(root, (*(earlier for earlier in kept if earlier.seeds != look.seeds), look))
-        if look.seeds < most and (left := len(_open(root))):
+        if look.seeds < most and (left := len(open_claims(root))):
             total = len(request.claimed.claims)
             say(f"{look.seeds} seeds leave {left} of {total} claims open; seeds are added to their arms")
     return runs
+
+
+def further_runs(request: Request, runs: Callable[[Request], Sequence[Run]]) -> list[Run]:
+    """Return the runs of the look that follows those of the request's folder, where the first seeds are recorded;
+    none if all claims are decided.
+
+    Args:
+        request: What was asked for; its seeds are those of the first look.
+        runs: Returns the runs of a request.
+    """
+    plan, first = Store(request.root).plan(), request.seeds.first
+    kept = Look.of(plan.looks) if plan else ()
+    looks = announced(kept, first, request.seeds.most or first)
+    coming = [look for look in looks if look not in kept and look.seeds > first]
+    open_ = open_claims(request.root)
+    return _runs_of(runs(request.with_seeds(coming[0].seeds)), first, open_) if coming and open_ else []
+
+
+def _runs_of(runs: Sequence[Run], first: int, open_: Sequence[Claim]) -> list[Run]:
+    """Return those of the runs that have one of the first seeds, or are of an arm of an open claim."""
+    return [run for run in runs if run.seed < first or any(_is_of(run, claim) for claim in open_)]
 
 
 def _keep(root: Path, looks: tuple[Look, ...]) -> tuple[Look, ...]:
@@ -69,7 +88,7 @@ def _keep(root: Path, looks: tuple[Look, ...]) -> tuple[Look, ...]:
     return looks
 
 
-def _open(root: Path) -> list[Claim]:
+def open_claims(root: Path) -> list[Claim]:
     """Return the claims of a study that are not decided."""
     plan, table = Store(root).plan(), judged(root)
     if plan is None or table is None:

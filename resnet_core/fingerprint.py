@@ -57,7 +57,11 @@ def is_users(value: Any) -> bool:
 def is_ours(value: Any) -> bool:
     """Return whether a function, or the class of an object, is of this project."""
     names = value.__globals__ if isinstance(value, FunctionType) else vars(sys.modules.get(type(value).__module__, sys))
-    file = str(names.get("__file__") or "")
+    return _within(str(names.get("__file__") or ""))
+
+
+@lru_cache(maxsize=4096)
+def _within(file: str) -> bool:
     return bool(file) and any(Path(file).resolve().is_relative_to(place) for place in PACKAGES)
 
 

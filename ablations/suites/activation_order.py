@@ -66,7 +66,6 @@ study = Study(
             design=grid(depth=(56,), order=ORDERS, width=(8,)),
             train=DIGITS,
             seeds=5,
-            cost="about 6 minutes on two cores",
             claims=claims_of(56),
             learning_rates=DIGITS_RATES,
         ),

@@ -99,7 +99,6 @@ study = Study(
             design=design(8),
             train=DIGITS,
             seeds=5,
-            cost="about 12 minutes on two cores",
             claims=claims(8),
             learning_rates=DIGITS_RATES,
         ),

@@ -54,7 +54,6 @@ study = Study(
             design=small_design,
             train=DIGITS,
             seeds=5,
-            cost="about 11 minutes on two cores",
             claims=small,
             learning_rates=DIGITS_RATES,
         ),

@@ -59,7 +59,6 @@ study = Study(
             design=grid(depth=(8, 20, 56), skip=("none", "A"), width=(8,)),
             train=DIGITS,
             seeds=5,
-            cost="about 3 minutes on two cores",
             claims=claims,
             learning_rates=DIGITS_RATES,
         ),
@@ -67,7 +66,6 @@ study = Study(
             design=grid(depth=(8, 20, 56), skip=("none", "A"), width=(8,)),
             train=CIFAR_16,
             seeds=5,
-            cost="about 30 minutes on two cores",
             claims=claims,
             learning_rates=CIFAR_16_RATES,
         ),
@@ -75,7 +73,6 @@ study = Study(
             design=grid(depth=(20, 32, 44, 56, 110), skip=("none", "A"), width=(16,)),
             train=HE_2015,
             seeds=5,
-            cost="not measured; a GPU",
             claims={
                 **claims,
                 "The residual net's test error falls from 20 to 110 layers.": (

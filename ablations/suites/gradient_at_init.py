@@ -80,7 +80,6 @@ study = Study(
             design=grid(**every, width=(8,)),
             train=TrainSpec(data="digits", steps=0),
             seeds=3,
-            cost="about 1 minute on two cores",
             claims=claims,
             untuned=UNTRAINED,
         ),

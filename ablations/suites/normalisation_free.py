@@ -61,7 +61,6 @@ study = Study(
             design=grid(depth=(16, 58), scheme=("batch_norm", "none", "skipinit", "rezero", "fixup"), width=(8,)),
             train=DIGITS,
             seeds=5,
-            cost="about 9 minutes on two cores",
             learning_rates=DIGITS_RATES,
             claims=small,
         ),

@@ -77,7 +77,6 @@ study = Study(
             design=parts(38, 8),
             train=DIGITS,
             seeds=5,
-            cost="about 9 minutes on two cores",
             claims=claims,
             learning_rates=DIGITS_RATES,
         ),

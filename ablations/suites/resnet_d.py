@@ -68,7 +68,6 @@ study = Study(
             design=parts(26, 16),
             train=DIGITS.replace(image_size=16),
             seeds=5,
-            cost="about 5 minutes on two cores",
             claims=claims,
             learning_rates=DIGITS_RATES,
         ),

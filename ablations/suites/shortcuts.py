@@ -54,7 +54,6 @@ study = Study(
             design=grid(depth=(34,), skip=SKIPS, width=(8,), stem=("cifar",)),
             train=DIGITS,
             seeds=5,
-            cost="about 3 minutes on two cores",
             claims=claims(0.02),
             learning_rates=DIGITS_RATES,
         ),

@@ -50,7 +50,6 @@ study = Study(
             design=grid(depth=(26,), network=tuple(NETWORKS), skip=("B", "none"), width=(16,), stem=("cifar",)),
             train=DIGITS,
             seeds=5,
-            cost="about 9 minutes on two cores",
             claims=claims,
             learning_rates=DIGITS_RATES,
         ),

@@ -77,7 +77,6 @@ study = Study(
             design=transforms(38, 8),
             train=DIGITS,
             seeds=5,
-            cost="about 8 minutes on two cores",
             claims=claims,
             learning_rates=DIGITS_RATES,
         ),

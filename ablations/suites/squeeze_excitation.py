@@ -40,7 +40,6 @@ study = Study(
             design=grid(depth=(20, 56), reduction=(0, 4), width=(8,)),
             train=DIGITS,
             seeds=5,
-            cost="about 4 minutes on two cores",
             claims=small,
             learning_rates=DIGITS_RATES,
         ),

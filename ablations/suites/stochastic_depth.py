@@ -38,7 +38,6 @@ study = Study(
             design=grid(depth=(56,), survival=(1.0, 0.8, 0.5), width=(8,)),
             train=DIGITS,
             seeds=5,
-            cost="about 4 minutes on two cores",
             claims=claims,
             learning_rates=DIGITS_RATES,
         ),

@@ -44,7 +44,6 @@ study = Study(
             design=grid(depth=(16,), width=(8, 32), dropout=RATES),
             train=DIGITS,
             seeds=5,
-            cost="about 3 minutes on two cores",
             claims=small,
             learning_rates=DIGITS_RATES,
         ),

@@ -44,7 +44,6 @@ study = Study(
             design=paired(depth=(40, 16, 10), width=(16, 29, 44)),
             train=DIGITS,
             seeds=5,
-            cost="about 4 minutes on two cores",
             claims=small,
             learning_rates=DIGITS_RATES,
         ),

@@ -25,7 +25,7 @@ def net(depth: int, gamma: Annotated[int, Field(ge=0, le=1)], width: int = 64, s
 
 
 def train(base: TrainSpec, batch_size: int) -> TrainSpec:
-    """Return an arm's training: as many epochs, with a learning rate and steps of warm-up scaled to the batch size.
+    """Return an arm's training: as many epochs, with a learning rate, and steps of warm-up, scaled to the batch size.
 
     The warm-up starts at the learning rate that is not scaled, as in section 2.2.
     """
@@ -69,7 +69,6 @@ study = Study(
                 epochs=15, batch_size=32, learning_rate=0.025, warmup_steps=3 * 40, warmup="linear"
             ),
             seeds=5,
-            cost="about 6 minutes on two cores",
             claims=claims(32, 256),
             learning_rates=(0.0025, 0.008, 0.025),
         ),
@@ -92,9 +91,9 @@ study = Study(
         ),
         "paper": Scale(
             design=grid(depth=(50,), gamma=(1, 0), batch_size=(256, 8192)),
-            train=IMAGENET.replace(  # 5 epochs of warm-up
+            train=IMAGENET.replace(
                 learning_rate_drops=(1 / 3, 2 / 3, 8 / 9),
-                warmup_steps=5 * 5004,
+                warmup_share=5 / 90,  # 5 epochs
                 warmup="linear",
                 weight_decay_of="kernels",
             ),

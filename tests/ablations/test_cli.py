@@ -21,7 +21,8 @@ def test_list_has_a_line_a_study(program):
     done = program("resnet-ablate", "list", fresh=True)
     assert done.returncode == 0
     lines = [line.split()[0] for line in done.stdout.splitlines() if not line.startswith(" ")]  # less wrapped words
-    assert lines == ["study", *suites()]
+    assert lines[:-1] == ["study", *suites()]
+    assert done.stdout.splitlines()[0].split() == ["study", "question", "source", "smoke", "laptop", "paper"]
 
 
 def test_a_dry_run_lists_every_run_and_writes_nothing(program, tmp_path):
@@ -59,6 +60,28 @@ def test_a_second_call_repeats_nothing_and_widening_runs_the_rest(program, tmp_p
     plan = json.loads((study / "study.json").read_text())
     assert len(plan["runs"]) == 4
     assert len(plan["commands"]) == 2
+
+
+def test_when_the_hours_are_over_the_same_command_runs_the_rest(program, tmp_path):
+    words = [*TINY, "--set", "probe.each_epoch=false", "--learning-rates", "0.1", "0.03", "--trial-seeds", "1"]
+    over = program("resnet-ablate", *words, "--hours", "1e-9")
+    assert over.returncode == 0
+    assert "the 1e-09 hours are over, and 2 of 2 runs of" in over.stdout
+    assert not (tmp_path / "results" / "local" / "depth" / "study.json").exists()  # its rates are not chosen
+    done = program("resnet-ablate", *words, "--hours", "1")
+    assert "2 of 2 runs recorded (2 completed)" in done.stdout
+    assert "hours are over" not in done.stdout
+
+
+def test_of_all_studies_those_are_planned_that_fit_into_the_hours(program):
+    words = ["run", "--all", "--dry-run", "--hours"]
+    some = program("resnet-ablate", *words, "0.1")
+    rows = [line.split() for line in some.stdout.splitlines()]
+    assert sorted(row[0] for row in rows[1:-1]) == sorted(suites())
+    left_out = [row for row in rows if row[-3:] == ["does", "not", "fit"]]
+    assert rows[-1][:4] == [str(len(suites()) - len(left_out)), "of", str(len(suites())), "studies"]
+    assert 0 < len(left_out) < len(suites())
+    assert "fit" not in program("resnet-ablate", *words, "8").stdout
 
 
 def test_after_an_interrupt_the_same_command_runs_the_rest(program, started, tmp_path):
@@ -224,6 +247,7 @@ MISTAKES = {
     "logger": ("run depth --log tensorbord", "unknown --log 'tensorbord'; did you mean 'tensorboard'?"),
     "batch": ("run depth --set batch_size=9999", "`batch_size` must be at most"),
     "probed batch": ("run depth --set probe.batch_size=9999", "`probe.batch_size` must be at most"),
+    "hours": ("run --all --hours 0", "--hours must be a number above 0, but got '0'"),
     "dry run": ("run depth --dry-run --train-size 9999", "1437, but got 9999"),
     "empty": ("run depth --out=", "it must name a folder"),
     "no seeds": ("run depth --seeds=", "--seeds must be"),

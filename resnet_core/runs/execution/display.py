@@ -20,10 +20,11 @@ CELL_SECONDS = 0.5  # between two texts below a cell
 
 
 def duration(seconds: float) -> str:
-    """Return a time as `45 s`, `12 min`, `3.5 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+    """Return a time as `45 s`, `12 min`, `3.5 h`, `15 days`."""
+    for unit, size, digits in (("s", 1, 0), ("min", 60, 0), ("h", 3600, 1)):
+        if seconds < 100 * size:
+            return f"{seconds / size:.{digits}f} {unit}"
+    return f"{seconds / 86_400:,.0f} days"
 
 
 def magnitude(number: float) -> str:

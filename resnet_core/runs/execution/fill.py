@@ -83,7 +83,7 @@ def execute(
         return
     name, job = execution.job(len(runs), sum(seconds.values()), threads, store, attempts)
     with display({run.id: seconds[run.id] for run in runs}) as shown:
-        carry_out(Todo(runs, store, attempts), name, job, shown, execution.log)
+        carry_out(Todo(runs, store, attempts, execution.deadline), name, job, shown, execution.log)
 
 
 def carry_out(todo: Todo, name: str, job: Job, shown: Display, log: Sequence[str]) -> None:

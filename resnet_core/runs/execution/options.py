@@ -1,6 +1,7 @@
 """The options that say how runs are executed, and the execution itself."""
 
 import argparse
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -38,6 +39,8 @@ class Execution:
         sample: On which images.
         mix_versions: Whether runs may be added to those that other versions of the libraries have made.
         setup: What makes the user's own code known to a process.
+        hours: Time after which no run starts; it counts from `started`.
+        started: Time of `time.monotonic`.
         retries: See `Job`; none for 2.
         Others: See `Job`.
     """
@@ -57,6 +60,18 @@ class Execution:
     probes: tuple[Asked, ...] = ()
     sample: Sample = AUTO
     mix_versions: bool = False
+    hours: float | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def deadline(self) -> float | None:
+        """Time of `time.monotonic` after which no run starts, or `None`."""
+        return None if self.hours is None else self.started + 3600 * self.hours
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the hours are over."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
 
     @classmethod
     def of(cls, options: argparse.Namespace, setup: Callable[[], object]) -> "Execution":

@@ -1,5 +1,6 @@
 """`Todo`: the remaining runs of a study, shared among processes by claims in its folder."""
 
+import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from filelock import SoftFileLease, Timeout
@@ -19,9 +20,16 @@ class Todo:
         store: Where they are recorded.
         attempts: Number of the attempt, by run, of runs that were executed before. A run is not handed out if this
             attempt or a later one has been recorded meanwhile.
+        deadline: Time of `time.monotonic` after which no run is handed out.
     """
 
-    def __init__(self, runs: Sequence[Run], store: Store, attempts: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        store: Store,
+        attempts: Mapping[str, int] | None = None,
+        deadline: float | None = None,
+    ) -> None:
         self._left: dict[Net, dict[str, Run]] = {}
         self._compiled: dict[Net, Hashable] = {}
         for run in runs:
@@ -29,12 +37,17 @@ class Todo:
             self._compiled.setdefault(run.net, compiled_as(run))
         self._attempts = attempts or {}
         self._store = store
+        self._deadline = deadline
         self._claims: dict[str, SoftFileLease] = {}
         self._held: dict[str, Net] = {}
 
     @property
     def left(self) -> int:
-        """Runs that are neither recorded nor taken by this process; other processes may be executing them."""
+        """Runs that are neither recorded nor taken by this process; other processes may be executing them. None after
+        the deadline.
+        """
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._left.clear()
         return sum(map(len, self._left.values()))
 
     def take(self, last: Net | None = None) -> Run | None:
@@ -44,6 +57,8 @@ class Todo:
             last: The network of the last run. Its runs come first, since their step is compiled; then runs that share
                 compiled code with it; then runs that share none with another process.
         """
+        if not self.left:
+            return None
         for run in self._in_order(last):
             claim = self._claims.setdefault(run.id, self._store.claim(run.id))
             if not self._recorded(run.id):

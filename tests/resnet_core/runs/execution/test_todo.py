@@ -1,5 +1,7 @@
 """In which order runs are handed out: those that share what is compiled stay together."""
 
+import math
+
 import pytest
 
 from resnet_core.nets.spec import cifar
@@ -33,3 +35,11 @@ def test_a_taker_keeps_to_a_kind_and_the_next_begins_another(todo):
 def test_of_networks_by_themselves_a_taker_keeps_to_one(todo):
     assert [taken(todo), taken(todo), taken(todo, NETS[0])] == [(8, "A"), (8, "B"), (8, "A")]
     assert [taken(todo, NETS[0]), taken(todo, NETS[1])] == [(14, "A"), (8, "B")]
+
+
+def test_after_the_deadline_no_run_is_handed_out_and_none_is_waited_for(tmp_path):
+    runs = [Run(net, TrainSpec(steps=1)) for net in NETS]
+    assert Todo(runs, Store(tmp_path), deadline=math.inf).take() is not None
+    over = Todo(runs, Store(tmp_path), deadline=0.0)
+    assert over.take() is None
+    assert over.left == 0

@@ -1,0 +1,122 @@
+"""`run --all --hours`: the studies that fit into a time, those first that have the most undecided claims an hour."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ablations.ahead import ahead
+from ablations.request import Request
+from ablations.until import open_claims
+from resnet_core.runs.execution.options import Execution
+from resnet_core.runs.records.store import Store
+from resnet_core.telling import say, show
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Asked = tuple[Request, Execution]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A study with something left to do.
+
+    Attributes:
+        name: Of the study.
+        claims: Number of its claims.
+        undecided: Number of those that are not decided yet.
+        left: Number of runs and trials of learning rates that are not recorded.
+        seconds: Their estimated wall time.
+    """
+
+    name: str
+    claims: int
+    undecided: int
+    left: int
+    seconds: float
+
+
+def waiting(name: str, request: Request, execution: Execution) -> Waiting | None:
+    """Return what is left of a study, or `None` for nothing: all runs are recorded, and no seeds are to be added.
+
+    Raises:
+        UserError: The request is impossible.
+    """
+    claims = list(request.claimed.claims)
+    begun = Store(request.root).plan() is not None
+    undecided = open_claims(request.root) if begun else claims
+    coming = ahead(request, execution)
+    if not coming.left:
+        return None
+    return Waiting(name, len(claims), len(undecided), coming.left, coming.wall_time(execution))
+
+
+def in_order(studies: Iterable[Waiting]) -> list[Waiting]:
+    """Return the studies, those with the most undecided claims per time first; of equal ones, the shorter first."""
+    return sorted(studies, key=lambda study: (-study.undecided / max(study.seconds, 1.0), study.seconds))
+
+
+def fitting(studies: Sequence[Waiting], seconds: float) -> list[Waiting]:
+    """Return the studies that fit into a time, one after another in this order; one that is too long is passed over."""
+    fit = []
+    for study in studies:
+        if study.seconds <= seconds:
+            fit.append(study)
+            seconds -= study.seconds
+    return fit
+
+
+def table_of(studies: Sequence[Waiting], fit: Sequence[Waiting]) -> "Table":
+    """Return the plan as a table: a row a study, in order."""
+    from rich.table import Table
+
+    from resnet_core.runs.execution.display import duration
+
+    table = Table(box=None, header_style="bold", show_footer=True)
+    table.add_column("study", footer=f"{len(fit)} of {len(studies)} studies")
+    table.add_column("undecided", justify="right", footer=f"{sum(study.undecided for study in fit)} claims")
+    table.add_column("to run", justify="right", footer=str(sum(study.left for study in fit)))
+    table.add_column("about", justify="right", footer=duration(sum(study.seconds for study in fit)))
+    table.add_column("")
+    for study in studies:
+        table.add_row(
+            study.name, f"{study.undecided} of {study.claims}", str(study.left), duration(study.seconds),
+            "" if study in fit else "does not fit",
+        )  # fmt: skip
+    return table
+
+
+def run_in_time(asked: Mapping[str, Asked], hours: float, run: Callable[[str, float], None], *, dry: bool) -> None:
+    """Run the studies that fit into a time, and show the plan before.
+
+    The estimate of each study is multiplied by what the studies before it have taken of theirs. No run starts after
+    the time.
+
+    Args:
+        asked: What is asked for of each study, by its name.
+        hours: The time in hours.
+        run: Runs the study of a name, and starts no run after so many hours.
+        dry: Whether the plan is shown, and nothing run.
+
+    Raises:
+        UserError: A request is impossible; nothing is written then.
+    """
+    from resnet_core.runs.execution.display import duration
+
+    started = time.monotonic()
+    studies = in_order(filter(None, (waiting(name, *how) for name, how in asked.items())))
+    show(table_of(studies, fitting(studies, 3600 * hours)))
+    if dry:
+        return
+    expected = spent = 0.0
+    for study in studies:
+        begun = time.monotonic()
+        left = 3600 * hours - (begun - started)
+        about = study.seconds * (spent / expected if expected else 1.0)
+        if about > left:
+            say(f"{study.name} is left out: about {duration(about)}, but {duration(max(left, 0))} are left")
+            continue
+        run(study.name, left / 3600)
+        expected += study.seconds
+        spent += time.monotonic() - begun

@@ -1,0 +1,87 @@
+"""What is left of a request, and which studies fit into a time; runs are recorded and not trained."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablations.ahead import ahead
+from ablations.asking import request_of as asked_of
+from ablations.dry_run import of_trials
+from ablations.every import Waiting, fitting, in_order, waiting
+from ablations.request import Claimed, Seeds
+from ablations.suites import suites
+from ablations.tuning import tuned
+from resnet_core.runs.execution.options import Execution
+from tests.ablations.test_tuning import Executor, peak, request_of
+from tests.ablations.test_until import LOW, RISES, filled, noise
+
+HERE = Execution(workers=2)
+
+
+@pytest.fixture
+def request_(tmp_path):
+    return replace(request_of(tmp_path / "mine"), claimed=Claimed((RISES, LOW)))
+
+
+def test_what_is_recorded_is_recorded_at_the_rates_that_were_chosen(request_):
+    """A tuned run has another id than the run as it was asked for: it must be found again."""
+    before = ahead(request_, HERE)
+    assert (len(before.trials.left), len(before.runs.left)) == (12, 4)
+    chosen = tuned(request_, before.data, before.data_sha256, Executor(peak(0.03)))
+    between = ahead(request_, HERE)
+    assert (len(between.trials.left), len(between.runs.left)) == (0, 4)
+    fill, _ = filled(noise)
+    fill(chosen, chosen.runs(before.data, before.data_sha256))
+    after = ahead(request_, HERE)
+    assert after.left == 0
+    assert {run.train.learning_rate for run in after.runs.runs} == {0.03}
+    assert list(of_trials(request_, after)) == []
+    assert ahead(request_, HERE, afresh=True).left == before.left
+
+
+def test_with_until_decided_the_seeds_that_come_next_are_left(tmp_path):
+    request = replace(request_of(tmp_path / "mine", rates=()), claimed=Claimed((RISES, LOW)), seeds=Seeds(3, 12))
+    coming = ahead(request, HERE)
+    assert coming.left == 6
+    fill, _ = filled(noise)
+    fill(request, request.runs(coming.data, coming.data_sha256))
+    assert ahead(replace(request, seeds=Seeds(3)), HERE).left == 0
+    further = ahead(request, HERE)
+    assert {run.seed for run in further.runs.runs} == set(range(6))
+    assert further.left == 6
+
+
+def test_a_study_waits_until_its_runs_are_recorded_with_its_claims(request_):
+    request = replace(request_, rates=replace(request_.rates, grid=()))
+    about = waiting("mine", request, HERE)
+    assert (about.claims, about.undecided, about.left) == (2, 2, 4)
+    coming = ahead(request, HERE)
+    assert about.seconds == pytest.approx(max(sum(coming.runs.left) / 2, max(coming.runs.left)))
+    fill, _ = filled(noise)
+    fill(request, request.runs(coming.data, coming.data_sha256))
+    assert waiting("mine", request, HERE) is None
+
+
+STUDIES = st.lists(st.builds(Waiting, st.just("one"), st.just(9), st.integers(0, 9), st.just(1), st.floats(1, 1e5)))
+
+
+@given(STUDIES, st.floats(0, 1e5))
+def test_those_that_decide_most_in_their_time_come_first_and_none_that_would_fit_is_left_out(studies, seconds):
+    order = in_order(studies)
+    rates = [study.undecided / study.seconds for study in order]
+    assert rates == sorted(rates, reverse=True)
+    fit = fitting(order, seconds)
+    spent = 0.0
+    for study in order:
+        assert (study.seconds <= seconds - spent + 1e-6) or not any(study is each for each in fit)
+        spent += study.seconds * any(study is each for each in fit)
+    assert spent <= seconds + 1e-6
+
+
+@pytest.mark.parametrize("study", suites().values(), ids=suites())
+def test_every_scale_of_every_suite_can_be_run_on_the_data_that_it_names(study, tmp_path):
+    for scale in study.scales:
+        coming = ahead(asked_of(study, scale, out=tmp_path), HERE)
+        assert coming.left == len(coming.trials.runs) + len(coming.runs.runs) > 0

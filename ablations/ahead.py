@@ -19,7 +19,7 @@ from resnet_core.runs.spec import Run
 
 
 @dataclass(frozen=True)
-class Work:
+class Stage:
     """Runs, each with its estimated time in seconds, and whether it is recorded."""
 
     runs: Sequence[Run]
@@ -51,8 +51,8 @@ class Ahead:
     data: DataInfo
     data_sha256: str
     arms: Sequence[Run]
-    trials: Work
-    runs: Work
+    trials: Stage
+    runs: Stage
 
     @property
     def left(self) -> int:
@@ -108,9 +108,9 @@ def _key(factors: object) -> str:
     return json.dumps(factors, sort_keys=True, default=str)
 
 
-def _work(runs: Sequence[Run], store: Store | None, data_sha256: str, images: int) -> Work:
+def _work(runs: Sequence[Run], store: Store | None, data_sha256: str, images: int) -> Stage:
     recorded = {_asked(record.run, data_sha256) for record in store.records()} if store else set()
-    return Work(
+    return Stage(
         runs,
         list(estimated(runs, images, study_threads(list(runs)))),
         [_asked(run, data_sha256) in recorded for run in runs],

@@ -152,15 +152,15 @@ def run_all(words: Sequence[str]) -> None:
 
     for name, options in every.items():
         options.command_line = shlex.join(["resnet-ablate", "run", name, *rest])
-    one = next(iter(every.values()))
-    if one.hours is None:
+    first = next(iter(every.values()))
+    if first.hours is None:
         for name in every:
             run(name)
     else:
         from ablations.every import run_in_time
 
         asked = {name: _asked(options) for name, options in every.items()}
-        run_in_time(asked, number("--hours", one.hours), run, dry=one.dry_run)
+        run_in_time(asked, number("--hours", first.hours), run, dry=first.dry_run)
     if failed:
         sys.exit(1)
 

@@ -15,8 +15,6 @@ from resnet_core.telling import say, show
 if TYPE_CHECKING:
     from rich.table import Table
 
-Asked = tuple[Request, Execution]
-
 
 @dataclass(frozen=True)
 class Waiting:
@@ -87,7 +85,9 @@ def table_of(studies: Sequence[Waiting], fit: Sequence[Waiting]) -> "Table":
     return table
 
 
-def run_in_time(asked: Mapping[str, Asked], hours: float, run: Callable[[str, float], None], *, dry: bool) -> None:
+def run_in_time(
+    asked: Mapping[str, tuple[Request, Execution]], hours: float, run: Callable[[str, float], None], *, dry: bool
+) -> None:
     """Run the studies that fit into a time, and show the plan before.
 
     The estimate of each study is multiplied by what the studies before it have taken of theirs. No run starts after

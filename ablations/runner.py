@@ -15,7 +15,7 @@ from resnet_core.runs.execution.fill import (
     asked_data,
     check_mixed,
     estimated,
-    execute,
+    execute_all,
     fill,
     summarised,
     trained_on,
@@ -147,7 +147,7 @@ def retry(root: Path, statuses: Sequence[str], execution: Execution) -> list[Run
     estimates = dict(zip((run.id for run in runs), estimated(runs, images, plan.threads), strict=True))
     attempts = {run.id: survey.next_attempt(run.id) for run in runs}
     with summarised(store, [run.id for run in runs]):
-        execute(runs, estimates, execution, store, plan.threads, attempts)
+        execute_all(runs, estimates, execution, store, plan.threads, attempts)
     return runs
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from analysis.study import Study
+    from analysis.study import StudyRecords
     from resnet_core.runs.exports.exporting import Exports
 
 OF_PROBES = ("gradient_by_depth", "gradient_over_training")
@@ -52,7 +52,7 @@ class Results:
         self._study  # noqa: B018 - says what is wrong with the folder
 
     @property
-    def _study(self) -> "Study":
+    def _study(self) -> "StudyRecords":
         from analysis.study import read
 
         return read(self.folder)
@@ -138,7 +138,7 @@ class Results:
             drawn.set_title(title)
         return drawn
 
-    def _rows(self, study: "Study", name: str, step: int) -> "tuple[pd.DataFrame, str]":
+    def _rows(self, study: "StudyRecords", name: str, step: int) -> "tuple[pd.DataFrame, str]":
         """Return what a figure draws, and its title."""
         from analysis import tidy
 
@@ -229,7 +229,7 @@ class Results:
         return f"Results('{self.folder}'): {len(study.runs)} of {len(study.planned)} runs recorded"
 
 
-def _seeds(study: "Study") -> str:
+def _seeds(study: "StudyRecords") -> str:
     return ", ".join(map(str, sorted(study.planned["seed"].unique())))
 
 

@@ -17,7 +17,7 @@ from resnet_core.users_code import load
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.study import Study
+    from analysis.study import StudyRecords
 
 COMPARE, LIST = "compare", "list"
 ABOUT = """Write the report of a study: one HTML page, and its figures and tables as files.
@@ -146,7 +146,7 @@ def _index(root: Path, out: Path | None) -> None:
     print(f"report: {page}")
 
 
-def _report(study: "Study", out: Path, options: argparse.Namespace) -> None:
+def _report(study: "StudyRecords", out: Path, options: argparse.Namespace) -> None:
     from analysis import report  # loads matplotlib
     from analysis.formats import shown
     from analysis.layout import STYLES
@@ -175,7 +175,7 @@ def _print_verdicts(verdicts: "pd.DataFrame") -> None:
     _print_table(verdicts[["verdict", "claim", "effect", "low", "high", "n", "N", "p_corrected"]])
 
 
-def _report_search(study: "Study", folder: Path, out: Path, style: str) -> None:
+def _report_search(study: "StudyRecords", folder: Path, out: Path, style: str) -> None:
     from analysis import search_report
     from analysis.layout import STYLES
 
@@ -184,7 +184,7 @@ def _report_search(study: "Study", folder: Path, out: Path, style: str) -> None:
     print(f"report: {page}")
 
 
-def _compare(folders: Sequence[Path], studies: "Sequence[Study]", out: Path, style: str) -> None:
+def _compare(folders: Sequence[Path], studies: "Sequence[StudyRecords]", out: Path, style: str) -> None:
     from analysis import comparison_report
     from analysis.layout import STYLES
 

@@ -14,7 +14,7 @@ from analysis.measures import measured
 from analysis.page import Page, Table
 from analysis.report_files import sections_drawn, write_files
 from analysis.sections import Part
-from analysis.study import Study
+from analysis.study import StudyRecords
 from resnet_core.errors import UserError
 
 PAGE = "compare.html"
@@ -23,7 +23,7 @@ COLUMNS = ("other", "measure", "n_first", "n_second", "difference", "low", "high
 MEASURES = ("test_error", "train_error", "test_loss", "gradient_decades_at_init")
 
 
-def tables_of(names: Sequence[str], studies: Sequence[Study]) -> dict[str, pd.DataFrame]:
+def tables_of(names: Sequence[str], studies: Sequence[StudyRecords]) -> dict[str, pd.DataFrame]:
     """Return the tables of a comparison of the first study with each of the others.
 
     Args:
@@ -64,7 +64,7 @@ def tables_of(names: Sequence[str], studies: Sequence[Study]) -> dict[str, pd.Da
     }
 
 
-def _across(data: pd.DataFrame, second: Study, by: Sequence[str]) -> pd.DataFrame:
+def _across(data: pd.DataFrame, second: StudyRecords, by: Sequence[str]) -> pd.DataFrame:
     other = _plain(measured(data["of"].iloc[0], second.planned, second.frames), by)
     table = comparisons.across(data, other, by)
     return table[table[["n_first", "n_second"]].sum(axis=1) > 0]
@@ -79,7 +79,7 @@ def _with_other(table: pd.DataFrame) -> pd.DataFrame:
     return table[["other", *(name for name in table if name != "other")]]
 
 
-def _arms(first: Study, other: Study, by: Sequence[str], differences: pd.DataFrame) -> pd.DataFrame:
+def _arms(first: StudyRecords, other: StudyRecords, by: Sequence[str], differences: pd.DataFrame) -> pd.DataFrame:
     agreeing = same.agreeing(first, other)
     causes = same.causes(first, other, agreeing)
     both = [_plain(study.runs, by)[["run", *by]] for study in (first, other)]
@@ -144,7 +144,7 @@ class Compared:
     """What the sections of a comparison are made of: studies with their names, tables, and how figures are laid out."""
 
     names: Sequence[str]
-    studies: Sequence[Study]
+    studies: Sequence[StudyRecords]
     by_name: Mapping[str, pd.DataFrame]
     style: Style
 
@@ -178,7 +178,7 @@ def provenance(report: Compared) -> Iterator[Part]:
 
 
 def write(
-    names: Sequence[str], studies: Sequence[Study], out: Path, style: Style = STYLES["screen"]
+    names: Sequence[str], studies: Sequence[StudyRecords], out: Path, style: Style = STYLES["screen"]
 ) -> tuple[Path, dict[str, pd.DataFrame]]:
     """Write a comparison into `out`: `compare.html`, and its figure and tables as files beside it.
 

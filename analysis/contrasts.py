@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.claims import Claim
-from analysis.decisions import Seeds, Sentence
+from analysis.decisions import SeedValues, Sentence
 from analysis.measures import COST, FAILED, bounds, measure, measured
 from analysis.samples import Array
 from analysis.statistics import rate_interval
@@ -34,7 +34,7 @@ class Contrasts:
     """
 
     sentence: Sentence
-    seeds: Seeds
+    seeds: SeedValues
     labels: tuple[str, ...]
     planned: int
     missing: int
@@ -93,7 +93,7 @@ def contrasts(claim: Claim, planned: pd.DataFrame, frames: Frames) -> Contrasts:
     words = tuple(dict.fromkeys(f"{row.label} seed={row.seed}: {row.status}" for row in named.itertuples()))
     return Contrasts(
         _sentence(claim, arms["share"].to_numpy(float), frames),
-        Seeds(values, failed, lost),
+        SeedValues(values, failed, lost),
         tuple(arms["label"]),
         len(numbers),
         int(runs["status"].eq("missing").sum()),

@@ -66,7 +66,7 @@ class Sentence:
 
 
 @dataclass(frozen=True)
-class Seeds:
+class SeedValues:
     """The runs of many studies: arrays of shape (studies, arms, seeds).
 
     Attributes:
@@ -100,7 +100,7 @@ class Decision:
     collapsed: Rows
 
 
-def decide(sentence: Sentence, seeds: Seeds, level: float = 0.05) -> Decision:
+def decide(sentence: Sentence, seeds: SeedValues, level: float = 0.05) -> Decision:
     """Return the decisions of studies on an inequality.
 
     Args:
@@ -150,7 +150,7 @@ def _contrast(values: Array, shares: Array) -> Array:
     return np.asarray(np.einsum("san,a->sn", np.nan_to_num(values), shares) + 0.0 * values.sum(axis=1))
 
 
-def _samples(sentence: Sentence, seeds: Seeds, beyond: Rows) -> Samples:
+def _samples(sentence: Sentence, seeds: SeedValues, beyond: Rows) -> Samples:
     shares = sentence.shares
     whole = _contrast(seeds.values, shares)
     values = np.where(beyond, np.nan, seeds.values)
@@ -165,7 +165,7 @@ def _samples(sentence: Sentence, seeds: Seeds, beyond: Rows) -> Samples:
     return Samples(contrast, whole, np.asarray(beyond.any(axis=(1, 2))), skewed, variance)
 
 
-def _of_values(sentence: Sentence, seeds: Seeds, samples: Samples, beyond: Rows) -> tuple[Array, Array]:
+def _of_values(sentence: Sentence, seeds: SeedValues, samples: Samples, beyond: Rows) -> tuple[Array, Array]:
     """Return the p-values of the measure for and against, at the least favourable values of the lost runs."""
     lowest = highest = samples
     if seeds.lost.any():
@@ -185,7 +185,7 @@ def _of_values(sentence: Sentence, seeds: Seeds, samples: Samples, beyond: Rows)
     return _sides(sentence, above(bound), below(bound))
 
 
-def _completed(sentence: Sentence, seeds: Seeds, samples: Samples, beyond: Rows, sign: int) -> Samples:
+def _completed(sentence: Sentence, seeds: SeedValues, samples: Samples, beyond: Rows, sign: int) -> Samples:
     """Return the samples with the lost runs at the bounds of the measure: the contrast lowest, or highest."""
     ends = np.where(sentence.shares * sign > 0, sentence.high, sentence.low)
     values = np.where(seeds.lost, np.where(np.isfinite(ends), ends, np.nan)[None, :, None], seeds.values)
@@ -194,7 +194,7 @@ def _completed(sentence: Sentence, seeds: Seeds, samples: Samples, beyond: Rows,
     return Samples(rest, whole, samples.flipped, samples.skewed, samples.variance)
 
 
-def _of_failures(sentence: Sentence, seeds: Seeds) -> tuple[Array, Array]:
+def _of_failures(sentence: Sentence, seeds: SeedValues) -> tuple[Array, Array]:
     """Return the p-values that failures lift the contrast of the measure, and that they lower it.
 
     Of a sentence on rates: that the contrast of the rates is above the bound, or below; within: for, and against.

@@ -146,7 +146,7 @@ def distributions(data: Mapping[str, pd.DataFrame], style: Style) -> Drawn:
     )
 
 
-def cost(data: pd.DataFrame, measure: str, text: str, style: Style) -> Drawn:
+def accuracy_by_cost(data: pd.DataFrame, measure: str, text: str, style: Style) -> Drawn:
     """Draw a measure against multiply-accumulates and parameters; arguments as those of `by_depth`."""
     arms = Arms.of(data["label"])
     rows = arms.rows(data).rename(columns={"value": measure})

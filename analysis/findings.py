@@ -15,7 +15,7 @@ from analysis import formats
 from analysis.claims import Claim
 from analysis.contrasts import contrasts
 from analysis.page import numeric_columns
-from analysis.study import Study, read
+from analysis.study import StudyRecords, read
 from analysis.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, verdicts
 from resnet_core.errors import UserError
 from resnet_core.runs.description import counted
@@ -74,7 +74,7 @@ def findings(root: Path, published: Mapping[str, Sequence[Figure]] | None = None
     return "\n".join(lines) + "\n"
 
 
-def overview(studies: Mapping[Path, Study], tables: Mapping[Path, pd.DataFrame], seen_from: Path) -> list[str]:
+def overview(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.DataFrame], seen_from: Path) -> list[str]:
     """Return the lines of a table with a row a study: its verdicts, the wall time of its runs, and its report."""
     rows = []
     for folder, study in studies.items():
@@ -93,7 +93,7 @@ def overview(studies: Mapping[Path, Study], tables: Mapping[Path, pd.DataFrame],
     return formats.markdown(shown.astype(str), numeric_columns(shown)).rstrip("\n").split("\n")
 
 
-def heading(folder: Path, study: Study) -> str:
+def heading(folder: Path, study: StudyRecords) -> str:
     """Return the heading of the section of a study."""
     return f"{folder.name}, {study.plan.base.get('scale', '')}".removesuffix(", ")
 
@@ -103,7 +103,7 @@ def anchor(words: str) -> str:
     return re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")
 
 
-def section(folder: Path, study: Study, rows: pd.DataFrame, published: Sequence[Figure] = ()) -> Iterator[str]:
+def section(folder: Path, study: StudyRecords, rows: pd.DataFrame, published: Sequence[Figure] = ()) -> Iterator[str]:
     """Yield the lines of one study."""
     data = ", ".join(sorted(map(str, study.runs["train.data"].unique())))
     trained = int(study.runs["status"].eq("completed").sum())
@@ -122,7 +122,7 @@ def section(folder: Path, study: Study, rows: pd.DataFrame, published: Sequence[
         yield from ("", "Published, at the scale of the paper:", "", *map(figure_words, published))
 
 
-def budget(study: Study) -> str:
+def budget(study: StudyRecords) -> str:
     """Return how long all runs of a study train, as `, for 400 steps`; nothing if they differ, or do not train."""
     for unit in ("epoch", "step"):
         count = study.plan.base.get(f"train.{unit}s")
@@ -140,7 +140,7 @@ def figure_words(figure: Figure) -> str:
     return "- " + formats.marked(f"{figure['measure']} of {arm}: {value} ({figure['source']}{statistic})")
 
 
-def table(study: Study) -> pd.DataFrame:
+def table(study: StudyRecords) -> pd.DataFrame:
     """Return the verdicts of a study, and in how many of the n seeds each claim `holds`, and is `opposite`."""
     values = (contrasts(claim, study.planned, study.frames).values for claim in study.claims)
     signs = [sides(claim, value) for claim, value in zip(study.claims, values, strict=True)]

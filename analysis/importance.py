@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis import tables
 from analysis import trials as of_trials
-from analysis.trials import BUDGET, Objective
+from analysis.trials import BUDGET, ObjectiveColumn
 
 LEAST = 10
 """Of fewer trials there is no importance."""
@@ -19,7 +19,7 @@ INACTIVE = "inactive"
 
 
 def table(
-    trials: pd.DataFrame, factors: Sequence[str], objective: Objective, rng: np.random.Generator
+    trials: pd.DataFrame, factors: Sequence[str], objective: ObjectiveColumn, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, str]:
     """Return the importance of the hyperparameters for an objective.
 
@@ -63,7 +63,7 @@ def table(
 
 
 def _forest(
-    rows: pd.DataFrame, names: Sequence[str], objective: Objective, rng: np.random.Generator
+    rows: pd.DataFrame, names: Sequence[str], objective: ObjectiveColumn, rng: np.random.Generator
 ) -> dict[str, float]:
     """Return the importance of each hyperparameter by one forest."""
     import optuna  # loads scikit-learn

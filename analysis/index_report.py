@@ -12,7 +12,7 @@ from analysis.page import Page, Section, Table
 from analysis.reading import done
 from analysis.report import PAGE
 from analysis.report_files import write_files
-from analysis.study import Study, read
+from analysis.study import StudyRecords, read
 from analysis.terminal import counted
 from analysis.verdicts import verdicts
 
@@ -38,7 +38,7 @@ def write(root: Path, out: Path) -> tuple[Path, pd.DataFrame]:
     return out / INDEX, every
 
 
-def _verdicts(study: Study) -> pd.DataFrame:
+def _verdicts(study: StudyRecords) -> pd.DataFrame:
     return verdicts(study.claims, study.planned, study.frames, study.looks)
 
 
@@ -47,7 +47,7 @@ def _overview(every: pd.DataFrame) -> Section:
     return Section("Verdicts", tables=[Table("index", "All claims of all studies.", shown, suffixes=("csv",))])
 
 
-def _section(name: str, study: Study, verdicts: pd.DataFrame, root: Path, out: Path) -> Section:
+def _section(name: str, study: StudyRecords, verdicts: pd.DataFrame, root: Path, out: Path) -> Section:
     place = root / name / REPORT
     links: Sequence[tuple[str, str]] = ()
     if place.exists():

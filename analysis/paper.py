@@ -17,7 +17,7 @@ from analysis import paper_text
 from analysis.formats import escaped, shown
 from analysis.measures import find, measured
 from analysis.statistics import CONFIDENCE, holm, t_tests
-from analysis.study import Study
+from analysis.study import StudyRecords
 from resnet_core.errors import UserError, nearest
 from resnet_core.folders import write_file
 
@@ -42,7 +42,7 @@ class Choice:
     measures: tuple[str, ...] = MEASURES
     arms: tuple[str, ...] = ()
 
-    def check(self, study: Study) -> None:
+    def check(self, study: StudyRecords) -> None:
         """Check that what was chosen is there.
 
         Raises:
@@ -60,7 +60,7 @@ class Choice:
                 raise UserError(f"--arms must be of {'; '.join(labels)}, but got '{name}'{nearest(name, labels)}")
 
 
-def write(study: Study, by_name: Mapping[str, pd.DataFrame], out: Path, choice: Choice) -> Path:
+def write(study: StudyRecords, by_name: Mapping[str, pd.DataFrame], out: Path, choice: Choice) -> Path:
     """Write into the folder `paper` of a report what a paper takes of it; return `main.tex`.
 
     Args:
@@ -87,7 +87,7 @@ def write(study: Study, by_name: Mapping[str, pd.DataFrame], out: Path, choice: 
     return out / FOLDER / "main.tex"
 
 
-def table(study: Study, summarised: pd.DataFrame, choice: Choice) -> str:
+def table(study: StudyRecords, summarised: pd.DataFrame, choice: Choice) -> str:
     """Return the table of results as LaTeX."""
     planned = study.planned
     kept = planned[planned["label"].astype(str).isin(choice.arms)] if choice.arms else planned
@@ -160,7 +160,7 @@ def _format(texts: Sequence[str]) -> str:
     return f"table-format={sign}{whole}.{places}" + (f"({spread})" if spread else "") + ", detect-weight"
 
 
-def best(study: Study, name: str, keys: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
+def best(study: StudyRecords, name: str, keys: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
     """Return the arm whose measure is better than that of each of the others, by tests; none if no test says so."""
     measure = find(name)
     data = measured(name, study.planned, study.frames)
@@ -179,7 +179,7 @@ def best(study: Study, name: str, keys: Sequence[tuple[str, ...]]) -> tuple[str,
     return keys[number] if not failed and bool((holm(p) < ALPHA).all()) else None
 
 
-def _count(study: Study, summarised: pd.DataFrame, name: str, key: tuple[str, ...]) -> str:
+def _count(study: StudyRecords, summarised: pd.DataFrame, name: str, key: tuple[str, ...]) -> str:
     rows = study.planned[[tuple(row) == key for row in study.planned[study.factors].astype(str).to_numpy()]]
     status = study.runs[study.runs["run"].isin(rows["run"])]["status"]
     if name == "n":
@@ -190,7 +190,7 @@ def _count(study: Study, summarised: pd.DataFrame, name: str, key: tuple[str, ..
     return f"{int(counts.iloc[0]):,}" if len(counts) else ""
 
 
-def main(study: Study, figures: Sequence[str]) -> str:
+def main(study: StudyRecords, figures: Sequence[str]) -> str:
     """Return a document that sets the table, the methods and all figures."""
     drawn = [
         line

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.contrasts import mixed_versions
 from analysis.statistics import CONFIDENCE
-from analysis.study import Study
+from analysis.study import StudyRecords
 from analysis.tables import varied
 from resnet_core.runs.records.versions import PACKAGES
 
@@ -64,7 +64,7 @@ BLOCKS = (
 """Of a field of networks, which values are of which paper."""
 
 
-def methods(study: Study, by_name: Mapping[str, pd.DataFrame]) -> str:
+def methods(study: StudyRecords, by_name: Mapping[str, pd.DataFrame]) -> str:
     """Return a paragraph on design, seeds, tests, corrections, versions and hardware, and on what diverged."""
     planned, runs = study.planned, study.runs
     levels = "; ".join(
@@ -91,7 +91,7 @@ def methods(study: Study, by_name: Mapping[str, pd.DataFrame]) -> str:
     )
 
 
-def _failed(study: Study) -> str:
+def _failed(study: StudyRecords) -> str:
     status = study.runs["status"]
     counts = status[status != "completed"].value_counts().sort_index()
     missing = len(study.planned) - len(study.runs)
@@ -112,7 +112,7 @@ def _made_with(runs: pd.DataFrame) -> str:
     return f"Made with {packages or 'versions that are not recorded'}{f', on {hardware}' if hardware else ''}{seconds}."
 
 
-def checklist(study: Study, by_name: Mapping[str, pd.DataFrame]) -> str:
+def checklist(study: StudyRecords, by_name: Mapping[str, pd.DataFrame]) -> str:
     """Return the answers to a reproducibility checklist, as Markdown."""
     runs, plan = study.runs, study.plan
     commits = runs.get("environment.commit", pd.Series(dtype=object)).dropna().unique()
@@ -138,7 +138,7 @@ def checklist(study: Study, by_name: Mapping[str, pd.DataFrame]) -> str:
     return "\n".join(["# Reproducibility", "", *rows, ""])
 
 
-def references(study: Study) -> str:
+def references(study: StudyRecords) -> str:
     """Return BibTeX of the paper that asked the question, and of those whose blocks were used."""
     used = [name for name in PAPERS if name in study.plan.source]
     used += ["He et al. 2015"]

@@ -9,7 +9,7 @@ from analysis import calibration, captions, words
 from analysis.formats import text
 from analysis.page import Table
 from analysis.sections import Part, Reported
-from analysis.study import Study
+from analysis.study import StudyRecords
 from resnet_core.runs.description import counted
 from resnet_core.runs.records.outcomes import FAILURES
 
@@ -28,12 +28,12 @@ HOW = (
 )
 
 
-def summary(study: Study, by_name: Mapping[str, pd.DataFrame]) -> list[str]:
+def summary(study: StudyRecords, by_name: Mapping[str, pd.DataFrame]) -> list[str]:
     """Return three sentences: what was asked, what was done, and what came out."""
     return [f"Asked: {study.plan.question}", f"Done: {done(study)}", f"Came out: {_came_out(study, by_name)}"]
 
 
-def done(study: Study) -> str:
+def done(study: StudyRecords) -> str:
     """Return what was done: how many arms, on what, with how many seeds, and how many runs completed."""
     planned, status = study.planned, study.runs["status"]
     arms = planned.groupby(study.factors, observed=True, dropna=False).ngroups if study.factors else 1
@@ -52,7 +52,7 @@ def done(study: Study) -> str:
     )
 
 
-def _came_out(study: Study, by_name: Mapping[str, pd.DataFrame]) -> str:
+def _came_out(study: StudyRecords, by_name: Mapping[str, pd.DataFrame]) -> str:
     parts = []
     verdicts = by_name["verdicts"]
     if len(verdicts):
@@ -62,7 +62,7 @@ def _came_out(study: Study, by_name: Mapping[str, pd.DataFrame]) -> str:
     return "; ".join([*parts, *([best] if best else [])]) + "." if parts or best else "nothing has a value yet."
 
 
-def _least(study: Study, summarised: pd.DataFrame) -> str:
+def _least(study: StudyRecords, summarised: pd.DataFrame) -> str:
     """Say which arm has the least error on average, and how sure that number is."""
     varied = [name for name in study.factors if study.planned[name].nunique() > 1]
     for name in RESULTS:
@@ -92,7 +92,7 @@ def reading(report: Reported) -> Iterator[Part]:
     yield Part("How to read this", words=[*HOW, *sure, *filter(None, verdicts)], tables=tables)
 
 
-def arms_table(study: Study) -> pd.DataFrame:
+def arms_table(study: StudyRecords) -> pd.DataFrame:
     """Return what a study says of its levels: `factor`, `level`, `name` and `what it is`."""
     rows = [
         (factor, level, *(part.strip() for part in (name, sentence)))

@@ -13,7 +13,7 @@ from analysis.page import Page
 from analysis.reading import summary
 from analysis.report_files import sections_drawn, write_files
 from analysis.sections import Reported
-from analysis.study import Study, read
+from analysis.study import StudyRecords, read
 from analysis.study_sections import SECTIONS
 from analysis.tuning import expected_table, rates_table
 from analysis.verdicts import verdicts
@@ -27,7 +27,7 @@ COMPARED = ("test_error", "train_error", "val_error", "test_loss", "gradient_dec
 """What arms are compared by, after what is claimed of them."""
 
 
-def tables_of(study: Study) -> dict[str, pd.DataFrame]:
+def tables_of(study: StudyRecords) -> dict[str, pd.DataFrame]:
     """Return the tables of the report by name, each a column a name and every digit; without rows if it has none."""
     planned, frames, factors, runs = study.planned, study.frames, study.factors, study.runs
     values = tables.values(planned, frames, [claim.measure for claim in study.claims])
@@ -59,13 +59,13 @@ def tables_of(study: Study) -> dict[str, pd.DataFrame]:
     }
 
 
-def compared_by(study: Study, values: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def compared_by(study: StudyRecords, values: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Return the measures by which arms are compared: those that are claimed of, then the usual ones."""
     names = dict.fromkeys([*(claim.measure for claim in study.claims), *COMPARED])
     return {name: values[name] for name in [name for name in names if name in values][:MOST_MEASURES]}
 
 
-def write(study: Study, out: Path, style: Style = STYLES["screen"]) -> tuple[Path, dict[str, pd.DataFrame]]:
+def write(study: StudyRecords, out: Path, style: Style = STYLES["screen"]) -> tuple[Path, dict[str, pd.DataFrame]]:
     """Write a report into `out`: `report.html`, and all its figures and tables as files beside it.
 
     Returns:
@@ -78,7 +78,7 @@ def write(study: Study, out: Path, style: Style = STYLES["screen"]) -> tuple[Pat
     return out / PAGE, by_name
 
 
-def progress(study: Study) -> list[str]:
+def progress(study: StudyRecords) -> list[str]:
     """Return a text: how many runs were completed, and what is missing."""
     planned, status = len(study.planned), study.runs["status"]
     completed, missing = int((status == "completed").sum()), planned - len(study.runs)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 import numpy as np
 import pandas as pd
 
-from analysis.study import Study
+from analysis.study import StudyRecords
 
 ROUNDING = 1e-5
 """Numbers that differ by no more, relative to the larger, are equal but for rounding: some hundred of float32."""
@@ -16,7 +16,7 @@ UNKNOWN = "nothing that the records have of both differs"
 MOST_VALUES = 3
 
 
-def agreeing(first: Study, other: Study) -> set[str]:
+def agreeing(first: StudyRecords, other: StudyRecords) -> set[str]:
     """Return the runs that are in both and have the same results, epochs and probes, but for rounding."""
     common = set(first.runs["run"]) & set(other.runs["run"])
     different = set().union(*_unequal(first.runs, other.runs, common, RESULTS))
@@ -52,7 +52,7 @@ def _differ(left: "pd.Series[float]", right: "pd.Series[float]") -> "pd.Series[b
     return far.where(numbers, words)
 
 
-def causes(first: Study, other: Study, agreed: Set[str]) -> pd.DataFrame:
+def causes(first: StudyRecords, other: StudyRecords, agreed: Set[str]) -> pd.DataFrame:
     """Return what the runs of the same id with other results were made with that differs.
 
     What one of the two records does not have says nothing.

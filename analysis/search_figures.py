@@ -10,7 +10,7 @@ from matplotlib.colors import ListedColormap
 from analysis import plots
 from analysis.formats import text
 from analysis.layout import MOST_ROWS, MOST_WORDS, Drawn, Style, legend_below, panels
-from analysis.trials import BUDGET, COSTS, KIND, PLAIN, WITH, Direction, Objective
+from analysis.trials import BUDGET, COSTS, KIND, PLAIN, WITH, Direction, ObjectiveColumn
 
 COLOURS = ListedColormap(colormaps["viridis"](np.linspace(0.2, 0.85, 256)))
 """Neither as dark as the ground of a dark page, nor as light as that of a light one."""
@@ -19,7 +19,7 @@ MOST_AXES = 18
 CROSSES = "A cross is a trial that was not completed, in a lane outside the scale if it has no value"
 
 
-def anytime(rows: pd.DataFrame, objectives: Sequence[Objective], style: Style) -> Drawn:
+def anytime(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn], style: Style) -> Drawn:
     """Draw what the search had come to after each trial, and after how many seconds.
 
     Args:
@@ -91,7 +91,7 @@ def importance(table: pd.DataFrame, style: Style) -> Drawn:
 
 
 def parallel_coordinates(
-    trials: pd.DataFrame, names: Sequence[str], objectives: Sequence[Objective], style: Style
+    trials: pd.DataFrame, names: Sequence[str], objectives: Sequence[ObjectiveColumn], style: Style
 ) -> Drawn:  # fmt: skip
     """Draw a line a trial through its hyperparameters to the objective.
 
@@ -126,7 +126,7 @@ def parallel_coordinates(
     )
 
 
-def skips(rows: pd.DataFrame, objectives: Sequence[Objective], text: str, style: Style) -> Drawn:
+def skips(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn], text: str, style: Style) -> Drawn:
     """Draw the distribution of each objective, of the trials with a skip and of the plain ones.
 
     Args:
@@ -155,7 +155,7 @@ def skips(rows: pd.DataFrame, objectives: Sequence[Objective], text: str, style:
     )
 
 
-def cost(trials: pd.DataFrame, objectives: Sequence[Objective], text: str, style: Style) -> Drawn:
+def objectives_by_cost(trials: pd.DataFrame, objectives: Sequence[ObjectiveColumn], text: str, style: Style) -> Drawn:
     """Draw the objective against parameters, multiply-accumulates and other objectives, with the front of each pair.
 
     Args:
@@ -166,7 +166,7 @@ def cost(trials: pd.DataFrame, objectives: Sequence[Objective], text: str, style
     """
     y = next((objective for objective in objectives if objective.name not in COSTS), objectives[0])
     others = {
-        **{name: Objective(name, "min") for name in COSTS},
+        **{name: ObjectiveColumn(name, "min") for name in COSTS},
         **{objective.name: objective for objective in objectives if objective is not y},
     }
     seen = _masked(trials[trials["status"] != "open"], [y])
@@ -192,7 +192,7 @@ def cost(trials: pd.DataFrame, objectives: Sequence[Objective], text: str, style
     )
 
 
-def _masked(rows: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
+def _masked(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn]) -> pd.DataFrame:
     """Return the trials without the values of those that were not completed, which would be far from all others."""
     done = rows["status"] == "completed"
     return rows.assign(

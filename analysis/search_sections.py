@@ -204,7 +204,7 @@ def cost(report: SearchReported) -> Iterator[Part]:
     search = report.search
     if len(report.rivals):
         text = _of_best(search, report.by_name)
-        yield Part("Cost", [search_figures.cost(search.trials, search.objectives, text, report.style)])
+        yield Part("Cost", [search_figures.objectives_by_cost(search.trials, search.objectives, text, report.style)])
 
 
 def _of_best(search: StoredSearch, by_name: Mapping[str, pd.DataFrame]) -> str:

@@ -8,8 +8,8 @@ import pandas as pd
 
 from analysis import dataset, importance, report, tables, trials
 from analysis.report import SEED
-from analysis.study import Study, read
-from analysis.trials import BUDGET, COSTS, KIND, Objective
+from analysis.study import StudyRecords, read
+from analysis.trials import BUDGET, COSTS, KIND, ObjectiveColumn
 from resnet_core.errors import UserError
 
 CONFIRM = "confirm"
@@ -31,15 +31,15 @@ class StoredSearch:
         why_not: Why there is none, if it is begun.
     """
 
-    study: Study
-    objectives: tuple[Objective, ...]
+    study: StudyRecords
+    objectives: tuple[ObjectiveColumn, ...]
     trials: pd.DataFrame
     varied: list[str]
-    confirm: Study | None = None
+    confirm: StudyRecords | None = None
     why_not: str = ""
 
 
-def search_of(study: Study, folder: Path) -> StoredSearch:
+def search_of(study: StudyRecords, folder: Path) -> StoredSearch:
     """Return the search whose folder has been read, with its confirmation if it has one.
 
     Raises:
@@ -92,7 +92,7 @@ def tables_of(search: StoredSearch) -> dict[str, pd.DataFrame]:
     return {name: _named(table) for name, table in by_name.items()}
 
 
-def first_objective(search: StoredSearch) -> Objective:
+def first_objective(search: StoredSearch) -> ObjectiveColumn:
     """Return the first objective that is no cost."""
     return next((objective for objective in search.objectives if objective.name not in COSTS), search.objectives[0])
 
@@ -109,7 +109,7 @@ def _anytime(search: StoredSearch) -> pd.DataFrame:
     return table[[*dict.fromkeys(["trial", "status", *epochs_of(search), "seconds", "seconds_so_far", *goals, *ends])]]
 
 
-def _space(study: Study) -> pd.DataFrame:
+def _space(study: StudyRecords) -> pd.DataFrame:
     """Return the range of each hyperparameter that the plan names: `hyperparameter`, `range`."""
     entries = [
         (name.partition(".")[2], str(words)) for name, words in study.plan.base.items() if name.startswith("space.")

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis import formats
 from analysis.layout import Drawn, Style
 from analysis.page import MOST_ROWS, Table
-from analysis.study import Study
+from analysis.study import StudyRecords
 from analysis.tables import varied
 
 LONG = 24
@@ -48,7 +48,7 @@ class Reported:
         style: How figures are laid out.
     """
 
-    study: Study
+    study: StudyRecords
     by_name: Mapping[str, pd.DataFrame]
     style: Style
 

@@ -22,7 +22,7 @@ INACTIVE = "–"
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyRecords:
     """What is reported on: the plan, and its records as tables with the label of each arm."""
 
     plan: Plan
@@ -57,7 +57,7 @@ class Study:
         return tuple(Claim.from_dict(values) for values in self.plan.claims)
 
 
-def read(folder: Path) -> Study:
+def read(folder: Path) -> StudyRecords:
     """Read a study's folder.
 
     Raises:
@@ -98,7 +98,7 @@ def read(folder: Path) -> Study:
     planned[list(COST)] = costs[list(COST)].transform("first").astype(float)
     runs[list(COST)] = planned.set_index("run")[list(COST)].reindex(runs["run"]).to_numpy()
     probed = _planned(frames.probed, planned, plan)
-    return Study(plan, planned, runs, frames.epochs, frames.probes, frames.damaged, probed)
+    return StudyRecords(plan, planned, runs, frames.epochs, frames.probes, frames.damaged, probed)
 
 
 def _check(plan: Plan, path: Path) -> None:

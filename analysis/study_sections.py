@@ -136,7 +136,7 @@ def cost(report: Reported) -> Iterator[Part]:
     """Accuracy against parameters and multiply-accumulates."""
     accuracy = measured("test_accuracy", report.study.planned, report.study.frames)
     if accuracy["value"].notna().any() and accuracy["macs"].notna().any():
-        yield Part("Cost", [figures.cost(accuracy, "test_accuracy", means(report), report.style)])
+        yield Part("Cost", [figures.accuracy_by_cost(accuracy, "test_accuracy", means(report), report.style)])
 
 
 def outcomes(report: Reported) -> Iterator[Part]:

@@ -22,7 +22,7 @@ PAGE = "report.html"
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedTable:
     """A table of runs with what is asked of it.
 
     Attributes:
@@ -56,10 +56,10 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Reported:
+class ReportedTable:
     """What the sections are made of: the table, its tables, and the least number of runs of an arm."""
 
-    judged: Judged
+    judged: JudgedTable
     by_name: Mapping[str, pd.DataFrame]
 
     @property
@@ -68,10 +68,10 @@ class Reported:
         return int(self.judged.runs.planned.groupby([*self.judged.runs.factors], observed=True).size().min())
 
 
-def write(judged: Judged, out: Path) -> tuple[Path, dict[str, pd.DataFrame]]:
+def write(judged: JudgedTable, out: Path) -> tuple[Path, dict[str, pd.DataFrame]]:
     """Write the report into `out`; return the path of the page, and the tables by name."""
     by_name = judged.tables()
-    sections, images = sections_drawn(SECTIONS, Reported(judged, by_name), judged.style)
+    sections, images = sections_drawn(SECTIONS, ReportedTable(judged, by_name), judged.style)
     runs = judged.runs
     about = [
         f"{len(runs.planned)} runs of {runs.planned.groupby([*runs.factors], observed=True).ngroups} arms, from "
@@ -83,7 +83,7 @@ def write(judged: Judged, out: Path) -> tuple[Path, dict[str, pd.DataFrame]]:
     return out / PAGE, by_name
 
 
-def _verdicts(report: Reported) -> Iterator[Part]:
+def _verdicts(report: ReportedTable) -> Iterator[Part]:
     by_name = report.by_name
     if "verdicts" not in by_name:
         return
@@ -98,7 +98,7 @@ def _verdicts(report: Reported) -> Iterator[Part]:
     ])  # fmt: skip
 
 
-def _effects(report: Reported) -> Iterator[Part]:
+def _effects(report: ReportedTable) -> Iterator[Part]:
     table = report.by_name["effects"]
     if table.empty:
         return
@@ -111,7 +111,7 @@ def _effects(report: Reported) -> Iterator[Part]:
     ])  # fmt: skip
 
 
-def _arms(report: Reported) -> Iterator[Part]:
+def _arms(report: ReportedTable) -> Iterator[Part]:
     judged = report.judged
     planned = judged.runs.planned.assign(label=arm_labels(judged.runs.planned, judged.runs.factors))
     rows = {name: measured(name, planned, judged.runs.frames) for name in judged.measures}
@@ -134,4 +134,4 @@ def report_of(
     source: str, runs: RunTable, claims: Mapping[str, Claim], measures: tuple[str, ...], out: Path, style: str
 ) -> tuple[Path, dict[str, pd.DataFrame]]:
     """Write the report of a table; `source` is what it was read from, and `style` a name of `layout.STYLES`."""
-    return write(Judged(source, runs, claims, measures, STYLES[style]), out)
+    return write(JudgedTable(source, runs, claims, measures, STYLES[style]), out)

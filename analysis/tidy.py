@@ -8,14 +8,14 @@ import pandas as pd
 from analysis import tables
 from analysis.comparisons import effects
 from analysis.measures import MEASURES, measured
-from analysis.study import Study
+from analysis.study import StudyRecords
 from resnet_core.errors import UserError, nearest
 
 SEED = 0
 WEIGHTS = "weight_gradient_l2"
 
 
-def runs_of(study: Study) -> pd.DataFrame:
+def runs_of(study: StudyRecords) -> pd.DataFrame:
     """Return a row a recorded run: what it was, how it ended, its results, and every measure that has a value.
 
     A measure of the end has no value for a run whose training failed, so that no mean has it; `failed` says so.
@@ -29,12 +29,12 @@ def runs_of(study: Study) -> pd.DataFrame:
     return runs
 
 
-def epochs_of(study: Study) -> pd.DataFrame:
+def epochs_of(study: StudyRecords) -> pd.DataFrame:
     """Return a row an epoch of each run, with its factors, seed and arm."""
     return _with_factors(study, study.epochs)
 
 
-def probes_of(study: Study, probe: str | None = None, path: str | None = None) -> pd.DataFrame:
+def probes_of(study: StudyRecords, probe: str | None = None, path: str | None = None) -> pd.DataFrame:
     """Return a row a measurement while training, with the factors, seed and arm of its run.
 
     Args:
@@ -56,12 +56,12 @@ def probes_of(study: Study, probe: str | None = None, path: str | None = None) -
     return rows.reset_index(drop=True)
 
 
-def _with_factors(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+def _with_factors(study: StudyRecords, rows: pd.DataFrame) -> pd.DataFrame:
     columns = list(dict.fromkeys(["run", "label", *study.factors, "seed", "layers"]))
     return study.planned[columns].merge(rows, on="run") if len(rows) else pd.DataFrame(columns=columns)
 
 
-def table_of(study: Study, measure: str) -> pd.DataFrame:
+def table_of(study: StudyRecords, measure: str) -> pd.DataFrame:
     """Return a measure by arm and seed, and its summary.
 
     Args:
@@ -83,7 +83,7 @@ def table_of(study: Study, measure: str) -> pd.DataFrame:
     return seeds.join(summarised[["n", "N", "failed", "mean", "low", "high"]])
 
 
-def effects_of(study: Study, measure: str = "test_error") -> pd.DataFrame:
+def effects_of(study: StudyRecords, measure: str = "test_error") -> pd.DataFrame:
     """Return the effects of factors on a measure, seed by seed, each with a `label`; see `comparisons.effects`."""
     table = effects(measured(measure, study.planned, study.frames), study.factors, SEED)
     words = [

@@ -18,7 +18,7 @@ from scipy import stats
 from analysis import pareto, tables
 from analysis.measures import COST, MEASURES, measured
 from analysis.statistics import CONFIDENCE, differ, probability_of_improvement, tied
-from analysis.study import Study
+from analysis.study import StudyRecords
 from resnet_core.errors import UserError
 
 Direction = Literal["max", "min"]
@@ -31,7 +31,7 @@ MARGIN = 0.1
 
 
 @dataclass(frozen=True)
-class Objective:
+class ObjectiveColumn:
     """A measure of a trial and where it is to go."""
 
     name: str
@@ -42,7 +42,7 @@ class Objective:
         return self.direction == "max"
 
 
-def objectives(text: str) -> tuple[Objective, ...]:
+def objectives(text: str) -> tuple[ObjectiveColumn, ...]:
     """Return the objectives of `val_accuracy (max), macs (min)`.
 
     Raises:
@@ -51,10 +51,10 @@ def objectives(text: str) -> tuple[Objective, ...]:
     matches = [re.fullmatch(r"(\w+) \((max|min)\)", part.strip()) for part in text.split(",")]
     if None in matches:
         raise UserError(f"the objective of a search must be a measure and max or min, but study.json has '{text}'")
-    return tuple(Objective(match[1], "max" if match[2] == "max" else "min") for match in matches if match)
+    return tuple(ObjectiveColumn(match[1], "max" if match[2] == "max" else "min") for match in matches if match)
 
 
-def table(study: Study, objectives: Sequence[Objective]) -> pd.DataFrame:
+def table(study: StudyRecords, objectives: Sequence[ObjectiveColumn]) -> pd.DataFrame:
     """Return the trials of a search, in the order in which they were proposed.
 
     Args:
@@ -109,7 +109,7 @@ def varied(trials: pd.DataFrame, factors: Sequence[str]) -> list[str]:
     return [*tables.varied(trials, factors), *budgets]
 
 
-def rivals(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
+def rivals(trials: pd.DataFrame, objectives: Sequence[ObjectiveColumn]) -> pd.DataFrame:
     """Return the completed trials that have a value of every objective, those of the most epochs."""
     known = trials[[objective.name for objective in objectives]].notna().all(axis=1)
     rows = trials[trials["status"].eq("completed") & known]
@@ -127,7 +127,7 @@ def at_equal_epochs(trials: pd.DataFrame, value: str, least: int = 1) -> pd.Data
     return recorded if budget is None else recorded[recorded[BUDGET] == budget]
 
 
-def best(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
+def best(trials: pd.DataFrame, objectives: Sequence[ObjectiveColumn]) -> pd.DataFrame:
     """Return the best of `rivals`: the first ten by one objective, or the Pareto set of several, with its knee."""
     rows = rivals(trials, objectives)
     directions = [objective.direction for objective in objectives]
@@ -145,7 +145,7 @@ def best(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
     return rows
 
 
-def reference(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
+def reference(trials: pd.DataFrame, objectives: Sequence[ObjectiveColumn]) -> pd.DataFrame:
     """Return what the hypervolume is measured against.
 
     Returns:
@@ -161,7 +161,7 @@ def reference(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataF
     return pd.DataFrame(points, columns=["objective", "direction", "best", "worst", "reference"])
 
 
-def hypervolumes(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
+def hypervolumes(trials: pd.DataFrame, objectives: Sequence[ObjectiveColumn]) -> pd.DataFrame:
     """Return the hypervolume of the trials so far, as a share of the box from the reference to the best values.
 
     Returns:
@@ -192,7 +192,7 @@ def best_so_far(values: "pd.Series[Any]", direction: Direction) -> "pd.Series[An
     return (known.cummax() if direction == "max" else known.cummin()).ffill()
 
 
-def anytime(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
+def anytime(trials: pd.DataFrame, objectives: Sequence[ObjectiveColumn]) -> pd.DataFrame:
     """Return what the search had come to after each trial.
 
     Returns:
@@ -209,7 +209,7 @@ def anytime(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFra
     return rows.assign(best_so_far=best_values)
 
 
-def by_kind(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+def by_kind(trials: pd.DataFrame, objective: ObjectiveColumn) -> pd.DataFrame:
     """Summarise an objective over the trials with a skip, and over the plain ones, at equal epochs.
 
     Returns:
@@ -226,7 +226,7 @@ def by_kind(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     return means.rename_axis("network").sort_index(ascending=False).reset_index()
 
 
-def between_kinds(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+def between_kinds(trials: pd.DataFrame, objective: ObjectiveColumn) -> pd.DataFrame:
     """Compare the trials with a skip with the plain ones, at equal epochs and unpaired.
 
     Returns:
@@ -264,7 +264,7 @@ def outcomes(trials: pd.DataFrame) -> pd.DataFrame:
     return counts.reindex(names).reset_index()
 
 
-def found_again(trials: pd.DataFrame, objective: Objective, summarised: pd.DataFrame) -> pd.DataFrame:
+def found_again(trials: pd.DataFrame, objective: ObjectiveColumn, summarised: pd.DataFrame) -> pd.DataFrame:
     """Put the value by which a trial was chosen beside that of its network and training with fresh seeds.
 
     Args:
@@ -295,5 +295,5 @@ def scale(column: "pd.Series[Any]") -> Literal["categories", "linear", "log"]:
     return "log" if pd.notna(low) and low > 0 and high / low >= 20 else "linear"
 
 
-def _matrix(rows: pd.DataFrame, objectives: Sequence[Objective]) -> npt.NDArray[np.float64]:
+def _matrix(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn]) -> npt.NDArray[np.float64]:
     return rows[[objective.name for objective in objectives]].to_numpy(float)

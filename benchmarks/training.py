@@ -72,7 +72,7 @@ def ours(net: str, probes: str) -> Callable[[], float]:
     from resnet_core.probes.spec import ProbeSpec
     from resnet_core.runs.data.arrays import Dataset
     from resnet_core.runs.spec import Run, TrainSpec
-    from resnet_core.runs.training.train import execute
+    from resnet_core.runs.training.train import train_run
 
     if probes == "nondeterministic":
         from tensorflow.python.framework import config
@@ -91,7 +91,7 @@ def ours(net: str, probes: str) -> Callable[[], float]:
 
     def go() -> float:
         at = [(0, time.perf_counter())]
-        execute(run, data, lambda progress: at.append((progress.step, time.perf_counter())))
+        train_run(run, data, lambda progress: at.append((progress.step, time.perf_counter())))
         (first, started), (last, ended) = at[0 if long else 1], at[-1]
         return BATCH * (last - first) / (ended - started)
 
@@ -107,14 +107,14 @@ def second_seed() -> float:
     from resnet_core.probes.spec import ProbeSpec
     from resnet_core.runs.execution.job import dataset
     from resnet_core.runs.spec import Run, TrainSpec
-    from resnet_core.runs.training.train import execute
+    from resnet_core.runs.training.train import train_run
 
     train = TrainSpec(image_size=16, batch_size=BATCH, steps=1)
     runs = [Run(cifar(56, 8, input_shape=(16, 16, 1)), train, ProbeSpec(steps=(), each_epoch=False), i) for i in (0, 1)]
-    execute(runs[0], dataset(train))
+    train_run(runs[0], dataset(train))
     at: list[float] = []
     started = time.perf_counter()
-    execute(runs[1], dataset(train), lambda _: at.append(time.perf_counter() - started))
+    train_run(runs[1], dataset(train), lambda _: at.append(time.perf_counter() - started))
     return at[0]
 
 

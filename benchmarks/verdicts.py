@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from analysis.decisions import Seeds, Sentence, decide
+from analysis.decisions import SeedValues, Sentence, decide
 from analysis.looks import announced
 from analysis.statistics import bootstrap_intervals, t_half_width
 
@@ -104,11 +104,11 @@ def studies(sentence, errors, n, simulations, rng, shift=0.0):
     if "collapse" in errors:
         values += COLLAPSE * events
         values[:, 0] -= COLLAPSE * probability * errors.startswith("mean")
-        return Seeds(values, none, none)
+        return SeedValues(values, none, none)
     if errors == "ties":
-        return Seeds(np.round(values * 360) / 360, none, none)
+        return SeedValues(np.round(values * 360) / 360, none, none)
     failed = events if "fail" in errors else none
-    return Seeds(np.where(failed, np.nan, values), failed, none)
+    return SeedValues(np.where(failed, np.nan, values), failed, none)
 
 
 def of_t(sentence, seeds, level=ALPHA):
@@ -167,7 +167,7 @@ def rate_cell(sentence, n, simulations, rng, probability):
 
     def judged(chances):
         failed = rng.random((simulations, len(sentence.shares), n)) < np.array(chances)[None, :, None]
-        return decide(sentence, Seeds(failed.astype(float), failed, np.zeros_like(failed)))
+        return decide(sentence, SeedValues(failed.astype(float), failed, np.zeros_like(failed)))
 
     at_bound = judged([probability] * len(sentence.shares))
     there = judged([1.0, 0.0][: len(sentence.shares)])
@@ -192,14 +192,15 @@ def sequential_cell(sentence, errors, simulations, rng, first=3, most=20):
         seeds = studies(sentence, errors, most, simulations, rng, shift)
         decided = np.zeros(simulations, dtype=bool)
         for look in announced((), first, most):
-            part = Seeds(*(values[:, :, : look.seeds] for values in (seeds.values, seeds.failed, seeds.lost)))
+            part = SeedValues(*(values[:, :, : look.seeds] for values in (seeds.values, seeds.failed, seeds.lost)))
             judged = decide(sentence, part, ALPHA * look.share)
             decided |= judged.supports < ALPHA * look.share
             if name == "false":
                 decided |= judged.refutes < ALPHA * look.share
         row[name] = decided.mean()
     repeated = studies(sentence, errors, most, simulations, rng)
-    looks = [of_t(sentence, Seeds(*(values[:, :, :n] for values in vars(repeated).values()))) for n in (3, 5, 10, 20)]
+    first = [SeedValues(*(values[:, :, :n] for values in vars(repeated).values())) for n in (3, 5, 10, 20)]
+    looks = [of_t(sentence, part) for part in first]
     row["false_t"] = np.any([supported | refuted for supported, refuted, _ in looks], axis=0).mean()
     row["power_t"] = of_t(sentence, seeds)[0].mean()
     return row

@@ -19,7 +19,7 @@ from resnet_core.telling import say
 from search.limits import Limits, within_step
 from search.objectives import Objective, objectives
 from search.oracles import DEFAULT, ORACLES, of_several
-from search.proposals import Budget
+from search.proposals import SearchBudget
 from search.request import Search
 from search.space import Space
 from search.spaces import DEFAULT as DEFAULT_SPACE
@@ -31,7 +31,7 @@ TRAIN = TrainSpec(data="digits", epochs=10, batch_size=64, validation_fraction=0
 PROBE = ProbeSpec(steps=(0,), each_epoch=False)
 PASSES = 100  # timings of the network, if its latency is an objective
 NONE: Mapping[str, Any] = MappingProxyType({})
-BUDGET = Budget(60)
+BUDGET = SearchBudget(60)
 UNBOUNDED = Limits()
 
 
@@ -42,7 +42,7 @@ def search_of(
     fix: Sequence[str] = (),
     oracle: str = DEFAULT,
     objective: str = "val_accuracy",
-    budget: Budget = BUDGET,
+    budget: SearchBudget = BUDGET,
     limits: Limits = UNBOUNDED,
     epochs: int | None = None,
     recipe: str | None = None,

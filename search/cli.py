@@ -226,7 +226,7 @@ def _search(options: argparse.Namespace) -> "Search":
     load_plugins(options.plugin)
     from search.asking import search_of
     from search.limits import Limits
-    from search.proposals import Budget
+    from search.proposals import SearchBudget
 
     return search_of(
         options.space,
@@ -234,7 +234,7 @@ def _search(options: argparse.Namespace) -> "Search":
         fix=options.fix,
         oracle=options.oracle,
         objective=options.objective,
-        budget=Budget(int(trials), total, seconds),
+        budget=SearchBudget(int(trials), total, seconds),
         limits=Limits(parameters, macs, memory),
         epochs=epochs,
         recipe=options.recipe,

@@ -8,7 +8,7 @@ from analysis.study import read
 from analysis.verdicts import verdicts
 from resnet_core.errors import UserError
 from resnet_core.runs.execution import job
-from resnet_core.runs.exports.card import Section, table, words
+from resnet_core.runs.exports.card import CardSection, table, words
 from resnet_core.runs.exports.exporting import Exports, Wishes, export
 from resnet_core.runs.exports.trained import Trained
 from resnet_core.runs.records.plan import Plan
@@ -62,7 +62,7 @@ def _chosen(root: Path) -> Record:
     )
 
 
-def _sections(root: Path, plan: Plan, record: Record) -> Iterator[Section]:
+def _sections(root: Path, plan: Plan, record: Record) -> Iterator[CardSection]:
     yield "Search", "\n".join(
         [
             f"- {words(plan.question)}",

@@ -28,7 +28,7 @@ EPOCHS, PARENT = "tuner/epochs", "tuner/trial_id"
 
 
 @dataclass(frozen=True)
-class Budget:
+class SearchBudget:
     """Bounds after which no further trial is proposed; `None` for no bound. Trials under way are completed.
 
     Attributes:
@@ -66,7 +66,7 @@ class Proposals(Todo):
         plan: Plan,
         store: Store,
         objectives: Sequence[Objective],
-        budget: Budget,
+        budget: SearchBudget,
         proposed: Callable[[Mapping[str, Any]], None] = lambda _: None,
         attempts: Mapping[str, int] | None = None,
     ) -> None:

@@ -22,7 +22,7 @@ from resnet_core.runs.spec import Run, TrainSpec
 from search.limits import GIB, Limits, run_bytes
 from search.objectives import Objective
 from search.oracles import ORACLES
-from search.proposals import EPOCHS, Budget
+from search.proposals import EPOCHS, SearchBudget
 from search.space import Space, SpaceError, Values
 
 
@@ -54,7 +54,7 @@ class Search:
     oracle: str
     objectives: tuple[Objective, ...]
     limits: Limits
-    budget: Budget
+    budget: SearchBudget
     train: TrainSpec
     probe: ProbeSpec
     fixed: Mapping[str, Any]

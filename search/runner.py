@@ -19,7 +19,7 @@ from resnet_core.nets.own import spec_of
 from resnet_core.runs.data import check_sizes
 from resnet_core.runs.execution import job
 from resnet_core.runs.execution.estimate import start_seconds, train_seconds
-from resnet_core.runs.execution.fill import asked_data, carry_out, check_mixed, execute, fill, set_aside, trained_on
+from resnet_core.runs.execution.fill import asked_data, carry_out, check_mixed, execute_all, fill, set_aside, trained_on
 from resnet_core.runs.execution.options import Execution
 from resnet_core.runs.records.frames import Damaged
 from resnet_core.runs.records.plan import Plan
@@ -219,7 +219,7 @@ def _exported(search: Search, execution: Execution, store: Store, ids: set[str])
         say(f"the last state of ({lost.run.label}), which has the weights, is lost; it is trained again")
         plan, attempts = store.plan(), {lost.run.id: store.survey().next_attempt(lost.run.id)}
         keeping = replace(execution, keep_states=True)
-        execute(
+        execute_all(
             [lost.run], {lost.run.id: start_seconds(lost.run)}, keeping, store, plan.threads if plan else 1, attempts
         )
         return export(search.root, store, ids, search.objectives[0])
@@ -282,7 +282,7 @@ def _replay(search: Search, execution: Execution, store: Store, kept: Plan, surv
 
     def record_of(run: Run) -> Record:
         if not recorded(run):
-            execute([run], {run.id: start_seconds(run)}, execution, store, kept.threads, survey.lost)
+            execute_all([run], {run.id: start_seconds(run)}, execution, store, kept.threads, survey.lost)
         return next(record for record in store.records() if record.run.id == run.id)
 
     replay(anew, kept.runs, search.run_of, record_of, recorded, search.objectives, search.accepts.add)

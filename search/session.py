@@ -17,7 +17,7 @@ from resnet_core.runs.records.store import Store
 from resnet_core.runs.settings import field_named, settable
 from resnet_core.telling import said_to, surrounding
 from search.limits import Limits
-from search.proposals import Budget
+from search.proposals import SearchBudget
 from search.space import Space
 from search.spaces import DEFAULT as DEFAULT_SPACE
 
@@ -196,8 +196,9 @@ def run(
     fields = _fields({**settings, **({} if data is None else {"data": path_of(data)})})
     with said_to(surrounding() if progress else "nobody") as warnings:
         search = search_of(
-            space, **wishes, budget=Budget(trials, total, None if hours is None else 3600.0 * hours), fields=fields,
-            limits=Limits(max_params, max_macs, max_memory), out=Path(out), command=f"search.run({space!r}, …)",
+            space, **wishes, budget=SearchBudget(trials, total, None if hours is None else 3600.0 * hours),
+            fields=fields, limits=Limits(max_params, max_macs, max_memory), out=Path(out),
+            command=f"search.run({space!r}, …)",
         )  # fmt: skip
         own = [Path(space)] if isinstance(space, str) and search.space.registers else []
         how = replace(execution or Execution(), setup=SessionCode(Plugins((*files, *own))))

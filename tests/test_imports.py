@@ -67,6 +67,15 @@ def test_no_module_and_no_function_is_too_long():
     assert {name for name, length in functions.items() if length > MOST_LINES["function"]} == set()
 
 
+def test_a_class_has_a_name_of_its_own():
+    files: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                files.setdefault(node.name, []).append(name_of(path))
+    assert {name: places for name, places in files.items() if len(places) > 1} == {}
+
+
 SAY_NOTHING = {"of", "said", "one", "found", "told", "made"}
 ALL_FILES = [*MODULES, *(path for top in ("tests", "benchmarks") for path in (ROOT / top).rglob("*.py"))]
 STORED = {("resnet_core/runs/records/measurements.py", "of")}  # a name that files of measurements have

@@ -18,7 +18,7 @@ from resnet_core.nets.spec import cifar
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.execution.job import dataset
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.training.train import execute
+from resnet_core.runs.training.train import train_run
 from resnet_core.surroundings import set_for_program, set_variables
 
 HOSTILE = {
@@ -90,7 +90,7 @@ def test_a_session_keeps_its_settings_and_runs_have_their_own(session):
         TrainSpec(steps=3, train_size=100, batch_size=32),
         ProbeSpec(batch_size=8),
     )
-    plain = execute(run, dataset(run.train))
+    plain = train_run(run, dataset(run.train))
     assert plain.outcome.status == "completed"
     keras.config.set_floatx("float16")
     keras.config.set_epsilon(0.1)
@@ -98,7 +98,7 @@ def test_a_session_keeps_its_settings_and_runs_have_their_own(session):
     keras.config.set_dtype_policy("mixed_bfloat16")
     tf.config.run_functions_eagerly(True)
     with np.errstate(all="raise"):
-        other = execute(run, dataset(run.train))
+        other = train_run(run, dataset(run.train))
     assert (other.results, other.epochs, other.probes) == (plain.results, plain.epochs, plain.probes)
     assert keras.config.image_data_format() == "channels_first"
     assert keras.config.floatx() == "float16"

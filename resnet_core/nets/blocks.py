@@ -8,13 +8,12 @@ from math import log2
 
 from resnet_core.errors import UserError
 from resnet_core.nets.interpreter import Interpreter, Value
-from resnet_core.nets.registry import BLOCKS, ORDERS, Block, Order, register_block, registered
+from resnet_core.nets.registry import BLOCKS, ORDERS, Order, register_block, registered
 from resnet_core.nets.skips import join
 
 __all__ = [
     "BLOCKS",
     "ORDERS",
-    "Block",
     "Order",
     "antialiased",
     "attend_to_channels",

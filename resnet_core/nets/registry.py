@@ -49,7 +49,7 @@ ORDERS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class RegisteredBlock:
     """A registered branch F. Two blocks are equal if they are one registration.
 
     Attributes:
@@ -80,7 +80,7 @@ class Network:
     code: str | None = None
 
 
-BLOCKS: dict[str, Block] = {}
+BLOCKS: dict[str, RegisteredBlock] = {}
 NETWORKS: dict[str, Network] = {}
 
 
@@ -103,7 +103,7 @@ def register_block(name: str, *, kernels: tuple[int, ...] = (3, 3), expansion: i
         known = BLOCKS.get(name)
         if known and (is_ours(known.branch) or _name(known.branch) != _name(branch)):
             raise UserError(f"a block's name must be new, but there is a block '{name}' already; choose another")
-        BLOCKS[name] = Block(branch() if isinstance(branch, type) else branch, kernels, expansion)
+        BLOCKS[name] = RegisteredBlock(branch() if isinstance(branch, type) else branch, kernels, expansion)
         return branch
 
     return register
@@ -129,7 +129,7 @@ def code_of(block: str) -> str:
         return fingerprint(known.branch, known.kernels, known.expansion)
 
 
-def registered(name: str) -> Block:
+def registered(name: str) -> RegisteredBlock:
     """Return the block of this name.
 
     Raises:

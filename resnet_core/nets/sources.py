@@ -31,7 +31,7 @@ KERAS_DEPTHS = {16: 50, 33: 101, 50: 152}  # by the number of blocks
 
 
 @dataclass(frozen=True)
-class Source:
+class WeightsSource:
     """Published weights.
 
     Attributes:
@@ -51,7 +51,7 @@ class Source:
     softmax: bool = False
 
 
-def opened(source: Any, name: str | None, *, biases: bool) -> Source:
+def opened(source: Any, name: str | None, *, biases: bool) -> WeightsSource:
     """Return a source of weights.
 
     Args:
@@ -67,7 +67,7 @@ def opened(source: Any, name: str | None, *, biases: bool) -> Source:
     elif isinstance(source, str | Path):
         known = _of_file(Path(source), asked=name)
     elif isinstance(source, Mapping):
-        known = Source(source)
+        known = WeightsSource(source)
     elif callable(getattr(source, "state_dict", None)):
         known = _of_torch(source)
     else:
@@ -79,7 +79,7 @@ def opened(source: Any, name: str | None, *, biases: bool) -> Source:
         return known
     if known.name is not None and network(name) != network(known.name):
         raise UserError(f"`name` must be that of the weights, but got '{name}', and {known.told_by} is '{known.name}'")
-    return Source(known.tensors, name, "`name`", known.forward, known.input_shape, known.softmax)
+    return WeightsSource(known.tensors, name, "`name`", known.forward, known.input_shape, known.softmax)
 
 
 def differences(spec: NetSpec, name: str, told_by: str) -> list[str]:
@@ -100,7 +100,7 @@ def differences(spec: NetSpec, name: str, told_by: str) -> list[str]:
     return [f"{field}={getattr(theirs, field)!r}" for field in fields if getattr(mine, field) != getattr(theirs, field)]
 
 
-def _of_file(path: Path, asked: str | None) -> Source:
+def _of_file(path: Path, asked: str | None) -> WeightsSource:
     metadata: Mapping[str, Any] = {}
     try:
         if path.suffix == ".npz":
@@ -122,9 +122,9 @@ def _of_file(path: Path, asked: str | None) -> Source:
         (f"the repository of {path}", hub[1] if hub and _is_published(hub[1]) else None),
     ):
         if name:
-            return Source(tensors, name, told_by)
+            return WeightsSource(tensors, name, told_by)
     name = None if asked else _name_of_file(path)
-    return Source(tensors, name, f"the file name of {path}" if name else "")
+    return WeightsSource(tensors, name, f"the file name of {path}" if name else "")
 
 
 def _named_in(about: Mapping[str, Any]) -> str | None:
@@ -157,7 +157,7 @@ def _is_published(name: str) -> bool:
     return True
 
 
-def _of_torch(module: Any) -> Source:
+def _of_torch(module: Any) -> WeightsSource:
     """Return a Torch module as a source. Modules of timm name their network."""
     torch = sys.modules["torch"]
     tensors = {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
@@ -174,10 +174,10 @@ def _of_torch(module: Any) -> Source:
             module.train(training)
         return np.asarray(logits.cpu().numpy())
 
-    return Source(tensors, name, "the module", forward)
+    return WeightsSource(tensors, name, "the module", forward)
 
 
-def _of_keras(model: keras.Model, *, biases: bool) -> Source:
+def _of_keras(model: keras.Model, *, biases: bool) -> WeightsSource:
     names = {layer.name for layer in model.layers}
     second = "post_bn" in names
     blocks = sum(bool(re.fullmatch(r"conv\d_block\d+_out", name)) for name in names)
@@ -187,7 +187,7 @@ def _of_keras(model: keras.Model, *, biases: bool) -> Source:
             f"but got '{model.name}'"
         )
     activation = model.get_layer("predictions").activation
-    return Source(
+    return WeightsSource(
         dict(_keras_tensors(model, second=second, biases=biases)),
         f"keras-resnet{KERAS_DEPTHS[blocks]}{'v2' if second else ''}",
         "the Keras model",

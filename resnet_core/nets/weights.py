@@ -17,7 +17,7 @@ import numpy as np
 
 from resnet_core.errors import UserError, one_line
 from resnet_core.nets.keras_net import build
-from resnet_core.nets.sources import TORCH_VARIABLES, Array, Source, Tensors, differences, opened
+from resnet_core.nets.sources import TORCH_VARIABLES, Array, Tensors, WeightsSource, differences, opened
 from resnet_core.nets.spec import NetSpec
 
 Names = Callable[[str, NetSpec], str | None]
@@ -167,7 +167,7 @@ def _placed(source: Tensors, model: keras.Model, spec: NetSpec) -> list[tuple[ke
     return values
 
 
-def _error(model: keras.Model, spec: NetSpec, source: Source) -> float:
+def _error(model: keras.Model, spec: NetSpec, source: WeightsSource) -> float:
     """Return the largest difference of the outputs for one batch, relative to the largest output of the source."""
     rows, columns, channels = source.input_shape or spec.input_shape
     shape = (rows or spec.input_shape[0], columns or spec.input_shape[1], channels)

@@ -12,7 +12,7 @@ Weights = Mapping[str, Any]
 
 
 @dataclass
-class Part:
+class NetworkPart:
     """A part of a network with its compiled forward pass.
 
     Attributes:

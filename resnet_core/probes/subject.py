@@ -17,7 +17,7 @@ from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import initialise, recursion_room
 from resnet_core.probes.anatomy import Anatomy, Block, Join, anatomy
 from resnet_core.probes.graph import functional
-from resnet_core.probes.part import Part, Weights
+from resnet_core.probes.part import NetworkPart, Weights
 from resnet_core.probes.score import Score
 from resnet_core.probes.surgery import back_through, branch_of, cut_block, segments
 
@@ -41,7 +41,7 @@ class Subject:
             self.anatomy: Anatomy = anatomy(self.model)
         self.places, self.blocks = self.anatomy.places, self.anatomy.blocks
         self.joins, self.layers = self.anatomy.joins, self.anatomy.layers
-        self._changed: dict[tuple[int, str], Part] = {}
+        self._changed: dict[tuple[int, str], NetworkPart] = {}
 
     @cached_property
     def _full(self) -> "Subject":
@@ -65,21 +65,21 @@ class Subject:
         return len(self.layers)
 
     @cached_property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[NetworkPart]:
         """The stem, every block, and the head."""
         with recursion_room(len(self.model.layers)):
-            return [Part(segment) for segment in segments(self.model, self.anatomy)]
+            return [NetworkPart(segment) for segment in segments(self.model, self.anatomy)]
 
     @cached_property
-    def whole(self) -> Part:
+    def whole(self) -> NetworkPart:
         """The network in one part."""
-        return Part(self.model)
+        return NetworkPart(self.model)
 
-    def part_of(self, block: Block) -> Part:
+    def part_of(self, block: Block) -> NetworkPart:
         """Return the part that computes a block."""
         return self.parts[block.index + 1]
 
-    def without(self, block: Block, taken_out: str) -> Part:
+    def without(self, block: Block, taken_out: str) -> NetworkPart:
         """Return a block without its `branch` or its `skip`. A plain block is removed as a whole.
 
         Raises:
@@ -94,14 +94,14 @@ class Subject:
                 raise UserError(f"a plain block can be taken out if it keeps the shape, but '{block.block}' changes it")
             else:
                 model = keras.Model(segment.inputs, keras.layers.Identity()(segment.inputs[0]))
-            self._changed[key] = Part(model)
+            self._changed[key] = NetworkPart(model)
         return self._changed[key]
 
-    def branch(self, block: Block) -> Part:
+    def branch(self, block: Block) -> NetworkPart:
         """Return the part from a residual block's input to the end of its branch, before the addition."""
         return self._part(block, "end of the branch", branch_of)
 
-    def back_through(self, block: Block, side: str) -> Part:
+    def back_through(self, block: Block, side: str) -> NetworkPart:
         """Return a residual block with unchanged values whose gradient flows through one side only.
 
         Args:
@@ -110,12 +110,12 @@ class Subject:
         """
         return self._part(block, f"back through the {side}", partial(back_through, side=side))
 
-    def _part(self, block: Block, name: str, change: Callable[[keras.Model, Join], keras.Model]) -> Part:
+    def _part(self, block: Block, name: str, change: Callable[[keras.Model, Join], keras.Model]) -> NetworkPart:
         if block.join is None:
             raise UserError(f"a block must have a residual join, but '{block.block}' has none")
         key = (block.index, name)
         if key not in self._changed:
-            self._changed[key] = Part(change(self.part_of(block).model, block.join))
+            self._changed[key] = NetworkPart(change(self.part_of(block).model, block.join))
         return self._changed[key]
 
     def can_lose(self, block: Block) -> bool:

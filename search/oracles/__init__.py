@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegisteredOracle:
     """A registered oracle.
 
     Attributes:
@@ -42,17 +42,23 @@ class Registered:
 
 
 ORACLES = {
-    "gp": Registered("Gaussian process over all hyperparameters, expected improvement", "gp.GPOracle", several=True),
-    "tpe": Registered("tree-structured Parzen estimator, of Optuna", "sampled.TPEOracle", several=True),
-    "evolution": Registered("regularised evolution (Real et al. 2019)", "evolution.EvolutionOracle", several=True),
-    "nsga2": Registered("NSGA-II, of Optuna, for several objectives", "sampled.NSGA2Oracle", several=True),
-    "random": Registered("at random, of KerasTuner", "stock.RandomOracle", several=True),
-    "grid": Registered("every combination, in an order of the seed that spreads them", "grid.GridOracle", several=True),
-    "bayesian": Registered("Gaussian process with upper confidence bound, of KerasTuner", "stock.BayesianOracle"),
-    "hyperband": Registered(
+    "gp": RegisteredOracle(
+        "Gaussian process over all hyperparameters, expected improvement", "gp.GPOracle", several=True
+    ),
+    "tpe": RegisteredOracle("tree-structured Parzen estimator, of Optuna", "sampled.TPEOracle", several=True),
+    "evolution": RegisteredOracle(
+        "regularised evolution (Real et al. 2019)", "evolution.EvolutionOracle", several=True
+    ),
+    "nsga2": RegisteredOracle("NSGA-II, of Optuna, for several objectives", "sampled.NSGA2Oracle", several=True),
+    "random": RegisteredOracle("at random, of KerasTuner", "stock.RandomOracle", several=True),
+    "grid": RegisteredOracle(
+        "every combination, in an order of the seed that spreads them", "grid.GridOracle", several=True
+    ),
+    "bayesian": RegisteredOracle("Gaussian process with upper confidence bound, of KerasTuner", "stock.BayesianOracle"),
+    "hyperband": RegisteredOracle(
         "successive halving in brackets, of KerasTuner", "halving.HyperbandOracle", fidelities=True
     ),
-    "asha": Registered("asynchronous successive halving (Li et al. 2020)", "halving.ASHAOracle", fidelities=True),
+    "asha": RegisteredOracle("asynchronous successive halving (Li et al. 2020)", "halving.ASHAOracle", fidelities=True),
 }
 """By name; `register_oracle` adds to them."""
 BUILT_IN = frozenset(ORACLES)
@@ -76,7 +82,7 @@ def register_oracle(name: str, about: str, *, several: bool = False) -> "Callabl
     def register(kind: "type[Oracle]") -> "type[Oracle]":
         if name in BUILT_IN:
             raise UserError(f"an oracle's name must be new, but there is an oracle '{name}' already; choose another")
-        ORACLES[name] = Registered(about, kind, several)
+        ORACLES[name] = RegisteredOracle(about, kind, several)
         return kind
 
     return register

@@ -13,7 +13,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from analysis.pareto import crowding, front_ranks
 from resnet_core.errors import UserError
 from resnet_core.seeds import generator
-from search.oracles.points import Space, Values, own
+from search.oracles.points import SamplerSpace, Values, own
 from search.oracles.state import Saved
 
 TRIES = 10_000  # consecutive rejected random points after which a space counts as exhausted
@@ -82,15 +82,15 @@ class Oracle(Saved):
         self._written = ""
         self._spaces: list[str] = []
         self._states: dict[str, dict[str, Any]] = {}  # of ended trials
-        self._space = Space(self.hyperparameters)
+        self._space = SamplerSpace(self.hyperparameters)
 
     # What is searched.
 
     @property
-    def space(self) -> Space:
+    def space(self) -> SamplerSpace:
         """The space as far as it is known."""
         if self._space.hyperparameters != self.hyperparameters.space:
-            self._space = Space(self.hyperparameters)
+            self._space = SamplerSpace(self.hyperparameters)
         return self._space
 
     @property

@@ -20,8 +20,8 @@ BLAS = ThreadpoolController().select(user_api="blas")
 class GPOracle(Oracle):
     """Expected improvement by a Gaussian process; see `gaussian` for its kernel.
 
-    The first `INITIAL` points are spread over the space (`points.Space.spread`). So a search of a dozen trials has most
-    of them from the model.
+    The first `INITIAL` points are spread over the space (`points.SamplerSpace.spread`). So a search of a dozen trials
+    has most of them from the model.
 
     The model is of scores whose scale does not matter, nor how bad a diverged trial is; see `_standard`.
     An open trial counts as ended with the score that the model expects of it (Ginsbourger et al. 2010). Several

@@ -27,7 +27,7 @@ def own(values: Values) -> Values:
     return {name: value for name, value in values.items() if not name.startswith(ASIDE)}
 
 
-class Space:
+class SamplerSpace:
     """The hyperparameters of a search, as a sampler sees them.
 
     Attributes:

@@ -212,7 +212,7 @@ def test_a_block_that_is_registered_anew_changes_the_id_and_the_cost(registry):
 
 def test_the_steps_of_two_registrations_are_not_shared(registry):
     from resnet_core.runs.execution.job import dataset
-    from resnet_core.runs.training.train import execute
+    from resnet_core.runs.training.train import train_run
 
     train = TrainSpec(data="digits", train_size=40, steps=1, batch_size=8)
     runs, results = [], []
@@ -225,10 +225,10 @@ def test_the_steps_of_two_registrations_are_not_shared(registry):
         net = NetSpec(depths=(1,), widths=(4,), block="offset", norm="none", input_shape=(8, 8, 1))
         run = Run(net, train, ProbeSpec(batch_size=8))
         runs.append(run)
-        results.append(execute(run, dataset(train)).results["train_loss"])
+        results.append(train_run(run, dataset(train)).results["train_loss"])
     assert results[0] != results[1]
     with pytest.raises(UserError, match="the code of the block 'offset' must be what it was"):
-        execute(runs[0], dataset(train))
+        train_run(runs[0], dataset(train))
 
 
 def test_a_class_may_be_registered_again_and_a_stock_block_may_not(registry):

@@ -8,13 +8,13 @@ import pytest
 
 from analysis import importance, report, search_report, trials
 from analysis.layout import STYLES
-from analysis.trials import Objective
+from analysis.trials import ObjectiveColumn
 from resnet_core.errors import UserError
 from tests.analysis.synthetic import PAGE
 from tests.analysis.synthetic_search import search
 from tests.analysis.test_report import Page, content
 
-ACCURACY, MACS = Objective("val_accuracy", "max"), Objective("macs", "min")
+ACCURACY, MACS = ObjectiveColumn("val_accuracy", "max"), ObjectiveColumn("macs", "min")
 ALWAYS = {"best", "anytime", "outcomes", "trials", "space", "environment", "settings"}
 TWO = "val_accuracy (max), macs (min)"
 
@@ -283,7 +283,7 @@ def test_a_confirmation_without_a_run_is_named(tmp_path):
 
 
 def test_objectives_are_read_from_the_plan():
-    assert trials.objectives("val_loss (min), macs (min)") == (Objective("val_loss", "min"), MACS)
+    assert trials.objectives("val_loss (min), macs (min)") == (ObjectiveColumn("val_loss", "min"), MACS)
     with pytest.raises(UserError, match="a measure and max or min, but study.json has 'accuracy'"):
         trials.objectives("accuracy")
 

@@ -16,7 +16,7 @@ from keras_tuner.engine.hyperparameters import HyperParameters
 from analysis.pareto import front_ranks
 from resnet_core.errors import UserError
 from search.oracles import DEFAULT, ORACLES, of_several, oracle, register_oracle
-from search.oracles.points import Space, own, permuted
+from search.oracles.points import SamplerSpace, own, permuted
 
 LOSS = keras_tuner.Objective("loss", "min")
 TWO = [keras_tuner.Objective("accuracy", "max"), keras_tuner.Objective("parameters", "min")]
@@ -53,7 +53,7 @@ def test_points_are_spread_over_every_axis():
     hp.Float("rate", 1e-4, 1.0, sampling="log")
     hp.Choice("kind", ["a", "b", "c", "d"])
     hp.Int("depth", 1, 8)
-    over = Space(hp)
+    over = SamplerSpace(hp)
     for seed in range(5):
         points = list(islice(over.spread(seed), 8))
         assert points == list(islice(over.spread(seed), 8))
@@ -65,7 +65,7 @@ def test_points_are_spread_over_every_axis():
 
 
 def test_points_that_are_spread_have_active_values_only():
-    over = Space(space())
+    over = SamplerSpace(space())
     for point in islice(over.spread(3), 64):
         assert point == over.complete(point)
 
@@ -440,7 +440,7 @@ def test_a_cut_off_grid_covers_every_value_and_a_whole_one_every_point():
             )
             == 5
         )
-    assert Space(space()).grid_size() == (1 + 1 + 1 + 2) * 10 * 40
+    assert SamplerSpace(space()).grid_size() == (1 + 1 + 1 + 2) * 10 * 40
 
 
 @stock
@@ -658,7 +658,7 @@ def numbers(hp):
 
 @given(st.integers(0, 10**6))
 def test_values_and_coordinates(seed):
-    over = Space(space(numbers))
+    over = SamplerSpace(space(numbers))
     rng = np.random.default_rng(seed)
     values = over.sample(rng)
     assert over.complete(values) == values
@@ -675,7 +675,7 @@ def test_values_and_coordinates(seed):
 
 @given(st.integers(0, 10**6))
 def test_a_mutated_point_of_a_conditional_space_is_one(seed):
-    over = Space(space())
+    over = SamplerSpace(space())
     rng = np.random.default_rng(seed)
     values = over.sample(rng)
     mutant = over.mutate(values, rng)
@@ -684,7 +684,7 @@ def test_a_mutated_point_of_a_conditional_space_is_one(seed):
 
 
 def test_a_grid_has_each_point_once_and_continuous_values_ten_times():
-    over = Space(small())
+    over = SamplerSpace(small())
     grid = [over.grid_point(number) for number in range(over.grid_size())]
     assert grid == [
         {"kind": "a", "width": 1}, {"kind": "a", "width": 2}, {"kind": "a", "width": 3},
@@ -692,7 +692,7 @@ def test_a_grid_has_each_point_once_and_continuous_values_ten_times():
     ]  # fmt: skip
     hp = HyperParameters()
     hp.Float("rate", 1e-4, 1.0, sampling="log")
-    assert Space(hp).grid_values(0) == pytest.approx(sorted(hp.space[0].values))
+    assert SamplerSpace(hp).grid_values(0) == pytest.approx(sorted(hp.space[0].values))
 
 
 def test_a_name_under_two_conditions_is_two_hyperparameters():
@@ -704,7 +704,7 @@ def test_a_name_under_two_conditions_is_two_hyperparameters():
         hp.Choice("size", [30, 40, 50])
     trials = search(seeded("grid", trials=None, hp=hp), lambda values: {"loss": values["size"]})
     assert sorted(trial.score for trial in trials) == [1, 2, 30, 40, 50]
-    over, rng = Space(hp), np.random.default_rng(0)
+    over, rng = SamplerSpace(hp), np.random.default_rng(0)
     for _ in range(40):
         mutated = over.mutate({"kind": "a", "size": 1}, rng)
         assert mutated == over.complete(mutated)

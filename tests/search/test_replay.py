@@ -14,14 +14,14 @@ from resnet_core.sealed import seal, unseal
 from search import runner
 from search.objectives import for_keras_tuner
 from search.oracles import oracle
-from search.proposals import Budget, Proposals
+from search.proposals import Proposals, SearchBudget
 from search.replay import replay
 from tests.search.test_search import RATES, three
 
 
 @pytest.fixture
 def search(tmp_path):
-    return replace(three(tmp_path / "found"), space=RATES, budget=Budget(7))
+    return replace(three(tmp_path / "found"), space=RATES, budget=SearchBudget(7))
 
 
 def oracle_of(search, trials=7):
@@ -113,7 +113,7 @@ def test_a_damaged_state_is_made_anew(damage, search, capsys, monkeypatch):
     """And the search goes on as if nothing had been; the message names the file."""
     from tests.search.test_search import SERIAL
 
-    search = replace(search, budget=Budget(2), train=search.train.replace(epochs=2))
+    search = replace(search, budget=SearchBudget(2), train=search.train.replace(epochs=2))
     monkeypatch.setattr(runner, "trials_table", lambda *_: "")
     path = search.root / "oracle.json"
     runner.run(search, SERIAL, best=0, seeds=1)
@@ -144,7 +144,7 @@ def test_a_record_that_is_lost_with_the_state_is_made_again(content, search, mon
     """A run's results are a function of its trial, so the state is what it was."""
     from tests.search.test_search import SERIAL, trials
 
-    search = replace(search, budget=Budget(2))
+    search = replace(search, budget=SearchBudget(2))
     monkeypatch.setattr(runner, "trials_table", lambda *_: "")
     runner.run(search, SERIAL, best=0, seeds=1)
     path, before = search.root / "oracle.json", trials(search)

@@ -19,14 +19,14 @@ from resnet_core.runs.exports.about import about
 from resnet_core.runs.records.record import Outcome, Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import TrainSpec
-from resnet_core.runs.training.train import execute
+from resnet_core.runs.training.train import train_run
 from search import runner
 from search.confirm import FIRST_SEED, twin
 from search.limits import Limits
 from search.listing import best_first, in_order, numbers, plan_of
 from search.objectives import objectives
 from search.predict import predictions
-from search.proposals import Budget, Proposals
+from search.proposals import Proposals, SearchBudget
 from search.request import Search
 from search.space import Space
 from search.spaces import SPACES
@@ -53,7 +53,7 @@ SMALL = Space("small", "", depth_and_rate)
 def three(root):
     """Return a search of three trials."""
     return Search(
-        "found", SMALL, "random", objectives("val_accuracy"), Limits(), Budget(3), TRAIN,
+        "found", SMALL, "random", objectives("val_accuracy"), Limits(), SearchBudget(3), TRAIN,
         ProbeSpec(steps=(), each_epoch=False, batch_size=32), {}, 0, root, "resnet-search run",
     )  # fmt: skip
 
@@ -101,9 +101,9 @@ def test_a_search_is_recorded_as_a_study_without_a_look_at_the_test_images(ended
 def test_more_trials_go_on_where_fewer_ended(search, tmp_path):
     search = replace(search, space=RATES)
     few = run(search)
-    more = run(replace(search, budget=Budget(5)))
+    more = run(replace(search, budget=SearchBudget(5)))
     assert more[:3] == few
-    assert more == run(replace(search, budget=Budget(5), root=tmp_path / "at once"))
+    assert more == run(replace(search, budget=SearchBudget(5), root=tmp_path / "at once"))
 
 
 def rates(hp, train):
@@ -130,7 +130,7 @@ RATES = Space("rates", "", rates)
     ],
 )
 def test_a_search_that_is_cut_off_at_any_moment_ends_as_one_that_was_not(search, oracle, moment, tmp_path, monkeypatch):
-    search = replace(search, space=RATES, oracle=oracle, budget=Budget(4))
+    search = replace(search, space=RATES, oracle=oracle, budget=SearchBudget(4))
     place, name = {
         "before the run": (Store, "claim"),
         "before the record": (Store, "write"),
@@ -182,7 +182,7 @@ def test_a_space_whose_networks_have_changed_is_not_resumed(ended):
         return net.replace(activation="silu"), train
 
     with pytest.raises(UserError, match="is another network or training now"):
-        run(replace(ended, space=Space("small", "", edited), budget=Budget(4)))
+        run(replace(ended, space=Space("small", "", edited), budget=SearchBudget(4)))
     assert len(trials(ended)) == 3
 
 
@@ -227,7 +227,7 @@ def test_another_data_set_is_not_taken_for_the_first(ended, tmp_path):
 def test_no_trial_is_over_the_limits_and_none_is_made_twice(search, oracle):
     small = [SMALL.active({"blocks": 1, "order": order}) for order in ("original", "full_preactivation")]
     limits = Limits(parameters=max(cost(SMALL.point(point, TRAIN, search.data)[0]).trainable for point in small))
-    result = run(replace(search, oracle=oracle, limits=limits, budget=Budget(4)))
+    result = run(replace(search, oracle=oracle, limits=limits, budget=SearchBudget(4)))
     store = Store(search.root)
     assert len(result) == len({json.dumps(factors) for factors, _ in result}) == 4
     assert all(record.network["parameters"] <= limits.parameters for record in store.records())
@@ -236,7 +236,7 @@ def test_no_trial_is_over_the_limits_and_none_is_made_twice(search, oracle):
 
 def test_a_space_that_is_exhausted_ends_the_search(search):
     space = SMALL.with_fixed(["rate=0.1", "order=original"])
-    assert len(run(replace(search, space=space, budget=Budget(50)))) == 4
+    assert len(run(replace(search, space=space, budget=SearchBudget(50)))) == 4
 
 
 def test_limits_that_no_network_meets_name_the_smallest(search):
@@ -256,7 +256,7 @@ def unstable(hp, train):
 
 def test_what_diverges_is_scored_and_the_search_goes_on(search):
     space = Space("unstable", "", unstable).with_fixed(["rate=0.1", "blocks=2", "order=original", "skip=A"])
-    run(replace(search, space=space, oracle="grid", budget=Budget(9)))
+    run(replace(search, space=space, oracle="grid", budget=SearchBudget(9)))
     records = list(Store(search.root).records())
     assert {(record.run.train.learning_rate, record.outcome.status) for record in records} == {
         (0.01, "completed"),
@@ -270,7 +270,7 @@ def test_what_diverges_is_scored_and_the_search_goes_on(search):
 def test_where_all_trials_diverge_the_user_is_told(search):
     space = Space("unstable", "", unstable).with_fixed(["rate=0.1", "blocks=2", "order=original", "lr=1e9"])
     with pytest.raises(UserError, match="completed trial, but of 2 none was: 2 diverged; lower the learning rates$"):
-        run(replace(search, space=space, budget=Budget(9)))
+        run(replace(search, space=space, budget=SearchBudget(9)))
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_a_promoted_trial_goes_on_from_the_state_and_comes_to_what_it_would_alon
     updates = []
     update = engine.Engine.update
     monkeypatch.setattr(engine.Engine, "update", lambda self, *args: updates.append(1) or update(self, *args))
-    search = replace(search, space=RATES, oracle=oracle, budget=Budget(12), train=TRAIN.replace(epochs=3))
+    search = replace(search, space=RATES, oracle=oracle, budget=SearchBudget(12), train=TRAIN.replace(epochs=3))
     run(search)
     records = list(Store(search.root).records())
     assert {record.run.train.epochs for record in records} >= {1, 3}
@@ -327,21 +327,21 @@ def test_a_promoted_trial_goes_on_from_the_state_and_comes_to_what_it_would_alon
     all_epochs = sum(record.run.train.epochs for record in records)
     assert len(updates) == per_epoch * (all_epochs - parents)  # of each parent's one epoch, none is made again
     for record in promoted:
-        alone = execute(record.run, job.dataset(record.run.train))
+        alone = train_run(record.run, job.dataset(record.run.train))
         assert (alone.results, alone.epochs) == (record.results, record.epochs)
 
 
 def test_a_budget_in_epochs_or_seconds_ends_a_search(search, tmp_path):
     search = replace(search, space=RATES, train=TRAIN.replace(epochs=2))
-    assert len(run(replace(search, budget=Budget(50, epochs=5)))) == 3
+    assert len(run(replace(search, budget=SearchBudget(50, epochs=5)))) == 3
     with pytest.raises(UserError, match="the budget lets none begin"):
-        run(replace(search, budget=Budget(50, seconds=0.0), root=tmp_path / "none"))
+        run(replace(search, budget=SearchBudget(50, seconds=0.0), root=tmp_path / "none"))
 
 
 def test_several_objectives_are_recorded_and_ranked_by_fronts(search):
     search = replace(
-        search, space=RATES, oracle="gp", objectives=objectives("val_accuracy,macs,latency_seconds"), budget=Budget(6),
-        probe=search.probe.replace(latency=3),
+        search, space=RATES, oracle="gp", objectives=objectives("val_accuracy,macs,latency_seconds"),
+        budget=SearchBudget(6), probe=search.probe.replace(latency=3),
     )  # fmt: skip
     run(search)
     records = list(Store(search.root).records())
@@ -477,7 +477,7 @@ def test_two_launchers_do_not_search_in_one_folder(ended):
         Store(ended.root).claim("search").acquire(timeout=0),
         pytest.raises(UserError, match="must have one launcher"),
     ):
-        run(replace(ended, budget=Budget(5)))
+        run(replace(ended, budget=SearchBudget(5)))
 
 
 def test_damaged_records_are_set_aside_and_the_trials_made_again(ended, capsys):

@@ -16,7 +16,7 @@ from resnet_core.runs.execution.options import Execution
 from resnet_core.runs.records.record import Outcome, Record
 from resnet_core.runs.records.store import Store
 from search import cli, runner
-from search.proposals import Budget
+from search.proposals import SearchBudget
 from tests.search.test_search import RATES, three
 from tests.torture.stub import StubJob, result_of
 from tests.torture.test_mutations import call, edit_file, exported, flip, numbers_of
@@ -53,7 +53,7 @@ class Making(Execution):
 
 def searched(root):
     """Search, or go on; return what was printed, and why it was refused."""
-    search = replace(three(root), space=RATES, oracle="evolution", budget=Budget(TRIALS))
+    search = replace(three(root), space=RATES, oracle="evolution", budget=SearchBudget(TRIALS))
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
         try:
             runner.run(search, Making(), best=0, seeds=1)
@@ -66,7 +66,7 @@ def searched(root):
 def whole(tmp_path_factory):
     """A search of which half of the trials are in a part."""
     root = tmp_path_factory.mktemp("whole") / "found"
-    half = replace(three(root), space=RATES, oracle="evolution", budget=Budget(TRIALS // 2))
+    half = replace(three(root), space=RATES, oracle="evolution", budget=SearchBudget(TRIALS // 2))
     with contextlib.redirect_stdout(io.StringIO()):
         runner.run(half, Making(), best=0, seeds=1)
     Store(root).compact()

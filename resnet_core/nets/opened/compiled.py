@@ -9,7 +9,7 @@ import tensorflow as tf
 from resnet_core.nets.opened.form import Kind, Opened
 from resnet_core.nets.opened.forward import forward
 from resnet_core.nets.opened.initial import Array, initial
-from resnet_core.nets.opened.tape import Role, Slot
+from resnet_core.nets.opened.tape import Operand, Role
 
 
 class Backward(NamedTuple):
@@ -64,7 +64,7 @@ class Variables:
         """Return the variables of a role, by segment and slot."""
         return [self.stacks[i][j] for i, j in self.places(role)]
 
-    def slots(self, role: Role) -> list[Slot]:
+    def slots(self, role: Role) -> list[Operand]:
         """Return the slots of a role, by segment and slot."""
         return [self._kind.segments[i].slots[j] for i, j in self.places(role)]
 

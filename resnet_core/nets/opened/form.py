@@ -7,7 +7,7 @@ from functools import lru_cache
 from resnet_core.nets.blocks import residual_block
 from resnet_core.nets.interpreter import Shape
 from resnet_core.nets.network import head, stem
-from resnet_core.nets.opened.tape import Call, Cell, NotOpen, Slot, Tape
+from resnet_core.nets.opened.tape import Cell, NotOpen, Operand, RecordedCall, Tape
 from resnet_core.nets.registry import code_of
 from resnet_core.nets.spec import NetSpec
 
@@ -24,12 +24,12 @@ class Segment:
         shape: Height and width of the output; `None` for the head.
     """
 
-    calls: tuple[Call, ...]
+    calls: tuple[RecordedCall, ...]
     rolled: bool
     shape: tuple[int, ...]
 
     @property
-    def slots(self) -> tuple[Slot, ...]:
+    def slots(self) -> tuple[Operand, ...]:
         """The slots of a block's calls, in order."""
         return tuple(slot for call in self.calls for slot in call.slots)
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from resnet_core.nets.opened.form import Opened
-from resnet_core.nets.opened.tape import Call, Cell
+from resnet_core.nets.opened.tape import Cell, RecordedCall
 
 LAYERS = {"blur": (0, 2), "conv_along_channels": (1, 1)}
 """Number of Keras operations before and after the main one, for methods that become several operations. The others have
@@ -31,7 +31,7 @@ def kernels(net: Opened) -> Iterator[Kernel]:
 
 
 @lru_cache(maxsize=256)
-def kernel_slots(calls: tuple[Call, ...]) -> tuple[int, ...]:
+def kernel_slots(calls: tuple[RecordedCall, ...]) -> tuple[int, ...]:
     """Return the positions of the kernels among the slots of a block, in Keras' order of layers.
 
     Keras sorts layers by their longest path to the output, and layers of equal length as a depth-first search from the
@@ -48,7 +48,7 @@ def kernel_slots(calls: tuple[Call, ...]) -> tuple[int, ...]:
     return tuple(place for *_, place in sorted(slots))
 
 
-def _around(call: Call) -> tuple[int, int]:
+def _around(call: RecordedCall) -> tuple[int, int]:
     """Return how many Keras operations a call has before and after the main one."""
     settings = dict(call.settings)
     pads = settings.get("margin") or settings.get("padding") in ("zeros", "lowest")
@@ -56,7 +56,7 @@ def _around(call: Call) -> tuple[int, int]:
     return (1, 1) if scalar else LAYERS.get(call.word, (1, 0) if pads else (0, 0))
 
 
-def _ways_to_the_end(calls: tuple[Call, ...]) -> dict[int, int]:
+def _ways_to_the_end(calls: tuple[RecordedCall, ...]) -> dict[int, int]:
     """Return the number of operations on the longest path from each value to the last."""
     ways = {len(calls): 0}
     for number in range(len(calls), 0, -1):
@@ -68,7 +68,7 @@ def _ways_to_the_end(calls: tuple[Call, ...]) -> dict[int, int]:
     return ways
 
 
-def _from_the_end(calls: tuple[Call, ...]) -> list[int]:
+def _from_the_end(calls: tuple[RecordedCall, ...]) -> list[int]:
     """Return the numbers of the calls in the order of a depth-first search from the last."""
     met: dict[int, None] = {}
     pending = [len(calls)]

@@ -19,7 +19,7 @@ class NotOpen(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class Operand:
     """An operand of a call besides its inputs: what the trace depends on.
 
     Attributes:
@@ -37,7 +37,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RecordedCall:
     """A call of a method in a block: what the trace depends on.
 
     Attributes:
@@ -50,7 +50,7 @@ class Call:
     word: str
     inputs: tuple[int, ...]
     settings: tuple[tuple[str, Hashable], ...] = ()
-    slots: tuple[Slot, ...] = ()
+    slots: tuple[Operand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Cell:
         gain: Factor of a drawn kernel.
     """
 
-    slot: Slot
+    slot: Operand
     layer: str
     shape: Shape | tuple[int, ...]
     start: float | None
@@ -78,7 +78,7 @@ class Written:
 
     shape: Any
     number: int
-    calls: list[Call]
+    calls: list[RecordedCall]
 
 
 class Tape(Interpreter):
@@ -87,7 +87,7 @@ class Tape(Interpreter):
     def __init__(self, spec: NetFields, scope: str) -> None:
         super().__init__(spec)
         self.prefix = f"{scope}_"
-        self.calls: list[Call] = []
+        self.calls: list[RecordedCall] = []
         self.cells: list[Cell] = []
 
     def start(self, shape: Shape) -> Written:
@@ -98,20 +98,20 @@ class Tape(Interpreter):
         if any(x.calls is not self.calls for x in inputs):
             raise NotOpen(f"a block reads a value of another block (in `{self.prefix.rstrip('_')}`)")
         slots = tuple(cell.slot for cell in cells)
-        self.calls.append(Call(word, tuple(x.number for x in inputs), tuple(settings.items()), slots))
+        self.calls.append(RecordedCall(word, tuple(x.number for x in inputs), tuple(settings.items()), slots))
         self.cells += cells
         return Written(shape, len(self.calls), self.calls)
 
     def _kernel(self, layer: str, shape: tuple[int, ...], gain: float, open_axes: int = 2) -> Cell:
         closed = shape[: len(shape) - open_axes]
-        slot = Slot("kernel", "weight", (*closed, *(None for _ in range(open_axes))))
+        slot = Operand("kernel", "weight", (*closed, *(None for _ in range(open_axes))))
         return Cell(slot, self.prefix + layer, shape, 0.0 if gain == 0.0 else None, gain)
 
     def _vector(self, layer: str, name: str, channels: int, start: float, role: Role = "weight") -> Cell:
-        return Cell(Slot(name, role, (None,)), self.prefix + layer, (channels,), start)
+        return Cell(Operand(name, role, (None,)), self.prefix + layer, (channels,), start)
 
     def _number(self, name: str, value: float, dtype: str = "float32") -> Cell:
-        return Cell(Slot(name, "number", (), dtype), "", (), value)
+        return Cell(Operand(name, "number", (), dtype), "", (), value)
 
     def shape(self, x: Value) -> Shape:
         return x.shape  # type: ignore[no-any-return]
@@ -171,20 +171,20 @@ class Tape(Interpreter):
         if per_channel:
             return self._call("scale", [x], x.shape, self._vector(name, "kernel", x.shape[2], start))
         layer = f"{self.prefix}{name}_factor"
-        cells = [Cell(Slot("kernel", "weight", (1,)), layer, (1,), start)]
+        cells = [Cell(Operand("kernel", "weight", (1,)), layer, (1,), start)]
         if shifted:
-            cells.append(Cell(Slot("bias", "weight", (1,)), layer, (1,), 0.0))
+            cells.append(Cell(Operand("bias", "weight", (1,)), layer, (1,), 0.0))
         return self._call("scale", [x], x.shape, *cells)
 
     def shift(self, x: Written, *, name: str) -> Written:
-        return self._call("shift", [x], x.shape, Cell(Slot("bias", "weight"), self.prefix + name, (), 0.0))
+        return self._call("shift", [x], x.shape, Cell(Operand("bias", "weight"), self.prefix + name, (), 0.0))
 
     def dropout(
         self, x: Written, rate: float, *, name: str, unit: Literal["value", "sample", "batch"] = "value"
     ) -> Written:
         if not rate:
             return self._call("identity", [x], x.shape)
-        state = Cell(Slot("seed_generator_state", "draw", (2,), "int64"), self.prefix + name, (2,), None)
+        state = Cell(Operand("seed_generator_state", "draw", (2,), "int64"), self.prefix + name, (2,), None)
         return self._call("dropout", [x], x.shape, self._number("rate", rate), state, unit=unit)
 
     def subsample(self, x: Written, strides: int, *, name: str) -> Written:
@@ -205,7 +205,7 @@ class Tape(Interpreter):
 
     def conv_along_channels(self, x: Written, kernel_size: int, *, name: str) -> Written:
         kernel = self._kernel(name, (kernel_size, 1, 1), 1.0)
-        slot = Slot("kernel", "weight", (None, 1, 1))
+        slot = Operand("kernel", "weight", (None, 1, 1))
         cell = Cell(slot, kernel.layer, kernel.shape, kernel.start)
         return self._call("conv_along_channels", [x], (1, 1, x.shape[-1]), cell)
 

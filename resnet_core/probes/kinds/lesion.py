@@ -14,7 +14,7 @@ from resnet_core.seeds import generator
 
 if TYPE_CHECKING:
     from resnet_core.probes.anatomy import Block
-    from resnet_core.probes.part import Part
+    from resnet_core.probes.part import NetworkPart
     from resnet_core.probes.subject import Subject
 
 
@@ -146,7 +146,7 @@ def _sets(blocks: list["Block"], count: int, draws: int, seed: int) -> list[tupl
 def _scored(net: "Subject", images: Any, labels: Any, chain: "Sequence[Block | None]") -> Score:
     """Return the score of a network with these blocks in this order; none where a block's branch is taken out."""
     score = Score()
-    parts: list[Part] = [
+    parts: list[NetworkPart] = [
         net.part_of(block) if block else net.without(net.blocks[i], "branch") for i, block in enumerate(chain)
     ]
     for x, y in net.batches(images, labels):

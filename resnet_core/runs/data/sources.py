@@ -16,7 +16,7 @@ from resnet_core.runs.reading import Reading
 AS_IT_IS = Reading()
 
 
-class Source(Protocol):
+class DataSource(Protocol):
     """A data set that may not have been read yet."""
 
     @property
@@ -59,7 +59,7 @@ class _Read:
 
 def open_source(
     data: str, image_size: int | None = None, resident: float = math.inf, reading: Reading = AS_IT_IS
-) -> Source:
+) -> DataSource:
     """Return the data set with this name, `.npz` file or folder of images.
 
     Args:

@@ -17,7 +17,7 @@ from resnet_core.runs.records.record import Record
 from resnet_core.runs.runtime import configure
 from resnet_core.runs.settings import DECIDED
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.training.train import execute
+from resnet_core.runs.training.train import train_run
 from resnet_core.telling import said_to, surrounding
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ EPOCHS = 10
 
 
 @dataclass(frozen=True)
-class Trained(Record):
+class TrainedRecord(Record):
     """The record of a run, with the network that was trained.
 
     Attributes:
@@ -59,7 +59,7 @@ def train(
     probe: ProbeSpec | None = None,
     progress: bool = True,
     **settings: Any,
-) -> Trained:
+) -> TrainedRecord:
     """Train a network on data, and return what came of it. Nothing is written but the arrays of `data`, to the cache.
 
     Args:
@@ -94,10 +94,10 @@ def train(
         held: list[list[Array]] = []
         images = dataset(run.train)
         with display({run.id: train_seconds(run, info.train_images, threads)}) as shown:
-            record = execute(run, images, lambda step: shown.step(run, step), on_trained=held.append)
+            record = train_run(run, images, lambda step: shown.step(run, step), on_trained=held.append)
             shown.end(record)
     fields: Mapping[str, Any] = vars(record)
-    return Trained(**fields, weights=held[0] if held else None)
+    return TrainedRecord(**fields, weights=held[0] if held else None)
 
 
 def fitted(net: Net, data: DataInfo) -> Net:

@@ -217,7 +217,7 @@ class Silent:
     def end(self, record: Record) -> None: ...
 
 
-class Cell:
+class NotebookDisplay:
     """One line below the cell of a notebook, replaced as runs go on; those that failed have a line each."""
 
     def __init__(self, work: Mapping[str, float], clock: Callable[[], float] = time.monotonic) -> None:
@@ -268,5 +268,5 @@ def display(work: Mapping[str, float]) -> Display:
         case "nobody":
             return Silent()
         case "notebook":
-            return Cell(work)
+            return NotebookDisplay(work)
     return Bars(work) if sys.stdout.isatty() else Lines(work)

@@ -58,10 +58,10 @@ def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, imag
     attempts = {run.id: survey.next_attempt(run.id) for run in missing}
     estimates = dict(zip((run.id for run in missing), estimated(missing, images, threads), strict=True))
     with summarised(store, [run.id for run in runs]):
-        execute(missing, estimates, execution, store, threads, attempts)
+        execute_all(missing, estimates, execution, store, threads, attempts)
 
 
-def execute(
+def execute_all(
     runs: Sequence[Run],
     seconds: Mapping[str, float],
     execution: Execution,

@@ -26,7 +26,7 @@ from resnet_core.runs.runtime import configure, total_memory
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.checkpoints import Checkpoint, step_of
 from resnet_core.runs.training.forms import form_of
-from resnet_core.runs.training.train import Progress, execute, made_with, network_of
+from resnet_core.runs.training.train import Progress, made_with, network_of, train_run
 
 Stream = Literal["auto", "always", "never"]
 MEMORY_SHARE = 0.25  # of images, which are there up to three times: as read, as chosen, on the device
@@ -113,7 +113,7 @@ class Job:
         data = dataset(run.train, resident(self.stream, self.memory))
         root = self.store.root if keep else None
         beside = Beside(run, data, self.keep_networks, self.probes, self.sample, root)
-        record = execute(run, data, on_progress, checkpoint, beside.on_trained, beside.at_steps)
+        record = train_run(run, data, on_progress, checkpoint, beside.on_trained, beside.at_steps)
         return Ended(replace(record, attempt=self.attempt_of(run)), beside.after())
 
     def attempt_of(self, run: Run) -> int:

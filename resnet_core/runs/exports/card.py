@@ -9,7 +9,7 @@ from resnet_core.runs.exports.checking import Row
 from resnet_core.runs.exports.registry import FORMATS
 from resnet_core.runs.exports.trained import Trained
 
-Section = tuple[str, str]
+CardSection = tuple[str, str]
 """Heading and text, in Markdown."""
 NOTHING = "–"
 PROBABILITIES = "probabilities; the softmax is inside the model"
@@ -17,7 +17,7 @@ LOGITS = "logits; a softmax of them gives probabilities"
 
 
 def card(
-    title: str, trained: Trained, about: Mapping[str, Any], rows: Sequence[Row], sections: Sequence[Section]
+    title: str, trained: Trained, about: Mapping[str, Any], rows: Sequence[Row], sections: Sequence[CardSection]
 ) -> str:
     """Return the model card as Markdown.
 

@@ -15,7 +15,7 @@ from resnet_core.fingerprint import is_ours
 from resnet_core.folders import check_writable, naming, path_aside, sweep
 from resnet_core.runs.exports import FORMATS, Format
 from resnet_core.runs.exports.about import add_about
-from resnet_core.runs.exports.card import Section, card
+from resnet_core.runs.exports.card import CardSection, card
 from resnet_core.runs.exports.checking import Row, checked, failure, outputs
 from resnet_core.runs.exports.keras_files import compiled
 from resnet_core.runs.exports.latency import latencies
@@ -101,7 +101,7 @@ class Wishes:
         return formats
 
 
-def export(trained: Trained, wishes: Wishes, title: str, sections: Sequence[Section] = ()) -> Exports:
+def export(trained: Trained, wishes: Wishes, title: str, sections: Sequence[CardSection] = ()) -> Exports:
     """Export a network.
 
     Every export is opened in its own runtime and compared with the network before it counts. One that cannot be

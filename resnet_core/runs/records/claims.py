@@ -17,7 +17,7 @@ LOOK_SECONDS = 1.0
 NOT_WRITTEN = b"written=no\n"
 
 
-class Claim(SoftFileLease):
+class RunLease(SoftFileLease):
     """A claim that expires a minute after its last refresh, whatever machine its owner is on."""
 
     def acquire(self, timeout: float | None = None, *arguments: Any, **options: Any) -> AcquireReturnProxy[Any]:
@@ -61,7 +61,7 @@ class Claim(SoftFileLease):
                 return
 
 
-def claim(root: Path, name: str) -> Claim:
+def claim(root: Path, name: str) -> RunLease:
     """Return a claim in the folder of a study, not yet taken.
 
     Raises:
@@ -72,7 +72,7 @@ def claim(root: Path, name: str) -> Claim:
         folder.mkdir(exist_ok=True)
     except FileNotFoundError:
         raise gone(root) from None
-    return Claim(folder / f"{name}.lock", lease_duration=LEASE_SECONDS, timeout=2 * LEASE_SECONDS)
+    return RunLease(folder / f"{name}.lock", lease_duration=LEASE_SECONDS, timeout=2 * LEASE_SECONDS)
 
 
 @contextmanager

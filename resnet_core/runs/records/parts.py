@@ -39,7 +39,7 @@ _COPIED = ("run", "attempt", "status", "step", "message")
 _KIND = "sealed-"  # prefix of the names of parts with a checksum
 
 
-class Unreadable(ValueError):
+class UnreadablePart(ValueError):
     """A part is damaged.
 
     Attributes:
@@ -99,7 +99,9 @@ def check(folder: Path) -> None:
             with _names(folder / f"{name}.parquet"):
                 read_parquet(folder / f"{name}.parquet")
         if _name(_digests(folder, {copy.run: copy.attempt for copy in copied})) != folder.name:
-            raise Unreadable(folder, "its tables must be those that were written, but their checksum is that of others")
+            raise UnreadablePart(
+                folder, "its tables must be those that were written, but their checksum is that of others"
+            )
         return
     for name in NAMES:
         path = folder / f"{name}.parquet"
@@ -227,7 +229,7 @@ def _names(path: Path) -> Iterator[None]:
     """Context manager that turns errors into `Unreadable` with this file."""
     try:
         yield
-    except Unreadable:
+    except UnreadablePart:
         raise
     except Exception as error:  # a reader of parquet files may raise anything on a damaged one
-        raise Unreadable(path, reason_of(error)) from None
+        raise UnreadablePart(path, reason_of(error)) from None

@@ -24,7 +24,7 @@ from resnet_core.runs.records import claims, measurements, networks, parts
 from resnet_core.runs.records import files as record_files
 from resnet_core.runs.records.files import reason_of
 from resnet_core.runs.records.frames import Damaged, Frames, frames_of, joined
-from resnet_core.runs.records.parts import Unreadable
+from resnet_core.runs.records.parts import UnreadablePart
 from resnet_core.runs.records.plan import Plan
 from resnet_core.runs.records.record import FAILED, Record
 from resnet_core.runs.records.survey import (
@@ -109,7 +109,7 @@ class Store:
             self.take_out({run.id for run in here.runs} - {run.id for run in plan.runs} if here else set())
             self.put_back(run.id for run in plan.runs)
 
-    def claim(self, run_id: str) -> claims.Claim:
+    def claim(self, run_id: str) -> claims.RunLease:
         """Return the claim to execute a run, not yet taken.
 
         Raises:
@@ -167,7 +167,7 @@ class Store:
         except FileNotFoundError:
             for folder in parts.folders(self._parts):
                 if _attempts(folder).get(run_id) == attempt:
-                    with suppress(Unreadable):
+                    with suppress(UnreadablePart):
                         return parts.record(folder, run_id)
             self.check_there()
             raise UserError(f"a record must stay where it was written, but {path} is no longer there") from None
@@ -206,7 +206,7 @@ class Store:
         files, survey = look(self.root, record_files.read)
         by_run = {run: files[copy.place][1] for run, copy in survey.copies.items() if copy.place in files}
         for folder, ids in in_parts(survey).items():
-            with suppress(Unreadable):
+            with suppress(UnreadablePart):
                 by_run |= {record.run.id: record for record in parts.records(folder, ids)}
         yield from (by_run[run_id] for run_id in sorted(by_run))
 
@@ -218,7 +218,7 @@ class Store:
         for folder, ids in in_parts(survey).items():
             try:
                 tables.append(parts.frames(folder).of(ids))
-            except Unreadable as error:
+            except UnreadablePart as error:
                 damaged.append(error.damaged)
         probed, damaged_too = measurements.table(self.root)
         frames = joined(tables, [*damaged, *damaged_too])
@@ -250,7 +250,7 @@ class Store:
         self._removed.mkdir(exist_ok=True)
         for folder, runs in in_parts(self.survey()).items():  # the copy in a part stays and does not count
             for run_id in sorted(runs & {*ids}):
-                with suppress(Unreadable):
+                with suppress(UnreadablePart):
                     record = parts.record(folder, run_id)
                     write_new(
                         self._removed / record_files.name_of(run_id, record.attempt), record_files.text_of(record)
@@ -292,5 +292,5 @@ def _attempts(folder: Path) -> Mapping[str, int]:
     """Return the attempt of each run of a part, which never changes; none if it is damaged."""
     try:
         return {copy.run: copy.attempt for copy in parts.copies(folder)}
-    except Unreadable:
+    except UnreadablePart:
         return {}

@@ -14,7 +14,7 @@ from resnet_core.runs.records.copies import Copy, newest
 from resnet_core.runs.records.files import copy_of, reason_of
 from resnet_core.runs.records.frames import Damaged
 from resnet_core.runs.records.outcomes import statuses_of
-from resnet_core.runs.records.parts import Unreadable
+from resnet_core.runs.records.parts import UnreadablePart
 from resnet_core.runs.records.record import Record, Stored
 from resnet_core.sealed import UNREADABLE
 
@@ -73,7 +73,7 @@ def look(root: Path, read: Callable[[Path], tuple[Stored, R]]) -> tuple[Files[R]
     for folder in parts.folders(root / PARTS):
         try:
             copies += (copy for copy in parts.copies(folder) if not is_out(root, copy.run, copy.attempt))
-        except Unreadable as error:
+        except UnreadablePart as error:
             damaged.append(error.damaged)
     lost = _lost(root, damaged)
     return files, Survey(newest(copies, lost), tuple(damaged), lost)

@@ -15,7 +15,7 @@ from resnet_core.probes.anatomy import anatomy
 from resnet_core.probes.gradient_norms import GradientProbe, Row, activation_sites, step_rows, weight_sites
 from resnet_core.runs.data.stored import Array
 from resnet_core.runs.training.device import Data, Part, Preprocessing
-from resnet_core.runs.training.objective import Drawn, accuracy_of, augmented, loss_of
+from resnet_core.runs.training.objective import DrawnBatch, accuracy_of, augmented, loss_of
 from resnet_core.runs.training.optimizers import optimizer
 from resnet_core.runs.training.order import Batch
 from resnet_core.runs.training.precision import LossScale, dtype_policy
@@ -98,7 +98,7 @@ class Engine:
             learning_rate: Learning rate of the step.
             read: The images of the batch, in its order, if they are not on the device with all others.
         """
-        drawn = Drawn.of(batch, is_read=read is not None)
+        drawn = DrawnBatch.of(batch, is_read=read is not None)
         return self._train_step(read or data.train, data.preprocessing, drawn, tf.constant(learning_rate))  # type: ignore[no-any-return]
 
     def rows(self, norms: tf.Tensor) -> Iterator[Row]:
@@ -122,7 +122,7 @@ class Engine:
         images, labels = data.taken(indices)
         return self._gradients(data.preprocessing(images), labels)
 
-    def _update(self, images: Part, preprocessing: Preprocessing, drawn: Drawn, rate: Any) -> tuple[Any, Any, Any]:
+    def _update(self, images: Part, preprocessing: Preprocessing, drawn: DrawnBatch, rate: Any) -> tuple[Any, Any, Any]:
         x = augmented(self._step, preprocessing(tf.gather(images[0], drawn.indices)), drawn)
         y, mixing = tf.gather(images[1], drawn.indices), drawn.mixing
         with tf.GradientTape() as tape:

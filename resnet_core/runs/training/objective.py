@@ -10,7 +10,7 @@ from resnet_core.runs.training.order import Batch
 from resnet_core.runs.training.step import StepSpec
 
 
-class Drawn(NamedTuple):
+class DrawnBatch(NamedTuple):
     """A `Batch` as tensors.
 
     Attributes:
@@ -26,7 +26,7 @@ class Drawn(NamedTuple):
     mixing: tuple[Any, Any] | None
 
     @classmethod
-    def of(cls, batch: Batch, *, is_read: bool) -> "Drawn":
+    def of(cls, batch: Batch, *, is_read: bool) -> "DrawnBatch":
         """Return the tensors of a batch; `is_read`: the step is given its images and no others."""
         indices = np.arange(len(batch.indices)) if is_read else batch.indices
         places = None if batch.places is None else tf.constant(batch.places)
@@ -34,7 +34,7 @@ class Drawn(NamedTuple):
         return cls(tf.constant(indices), tf.constant(batch.offsets), tf.constant(batch.flips), places, mixing)
 
 
-def augmented(step: StepSpec, x: Any, drawn: Drawn) -> Any:
+def augmented(step: StepSpec, x: Any, drawn: DrawnBatch) -> Any:
     """Return preprocessed images, augmented as the step has it."""
     if step.augmentation == "crop_flip":
         x = crop_and_flip(x, drawn.offsets, drawn.flips)

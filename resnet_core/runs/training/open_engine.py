@@ -17,7 +17,7 @@ from resnet_core.probes.gradient_norms import Row, Site, probe_rows, sites_of, s
 from resnet_core.runs.data.stored import Array
 from resnet_core.runs.training.device import Data, Part, Preprocessing
 from resnet_core.runs.training.engine import median_latency
-from resnet_core.runs.training.objective import Drawn, accuracy_of, augmented, targets_of
+from resnet_core.runs.training.objective import DrawnBatch, accuracy_of, augmented, targets_of
 from resnet_core.runs.training.optimizers import optimizer
 from resnet_core.runs.training.order import Batch
 from resnet_core.runs.training.step import StepSpec
@@ -58,7 +58,7 @@ class Updates:
     def _norms(self, gradients: list[Any]) -> list[Any]:
         return [stacked_norms(gradients[i]) for i in self.kernel_places]
 
-    def _batch(self, part: Part, preprocessing: Preprocessing, drawn: Drawn, classes: int) -> tuple[Any, Any, Any]:
+    def _batch(self, part: Part, preprocessing: Preprocessing, drawn: DrawnBatch, classes: int) -> tuple[Any, Any, Any]:
         images, labels = part
         x = augmented(self._step, preprocessing(tf.gather(images, drawn.indices)), drawn)
         y = tf.gather(labels, drawn.indices)
@@ -135,7 +135,7 @@ class OpenEngine:
         self, data: Data, batch: Batch, learning_rate: float, read: Part | None = None
     ) -> tuple[tf.Tensor, tf.Tensor, Any]:
         """Make one update; see `Engine.update`."""
-        drawn = Drawn.of(batch, is_read=read is not None)
+        drawn = DrawnBatch.of(batch, is_read=read is not None)
         x, targets, labels = self._updates.batch(read or data.train, data.preprocessing, drawn, self._spec.classes)
         passed = self._passes.backward(x, targets)
         self._updates.make(passed.gradients, passed.statistics, tf.constant(learning_rate))

@@ -45,7 +45,7 @@ class Diverged(Exception):
         self.step = step
 
 
-def execute(
+def train_run(
     run: Run,
     data: Dataset,
     on_progress: Callable[[Progress], None] = lambda _: None,

@@ -2,7 +2,7 @@ import pytest
 
 from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost
-from resnet_core.nets.registry import BLOCKS, Block
+from resnet_core.nets.registry import BLOCKS, RegisteredBlock
 from resnet_core.nets.spec import NetSpec, cifar
 
 # Trainable parameters, batch statistics and multiply-accumulates (convolutions and classifier) of
@@ -67,7 +67,7 @@ def test_two_layers_of_one_name_are_refused(name, monkeypatch):
     def branch(at, x, width, strides):
         return at.activation(at.conv(x, width, 3, strides, name="conv1"), name=name)
 
-    monkeypatch.setitem(BLOCKS, "twice", Block(branch, (3,), 1))
+    monkeypatch.setitem(BLOCKS, "twice", RegisteredBlock(branch, (3,), 1))
     with pytest.raises(
         UserError, match=f"a name of its own, but two are 'stage1_block1_{name}'; take another .*'{name}'"
     ):

@@ -16,7 +16,7 @@ from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.execution.job import dataset
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.checkpoints import Checkpoint
-from resnet_core.runs.training.train import execute
+from resnet_core.runs.training.train import train_run
 
 L = keras.layers
 TRAIN = TrainSpec(steps=2, train_size=40, batch_size=8)
@@ -150,17 +150,17 @@ def test_it_trains_from_its_seed_and_goes_on_from_its_state(kind, net, tmp_path)
     spec = net(WORKS[kind])
     run = Run(spec, TRAIN, ProbeSpec(batch_size=8, steps=(0, 1, 2), step_gradients=1))
     data = dataset(TRAIN)
-    first = execute(run, data)
+    first = train_run(run, data)
     assert first.outcome.status == "completed", first.outcome.message
-    other = execute(replace(run, seed=1), data)  # shares the step
-    again = execute(run, data)
+    other = train_run(replace(run, seed=1), data)  # shares the step
+    again = train_run(run, data)
     assert (again.results, again.probes) == (first.results, first.probes)
     assert other.results != first.results
     path = tmp_path / "state.npz"
     with pytest.raises(KeyboardInterrupt):
-        execute(run, data, checkpoint=Checkpoint(path, 0.0, stop=Stops(1)))
-    execute(replace(run, seed=2), data)
-    resumed = execute(run, data, checkpoint=Checkpoint(path, 1e9))
+        train_run(run, data, checkpoint=Checkpoint(path, 0.0, stop=Stops(1)))
+    train_run(replace(run, seed=2), data)
+    resumed = train_run(run, data, checkpoint=Checkpoint(path, 1e9))
     assert (resumed.results, resumed.epochs, resumed.probes) == (first.results, first.epochs, first.probes)
 
 

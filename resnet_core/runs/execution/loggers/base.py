@@ -87,14 +87,14 @@ Open = Callable[[str, Path], Logger]
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegisteredLogger:
     """A registered logger: the function that opens it, and the package it needs, if any."""
 
     open: Open
     package: str = ""
 
 
-LOGGERS: dict[str, Registered] = {}
+LOGGERS: dict[str, RegisteredLogger] = {}
 
 
 def register_logger(name: str, *, package: str = "") -> Callable[[Open], Open]:
@@ -113,7 +113,7 @@ def register_logger(name: str, *, package: str = "") -> Callable[[Open], Open]:
     def register(open_: Open) -> Open:
         if name in LOGGERS and is_ours(LOGGERS[name].open):
             raise UserError(f"a logger's name must be new, but there is a logger '{name}' already; choose another")
-        LOGGERS[name] = Registered(open_, package)
+        LOGGERS[name] = RegisteredLogger(open_, package)
         return open_
 
     return register

@@ -19,7 +19,7 @@ from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.checkpoints import Checkpoint
 from resnet_core.runs.training.device import StreamedData, on_device
 from resnet_core.runs.training.order import batches
-from resnet_core.runs.training.train import execute, made_with
+from resnet_core.runs.training.train import made_with, train_run
 from tests.resnet_core.runs.data.test_data import arrays, write_folder
 
 NEVER, ALWAYS = job.resident("never"), job.resident("always")
@@ -188,7 +188,7 @@ class TestCache:
         data = prepare(open_source(npz, None, ALWAYS).images, TRAIN)
         (cached,) = cache.iterdir()
         cached.write_bytes(cached.read_bytes()[:9000])
-        record = execute(Run(NET, TRAIN, PROBE), data)
+        record = train_run(Run(NET, TRAIN, PROBE), data)
         assert record.outcome.status == "crashed"
         assert "has become shorter since it was opened" in record.outcome.message
 
@@ -224,9 +224,9 @@ class TestRuns:
         assert isinstance(on_device(streamed), StreamedData)
         assert not isinstance(on_device(resident), StreamedData)
         assert len(streamed.x_train) % TrainSpec(steps=1).evaluation_batch
-        first = text(execute(run, streamed))
-        assert first == text(execute(run, resident))
-        assert text(execute(replace(run, seed=2), streamed)) != first
+        first = text(train_run(run, streamed))
+        assert first == text(train_run(run, resident))
+        assert text(train_run(replace(run, seed=2), streamed)) != first
 
     @pytest.mark.parametrize("step", [1, 8, 9, 11])
     def test_one_that_is_streamed_goes_on_in_mid_epoch_from_a_state_of_one_that_is_not(self, step, npz, tmp_path):
@@ -238,12 +238,12 @@ class TestRuns:
             asked.append(None)
             return len(asked) >= step
 
-        whole = text(execute(run, resident))
+        whole = text(train_run(run, resident))
         for before, after in ((streamed, streamed), (resident, streamed), (streamed, resident)):
             asked.clear()
             with pytest.raises(KeyboardInterrupt):
-                execute(run, before, checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, made_with(), stop))
-            again = execute(run, after, checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, made_with()))
+                train_run(run, before, checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, made_with(), stop))
+            again = train_run(run, after, checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, made_with()))
             (tmp_path / "state.npz").unlink()
             assert text(again) == whole
 

@@ -9,7 +9,7 @@ import resnet_core
 from resnet_core.errors import UserError
 from resnet_core.runs.data import open_source
 from resnet_core.runs.execution.job import dataset
-from resnet_core.runs.training.train import execute
+from resnet_core.runs.training.train import train_run
 from tests.resnet_core.runs.data.test_given import TEST, X, Y, cache_folder
 
 __all__ = ["cache_folder"]
@@ -26,7 +26,7 @@ def test_the_record_is_that_of_the_same_run(record):
     assert record.run.net.input_shape == (8, 8, 3)
     assert record.run.net.classes == 2
     assert [row["epoch"] for row in record.epochs] == [1, 2]
-    again = execute(record.run, dataset(record.run.train))
+    again = train_run(record.run, dataset(record.run.train))
     assert again.results == record.results
     assert record.data.class_names == ("0", "1")
 

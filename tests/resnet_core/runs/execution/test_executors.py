@@ -30,7 +30,7 @@ from resnet_core.runs.records.record import Stored
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.checkpoints import Checkpoint, step_of
-from resnet_core.runs.training.train import execute
+from resnet_core.runs.training.train import train_run
 
 PLUGIN = Path(__file__).with_name("misbehaving.py")
 TRAIN = TrainSpec(steps=12, batch_size=32, train_size=200)
@@ -83,7 +83,7 @@ def alone():
     """The records of four runs, each made in this process."""
     runs = run(0), run(1), run(0, skip="none"), run(1, skip="none")
     return [
-        execute(planned, dataset(planned.train), on_trained=partial(WEIGHTS.__setitem__, planned.id))
+        train_run(planned, dataset(planned.train), on_trained=partial(WEIGHTS.__setitem__, planned.id))
         for planned in runs
     ]
 
@@ -140,7 +140,7 @@ class Ended:
         ours = [self.raising, *(each.run for each in alone), self.diverging, self.resumed, run(2)]
         claim = store.claim(self.theirs.id)
         claim.acquire(timeout=0)
-        recorded = execute(self.theirs, dataset(self.theirs.train))
+        recorded = train_run(self.theirs, dataset(self.theirs.train))
         interrupt_at(7, self.resumed, store.state_of(self.resumed.id))
         self.interrupted_at = step_of(store.state_of(self.resumed.id))
         self.records, self.progress = [], []
@@ -187,7 +187,7 @@ class TestContract:
 
     def test_a_run_goes_on_from_its_state(self, ended):
         assert ended.interrupted_at == 7
-        assert bits(ended.record(ended.resumed)) == bits(execute(ended.resumed, dataset(TRAIN)))
+        assert bits(ended.record(ended.resumed)) == bits(train_run(ended.resumed, dataset(TRAIN)))
         assert ended.steps(ended.resumed) == [10, 12]
         assert not ended.store.state_of(ended.resumed.id).exists()
 
@@ -237,7 +237,7 @@ def interrupt_at(step, planned, path):
         return len(asked) >= step
 
     with pytest.raises(KeyboardInterrupt):
-        execute(planned, dataset(planned.train), checkpoint=Checkpoint(path, 1e9, made_with(), stop))
+        train_run(planned, dataset(planned.train), checkpoint=Checkpoint(path, 1e9, made_with(), stop))
 
 
 class TestStates:
@@ -245,9 +245,9 @@ class TestStates:
     def test_a_run_interrupted_anywhere_ends_as_if_it_had_not_been(self, step, tmp_path):
         """Within an epoch, at its end (an epoch has 5 steps), at the last step; with dropout, whose seeds go on."""
         planned = run(3, TRAIN.replace(augmentation="crop_flip"), dropout=0.3)
-        whole = execute(planned, dataset(planned.train))
+        whole = train_run(planned, dataset(planned.train))
         interrupt_at(step, planned, tmp_path / "state.npz")
-        again = execute(planned, dataset(planned.train), checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, log()))
+        again = train_run(planned, dataset(planned.train), checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, log()))
         assert bits(again) == bits(whole)
 
     @pytest.mark.parametrize("step", [3, 7])
@@ -257,9 +257,9 @@ class TestStates:
             optimizer="adamw", learning_rate=0.01, precision="mixed_float16", cutout=3, mixup=0.4, label_smoothing=0.1
         )
         planned = replace(run(3, train), probe=ProbeSpec(steps=(4, 8), batch_size=16, step_gradients=1))
-        whole = execute(planned, dataset(planned.train))
+        whole = train_run(planned, dataset(planned.train))
         interrupt_at(step, planned, tmp_path / "state.npz")
-        again = execute(planned, dataset(planned.train), checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, log()))
+        again = train_run(planned, dataset(planned.train), checkpoint=Checkpoint(tmp_path / "state.npz", 1e9, log()))
         assert whole.outcome.status == "completed"
         assert bits(again) == bits(whole)
 
@@ -275,7 +275,7 @@ class TestStates:
 
     def test_where_there_is_no_room_the_run_goes_on(self, tmp_path):
         (tmp_path / "states").touch()
-        record = execute(run(), dataset(TRAIN), checkpoint=Checkpoint(tmp_path / "states" / "state.npz", 0.0))
+        record = train_run(run(), dataset(TRAIN), checkpoint=Checkpoint(tmp_path / "states" / "state.npz", 0.0))
         assert record.outcome.status == "completed"
 
 
@@ -388,7 +388,7 @@ class TestRay:
             losing.join(30)
             cluster.add_node(**NODE)
         marks = len(list(tmp_path.glob("*.mark")))
-        assert list(map(bits, records)) == [bits(execute(planned, dataset(planned.train))) for planned in runs]
+        assert list(map(bits, records)) == [bits(train_run(planned, dataset(planned.train))) for planned in runs]
         assert {record.outcome.status for record in records} == {"completed"}
         assert marks == 2
 

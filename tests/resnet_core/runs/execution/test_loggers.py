@@ -24,7 +24,7 @@ from resnet_core.runs.execution.loggers.base import settings
 from resnet_core.runs.execution.loggers.tensorboard import folder_name
 from resnet_core.runs.records.record import Outcome
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.training.train import execute
+from resnet_core.runs.training.train import train_run
 
 RUN = Run(
     cifar(8, 4, input_shape=(8, 8, 1)),
@@ -46,7 +46,7 @@ SETTINGS = {
 def done(digits):
     """What was told of a run on its way, and its record."""
     reports = []
-    record = execute(RUN, prepare(digits, RUN.train), reports.append)
+    record = train_run(RUN, prepare(digits, RUN.train), reports.append)
     assert [row["step"] for row in record.epochs] == [20, 40, 45]
     return reports, record
 

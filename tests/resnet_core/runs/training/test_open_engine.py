@@ -17,7 +17,7 @@ from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.checkpoints import Checkpoint, variables_of
 from resnet_core.runs.training.forms import form_of, in_own_form, weights_of_state, why_own
 from resnet_core.runs.training.open_engine import updates
-from resnet_core.runs.training.train import execute
+from resnet_core.runs.training.train import train_run
 
 FIELDS = {"input_shape": (8, 8, 1), "survival": 0.8}
 NET = cifar(14, 4, **FIELDS)
@@ -41,12 +41,12 @@ def record(data):
     """A run, the first of its kind."""
     compiled.cache_clear()
     updates.cache_clear()
-    return execute(Run(NET, TRAIN, PROBE), data)
+    return train_run(Run(NET, TRAIN, PROBE), data)
 
 
 def test_a_run_has_the_rows_of_its_own_form(record, data):
     """Rounding grows from step to step: within a hundredth after 25."""
-    own = execute(Run(NET, TRAIN.replace(form="own"), PROBE), data)
+    own = train_run(Run(NET, TRAIN.replace(form="own"), PROBE), data)
     assert (record.form, own.form) == ("open", "own")
     assert record.results.keys() == own.results.keys()
     assert [record.results[name] for name in own.results] == pytest.approx(list(own.results.values()), rel=0.01)
@@ -71,21 +71,21 @@ class Stops:
 
 
 def test_it_has_the_same_bits_after_others_of_its_kind_and_when_it_goes_on(record, data, tmp_path):
-    others = [execute(Run(net, TRAIN.replace(steps=3), PROBE), data) for net in OTHERS]
+    others = [train_run(Run(net, TRAIN.replace(steps=3), PROBE), data) for net in OTHERS]
     assert len({rows(other) for other in others}) == 3
-    assert rows(execute(Run(NET, TRAIN, PROBE), data)) == rows(record)
+    assert rows(train_run(Run(NET, TRAIN, PROBE), data)) == rows(record)
     assert (compiled.cache_info().misses, updates.cache_info().misses) == (1, 1)
     path = tmp_path / "state.npz"
     with pytest.raises(KeyboardInterrupt):
-        execute(Run(NET, TRAIN, PROBE), data, checkpoint=Checkpoint(path, 1e9, stop=Stops()))
-    execute(Run(OTHERS[0], TRAIN.replace(steps=3), PROBE), data)
-    assert rows(execute(Run(NET, TRAIN, PROBE), data, checkpoint=Checkpoint(path, 1e9))) == rows(record)
+        train_run(Run(NET, TRAIN, PROBE), data, checkpoint=Checkpoint(path, 1e9, stop=Stops()))
+    train_run(Run(OTHERS[0], TRAIN.replace(steps=3), PROBE), data)
+    assert rows(train_run(Run(NET, TRAIN, PROBE), data, checkpoint=Checkpoint(path, 1e9))) == rows(record)
 
 
 def test_its_weights_are_those_of_a_keras_model(record, data, tmp_path):
     trained, path = [], tmp_path / "state.npz"
     run = Run(NET, TRAIN, PROBE)
-    again = execute(run, data, checkpoint=Checkpoint(path, 1e9, keeps_last=True), on_trained=trained.append)
+    again = train_run(run, data, checkpoint=Checkpoint(path, 1e9, keeps_last=True), on_trained=trained.append)
     assert rows(again) == rows(record)
     for mine, kept in zip(trained[0], weights_of_state(run, variables_of(path)), strict=True):
         np.testing.assert_array_equal(mine, kept)

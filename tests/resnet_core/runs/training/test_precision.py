@@ -12,7 +12,7 @@ from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.engine import Engine
 from resnet_core.runs.training.precision import HIGHEST_SCALE, STEPS_TO_GROW, LossScale, dtype_policy
 from resnet_core.runs.training.step import StepSpec
-from resnet_core.runs.training.train import execute
+from resnet_core.runs.training.train import train_run
 
 NET = cifar(8, 4, input_shape=(8, 8, 1))
 HALF = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
@@ -85,8 +85,8 @@ def test_a_probe_of_float16_lowers_its_scale_where_gradients_are_large():
 @pytest.mark.parametrize("precision", HALF)
 def test_a_network_trains_in_half_precision(precision, data):
     train = TrainSpec(steps=60, batch_size=64, learning_rate=0.05, precision=precision)
-    single = execute(Run(NET, train.replace(precision="float32"), ProbeSpec(steps=())), data)
-    half = execute(Run(NET, train, ProbeSpec(steps=())), data)
+    single = train_run(Run(NET, train.replace(precision="float32"), ProbeSpec(steps=())), data)
+    half = train_run(Run(NET, train, ProbeSpec(steps=())), data)
     assert half.outcome.status == "completed"
     assert half.results != single.results
     assert half.epochs[0]["loss"] == pytest.approx(single.epochs[0]["loss"], rel=0.05)

@@ -17,7 +17,7 @@ from resnet_core.runs.training.engine import Engine
 from resnet_core.runs.training.forms import engine_of
 from resnet_core.runs.training.order import Batch, batches, probed_batch
 from resnet_core.runs.training.step import StepSpec
-from resnet_core.runs.training.train import execute
+from resnet_core.runs.training.train import train_run
 from resnet_core.seeds import generator
 
 NET = cifar(8, 4, input_shape=(8, 8, 1))
@@ -46,7 +46,7 @@ def rows(record):
 
 def test_a_run_has_its_rows(data):
     progress = []
-    record = execute(Run(NET, TRAIN, PROBE), data, progress.append)
+    record = train_run(Run(NET, TRAIN, PROBE), data, progress.append)
     assert (record.outcome.status, record.outcome.step) == ("completed", 25)
     assert [(row["epoch"], row["step"]) for row in record.epochs] == [(1, 20), (2, 25)]
     assert sorted({row["step"] for row in record.probes}) == [0, 1, 20, 25]
@@ -62,7 +62,7 @@ def test_a_run_has_its_rows(data):
 
 def test_a_run_of_no_step_is_the_probes_of_the_initial_network(data):
     """The same rows as those at step 0 of a run that goes on."""
-    none, some = (execute(Run(NET, TRAIN.replace(steps=steps), PROBE), data) for steps in (0, 3))
+    none, some = (train_run(Run(NET, TRAIN.replace(steps=steps), PROBE), data) for steps in (0, 3))
     assert (none.outcome, none.results, none.epochs) == (Outcome("completed", 0), {}, [])
     assert none.probes == [row for row in some.probes if row["step"] == 0] != []
 
@@ -83,15 +83,15 @@ def fresh(programs, tmp_path_factory):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_seed_gives_the_same_bits_whatever_ran_before(kind, data, fresh):
     train, probe = KINDS[kind]
-    first = rows(execute(Run(NET, train, probe, seed=0), data))
-    assert rows(execute(Run(NET, train, probe, seed=1), data)) != first
-    assert rows(execute(Run(NET, train, probe, seed=0), data)) == first
+    first = rows(train_run(Run(NET, train, probe, seed=0), data))
+    assert rows(train_run(Run(NET, train, probe, seed=1), data)) != first
+    assert rows(train_run(Run(NET, train, probe, seed=0), data)) == first
     assert fresh[kind] == first
 
 
 def test_seeds_of_initialisation_and_of_data_are_apart(data):
     def probed(**seeds):
-        record = execute(Run(NET, TRAIN.replace(steps=1, **seeds), ProbeSpec(steps=(0,), each_epoch=False)), data)
+        record = train_run(Run(NET, TRAIN.replace(steps=1, **seeds), ProbeSpec(steps=(0,), each_epoch=False)), data)
         return rows(record)
 
     same = probed(init_seed=0, data_seed=0)
@@ -101,8 +101,8 @@ def test_seeds_of_initialisation_and_of_data_are_apart(data):
 
 
 def test_a_probe_does_not_change_the_run(data):
-    bare = execute(Run(NET, TRAIN, ProbeSpec(steps=(), each_epoch=False)), data)
-    probed = execute(Run(NET, TRAIN, ProbeSpec(steps=tuple(range(25)))), data)
+    bare = train_run(Run(NET, TRAIN, ProbeSpec(steps=(), each_epoch=False)), data)
+    probed = train_run(Run(NET, TRAIN, ProbeSpec(steps=tuple(range(25)))), data)
     assert (bare.results, bare.epochs) == (probed.results, probed.epochs)
     assert not bare.probes
 
@@ -110,7 +110,7 @@ def test_a_probe_does_not_change_the_run(data):
 def test_results_are_those_of_each_part_in_inference_mode(data, tmp_path):
     """With a copy of the trained network, on more images than one evaluation takes at once."""
     run = Run(NET, TRAIN, PROBE)
-    record = execute(run, data)
+    record = train_run(run, data)
     trained = engine_of(run)._model
     assert len(data.x_train) > TrainSpec(steps=1).evaluation_batch
     for part in ("train", "val", "test"):
@@ -124,10 +124,10 @@ def test_results_are_those_of_each_part_in_inference_mode(data, tmp_path):
 
 def test_the_schedule_reaches_the_training(data):
     dropping = TRAIN.replace(steps=60, learning_rate_drops=(0.4,), warmup_steps=3)
-    record = execute(Run(NET, dropping, PROBE), data)
+    record = train_run(Run(NET, dropping, PROBE), data)
     assert [row["learning_rate"] for row in record.epochs] == pytest.approx([0.05, 0.005, 0.005])
     still = TRAIN.replace(steps=2, warmup_steps=2, warmup_learning_rate=1e-30)
-    first = execute(Run(NET, still, ProbeSpec(steps=(0, 2), each_epoch=False)), data).probes
+    first = train_run(Run(NET, still, ProbeSpec(steps=(0, 2), each_epoch=False)), data).probes
     weights = {row["layer"]: row["value"] for row in first if row["step"] == 0 and "weight" in row["probe"]}
     later = {row["layer"]: row["value"] for row in first if row["step"] == 2 and "weight" in row["probe"]}
     assert weights == later  # a rate of next to nothing moves no weight
@@ -172,13 +172,13 @@ def test_a_training_step_measures_its_own_gradients(data):
 
 def test_the_gradients_of_every_so_many_steps_are_rows_and_change_nothing(data):
     never = ProbeSpec(steps=(), each_epoch=False)
-    bare = execute(Run(NET, TRAIN, never), data)
-    measured = execute(Run(NET, TRAIN, never.replace(step_gradients=8)), data)
+    bare = train_run(Run(NET, TRAIN, never), data)
+    measured = train_run(Run(NET, TRAIN, never.replace(step_gradients=8)), data)
     assert (bare.results, bare.epochs) == (measured.results, measured.epochs)
     steps = [(row["step"], row["epoch"]) for row in measured.probes]
     assert steps == [at for at in ((0, 1), (8, 1), (16, 1), (24, 2)) for _ in range(8)]
     diverging = Run(NET, TRAIN.replace(learning_rate=1e30), never.replace(step_gradients=1))
-    record = execute(diverging, data)
+    record = train_run(diverging, data)
     assert {row["step"] for row in record.probes} == set(range(record.outcome.step + 1))
 
 
@@ -202,7 +202,7 @@ def test_runs_that_differ_in_arguments_of_the_step_share_it():
 
 def test_augmentation_reaches_the_training(data):
     plain, *augmented = (
-        execute(Run(NET, TRAIN.replace(**kind), PROBE), data)
+        train_run(Run(NET, TRAIN.replace(**kind), PROBE), data)
         for kind in ({}, {"augmentation": "crop_flip"}, {"cutout": 3}, {"mixup": 0.4})
     )
     assert all(record.probes[0] == plain.probes[0] for record in augmented)  # the probed batch is not augmented
@@ -211,7 +211,7 @@ def test_augmentation_reaches_the_training(data):
 
 def test_a_loss_that_is_not_finite_is_an_outcome(data):
     diverging = Run(NET, TRAIN.replace(learning_rate=1e30), PROBE)
-    record = execute(diverging, data)
+    record = train_run(diverging, data)
     assert record.outcome.status == "diverged"
     assert 0 < record.outcome.step < 10
     assert record.outcome.message.startswith("the loss was ")
@@ -221,14 +221,14 @@ def test_a_loss_that_is_not_finite_is_an_outcome(data):
 
 def test_a_result_that_is_not_finite_is_an_outcome(data):
     huge = np.where(np.arange(len(data.x_test))[:, None, None, None] == 0, np.float32(3e38), data.x_test)
-    record = execute(Run(NET, TRAIN, PROBE), replace(data, x_test=huge.astype("float32")))
+    record = train_run(Run(NET, TRAIN, PROBE), replace(data, x_test=huge.astype("float32")))
     assert (record.outcome.status, record.outcome.step) == ("diverged", 25)
     assert record.outcome.message.startswith("the test_loss was ")
 
 
 def test_an_error_is_an_outcome_with_its_traceback(data):
     wrong = replace(data, y_train=data.y_train.astype("float32"))
-    record = execute(Run(NET, TRAIN, PROBE), wrong)
+    record = train_run(Run(NET, TRAIN, PROBE), wrong)
     assert record.outcome.status == "crashed"
     assert "Traceback" in record.outcome.message
 

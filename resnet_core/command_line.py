@@ -18,10 +18,10 @@ INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are raised, in one line, with the nearest known word.
+    """An argument parser that raises `UserError`, with the nearest known word, in place of exiting.
 
     Args:
-        more: Returns the text at the end of the help.
+        more: Function that returns the text at the end of the help.
         version: Whether it has the option `--version`.
         options: Arguments of `argparse.ArgumentParser`.
     """
@@ -97,7 +97,7 @@ class _Version(argparse.Action):
 
 
 def run_program(main: Callable[[Sequence[str] | None], None], arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run `main` and exit with its code: 0, 2 for a user's mistake, 130 after Ctrl-C."""
+    """Run `main` and exit with code 0, with 2 after a user's mistake or an error of a file, with 130 after Ctrl-C."""
     end_if_imported_by_a_worker()
     _repair_streams()
     set_for_program()
@@ -117,7 +117,7 @@ def run_program(main: Callable[[Sequence[str] | None], None], arguments: Sequenc
 
 
 def end_if_imported_by_a_worker() -> None:
-    """End this process if it is a worker that is starting, and imports the script of its launcher."""
+    """End this process if it is a new worker that imports the script of its launcher."""
     if getattr(current_process(), "_inheriting", False):
         os._exit(1)
 

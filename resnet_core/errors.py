@@ -8,11 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-MOST_NAMES = 20  # that a message lists
+MOST_NAMES = 20
+"""Maximum number of names that a message lists."""
 
 
 class UserError(ValueError):
-    """A mistake of the user's: the message states the rule, then what was received, then what to do.
+    """A user's mistake. The message states the rule, then the value received, then what to do.
 
     The command-line programs print it as one line and end with exit code 2.
 
@@ -26,7 +27,7 @@ class UserError(ValueError):
 
 
 def line_of_caller(*files: str) -> int:
-    """Return the line that called into one of `files`, from outside of all of them."""
+    """Return the number of the nearest calling line that is in none of `files`."""
     frame = sys._getframe(1)
     while frame.f_back and frame.f_code.co_filename in files:
         frame = frame.f_back

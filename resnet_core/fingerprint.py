@@ -27,7 +27,7 @@ PACKAGES = {Path(__file__).parents[1] / name for name in ("resnet_core", "ablati
 INSTALLED = {
     Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")
 } | PACKAGES
-MOST = 100_000  # values that a block may refer to
+MOST_VALUES = 100_000  # that a block may refer to
 RELEASED = {"resnet_core.nets.registry": "resnet_core.nets.blocks"}
 """Modules of this project that were moved, with their old names. Hashes use the old names, so that ids stay."""
 
@@ -95,8 +95,10 @@ class _Description:
             return [type(value).__name__, repr(value)]
         if id(value) in self._numbers:
             return ["again", self._numbers[id(value)]]
-        if len(self._kept) >= MOST:
-            raise UserError(f"a block must refer to {MOST} values at most; make what it needs inside of it")
+        if len(self._kept) >= MOST_VALUES:
+            raise UserError(
+                f"a block must refer to {MOST_VALUES} values at most, but this one refers to more; make them inside it"
+            )
         self._numbers[id(value)] = len(self._kept)
         self._kept.append(value)
         return self._described(value)
@@ -130,7 +132,7 @@ class _Description:
 
     def _function(self, function: FunctionType) -> Any:
         cells = [_content(cell) for cell in function.__closure__ or ()]
-        if not is_users(function):  # an installed wrapper of a user's function, perhaps
+        if not is_users(function):  # it may be an installed wrapper of a user's function
             inner = [cell for cell in cells if isinstance(cell, FunctionType | type) and is_users(cell)]
             return ["installed", _released(function.__module__), function.__qualname__, *map(self, inner)]
         names = names_of(function.__code__)
@@ -144,8 +146,8 @@ class _Description:
         return ["function", source, used, list(map(self, cells)), defaults]
 
     def _used(self, value: Any, names: set[str], is_changed: bool) -> Any:
-        """Describe the value of a global name. Of a module, only the attributes in use; of a value that functions
-        change, only its type.
+        """Describe the value of a global name. A module is described by the attributes in use, a value that functions
+        change by its type.
         """
         if isinstance(value, ModuleType):
             if not is_users_module(value):
@@ -164,8 +166,9 @@ class _Description:
             [field.name, str(field.type), self(_or_none(field.default)), self(_or_none(field.default_factory))]
             for field in vars(kind).get("__dataclass_fields__", {}).values()
         ]
-        own = {name: value for name, value in vars(kind).items() if _matters(name, value)}
-        return ["class", kind.__name__, list(map(self, kind.__bases__)), fields, {n: self(v) for n, v in own.items()}]
+        bases = list(map(self, kind.__bases__))  # before the members: the order of calls decides the numbers
+        members = {name: self(value) for name, value in vars(kind).items() if _matters(name, value)}
+        return ["class", kind.__name__, bases, fields, members]
 
     def _object(self, value: Any) -> Any:
         kind = type(value)
@@ -187,8 +190,8 @@ class _Description:
             return ["object", self(kind), {name: self(entry) for name, entry in sorted(state.items())}]
         if " at 0x" in repr(value):
             raise UserError(
-                "a block must refer to functions, classes and plain values, by which its runs are told from those of "
-                f"other code, but got a {kind.__module__}.{kind.__qualname__}; make it inside the block"
+                "a block must refer to functions, classes and plain values, which the ids of its runs depend on, "
+                f"but got a {kind.__module__}.{kind.__qualname__}; make it inside the block"
             )
         return ["value", self(kind), repr(value)]
 

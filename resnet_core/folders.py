@@ -1,4 +1,4 @@
-"""Output folders, and writing files as a whole."""
+"""Checks of output folders, and atomic writing of files."""
 
 import os
 import platform
@@ -23,21 +23,21 @@ def check_writable(folder: Path) -> None:
     Raises:
         UserError: It is not writable.
     """
-    there = folder
-    while not there.exists() and not there.is_symlink() and there != there.parent:
-        there = there.parent
-    # The mode is asked as well: a superuser may write where the owner has said not to.
-    writable = os.access(there, os.W_OK) and there.stat().st_mode & 0o222
-    if not there.is_dir() or not writable:
-        what = "is read-only" if there.is_dir() else "is not a folder"
-        raise UserError(f"the output folder must be writable, but {there} {what}; choose another --out")
+    nearest = folder
+    while not nearest.exists() and not nearest.is_symlink() and nearest != nearest.parent:
+        nearest = nearest.parent
+    # The mode is checked too, since `os.access` lets a superuser write everywhere.
+    writable = os.access(nearest, os.W_OK) and nearest.stat().st_mode & 0o222
+    if not nearest.is_dir() or not writable:
+        problem = "is read-only" if nearest.is_dir() else "is not a folder"
+        raise UserError(f"the output folder must be writable, but {nearest} {problem}; choose another --out")
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Context manager that adds `path` to operating-system errors without a file name, such as that of a full disk.
 
-    An error about a temporary file, which nobody knows, names `path` as well.
+    In an error about a temporary file, `path` replaces the name of that file.
     """
     try:
         yield
@@ -67,7 +67,7 @@ def write_file(path: Path, content: bytes | str, *, durable: bool = True) -> Non
 
 
 def write_beside(path: Path, content: bytes) -> None:
-    """Write a file with `write_file` into a subfolder of a study's folder, which is created if missing.
+    """Write a file with `write_file` into a subfolder of a study's folder. The subfolder is created if missing.
 
     Raises:
         UserError: The disk is full, the folder is not writable, or the study's folder is gone.
@@ -100,7 +100,7 @@ def write_new(path: Path, content: bytes | str) -> bool:
 
 @contextmanager
 def _written_aside(folder: Path, content: bytes | str, *, durable: bool) -> Iterator[Path]:
-    """Context manager: a temporary file with this content in `folder`, removed on exit if it was not renamed."""
+    """Context manager that yields a temporary file with this content in `folder`, and removes it if it still exists."""
     aside = path_aside(folder)
     try:
         with aside.open("wb") as file:
@@ -116,7 +116,7 @@ def _written_aside(folder: Path, content: bytes | str, *, durable: bool) -> Iter
 
 def sync(path: Path) -> None:
     """Flush a file, or the entries of a folder, to the disk."""
-    with suppress(OSError):  # a file system may have no such thing for folders
+    with suppress(OSError):  # some file systems cannot flush a folder
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -16,7 +16,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 def codes_of(code: CodeType) -> Iterator[CodeType]:
-    """Yield a code and those inside it."""
+    """Yield a code object and all code objects inside it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -25,7 +25,7 @@ def codes_of(code: CodeType) -> Iterator[CodeType]:
 
 @lru_cache(maxsize=4096)
 def names_of(code: CodeType) -> set[str]:
-    """Return the names that are neither local nor of a closure: globals, attributes, and modules that are imported."""
+    """Return the names of globals, attributes and imported modules that a code object uses."""
     return {name for inner in codes_of(code) for name in inner.co_names}
 
 
@@ -33,8 +33,8 @@ def names_of(code: CodeType) -> set[str]:
 def normal_form(code: CodeType, docstring: str | None) -> tuple[Any, frozenset[str]]:
     """Return the normal form of a function, and the global names that functions of its file change.
 
-    It is read once: what the file is later does not matter. A function without source that is its own counts by its
-    byte code, which differs from one version of Python to another.
+    The source is read once, so later changes of the file have no effect. If the source of a function cannot be told
+    from that of another, its byte code is returned, which differs from one version of Python to another.
     """
     linecache.checkcache(code.co_filename)
     text = text_of(code.co_filename)
@@ -49,21 +49,21 @@ def normal_form(code: CodeType, docstring: str | None) -> tuple[Any, frozenset[s
 
 
 def text_of(file: str | None) -> str:
-    """Return the source of a file or of a cell, as it was loaded."""
+    """Return the source of a file or of a notebook's cell, as it was loaded."""
     return "".join(linecache.getlines(file or ""))
 
 
 @lru_cache(maxsize=256)
 def parsed(text: str) -> tuple[ast.Module, frozenset[CodeType]]:
-    """Return the tree of a module, and its functions' codes."""
+    """Return the syntax tree of a module, and the code objects in it."""
     try:
         return ast.parse(text), frozenset(codes_of(compile(text, "", "exec", dont_inherit=True)))
-    except (SyntaxError, ValueError):  # no Python, but a cell with words of the notebook's
+    except (SyntaxError, ValueError):  # such as a cell with magics, which is not plain Python
         return ast.Module([], []), frozenset()
 
 
 def _start(node: Function) -> tuple[str, int]:
-    """Return the name and the first line of a function, as its code has them."""
+    """Return the name and the first line of a function, as in its code object."""
     if isinstance(node, ast.Lambda):
         return "<lambda>", node.lineno
     return node.name, min(part.lineno for part in (node, *node.decorator_list))
@@ -71,7 +71,7 @@ def _start(node: Function) -> tuple[str, int]:
 
 @lru_cache(maxsize=256)
 def _changed(tree: ast.Module) -> frozenset[str]:
-    """Return the global names that the functions of a module change: what they hold is state, and no constant."""
+    """Return the global names whose values the functions of a module change; these values are not constants."""
     names: set[str] = set()
     for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
         for node in ast.walk(function):
@@ -105,15 +105,15 @@ def _byte_code(code: CodeType, docstring: str | None) -> Any:
 
 
 def _arguments(arguments: ast.arguments) -> Any:
-    """Return the names of arguments; their defaults count by value."""
+    """Return the names of the arguments. Their defaults are hashed elsewhere, by value."""
     groups = (arguments.posonlyargs, arguments.args, [arguments.vararg], arguments.kwonlyargs, [arguments.kwarg])
     return [[argument.arg for argument in group if argument] for group in groups]
 
 
 def normal_tree(node: Any) -> Any:
-    """Return a tree without what is not executed: places, docstrings, annotations of functions."""
+    """Return a syntax tree without what is not executed: line numbers, docstrings, annotations of functions."""
     if isinstance(node, list):
-        return [normal_tree(child) for child in node if not _is_words(child)]
+        return [normal_tree(child) for child in node if not _is_text(child)]
     if not isinstance(node, ast.AST):
         return node if node is None or isinstance(node, str | bool) else [type(node).__name__, repr(node)]
     unread = {"ctx", "kind", "type_comment", "type_ignores"}
@@ -123,6 +123,6 @@ def normal_tree(node: Any) -> Any:
     return [type(node).__name__, {name: value for name, value in fields.items() if value not in (None, [])}]
 
 
-def _is_words(node: Any) -> bool:
-    """Return whether a statement is a text alone: a docstring, or a comment in its form."""
+def _is_text(node: Any) -> bool:
+    """Return whether a statement is only a string: a docstring, or a string that serves as a comment."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

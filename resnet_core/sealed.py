@@ -1,4 +1,4 @@
-"""Checksums: of files, and within JSON files, so that a changed value is noticed."""
+"""Checksums of files, and checksums inside JSON files, by which a changed value is noticed."""
 
 import hashlib
 import json
@@ -33,11 +33,11 @@ def unseal(content: bytes, *, since: int | None = None) -> dict[str, Any]:
     """Return the values of `seal`, without their checksum.
 
     Args:
-        content: Of the file.
+        content: Content of the file.
         since: First `schema` with a mandatory checksum; `None` if it is optional.
 
     Raises:
-        ValueError, RecursionError: It is no JSON object, or its checksum differs.
+        ValueError, RecursionError: The content is not a JSON object, or its checksum differs.
     """
     values = parsed(content)
     if not isinstance(values, dict):
@@ -46,7 +46,7 @@ def unseal(content: bytes, *, since: int | None = None) -> dict[str, Any]:
     if checksum is None and since is not None and values.get("schema", 0) >= since:
         raise ValueError("it must have a checksum, but it has none")
     if checksum is not None and not is_as_written(content) and _checksum(values) != checksum:
-        raise ValueError("its content must be what was written, but its checksum is that of another")
+        raise ValueError("its content must be what was written, but its checksum is that of another content")
     return values
 
 
@@ -67,12 +67,12 @@ def parsed(content: bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        ValueError, RecursionError: It is none.
+        ValueError, RecursionError: The text is not valid JSON.
     """
     try:
         return from_json(content)
     except ValueError:
-        return json.loads(content)  # takes lone surrogates too, and has clearer messages
+        return json.loads(content)  # accepts lone surrogates too, and has clearer messages
 
 
 def _checksum(values: Mapping[str, Any]) -> str:

@@ -26,7 +26,9 @@ def generator(seed: int, *labels: str | int) -> np.random.Generator:
 
 @contextmanager
 def global_numbers_kept() -> Iterator[None]:
-    """Put the global random numbers of Python and NumPy back where they were: a new layer draws its seed there."""
+    """Context manager that restores the global random states of Python and NumPy. A new Keras layer draws its seed
+    from them.
+    """
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         yield

@@ -32,12 +32,9 @@ class Spec(BaseModel):
             raise UserError(first_mistake(error)) from None
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with `changes`. A field that is not read any more is set back to its default.
-
-        It is validated as a new one.
-        """
+        """Return a validated copy with `changes`. A field that is no longer read is reset to its default."""
         fields = {**self.given(), **changes}
-        while True:  # a field may have lost its reader with another
+        while True:  # resetting one field may leave another without a reader
             changed = type(self).model_construct(**fields)
             lost = {name for name, (is_read, _) in self.readers().items() if name in fields and not is_read(changed)}
             if not lost - changes.keys():
@@ -46,7 +43,7 @@ class Spec(BaseModel):
 
     @classmethod
     def readers(cls) -> Readers:
-        """Return for fields that are not always read the condition: a test of the spec, and its description.
+        """Return the conditions under which fields are read: by field, a test of the spec and its description.
 
         A field that is not read must have its default. Otherwise two different specs would describe the same thing.
         """
@@ -83,7 +80,7 @@ class Spec(BaseModel):
         """Return the value of a field written as text, such as `16,32,64` or `none`.
 
         Raises:
-            UserError: The text is no legal value.
+            UserError: The text is not a legal value.
         """
         field = cls.model_fields[name]
         value: Any = text
@@ -95,10 +92,10 @@ class Spec(BaseModel):
 
     @classmethod
     def checked_field(cls, name: str, value: Any) -> Any:
-        """Return the value of a field as the spec has it: a tuple of a list.
+        """Return a value converted to the type of a field, for example a list to a tuple.
 
         Raises:
-            UserError: It is illegal.
+            UserError: The value is illegal.
         """
         field = cls.model_fields[name]
         kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation

@@ -1,4 +1,4 @@
-"""Environment variables and settings that could change the results of a run: they are set, or refused."""
+"""Environment variables and settings that could change the results of a run. They are set, removed or refused."""
 
 import json
 import os
@@ -34,12 +34,12 @@ LEGAL: dict[str, tuple[Any, ...]] = {
 
 
 def set_variables() -> None:
-    """Set the environment variables that TensorFlow and Keras read when they load, and remove those we do not set.
+    """Set environment variables that TensorFlow and Keras read when they load, and remove others that change results.
 
     Raises:
         UserError: Keras' `keras.json` has a value with which Keras does not load.
     """
-    for name in filter(_is_ours, list(os.environ)):
+    for name in filter(_changes_results, list(os.environ)):
         del os.environ[name]
     os.environ.update(SET)
     for name, value in DEFAULTS.items():
@@ -51,12 +51,14 @@ def set_variables() -> None:
 def read_by_libraries() -> dict[str, str]:
     """Return the part of the environment that libraries read when they load, without what `set_variables` sets."""
     user = {
-        name: value for name, value in os.environ.items() if name.startswith(READ_AT_LOADING) and not _is_ours(name)
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(READ_AT_LOADING) and not _changes_results(name)
     }
     return {**DEFAULTS, **user}
 
 
-def _is_ours(name: str) -> bool:
+def _changes_results(name: str) -> bool:
     return name.startswith(NUMERIC) and name not in KEPT
 
 
@@ -65,7 +67,7 @@ def _check_keras_json() -> None:
     path = Path(home or "~/.keras").expanduser() / "keras.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # there is none, or Keras passes over it
+    except (OSError, ValueError):  # the file is missing, or Keras ignores it
         return
     if not isinstance(settings, dict):
         raise UserError(f"Keras' settings must be a JSON object, but {path} holds {settings!r}; mend or remove it")
@@ -83,10 +85,10 @@ def _check_keras_json() -> None:
 
 
 def check_backend() -> None:
-    """Check that Keras is, or will be, on TensorFlow.
+    """Check that the backend of Keras is, or will be, TensorFlow.
 
     Raises:
-        UserError: It is on another backend.
+        UserError: Keras uses another backend.
     """
     keras = sys.modules.get("keras")
     backend = keras.backend.backend() if keras else os.environ.get("KERAS_BACKEND", "tensorflow")
@@ -98,8 +100,8 @@ def check_backend() -> None:
 
 
 def set_for_program() -> None:
-    """Set what a program decides itself: matplotlib's backend, and that warnings are not errors."""
-    os.environ["MPLBACKEND"] = "agg"  # a notebook's kernel hands down its own, which other environments do not have
+    """Set matplotlib's backend for a program, and ignore Python's settings of warnings."""
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's kernel passes on its own, which other environments do not have
     if os.environ.pop("PYTHONWARNINGS", None) or sys.warnoptions:
         sys.warnoptions.clear()
         warnings.resetwarnings()
@@ -108,10 +110,10 @@ def set_for_program() -> None:
 
 
 def check_matplotlibrc() -> None:
-    """Check that matplotlib can read the user's settings; a report uses its own.
+    """Check that matplotlib can read the user's settings. A report does not use them.
 
     Raises:
-        UserError: The file is no text.
+        UserError: The file is not readable text.
     """
     given, folder = os.environ.get("MATPLOTLIBRC"), os.environ.get("MPLCONFIGDIR", "~/.config/matplotlib")
     for place in (Path.cwd(), *([Path(given)] if given else []), Path(folder).expanduser()):
@@ -129,20 +131,19 @@ def settings_of_a_run() -> Iterator[None]:
     import keras
     import numpy as np
 
-    of_keras = keras.config
-    before = {name: getattr(of_keras, name)() for name in KERAS}
-    policy = of_keras.dtype_policy()
+    before = {name: getattr(keras.config, name)() for name in KERAS}
+    policy = keras.config.dtype_policy()
     with ExitStack() as stack:
         if keras.backend.backend() == "tensorflow":
             stack.enter_context(_tensorflow())
         stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
         try:
             _set_keras(KERAS)
-            of_keras.set_dtype_policy("float32")
+            keras.config.set_dtype_policy("float32")
             yield
         finally:
             _set_keras(before)
-            of_keras.set_dtype_policy(policy)
+            keras.config.set_dtype_policy(policy)
 
 
 def _set_keras(settings: dict[str, Any]) -> None:
@@ -154,7 +155,7 @@ def _set_keras(settings: dict[str, Any]) -> None:
 
 @contextmanager
 def _tensorflow() -> Iterator[None]:
-    """Compute in compiled functions, without the further compiler of a session, with TensorFlow's kind of float32."""
+    """Context manager that compiles functions, without XLA's just-in-time compiler, and allows TensorFloat-32."""
     import tensorflow as tf
 
     config = tf.config

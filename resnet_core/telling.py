@@ -29,10 +29,10 @@ def audience() -> Audience:
 
 @contextmanager
 def said_to(audience: Audience) -> Iterator[list[str]]:
-    """Context manager that sends messages to this audience; for `nobody`, nothing is printed.
+    """Context manager that sends messages to this audience. For `nobody`, nothing is printed.
 
     Yields:
-        The list of warnings, which grows, whether they are printed or not.
+        The list to which every warning is added, whether it is printed or not.
     """
     warnings: list[str] = []
     before = _audience.set(audience), _warnings.set(warnings)
@@ -51,7 +51,7 @@ def surrounding() -> Audience:
 
 
 def say(line: str) -> None:
-    """Print a line of progress. A reader who has left, as `head` does, does not end the program."""
+    """Print a line of progress. A closed pipe, as after `head`, does not end the program."""
     if audience() == "nobody":
         return
     try:
@@ -68,7 +68,7 @@ def warn(line: str) -> None:
 
 
 def show(table: Any) -> None:
-    """Print a table of rich's."""
+    """Print a `rich` table."""
     if audience() != "nobody":
         console().print(table)
 
@@ -96,5 +96,5 @@ def console() -> "Console":
 
 
 def printable(text: str) -> str:
-    """Return text in which characters that control a terminal, and halves of characters, are written as escapes."""
+    """Return text in which control characters of a terminal and lone surrogates are written as escapes."""
     return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

@@ -33,8 +33,8 @@ from resnet_core.spec_model import digest
 from resnet_core.surroundings import set_variables
 
 PREFIX = "_users_folder_"
-"""Before the names of the packages that folders are loaded as."""
-_loaded: dict[str, dict[Path, str]] = {}  # by package: the files that were loaded, as they were
+"""Prefix of the names of the packages that users' folders are loaded as."""
+_loaded: dict[str, dict[Path, str]] = {}  # by package: the loaded files and their texts
 
 
 def load(file: Path, kind: str) -> ModuleType:
@@ -72,11 +72,11 @@ def load(file: Path, kind: str) -> ModuleType:
 
 @contextmanager
 def guarded(rule: str, file: Path | None = None) -> Iterator[None]:
-    """Turn what a user's code raises into a `UserError` with its place; `sys.exit` is an error, too.
+    """Context manager that turns an exception of a user's code, `sys.exit` too, into a `UserError` with file and line.
 
     Args:
-        rule: What the code must do.
-        file: Where it is, if that is known.
+        rule: What the code must do, for the message.
+        file: The file of the code, if known.
     """
     try:
         yield
@@ -97,12 +97,12 @@ def _shown_error(error: BaseException) -> str:
     """Return the `repr` of an error, or the name of its class if that fails."""
     try:
         return repr(error)
-    except Exception:  # of a class of the user's
+    except Exception:  # the class may be the user's own
         return type(error).__name__
 
 
 def _place(error: BaseException, file: Path | None) -> tuple[Path | None, int | None]:
-    """Return the user's file and the line in which an error was raised, or from which; the innermost."""
+    """Return the innermost of the user's files in the traceback of an error, and the line in it."""
     if isinstance(error, SyntaxError) and error.filename:
         return _shown(Path(error.filename), file), error.lineno
     place, line, trace = file, None, error.__traceback__
@@ -115,13 +115,13 @@ def _place(error: BaseException, file: Path | None) -> tuple[Path | None, int | 
 
 
 def _shown(place: Path, file: Path | None) -> Path:
-    """Return the path as the user wrote it, if it is the file itself, otherwise relative to its folder."""
+    """Return a path as the user would write it: beginning with the folder of `file`, if `place` is in it."""
     if file is None:
         return place
-    whole = file.absolute()
-    if place == whole:
+    absolute = file.absolute()
+    if place == absolute:
         return file
-    return file.parent / place.relative_to(whole.parent) if place.is_relative_to(whole.parent) else place
+    return file.parent / place.relative_to(absolute.parent) if place.is_relative_to(absolute.parent) else place
 
 
 def sources(files: list[Path]) -> dict[Path, str]:
@@ -131,12 +131,18 @@ def sources(files: list[Path]) -> dict[Path, str]:
 
 
 def load_as_they_were(files: list[Path], texts: Mapping[Path, str], kind: str) -> None:
-    """Load files as in another process: from their place or, if they are missing or have changed, from copies."""
+    """Load files with the texts that they had in another process. For a changed or missing file, a copy is loaded.
+
+    Args:
+        files: The files.
+        texts: The texts of these files and of the modules beside them.
+        kind: See `load`.
+    """
     for file in files:
         folder = file.absolute().parent
-        around = {path: text for path, text in texts.items() if path.is_relative_to(folder)}
-        same = all(_is(path, text) for path, text in around.items())
-        load(file if same else _copied(folder, around) / file.name, kind)
+        in_folder = {path: text for path, text in texts.items() if path.is_relative_to(folder)}
+        same = all(_has_text(path, text) for path, text in in_folder.items())
+        load(file if same else _copied(folder, in_folder) / file.name, kind)
 
 
 def _copied(folder: Path, texts: Mapping[Path, str]) -> Path:
@@ -145,7 +151,7 @@ def _copied(folder: Path, texts: Mapping[Path, str]) -> Path:
     place = user_cache_path("resnet-ablation") / "plugins" / digest(*(word for pair in names.items() for word in pair))
     for name, text in names.items():
         copy = place / name
-        if not _is(copy, text):
+        if not _has_text(copy, text):
             copy.parent.mkdir(parents=True, exist_ok=True)
             aside = copy.with_name(f".writing-{uuid.uuid4().hex}")
             aside.write_text(text, encoding="utf-8")
@@ -153,7 +159,7 @@ def _copied(folder: Path, texts: Mapping[Path, str]) -> Path:
     return place
 
 
-def _is(file: Path, text: str) -> bool:
+def _has_text(file: Path, text: str) -> bool:
     try:
         return str(decode_source(file.read_bytes())) == text
     except (OSError, SyntaxError, UnicodeDecodeError):
@@ -212,7 +218,7 @@ def _importer(package: str, importing: Path) -> Callable[..., ModuleType]:
 
 
 def is_neighbour(folder: Path, top: str, importing: Path | None = None) -> bool:
-    """Return whether `import top` in a user's file means a module of its folder, loaded already or to be loaded."""
+    """Return whether `import top` in a user's file means a module of its folder, whether it is loaded or not."""
     if f"{PREFIX}{digest(str(folder))}.{top}" in sys.modules and not (importing and importing.stem == top):
         return True
     module = folder / f"{top}.py"
@@ -220,7 +226,7 @@ def is_neighbour(folder: Path, top: str, importing: Path | None = None) -> bool:
 
 
 def folder_of(names: Mapping[str, Any]) -> Path:
-    """Return the folder in which a module, given by its globals, finds the modules beside it."""
+    """Return the folder of a module, given by its globals; the modules beside it are in this folder."""
     package = sys.modules.get(str(names.get("__name__")).partition(".")[0])
     if package and package.__name__.startswith(PREFIX):
         return Path(package.__path__[0])

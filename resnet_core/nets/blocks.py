@@ -1,7 +1,7 @@
 """The residual block, y = post(S(x) + scale · F(pre(x))), and its plain twin, y = post(scale · F(pre(x))).
 
-F, the branch, is looked up by `spec.block`, pre and post by `spec.order`; S is `skips.skip`. A network without the skip
-keeps all other parts.
+The branch F is looked up by `spec.block`, pre and post by `spec.order`, and the skip S by `spec.skip` (`skips`). A
+network without the skip keeps all other parts.
 """
 
 from math import log2
@@ -49,7 +49,7 @@ def convolutions(at: Interpreter, x: Value, channels: list[int], strides: int, g
 
     Args:
         at: The block's interpreter.
-        x: What the first is applied to.
+        x: Input of the first convolution.
         channels: Number of output channels of each convolution.
         strides: Stride of the convolution that `spec.stride_in` selects.
         groups: Number of groups of the convolutions with kernels larger than 1x1.
@@ -95,7 +95,7 @@ def fixup_gain(blocks: int, layers: int) -> float:
 
 
 def residual_block(at: Interpreter, x: Value, width: int, strides: int, *, stage: int, block: int, index: int) -> Value:
-    """y = post(S(x) + scale · F(pre(x))).
+    """Return y = post(S(x) + scale · F(pre(x))).
 
     Args:
         at: An interpreter within the block's scope.
@@ -145,7 +145,7 @@ def scaled(at: Interpreter, f: Value, order: Order, index: int) -> Value:
 
 
 def dropped(at: Interpreter, f: Value, survival: float) -> Value:
-    """b · F in training, b = 1 with probability p, else 0; p · F at test (Huang et al. 2016, equations 2 and 5)."""
+    """Return b · F in training, b = 1 with probability p, else 0; p · F at test (Huang et al. 2016, eqs. 2 and 5)."""
     if survival == 1.0:
         return f
     f = at.dropout(f, 1.0 - survival, unit=at.spec.drop_unit, name="drop")
@@ -153,7 +153,7 @@ def dropped(at: Interpreter, f: Value, survival: float) -> Value:
 
 
 def squeeze_and_excite(at: Interpreter, f: Value) -> Value:
-    """F times the sigmoid of two 1x1 convolutions, with biases, of its channels' means (Hu et al. 2018, section 3)."""
+    """Return F times the sigmoid of two 1x1 convolutions of the channel means, with biases (Hu et al. 2018, section 3)."""
     channels, divisor = at.shape(f)[2], at.spec.se_divisor
     inner = max(1, (channels // at.spec.se_reduction + divisor // 2) // divisor) * divisor
     s = at.global_average_pool(f, keepdims=True, name="se_pool")
@@ -163,7 +163,7 @@ def squeeze_and_excite(at: Interpreter, f: Value) -> Value:
 
 
 def attend_to_channels(at: Interpreter, f: Value) -> Value:
-    """F times the sigmoid of a convolution along its channels' means (Wang et al. 2020, section 3.2)."""
+    """Return F times the sigmoid of a convolution along its channel means (Wang et al. 2020, section 3.2)."""
     reach = int((log2(at.shape(f)[2]) + 1) / 2)
     kernel_size = max(3, reach if reach % 2 else reach + 1)
     s = at.conv_along_channels(at.global_average_pool(f, name="eca_pool"), kernel_size, name="eca_conv")

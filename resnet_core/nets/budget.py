@@ -24,8 +24,8 @@ def with_budget(spec: NetSpec, cost_name: Budget, budget: int) -> NetSpec:
         budget: The target cost.
 
     Raises:
-        UserError: The operations cannot be counted, or no width near the budget is legal; the message has the rule that
-            the last one broke.
+        UserError: The operations cannot be counted, or no width near the budget is legal. The message states the rule
+            that the last width broke.
     """
     widest = max(spec.widths)
 
@@ -51,7 +51,7 @@ def with_budget(spec: NetSpec, cost_name: Budget, budget: int) -> NetSpec:
         count = cost(times(k))
         return count.trainable if cost_name == "parameters" else count.macs
 
-    below, above = 0, legal(1, 1 + GAP)  # too narrow, or 0; and wide enough
+    below, above = 0, legal(1, 1 + GAP)  # widths below the budget, or 0, and above it
     while above is not None and cost_of(above) < budget:
         below, above = above, legal(2 * above, 2 * above + GAP)
     if above is None:

@@ -1,4 +1,4 @@
-"""What a network costs, from its spec alone: parameters, multiply-accumulates, memory of a training step."""
+"""The cost of a network, from its spec alone: parameters, multiply-accumulates, memory of a training step."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,6 @@
-"""The interpreter that counts: layers of a network with their parameters, multiply-accumulates and memory.
+"""The interpreter that counts the parameters, multiply-accumulates and memory of each layer.
 
-Memory is the size of the tensors that the forward pass keeps for the backward pass: those that the gradient of an
-    operation reads.
+Memory is the size of the tensors that the forward pass keeps because the gradient of an operation reads them.
 """
 
 from collections.abc import Callable, Iterable
@@ -49,7 +48,7 @@ class Tensor:
     Attributes:
         shape: Height, width and channels, or channels alone.
         itemsize: Bytes per element.
-        kept: Whether the backward pass reads it, so that it has been counted.
+        kept: Whether it has been counted as a tensor that the backward pass reads.
     """
 
     shape: tuple[int, ...]
@@ -66,15 +65,15 @@ class CostNet(Interpreter):
         self._names: set[str] = set()
 
     def _count(self, name: str, kind: str, y: Tensor, keeps: Iterable[Tensor] = (), **counts: int) -> Tensor:
-        """Add a layer with output `y`; its gradient reads the tensors `keeps`. Return `y`.
+        """Add a layer with output `y`, whose gradient reads the tensors `keeps`, and return `y`.
 
         Raises:
-            UserError: There is a layer of this name.
+            UserError: Another layer has this name.
         """
         if self.prefix + name in self._names:
             raise UserError(
-                f"every layer must have a name of its own, but two are '{self.prefix + name}'; take another name than "
-                f"'{name}' in the block, which may be that of what `order` puts around it"
+                f"every layer must have a name of its own, but two are '{self.prefix + name}'; rename '{name}' in the "
+                "block, since a layer that `order` adds around the block may have this name"
             )
         self._names.add(self.prefix + name)
         kept_bytes = 0
@@ -202,8 +201,8 @@ class CostNet(Interpreter):
             if not isinstance(count, Uncounted):
                 return count
             raise UserError(
-                f"the {word} of a layer must be known to cost a network, but of '{self.prefix}{name}' they cannot be "
-                f"counted: {count}; give {word}=… of an image to at.layer"
+                f"the {word} of a layer must be known to count the cost of a network, but those of "
+                f"'{self.prefix}{name}' cannot be counted: {count}; give {word}=… of an image to at.layer"
             )
 
         macs = known("macs", layer_cost.macs, macs)

@@ -24,7 +24,7 @@ def fuse(layer: keras.layers.BatchNormalization) -> keras.layers.BatchNormalizat
 
 
 def split_groups(layer: keras.layers.Conv2D) -> keras.layers.Conv2D:
-    """Let `layer` compute its groups as separate convolutions, if it has several and there is no GPU."""
+    """Let `layer` compute its groups as separate convolutions, if it has several groups and there is no GPU."""
     if keras.backend.backend() == "tensorflow" and layer.groups > 1 and layer.data_format == "channels_last":
         import tensorflow as tf
 
@@ -34,8 +34,9 @@ def split_groups(layer: keras.layers.Conv2D) -> keras.layers.Conv2D:
 
 
 def subsample_first(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """Let every strided 1x1 `Conv2D` in `layer`, or in a model, subsample first and convolve at stride 1. For a user's
-    layers and saved models; `KerasNet.conv` makes no strided 1x1 convolution.
+    """Let every strided 1x1 `Conv2D` in a layer or a model subsample first and convolve at stride 1.
+
+    Only users' layers and saved models need this, since `KerasNet.conv` makes no strided 1x1 convolution.
     """
     stock = keras.layers.Conv2D.convolution_op
     for part in layer._flatten_layers():

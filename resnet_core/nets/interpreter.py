@@ -36,13 +36,13 @@ class Interpreter(ABC):
         return inner
 
     def norm_act(self, x: Value, words: tuple[str, ...], *, norm: str, act: str) -> Value:
-        """Apply `norm` and `act` to `x` in the order of `words`, with these layer names."""
+        """Apply normalisation and activation to `x`, with the layer names `norm` and `act`, in the order of `words`."""
         for word in words:
             x = self.norm(x, name=norm) if word == "norm" else self.activation(x, name=act)
         return x
 
     def at_stride_one(self, x: Value, kernel_size: int, strides: int, *, name: str) -> tuple[Value, int]:
-        """Return the input and the stride of the convolution `name` of `x`.
+        """Return the input and the stride with which the convolution `name` of `x` is computed.
 
         A strided 1x1 convolution is computed as `subsample`, then a 1x1 convolution of stride 1. oneDNN's filter
         gradient of the strided one is wrong, or writes out of bounds, for some numbers of channels (see
@@ -72,7 +72,7 @@ class Interpreter(ABC):
         normalised: bool = True,
         standardized: bool = True,
     ) -> Value:
-        """Convolve; output pixel i is centred on i * strides where `spec.padding` is explicit.
+        """Convolve. If `spec.padding` is `explicit`, output pixel i is centred on input pixel i * strides.
 
         Args:
             x: The input.

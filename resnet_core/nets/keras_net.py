@@ -27,7 +27,7 @@ INITIALIZERS: dict[str, dict[str, Any]] = {
     "he_fan_out": {"scale": 2.0, "mode": "fan_out", "distribution": "truncated_normal"},
     "glorot": {"scale": 1.0, "mode": "fan_avg", "distribution": "uniform"},
 }
-MOST_LAYERS_OF_A_BLOCK = 40  # that is written by our words, on one path
+MOST_LAYERS_OF_A_BLOCK = 40  # on one path, in the blocks of this project
 
 
 def build(spec: Net, seed: int = 0) -> keras.Model:
@@ -91,17 +91,17 @@ def initialise(model: keras.Model, seed: int) -> None:
 
 def _initialise_layer(layer: keras.layers.Layer, seed: int) -> None:
     if not _has_initializers(layer):
-        initialise_as_new(layer, initial_word(seed, layer.name))
+        initialise_as_new(layer, variable_seed(seed, layer.name))
         return
     for variable in layer.variables:
-        word = initial_word(seed, f"{layer.name}/{variable.name}")
+        drawn = variable_seed(seed, f"{layer.name}/{variable.name}")
         if variable.name == "seed_generator_state":
-            variable.assign([word, 0])
+            variable.assign([drawn, 0])
             continue
         initializer = getattr(layer, f"{variable.name}_initializer")
         settings = initializer.get_config()
         if "seed" in settings:
-            initializer = type(initializer).from_config({**settings, "seed": word})
+            initializer = type(initializer).from_config({**settings, "seed": drawn})
         variable.assign(initializer(variable.shape, variable.dtype))
 
 
@@ -114,8 +114,8 @@ def _has_initializers(layer: keras.layers.Layer) -> bool:
     )
 
 
-def initial_word(seed: int, path: str) -> int:
-    """Return the seed of one variable."""
+def variable_seed(seed: int, path: str) -> int:
+    """Return the seed of the initial value of one variable, by its path `layer/variable`."""
     return int(generator(seed, "init", path).integers(2**31))
 
 
@@ -128,8 +128,8 @@ def kernel_initializer(init: str, gain: float, seed: int) -> keras.initializers.
 
 
 class KerasNet(Interpreter):
-    """Builds the network of stock Keras layers; values are Keras tensors. Only the scalar bias of Fixup and the
-    standardised convolution are own layers.
+    """Builds a network of stock Keras layers. Values are Keras tensors. Only the scalar bias of Fixup and the
+    standardised convolution are layers of this project.
 
     Args:
         spec: The network.
@@ -152,7 +152,7 @@ class KerasNet(Interpreter):
 
     def _initializer(self, gain: float, name: str) -> keras.initializers.Initializer:
         """Return the initialiser of a layer's kernel, that of the spec times `gain`."""
-        return kernel_initializer(self.spec.init, gain, initial_word(self._seed, f"{self.prefix}{name}/kernel"))
+        return kernel_initializer(self.spec.init, gain, variable_seed(self._seed, f"{self.prefix}{name}/kernel"))
 
     def conv(
         self, x: Value, filters: int, kernel_size: int, strides: int = 1, *, name: str, groups: int = 1,
@@ -160,8 +160,8 @@ class KerasNet(Interpreter):
         standardized: bool = True,
     ) -> Value:  # fmt: skip
         x, strides = self.at_stride_one(x, kernel_size, strides, name=name)
-        # At stride 2, Keras' "same" pads an even size on the right and bottom only, which centres
-        # the pixels on 1, 3, 5, ... and not, as the papers and option A have it, on 0, 2, 4, ...
+        # At stride 2, Keras' "same" pads an even size on the right and bottom only, which centres the
+        # output pixels on 1, 3, 5, ... In the papers and in option A they are centred on 0, 2, 4, ...
         padding = "same"
         if strides > 1 and self.spec.padding == "explicit":
             x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{self.prefix}{name}_pad")(x)
@@ -230,11 +230,11 @@ class KerasNet(Interpreter):
         self, x: Value, rate: float, *, name: str, unit: Literal["value", "sample", "batch"] = "value"
     ) -> Value:
         shapes = {"value": None, "sample": (None, 1, 1, 1), "batch": (1, 1, 1, 1)}
-        seed = initial_word(self._seed, f"{self.prefix}{name}/seed_generator_state")
+        seed = variable_seed(self._seed, f"{self.prefix}{name}/seed_generator_state")
         return keras.layers.Dropout(rate, shapes[unit], seed=seed, name=self.prefix + name)(x)
 
     def subsample(self, x: Value, strides: int, *, name: str) -> Value:
-        # A mean of one value: exact, also of what is not finite, and its gradient reads no tensor.
+        # A mean of one value is exact, even if the value is not finite, and its gradient reads no tensor.
         return keras.layers.AveragePooling2D(1, strides, name=self.prefix + name)(x)
 
     def pool(self, x: Value, kind: Pooling, size: int, strides: int, *, name: str) -> Value:
@@ -244,7 +244,7 @@ class KerasNet(Interpreter):
         if self.spec.pool_padding == "zeros":
             x = keras.layers.ZeroPadding2D(size // 2, name=f"{self.prefix}{name}_pad")(x)
             padding = "valid"
-        elif self.spec.padding == "explicit" and strides > 1:  # with what no value is less than: some may be negative
+        elif self.spec.padding == "explicit" and strides > 1:  # by minus infinity, since values may be negative
             margin = (size // 2, size // 2)
             margins = ((0, 0), *self.ordered((margin, margin, (0, 0))))  # type: ignore[arg-type]
             x = keras.ops.pad(x, margins, constant_values=-inf)
@@ -268,7 +268,7 @@ class KerasNet(Interpreter):
         return keras.layers.Reshape(self.ordered((1, 1, channels)), name=f"{name}_map")(layer(x))
 
     def pad_channels(self, x: Value, before: int, after: int, *, name: str) -> Value:
-        # Read as of the other data format, the channels of a map are its columns, or its rows.
+        # In the other data format, the axis of the channels is that of the columns, or of the rows.
         other, margins = ("channels_first", (0, 1)) if self._last else ("channels_last", (1, 0))
         padding = tuple((before, after) if margin else (0, 0) for margin in margins)
         return keras.layers.ZeroPadding2D(padding, data_format=other, name=self.prefix + name)(x)
@@ -284,5 +284,5 @@ class KerasNet(Interpreter):
         self, x: Value, make: Callable[..., Any], *, name: str, macs: int | None = None, kept_bytes: int | None = None
     ) -> Value:
         layer, y = apply_layer(make, self.prefix + name, x)
-        subsample_first(layer)  # its parts are there once it is built
+        subsample_first(layer)  # after it is built, since only then it has its sublayers
         return y

@@ -35,10 +35,10 @@ class OwnNet(Spec):
     @model_validator(mode="after")
     def _legal(self) -> Self:
         try:
-            known = isinstance(json.loads(self.arguments), dict)
+            is_object = isinstance(json.loads(self.arguments), dict)
         except ValueError:
-            known = False
-        if not known:
+            is_object = False
+        if not is_object:
             raise UserError(f"`arguments` must be a JSON object, but got {self.arguments!r}")
         return self
 
@@ -52,7 +52,7 @@ class OwnNet(Spec):
                 (batch, height, width, channels) to logits (batch, classes).
 
         Raises:
-            UserError: It is no such function.
+            UserError: The function has no such form.
         """
         given: dict[str, Any] = {}
         while isinstance(function, partial):
@@ -74,7 +74,7 @@ class OwnNet(Spec):
             arguments = json.dumps(given, sort_keys=True, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise UserError(
-                f"a network's arguments must be numbers, texts and lists, by which runs are told apart, but "
+                f"a network's arguments must be numbers, texts and lists, which the id of a run depends on, but "
                 f"`{function.__name__}` was given {given!r}: {error}"
             ) from None
         return cls(network=function.__name__, arguments=arguments)
@@ -89,8 +89,8 @@ def net_of(values: Mapping[str, Any]) -> Net:
 
 
 def code_of_net(net: Net) -> str:
-    """Return the hash of the user's code that a network depends on; empty if there is none, or it is not registered in
-    this process.
+    """Return the hash of the user's code that a network depends on. It is empty if there is no such code, or if the
+    code is not registered in this process.
 
     Raises:
         UserError: The code refers to a value that cannot be hashed.
@@ -117,7 +117,7 @@ def spec_of(net: Net) -> NetSpec:
     """Return a network as a `NetSpec`.
 
     Raises:
-        UserError: It is an `OwnNet`.
+        UserError: The network is an `OwnNet`.
     """
     if isinstance(net, OwnNet):
         raise UserError(f"only a NetSpec has fields to change, but got the function `{net.network}`")

@@ -36,13 +36,13 @@ def own_model(spec: OwnNet) -> keras.Model:
     """
     build = registered_network(spec.network).build
     rule = f"the function `{spec.network}` must return a functional keras.Model"
-    with guarded(rule), _names_from_the_first_on(), watched() as does:
+    with guarded(rule), _names_counted_from_zero(), watched() as faults:
         model = build(**json.loads(spec.arguments), input_shape=spec.input_shape, classes=spec.classes)
         if isinstance(model, keras.Sequential) and model.built:
             model = keras.Model(model.inputs[0], model.outputs[0])
     _check(spec, rule, model)
     mistakes = (f"'{layer.name}' {mistake_of(layer, model.outputs[0])}" for layer in model.layers)
-    mistake = next(iter(does), "") or next((text for text in mistakes if not text.endswith("' ")), "")
+    mistake = next(iter(faults), "") or next((text for text in mistakes if not text.endswith("' ")), "")
     if mistake:
         raise UserError(
             f"a network must start from the seed of its run, be trained as its spec says, and be resumed, but "
@@ -55,7 +55,7 @@ def _check(spec: OwnNet, rule: str, model: Any) -> None:
     """Check the form of a model.
 
     Raises:
-        UserError: It is not functional, or its inputs or outputs are wrong.
+        UserError: The model is not functional, or its inputs or outputs are wrong.
     """
     if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):
         raise UserError(f"{rule}, but it returned a {type(model).__name__}; build it by keras.Model(inputs, outputs)")
@@ -68,11 +68,11 @@ def _check(spec: OwnNet, rule: str, model: Any) -> None:
     last = model.outputs[0]._keras_history.operation
     function = getattr(getattr(last, "activation", None), "__name__", type(last).__name__).lower()
     if function in ("softmax", "sigmoid", "logsoftmax", "log_softmax"):
-        raise UserError(f"{rule} that gives logits, but `{last.name}` is a {function}; leave it away, the loss has it")
+        raise UserError(f"{rule} that gives logits, but `{last.name}` is a {function}; remove it, the loss applies it")
 
 
 @contextmanager
-def _names_from_the_first_on() -> Iterator[None]:
+def _names_counted_from_zero() -> Iterator[None]:
     before = global_state.get_global_attribute(NAMES)
     global_state.set_global_attribute(NAMES, defaultdict(int))
     try:
@@ -105,7 +105,9 @@ def own_cost(spec: OwnNet, code: str) -> Counted:
         whole = counted(model, model.outputs[0].shape[1:], spec.input_shape)
         unknown = [word for word in (whole.macs, whole.kept_bytes) if isinstance(word, Uncounted)]
         if unknown or isinstance(whole.kept_bytes, Uncounted):
-            raise UserError(f"a network's cost must be counted, but `{spec.network}` has what is not: {unknown[0]}")
+            raise UserError(
+                f"a network's cost must be counted, but an operation of `{spec.network}` cannot be: {unknown[0]}"
+            )
         macs = _by_layer(model)
         others = whole.macs - macs.total() if isinstance(whole.macs, int) else 0
     layers = [

@@ -87,13 +87,13 @@ NETWORKS: dict[str, Network] = {}
 def register_block(name: str, *, kernels: tuple[int, ...] = (3, 3), expansion: int = 1) -> Callable[[Any], Any]:
     """Register the decorated function, or class with `__call__`, as the branch `NetSpec(block=name)`.
 
-    Args:
-        name: A new name.
-        kernels: See `Block`. Their number counts for the depth.
-        expansion: See `Block`.
-
     A function or class of the same module and name may be registered again, as when a notebook cell is run again. It
     replaces the earlier one.
+
+    Args:
+        name: A new name.
+        kernels: See `Block`. The depth of a network counts them.
+        expansion: See `Block`.
 
     Raises:
         UserError: There is another block of this name.
@@ -133,7 +133,7 @@ def registered(name: str) -> RegisteredBlock:
     """Return the block of this name.
 
     Raises:
-        UserError: None is registered.
+        UserError: No block of this name is registered.
     """
     if name not in BLOCKS:
         raise UserError(f"`block` must be a registered block, but got '{name}'{nearest(name, BLOCKS)}")
@@ -143,10 +143,11 @@ def registered(name: str) -> RegisteredBlock:
 def register_network(function: Callable[..., Any]) -> Callable[..., Any]:
     """Register a function that builds a functional `keras.Model`. A study registers its own functions.
 
-    A function of the same module and name may be registered again, as when a cell of a notebook is run again.
+    A function of the same module and name may be registered again, as when a cell of a notebook is run again. It
+    replaces the earlier one.
 
     Raises:
-        UserError: It is not a function at the top level of a module, or the name is taken.
+        UserError: The function is not at the top level of a module, or the name is taken.
     """
     name = getattr(function, "__name__", "")
     if not inspect.isfunction(function) or name == "<lambda>" or "<locals>" in function.__qualname__:
@@ -162,10 +163,10 @@ def register_network(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def registered_network(name: str) -> Network:
-    """Return the function of this name.
+    """Return the registered function of this name.
 
     Raises:
-        UserError: None is registered.
+        UserError: No function of this name is registered.
     """
     if name not in NETWORKS:
         raise UserError(

@@ -62,7 +62,7 @@ def check(spec: NetFields) -> None:
 def _broken(spec: NetFields) -> Iterator[str]:
     if len(spec.depths) != len(spec.widths):
         yield (
-            "`depths` and `widths` must have one entry a stage each, "
+            "`depths` and `widths` must each have one entry for each stage, "
             f"but got depths={spec.depths} and widths={spec.widths}"
         )
     if sum(spec.depths) > MOST_BLOCKS:
@@ -140,7 +140,7 @@ def _broken_skip(spec: NetFields) -> Iterator[str]:
     shape = tuple(len(word) for word in spec.skip_mask)
     if spec.skip_mask and (shape != spec.depths or set("".join(spec.skip_mask)) - {"0", "1"}):
         yield (
-            "`skip_mask` must have a word a stage and in it a 1 or 0 a block, "
+            "`skip_mask` must have a string for each stage, with a 1 or 0 for each block, "
             f"but got {spec.skip_mask} with depths={spec.depths}"
         )
     if spec.skip == "C" and spec.skip_transform == "conv":

@@ -1,4 +1,4 @@
-"""The skip S(x) by option, its transform, and how it joins the branch."""
+"""The options of the skip S(x), its transform, and its addition to the branch."""
 
 from collections.abc import Callable
 

@@ -35,17 +35,17 @@ class WeightsSource:
     """Published weights.
 
     Attributes:
-        tensors: Tensors by the names, and with the axes, of timm and torchvision.
-        name: Name of their network, see `zoo.network`; `None` if unknown.
-        told_by: Where the name is from, in words.
+        tensors: Tensors by name. Names and axes are those of timm and torchvision.
+        name: Name of the network, see `zoo.network`; `None` if unknown.
+        origin: Where the name is from, in words.
         forward: The network as a function of images, (batch, height, width, channels), if the model is given.
-        input_shape: Height, width and channels of its images; `None` for any.
+        input_shape: Height, width and channels of the images; `None` for any.
         softmax: Whether `forward` returns probabilities, not logits.
     """
 
     tensors: Tensors
     name: str | None = None
-    told_by: str = ""
+    origin: str = ""
     forward: Callable[[Array], Array] | None = None
     input_shape: tuple[int | None, int | None, int] | None = None
     softmax: bool = False
@@ -60,7 +60,7 @@ def opened(source: Any, name: str | None, *, biases: bool) -> WeightsSource:
         biases: Whether biases before a normalisation are kept. Otherwise they are subtracted from its moving mean.
 
     Raises:
-        UserError: It cannot be read, or `name` contradicts the source.
+        UserError: The source cannot be read, or `name` contradicts it.
     """
     if isinstance(source, keras.Model):
         known = _of_keras(source, biases=biases)
@@ -78,26 +78,30 @@ def opened(source: Any, name: str | None, *, biases: bool) -> WeightsSource:
     if name is None or name == known.name:
         return known
     if known.name is not None and network(name) != network(known.name):
-        raise UserError(f"`name` must be that of the weights, but got '{name}', and {known.told_by} is '{known.name}'")
+        raise UserError(f"`name` must be that of the weights, but got '{name}', and {known.origin} is '{known.name}'")
     return WeightsSource(known.tensors, name, "`name`", known.forward, known.input_shape, known.softmax)
 
 
-def differences(spec: NetSpec, name: str, told_by: str) -> list[str]:
-    """Return the fields in which `spec` computes something else than the network `name`, with the values of the latter.
+def differences(spec: NetSpec, name: str, origin: str) -> list[str]:
+    """Return the fields by which `spec` computes something else than the network `name`, with that network's values.
 
     Raises:
-        UserError: There is no such network, or no spec describes it; the message has `told_by`.
+        UserError: There is no such network, or no spec describes it; the message has `origin`.
     """
     try:
-        theirs, mine = network(name), spec
+        published = network(name)
     except UserError as error:
-        raise UserError(f"weights must be of a network that can be built, but {told_by} is '{name}': {error}") from None
-    if mine.branch_scale == "zero_gamma":  # about the initial weights only
-        mine = mine.replace(branch_scale="one")
-    if mine.survival < 1 and mine.drop_unit == "sample":  # no effect in inference
-        mine = mine.replace(survival=1.0)
+        raise UserError(f"weights must be of a network that can be built, but {origin} is '{name}': {error}") from None
+    if spec.branch_scale == "zero_gamma":  # concerns the initial weights only
+        spec = spec.replace(branch_scale="one")
+    if spec.survival < 1 and spec.drop_unit == "sample":  # no effect in inference
+        spec = spec.replace(survival=1.0)
     fields = (field for field in NetSpec.model_fields if field not in UNSEEN)
-    return [f"{field}={getattr(theirs, field)!r}" for field in fields if getattr(mine, field) != getattr(theirs, field)]
+    return [
+        f"{field}={getattr(published, field)!r}"
+        for field in fields
+        if getattr(spec, field) != getattr(published, field)
+    ]
 
 
 def _of_file(path: Path, asked: str | None) -> WeightsSource:
@@ -116,13 +120,13 @@ def _of_file(path: Path, asked: str | None) -> WeightsSource:
     except Exception as error:  # safetensors' errors have no common base
         raise UserError(f"weights must be a .safetensors or .npz file, but {path} cannot be read: {error}") from None
     hub = re.search(r"models--[^/\\]+?--([^/\\]+)", str(path))
-    for told_by, name in (
+    for origin, name in (
         (f"the metadata of {path}", _named_in(metadata)),
         (f"{path.parent / 'config.json'}", _named_in(_config_beside(path))),
         (f"the repository of {path}", hub[1] if hub and _is_published(hub[1]) else None),
     ):
         if name:
-            return WeightsSource(tensors, name, told_by)
+            return WeightsSource(tensors, name, origin)
     name = None if asked else _name_of_file(path)
     return WeightsSource(tensors, name, f"the file name of {path}" if name else "")
 
@@ -141,13 +145,13 @@ def _config_beside(path: Path) -> Mapping[str, Any]:
 
 
 def _name_of_file(path: Path) -> str | None:
-    """Return the name of a file if it is that of a network; a hash at its end is removed."""
+    """Return the name of a file, without a hash at its end, if a network has this name."""
     stem = re.sub(r"-[0-9a-f]{8,}$", "", path.stem)
     return next((name for name in (stem, stem.partition(".")[0]) if _is_published(name)), None)
 
 
 def _is_published(name: str) -> bool:
-    """Return whether a name is in our zoo or among the known networks that are not."""
+    """Return whether a published network has this name, whether a spec describes it or not."""
     if reason_against(name):
         return True
     try:
@@ -158,7 +162,7 @@ def _is_published(name: str) -> bool:
 
 
 def _of_torch(module: Any) -> WeightsSource:
-    """Return a Torch module as a source. Modules of timm name their network."""
+    """Return a Torch module as a source. A module of timm has the name of its network."""
     torch = sys.modules["torch"]
     tensors = {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
     config = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None) or {}

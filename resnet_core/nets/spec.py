@@ -1,4 +1,4 @@
-"""A network is data: `NetSpec`."""
+"""`NetSpec`: a network as data."""
 
 from typing import Any, Self
 

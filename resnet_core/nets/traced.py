@@ -9,7 +9,7 @@ from typing import Any
 BATCH = 11
 """Batch size of the trace. An axis of this length is the batch axis."""
 ALIASES = {"Reshape": 0, "Identity": 0, "IdentityN": 0, "StopGradient": 0, "Split": 1, "ExpandDims": 0, "Squeeze": 0}
-"""Operations whose output shares the memory of an input, and which input."""
+"""Operations whose output shares the memory of an input, with the number of that input."""
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 OPAQUE = re.compile(
     r"While|^(Stateless)?(If|Case)$|^(Remote)?For$|PyFunc|MapDefun|Call|Xla|Risc|RNN|LSTM|GRU|Conv(?!ert)|FFT|Einsum|"
@@ -28,7 +28,7 @@ class Traced:
     """The cost of a layer.
 
     Attributes:
-        output_shape: Without the batch.
+        output_shape: Shape of the output, without the batch axis.
         trainable, others: Numbers of trainable and of other parameters.
         macs: Multiply-accumulates per image, forward, or the name of the operation that cannot be counted.
         kept_bytes: Bytes per image of inner tensors that the backward pass reads, or why they are unknown.
@@ -143,7 +143,7 @@ def _operation_macs(op: Any) -> int:
 
 
 def _einsum_macs(terms: Iterable[str], shapes: list[list[int]]) -> int:
-    """Return the product of the sizes of all labels; those of an ellipsis count from its end, and may be 1 in one."""
+    """Return the product of the sizes of all labels. Axes of an ellipsis are aligned at its end, and broadcast."""
     sizes: dict[str | int, int] = {}
     for term, shape in zip(terms, shapes, strict=True):
         before, dots, after = term.partition("...")
@@ -187,8 +187,8 @@ def _kept(layer: Any, shape: tuple[int, ...]) -> dict[str, Any]:
                 return {"kept_bytes": Uncounted(root.op.type)}
             if root.shape.rank not in (0, None) and root.shape[0] == BATCH and op.type not in ("Shape", "OnesLike"):
                 kept[root.name] = prod(_shape(root)[1:]) * root.dtype.size
-    ours = {name: kept.pop(_root(ends[end]).name, None) is not None for name, end in _ENDS.items()}
-    return {"kept_bytes": sum(kept.values()), **ours}
+    reads = {name: kept.pop(_root(ends[end]).name, None) is not None for name, end in _ENDS.items()}
+    return {"kept_bytes": sum(kept.values()), **reads}
 
 
 _ENDS = {"reads_input": "x", "reads_output": "y"}

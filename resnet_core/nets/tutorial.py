@@ -1,4 +1,4 @@
-"""The functions of the widely copied TensorFlow tutorial on residual networks, on the blocks of this project.
+"""The functions of a widely copied TensorFlow tutorial on residual networks, built from the blocks of this project.
 
 The tutorial's own functions cannot be built: they add maps of different sizes, and 64 channels to 64 times the
 cardinality. Here a block projects its input if the shape changes, and the cardinality is the number of groups of a
@@ -33,7 +33,7 @@ def res_block(inputs: Any, filters: int, kernel_size: int = 3, is_first: bool = 
         cardinality: Groups of the second convolution; it must divide `filters`.
 
     Raises:
-        UserError: It does not.
+        UserError: `cardinality` does not divide `filters`.
     """
     if filters % cardinality:
         raise UserError(f"`cardinality` must divide `filters`, but got {cardinality} and {filters}")

@@ -1,8 +1,9 @@
 """Loading published weights: state dicts and models of timm and torchvision, and models of `keras.applications`.
 
-A source (`sources`) maps its authors' names to arrays; two functions give the name of each of our layers there.
-Missing, extra and misshapen tensors are errors that name them. Names and shapes do not identify a network. Therefore
-the known name of a source is compared with the spec, and if the model is given, the logits are compared too.
+A source (`sources`) maps published names to arrays. `torch_resnet` and `torch_resnetv2` return the published name of a
+layer of this project. Missing, extra and misshapen tensors are errors that name them. Names and shapes do not identify
+a network. Therefore the name of a source, if known, is compared with the spec. If the model is given, the logits are
+compared, too.
 """
 
 import re
@@ -33,7 +34,7 @@ class UnverifiedWeights(UserWarning):
 
 
 def torch_resnet(layer: str, spec: NetSpec) -> str | None:
-    """Return the name of a layer of ours in timm's `resnet.py` and torchvision, or `None` if there is none."""
+    """Return the name of a layer of this project in timm's `resnet.py` and torchvision, or `None` if they have none."""
     deep = {"conv1": "conv1.0", "bn1": "conv1.1", "conv2": "conv1.3", "bn2": "conv1.4", "conv": "conv1.6", "bn": "bn1"}
     stem = deep if spec.stem in ("deep", "tiered") else {"conv": "conv1", "bn": "bn1"}
     stem |= {"pool_conv": "maxpool.0", "pool_bn": f"maxpool.{1 if spec.antialias == 'none' else 2}"}
@@ -55,7 +56,7 @@ def torch_resnet(layer: str, spec: NetSpec) -> str | None:
 
 
 def torch_resnetv2(layer: str, spec: NetSpec) -> str | None:
-    """Return the name of a layer of ours in timm's `resnetv2.py`, or `None` if it has no such layer."""
+    """Return the name of a layer of this project in timm's `resnetv2.py`, or `None` if it has none."""
     deep = {"stem_conv1": "stem.conv1", "stem_bn1": "stem.norm1", "stem_conv2": "stem.conv2", "stem_bn2": "stem.norm2"}
     ends = {"head_bn": "norm", "head_logits": "head.fc"}
     ends |= {**deep, "stem_conv": "stem.conv3"} if spec.stem in ("deep", "tiered") else {"stem_conv": "stem.conv"}
@@ -96,10 +97,10 @@ def load_weights(
     """
     known = opened(source, name, biases=spec.conv_bias is True)
     if known.name is not None:
-        wrong = differences(spec, known.name, known.told_by)
+        wrong = differences(spec, known.name, known.origin)
         if wrong:
             raise UserError(
-                f"weights must be of the network that they are loaded into, but {known.told_by} is '{known.name}', "
+                f"weights must be of the network that they are loaded into, but {known.origin} is '{known.name}', "
                 f"with {', '.join(wrong)}; build network('{known.name}')"
             )
     values = _placed(known.tensors, model, spec)
@@ -154,8 +155,8 @@ def _placed(source: Tensors, model: keras.Model, spec: NetSpec) -> list[tuple[ke
     for owner, variable in variables:
         name = f"{places[owner]}.{TORCH_VARIABLES[variable.name]}"
         if name not in tensors:
-            raise UserError(f"the weights must have a tensor for {owner}/{variable.name}, but there is no '{name}'")
-        value = _ours(_numbers(tensors.pop(name), name), variable)
+            raise UserError(f"the weights must have a tensor for {owner}/{variable.name}, but '{name}' is missing")
+        value = _with_keras_axes(_numbers(tensors.pop(name), name), variable)
         if value.shape != tuple(variable.shape):
             raise UserError(
                 f"'{name}' must have the shape of {owner}/{variable.name}, {tuple(variable.shape)} "
@@ -172,11 +173,11 @@ def _error(model: keras.Model, spec: NetSpec, source: WeightsSource) -> float:
     rows, columns, channels = source.input_shape or spec.input_shape
     shape = (rows or spec.input_shape[0], columns or spec.input_shape[1], channels)
     images = np.random.default_rng(0).normal(size=(2, *shape)).astype("float32")
-    ours = _float32_logits(model, spec.replace(input_shape=shape), images)
+    outputs = _float32_logits(model, spec.replace(input_shape=shape), images)
     if source.softmax:
-        ours = np.asarray(keras.ops.softmax(ours))
-    theirs = source.forward(images) if source.forward else ours
-    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+        outputs = np.asarray(keras.ops.softmax(outputs))
+    published = source.forward(images) if source.forward else outputs
+    return float(np.abs(outputs - published).max() / np.abs(published).max())
 
 
 def _float32_logits(model: keras.Model, spec: NetSpec, images: Array) -> Array:
@@ -206,14 +207,14 @@ def from_hub(repository: str, file: str = "model.safetensors") -> Path:
         raise UserError(
             "the hub needs the package huggingface_hub, but it is not there; install the extra 'hub'"
         ) from None
-    with suppress(Exception):  # what it says of the network, for `load_weights`; the repository's name says it too
+    with suppress(Exception):  # it names the network for `load_weights`, as does the name of the repository
         hf_hub_download(repository, "config.json")
     try:
         return Path(hf_hub_download(repository, file))
     except Exception as error:  # the hub's errors have no common base
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"'{file}' of '{repository}' must be on the hub and within reach, but it is not: {reason}"
+            f"'{file}' of '{repository}' must be on the hub, and the hub reachable, but it is not: {reason}"
         ) from None
 
 
@@ -221,7 +222,7 @@ def _numbers(tensor: Any, name: str) -> Array:
     """Return a tensor as an array.
 
     Raises:
-        UserError: It has something else than finite real numbers.
+        UserError: A value of the tensor is not a finite real number.
     """
     try:
         value = np.asarray(tensor, "float32")
@@ -232,7 +233,7 @@ def _numbers(tensor: Any, name: str) -> Array:
     return value
 
 
-def _ours(value: Array, variable: keras.Variable) -> Array:
+def _with_keras_axes(value: Array, variable: keras.Variable) -> Array:
     """Return a tensor with Keras' axes: a kernel (out, in, rows, columns) becomes (rows, columns, in, out)."""
     if value.ndim == 4 and len(variable.shape) == 2:
         value = value[:, :, 0, 0]  # a classifier that is a 1x1 convolution

@@ -1,7 +1,7 @@
 """Published networks by name.
 
-`resnet56-cifar-A` is a member of a family: every legal depth, width or cardinality has a name, besides those that
-`list_networks` returns. The plain twin of a network is `network(name).replace(skip="none")`.
+`resnet56-cifar-A` is a member of a family. Every legal depth, width or cardinality of a family has a name;
+`list_networks` returns only some of them. The plain twin of a network is `network(name).replace(skip="none")`.
 """
 
 import re
@@ -42,9 +42,10 @@ def list_networks() -> list[str]:
 
 
 def network(name: str) -> NetSpec:
-    """Return the published network of this name. Names are ours or timm's, with or without the tag of the weights.
+    """Return the published network of this name.
 
-    `keras-resnet50` and the like are those of `keras.applications`. `resnet50.a1_in1k` is `resnet50`.
+    Names are those of `list_networks` or of timm. A tag of timm's weights is ignored: `resnet50.a1_in1k` is `resnet50`.
+    The networks of `keras.applications` are called `keras-resnet50`, `keras-resnet50v2` and so on.
 
     Raises:
         UserError: The name or the depth is unknown, or a `NetSpec` cannot describe the network.
@@ -72,7 +73,7 @@ def reason_against(name: str) -> str | None:
 
 
 def _parted(name: str) -> tuple[str, str]:
-    """Return the current name of an architecture, and the tag of its weights."""
+    """Split a name into the current name of the architecture and the tag of the weights."""
     architecture, _, tag = name.replace("_", "-").partition(".")
     for pattern, now in FORMERLY.items():
         architecture = re.sub(pattern, now, architecture)
@@ -82,7 +83,7 @@ def _parted(name: str) -> tuple[str, str]:
 def _one_slip_from(name: str) -> str | None:
     """Return the listed name that differs by one missing, wrong or swapped character.
 
-    A surplus character is no slip, since variants are named so.
+    A surplus character is not counted as a slip, since the names of variants have one.
     """
     name = name.lower()
     for known in LISTED:
@@ -260,7 +261,7 @@ FORMERLY = {
     r"^(\w*res\w+?)-v1([cds])$": r"\1\2",
     r"-bit(m|m-in21k|-teacher|-teacher-384|-distilled)$": "-bit",
 }
-"""Patterns in former names of timm, and what stands in current ones."""
+"""Patterns in former names of timm, and their replacements in current names."""
 
 CLASSES = {"in12k": 11_821, "in21k": 21_843}
 """Number of classes by the end of timm's tag, if it is not 1,000."""
@@ -282,4 +283,4 @@ OTHERS = {
     r"^test-resnet$": "mixes basic blocks and bottlenecks",
     r"cbam|ibn": "has blocks with an attention or a normalisation that no axis has",
 }
-"""Reasons by a pattern of names that no `NetSpec` describes. For these, no similar name is suggested."""
+"""Patterns of names that no `NetSpec` describes, with the reasons. For these names, no similar name is suggested."""

@@ -140,7 +140,7 @@ def test_a_value_of_the_plan_that_was_changed_by_hand_is_noticed(tmp_path):
     store.add_plan(plan_of([run_of(0)]))
     path = store.root / "study.json"
     path.write_text(path.read_text().replace("Does it last?", "Does it?"))
-    with pytest.raises(UserError, match="its checksum is that of another"):
+    with pytest.raises(UserError, match="its checksum is that of another content"):
         store.plan()
     values = json.loads(path.read_text())
     del values["sha256"]

@@ -11,12 +11,12 @@ from resnet_core.nets.opened.tape import Cell, NotOpen, Operand, RecordedCall, T
 from resnet_core.nets.registry import code_of
 from resnet_core.nets.spec import NetSpec
 
-MOST_RUNS = 4  # runs of equal blocks per stage
+MOST_SEQUENCES = 4  # of equal blocks per stage
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A run of equal blocks, or the stem or the head: what the trace depends on.
+    """What a trace depends on in a sequence of equal blocks, in the stem, or in the head.
 
     Attributes:
         calls: The calls of one of the blocks.
@@ -91,12 +91,12 @@ def _opened(spec: NetSpec, code: str) -> Opened:
             runs[-1].append(block)
         else:
             runs.append([block])
-    most = 2 + MOST_RUNS * len(spec.depths)
+    most = 2 + MOST_SEQUENCES * len(spec.depths)
     if len(runs) > most:
-        raise NotOpen(f"its blocks are of {len(runs) - 2} runs of equal ones, and {most - 2} are rolled up at most")
+        raise NotOpen(f"its blocks form {len(runs) - 2} sequences of equal blocks, but at most {most - 2} are possible")
     segments = tuple(run[0].segment for run in runs)
-    there = tuple(tuple((block.name, block.cells) for block in run if not block.is_spare) for run in runs)
-    return Opened(Kind(spec.input_shape[:2], segments), there)
+    blocks = tuple(tuple((block.name, block.cells) for block in run if not block.is_spare) for run in runs)
+    return Opened(Kind(spec.input_shape[:2], segments), blocks)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class _Block:
     is_spare: bool = False
 
     def is_alike(self, other: "_Block") -> bool:
-        """Return whether the other block can be in the same run."""
+        """Return whether the other block can be in the same segment."""
         same = self.segment.rolled and self.stage == other.stage and self.segment == other.segment
         return same and all(a.shape == b.shape for a, b in zip(self.cells, other.cells, strict=True))
 
@@ -118,8 +118,8 @@ class _Block:
 def _blocks(spec: NetSpec) -> Iterator[_Block]:
     """Yield the stem, the blocks and the head.
 
-    A stage of one block gets a spare one, so that its kind equals that of deeper stages: the run of further blocks is
-        empty.
+    A stage of one block gets a spare block, which the network does not have. Thus the kind of the network equals that
+    of networks with deeper stages.
     """
     at = Tape(spec, "stem")
     y = stem(at, at.start(spec.input_shape))
@@ -142,5 +142,5 @@ def _blocks(spec: NetSpec) -> Iterator[_Block]:
 
 def _map_of(shape: Shape, name: str) -> Shape:
     if len(shape) != 3:
-        raise NotOpen(f"`{name}` returns no map")
+        raise NotOpen(f"`{name}` returns a value that is not a map")
     return shape

@@ -1,4 +1,4 @@
-"""The forward pass of a kind over stacked weights. A run of equal blocks is a loop."""
+"""The forward pass of a kind over stacked weights. A segment of equal blocks is a loop."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ class Passed(NamedTuple):
     """Results of a forward pass.
 
     Attributes:
-        logits: Of each image.
+        logits: Logits of each image.
         statistics: In training mode, means and variances of the batch by segment and slot, stacked over the blocks.
     """
 
@@ -38,10 +38,10 @@ def forward(kind: Kind, stacks: Stacks, taps: Sequence[Any], images: Any, *, tra
     x, statistics = images, []
     for segment, stack, tap in zip(kind.segments, stacks, taps, strict=True):
         read = [value for slot, value in zip(segment.slots, stack) if not (training and slot.role == "statistic")]
-        batch = [value for slot, value in zip(segment.slots, stack) if slot.role == "statistic" and training]
-        go = _loop if segment.rolled else _once
-        x, taken = go(_block(segment, training=training), x, [tap, *read], batch)
-        statistics.append(taken)
+        moving = [value for slot, value in zip(segment.slots, stack) if slot.role == "statistic" and training]
+        compute = _loop if segment.rolled else _once
+        x, of_batch = compute(_block(segment, training=training), x, [tap, *read], moving)
+        statistics.append(of_batch)
     return Passed(x, statistics)
 
 

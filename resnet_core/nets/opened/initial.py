@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from resnet_core.nets.keras_net import initial_word, kernel_initializer
+from resnet_core.nets.keras_net import kernel_initializer, variable_seed
 from resnet_core.nets.opened.form import Opened
 from resnet_core.nets.opened.tape import Cell
 
@@ -37,8 +37,8 @@ def stacked(net: Opened, segment: int, slot: int, init: str, seed: int) -> Array
 
 
 def _drawn(cell: Cell, init: str, seed: int) -> Array:
-    word = initial_word(seed, f"{cell.layer}/{cell.slot.name}")
+    seed = variable_seed(seed, f"{cell.layer}/{cell.slot.name}")
     if cell.slot.role == "draw":
-        return np.array([word, 0], cell.slot.dtype)
-    drawn: Array = kernel_initializer(init, cell.gain, word)(cell.shape, "float32").numpy()
+        return np.array([seed, 0], cell.slot.dtype)
+    drawn: Array = kernel_initializer(init, cell.gain, seed)(cell.shape, "float32").numpy()
     return drawn

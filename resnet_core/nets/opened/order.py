@@ -14,7 +14,7 @@ LAYERS = {"blur": (0, 2), "conv_along_channels": (1, 1)}
 
 
 class Kernel(NamedTuple):
-    """Position of a kernel: segment, slot and block."""
+    """A kernel, and its position by segment, slot and block."""
 
     cell: Cell
     segment: int
@@ -34,8 +34,8 @@ def kernels(net: Opened) -> Iterator[Kernel]:
 def kernel_slots(calls: tuple[RecordedCall, ...]) -> tuple[int, ...]:
     """Return the positions of the kernels among the slots of a block, in Keras' order of layers.
 
-    Keras sorts layers by their longest path to the output, and layers of equal length as a depth-first search from the
-    output meets them.
+    Keras sorts layers by the length of their longest path to the output. Layers with paths of equal length have the
+    order of a depth-first search from the output.
     """
     ways = _ways_to_the_end(calls)
     met = {number: i for i, number in enumerate(_from_the_end(calls))}

@@ -20,7 +20,7 @@ class NotOpen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """An operand of a call besides its inputs: what the trace depends on.
+    """An operand of a call besides its inputs, as far as the trace depends on it.
 
     Attributes:
         name: Name of the variable in its Keras layer, or of an argument of the method.
@@ -38,7 +38,7 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """A call of a method in a block: what the trace depends on.
+    """A call of a method in a block, as far as the trace depends on it.
 
     Attributes:
         word: Name of the method of `words.Words` that computes it.
@@ -74,7 +74,7 @@ class Cell:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Written:
-    """A value: the `number`-th of the calls of a block."""
+    """A value in a block: the result of its `number`-th call, counted from 1; 0 is the block's input."""
 
     shape: Any
     number: int
@@ -226,4 +226,4 @@ class Tape(Interpreter):
     def layer(
         self, x: Written, make: Callable[..., Any], *, name: str, macs: int | None = None, kept_bytes: int | None = None
     ) -> Written:
-        raise NotOpen(f"the layer `{self.prefix}{name}` is written with `at.layer`, which these words cannot express")
+        raise NotOpen(f"the layer `{self.prefix}{name}` is made by `at.layer`, which the open form does not support")

@@ -50,9 +50,7 @@ class Words:
         self, x: Any, gamma: Any, beta: Any, moving_mean: Any = None, moving_variance: Any = None, *, epsilon: float,
         momentum: float,
     ) -> Any:  # fmt: skip
-        """Normalise by the batch statistics in training mode, which are recorded, and by the moving statistics
-        otherwise.
-        """
+        """Normalise by the batch statistics in training mode, and record them; otherwise by the moving statistics."""
         empty = tf.zeros([0])
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x, scale=gamma, offset=beta, mean=empty if self.training else moving_mean,

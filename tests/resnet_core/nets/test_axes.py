@@ -211,7 +211,10 @@ def test_wide_blocks_of_any_convolutions(kernels):
         ({"cardinality": 2}, "`cardinality` is read with a block with groups only"),
         ({"norm": "none", "bn_momentum": 0.5}, "`bn_momentum` is read with norm='batch' only"),
         ({"skip": "C", "skip_transform": "conv"}, "skip='C' convolves every skip already"),
-        ({"skip_mask": ("111", "111", "11")}, "`skip_mask` must have a word a stage and in it a 1 or 0 a block"),
+        (
+            {"skip_mask": ("111", "111", "11")},
+            "`skip_mask` must have a string for each stage, with a 1 or 0 for each block",
+        ),
         ({"skip_mask": ("111", "111", "11x")}, "`skip_mask` must have"),
         ({"skip": "none", "branch_scale": "rezero"}, "starts every branch at 0 and so needs a skip on every block"),
         ({"skip": "none", "survival": 0.5}, "drops branches and so needs a skip on every block"),

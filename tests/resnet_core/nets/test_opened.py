@@ -209,7 +209,7 @@ def test_what_has_no_open_form_says_why(users):
         return at.conv(x, width, 3, strides, name="conv1")
 
     assert why_not(cifar(8)) is None
-    assert "`stage1_block1_relu` is written with `at.layer`" in why_not(cifar(8, block="layered"))
+    assert "`stage1_block1_relu` is made by `at.layer`" in why_not(cifar(8, block="layered"))
     assert "a value of another block" in why_not(cifar(8, block="dense"))
     every_other = cifar(56).keep_skips(lambda _, block: block % 2 == 0)
-    assert why_not(every_other) == "its blocks are of 27 runs of equal ones, and 12 are rolled up at most"
+    assert why_not(every_other) == "its blocks form 27 sequences of equal blocks, but at most 12 are possible"

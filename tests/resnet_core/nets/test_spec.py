@@ -113,7 +113,7 @@ def test_a_depth_that_is_not_6n_plus_2_names_the_nearest(depth, near):
         ({"order": "orignal"}, "did you mean 'original'"),
         ({"wdths": (1,)}, "NetSpec has no field 'wdths'; did you mean 'widths'"),
         ({"classes": 1}, "`classes` must be greater than or equal to 2, but got 1"),
-        ({"depths": (3, 3)}, "one entry a stage each, but got depths=\\(3, 3\\) and widths=\\(16, 32, 64\\)"),
+        ({"depths": (3, 3)}, "one entry for each stage, but got depths=\\(3, 3\\) and widths=\\(16, 32, 64\\)"),
         ({"depths": (3, 0, 3)}, "`depths` must be greater than 0, but got 0"),
         ({"widths": (64, 32, 16)}, "must not fall with skip='A'"),
         ({"bn_momentum": float("nan")}, "`bn_momentum` must be"),

@@ -105,8 +105,8 @@ SHARED = L.Activation("relu", name="shared")
 REFUSED = {
     "no layer": (lambda width, name: lambda x: x, "but it returned function"),
     "no name": (lambda width, name: L.Activation("relu"), "pass the name on"),
-    "shared": (lambda width, name: SHARED, "but it returned one of the name 'shared'; .*share no layer"),
-    "two outputs": (lambda width, name: L.Lambda(lambda x: [x, x], name=name), "returns a list and no tensor"),
+    "shared": (lambda width, name: SHARED, "but it returned one named 'shared'; .*share no layer"),
+    "two outputs": (lambda width, name: L.Lambda(lambda x: [x, x], name=name), "returns a list, not a tensor"),
     "a loss": (lambda width, name: Loss(name=name), "adds a loss of its own"),
     "a regularizer": (lambda width, name: L.Conv2D(width, 1, kernel_regularizer="l2", name=name), "adds a loss of its"),
     "a constraint": (lambda width, name: L.Conv2D(width, 1, kernel_constraint="max_norm", name=name), "a constraint"),

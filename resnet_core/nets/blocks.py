@@ -153,7 +153,7 @@ def dropped(at: Interpreter, f: Value, survival: float) -> Value:
 
 
 def squeeze_and_excite(at: Interpreter, f: Value) -> Value:
-    """Return F times the sigmoid of two 1x1 convolutions of the channel means, with biases (Hu et al. 2018, section 3)."""
+    """Return F times the sigmoid of two 1x1 convolutions, with biases, of its channel means (Hu et al. 2018, 3)."""
     channels, divisor = at.shape(f)[2], at.spec.se_divisor
     inner = max(1, (channels // at.spec.se_reduction + divisor // 2) // divisor) * divisor
     s = at.global_average_pool(f, keepdims=True, name="se_pool")

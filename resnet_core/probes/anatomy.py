@@ -1,7 +1,7 @@
 """Anatomy: the residual joins, the layers and the places between blocks of any functional Keras model.
 
-Everything is derived from the graph of the model, whatever its layers are called. The exception: in a network of this
-project, the places between blocks are the layers named `…_out`.
+The anatomy is derived from the graph of the model, not from the names of its layers. The exception: in a network of
+this project, the places between blocks are the outputs of the layers named `…_out`.
 """
 
 import re
@@ -32,9 +32,9 @@ class Layer:
     """A layer with a kernel.
 
     Attributes:
-        layer: Its name.
+        layer: Name of the layer.
         block: Name of its block; empty in the stem and in the head.
-        index: Its place from the input on, counted from 0 among the layers of the main path. A layer of a skip has the
+        index: Number of the layer among those of the main path, counted from 0 at the input. A layer of a skip has the
             index of the layer of the main path beside it.
         path: `main` or `skip`.
     """
@@ -50,13 +50,13 @@ class Join:
     """A residual join: an addition of a skip and a branch.
 
     Attributes:
-        layer: Name of what adds.
+        layer: Name of the adding layer or operation.
         block: Name of the block.
-        index: Counted from 0, from the input on.
+        index: Number of the join, counted from 0 at the input.
         path: `main`.
         split: The call whose output both sides start from.
         call: The addition.
-        skip_input: Which of the addition's inputs is the skip.
+        skip_input: Position of the skip among the inputs of the addition.
         changes_shape: Whether the sum has another shape than the value at the split.
     """
 
@@ -72,14 +72,14 @@ class Join:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A value between blocks: all that the network computes afterwards depends on it alone.
+    """A value between blocks. Everything that the network computes afterwards depends on this value alone.
 
     Attributes:
-        layer: Name of the layer whose output it is.
-        block: Name of the block that ends there; empty after the stem.
-        index: Counted from 0, from the input on.
+        layer: Name of the layer with this output.
+        block: Name of the block that ends here; empty after the stem.
+        index: Number of the place, counted from 0 at the input.
         path: `main`.
-        call: The call whose output it is.
+        call: The call with this output.
     """
 
     layer: str
@@ -91,16 +91,16 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """What stands between two places that follow each other.
+    """The part of a network between two consecutive places.
 
     Attributes:
-        layer: Name of what adds in it, or of its last layer.
-        block: Its name.
-        index: Counted from 0.
+        layer: Name of the layer that adds, or of the last layer if none does.
+        block: Name of the block.
+        index: Number of the block, counted from 0 at the input.
         path: `main`.
-        start, end: The places before and after it.
-        join: Its residual join; none in a plain network.
-        changes_shape: Whether its output has another shape than its input.
+        start, end: The places before and after the block.
+        join: The residual join of the block; `None` in a plain network.
+        changes_shape: Whether the output has another shape than the input.
     """
 
     layer: str
@@ -119,9 +119,9 @@ class Anatomy:
 
     Attributes:
         layers: Layers with a kernel, from the input on.
-        joins: Residual joins, from the input on, those inside a branch too.
+        joins: Residual joins, from the input on; joins inside a branch are included.
         places: Values between blocks, from the input on.
-        blocks: What stands between the places; one fewer than there are places.
+        blocks: Parts between consecutive places; one fewer than there are places.
     """
 
     layers: tuple[Layer, ...]
@@ -133,17 +133,19 @@ class Anatomy:
 def anatomy(model: keras.Model) -> Anatomy:
     """Return the parts of a model.
 
-    A *join* is an addition of two values or more that come from one value, of which one, the skip, has fewer layers
-    with a kernel on its way. A *place* is a value through which everything passes: the output of every layer named
-    `…_out` in a network of this project; else the value at which the first outermost join splits, and the end of every
-    outermost join with the activations that follow it; without any join, the output of every layer with a kernel, with
-    the normalisation and activations that follow it.
+    A *join* is an addition of two or more values that are computed from one value. The path to one of them, the skip,
+    has fewer layers with a kernel than the other paths.
+
+    A *place* is a value on every path from the input to the output. In a network of this project, the places are the
+    outputs of the layers named `…_out`. In another network with joins, they are the value at which the first outermost
+    join splits, and the output of every outermost join, after the activations that follow it. In a network without
+    joins, they are the outputs of the layers with a kernel, after the normalisation and activations that follow.
 
     Args:
         model: A functional model with one input and one output; see `functional`.
 
     Raises:
-        UserError: It is not.
+        UserError: The model is not functional, or has several inputs or outputs.
     """
     model = functional(model)
     graph = calls(model)
@@ -183,9 +185,8 @@ def _joins(graph: list[Call], nearest: dict[Call, Call]) -> Iterator[Join]:
 
 
 def _places(trunk: list[Call], joins: tuple[Join, ...]) -> Iterator[Place]:
-    ours = [call for call in trunk if OUR_PLACES.fullmatch(call.name)]
-    if ours:
-        ends = ours
+    ends = [call for call in trunk if OUR_PLACES.fullmatch(call.name)]
+    if ends:
         names = [re.sub("_out$", "", call.name) if "block" in call.name else "" for call in ends]
     elif joins:
         by_call = {join.call: join for join in joins}
@@ -200,7 +201,7 @@ def _places(trunk: list[Call], joins: tuple[Join, ...]) -> Iterator[Place]:
 
 
 def _end(trunk: list[Call], call: Call, outermost: list[Join]) -> Call:
-    """Return the last of the activations that follow a join, before the next one splits."""
+    """Return the last of the activations that follow a join, up to the split of the next join."""
     splits = {join.split for join in outermost}
     at = trunk.index(call)
     while trunk[at] not in splits and at + 1 < len(trunk) and activates(trunk[at + 1]):
@@ -233,7 +234,7 @@ def _blocks(places: tuple[Place, ...], joins: tuple[Join, ...]) -> Iterator[Bloc
 def _layers(
     model: keras.Model, graph: list[Call], joins: tuple[Join, ...], blocks: tuple[Block, ...]
 ) -> Iterator[Layer]:
-    """Yield the layers with a kernel, in the order that Keras gives them, which is that of their depth."""
+    """Yield the layers with a kernel, in the order of `keras.Model.layers`, which is that of their depth."""
     sides = {call.operation for join in joins for call in between(join.call.inputs[join.skip_input], join.split)}
     block_of = {call.operation: block.block for block in blocks for call in between(block.end.call, block.start.call)}
     with_kernel = {call.operation for call in graph if call.has_kernel}

@@ -18,7 +18,7 @@ from resnet_core.spec_model import digest
 Part = Literal["auto", "train", "val", "test"]
 IMAGES = 512
 END = "end"
-"""Stands among steps for the end of the training."""
+"""Stands for the end of the training in a list of steps."""
 TRAINING_TIMES = 4
 """Number of training images given to a probe, per image on which it is measured."""
 
@@ -28,7 +28,7 @@ class Sample:
     """The images on which a probe is measured: a random choice that is the same for all runs of a data set.
 
     Attributes:
-        part: `auto` takes the test images or, where a run has none, the validation or training images.
+        part: Part of the data set. `auto` takes the test images or, if there are none, validation or training images.
         images: Number of images. If there are fewer, all are used.
     """
 
@@ -45,10 +45,10 @@ class Asked:
     """A requested probe.
 
     Attributes:
-        name: The probe.
-        options: Its options that differ from their defaults, as JSON values.
-        code: Hash of the code of a user's probe; empty for one of this project.
-        step: After how many updates of a run it is measured; none for after the training.
+        name: Name of the probe.
+        options: Options that differ from their defaults, as JSON values.
+        code: Hash of the code of a user's probe; empty for a probe of this project.
+        step: Number of updates after which the probe is measured; `None` for the end of the training.
     """
 
     name: str
@@ -58,12 +58,12 @@ class Asked:
 
     @property
     def text(self) -> str:
-        """The options as they are written on the command line, `draws=10 seed=1`; empty for the defaults."""
+        """The options as on the command line, such as `draws=10 seed=1`; empty for the defaults."""
         return " ".join(f"{name}={_text(value)}" for name, value in sorted(self.options.items()))
 
     @property
     def words(self) -> str:
-        """The probe as `asked_for` takes it."""
+        """The probe with its options and step as one text, in the form that `asked_for` reads."""
         step = "" if self.step is None else f"{AT}={self.step}"
         return " ".join(filter(None, (self.name, self.text, step)))
 
@@ -81,7 +81,7 @@ class Item:
         network_id: Id of the run, or of the network.
         asked: The probe.
         sample: The images.
-        other: Id of the second network; empty without one.
+        other: Id of the second network; empty if there is none.
     """
 
     network_id: str
@@ -91,7 +91,7 @@ class Item:
 
     @property
     def id(self) -> str:
-        """Sixteen hexadecimal digits; the same measurement has the same id."""
+        """Hash of the measurement, 16 hexadecimal digits. Equal measurements have equal ids."""
         asked, sample = self.asked, self.sample
         options = json.dumps(dict(asked.options), sort_keys=True)
         step = () if asked.step is None else (f"step {asked.step}",)
@@ -115,16 +115,16 @@ class Size:
 
 
 def asked_for(words: Sequence[str], settings: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Asked, ...]:
-    """Return these probes with these options.
+    """Return the requested probes.
 
     Args:
         words: For each probe its name, followed by options: `lesion`, `lesions draws=10`. `signal at=0,100,end` is
-            measured after so many updates and after the training. Repeated probes count once.
-        settings: Further options by the name of the probe; texts are read as the option's type.
+            measured after 0 and 100 updates and at the end of the training. Repeated probes count once.
+        settings: Further options by the name of the probe. Texts are converted to the type of the option.
 
     Raises:
-        UserError: A probe or an option is unknown, a value is illegal, or a probe is asked for at a step, but makes no
-            sense in training.
+        UserError: A probe or an option is unknown, a value is illegal, or a probe is requested at a step although it
+            can only be measured after the training.
     """
     items = {}
     for word in words:
@@ -139,7 +139,7 @@ def asked_for(words: Sequence[str], settings: Mapping[str, Mapping[str, Any]] | 
 
 
 def _steps(asked: Probe, text: Any) -> list[int | None]:
-    """Return the steps at which a probe is asked for; none for after the training."""
+    """Return the steps at which a probe is requested; `None` stands for the end of the training."""
     words = str(text).split(",")
     for word in words:
         if word != END and not (word.isdecimal() and word.isascii() and int(word) < 10**9):
@@ -150,7 +150,8 @@ def _steps(asked: Probe, text: Any) -> list[int | None]:
     if asked.when != "any" and steps != [None]:
         known = ", ".join(name for name, each in probes().items() if each.when == "any")
         raise UserError(
-            f"a probe at a step must make sense in training, as {known} do, but got '{asked.name}'; leave out `{AT}`"
+            f"a probe with `{AT}` must be one that makes sense in training ({known}), but got '{asked.name}'; "
+            f"leave out `{AT}`"
         )
     return steps
 
@@ -172,7 +173,7 @@ def _asked(asked: Probe, options: Mapping[str, Any]) -> Asked:
 
 
 def _parsed(asked: Probe, name: str, value: Any) -> Any:
-    """Return the value of an option, as JSON has it."""
+    """Return the value of an option as a JSON value."""
     kind: Any = inspect.signature(asked.measure).parameters[name].annotation
     if kind is inspect.Parameter.empty or isinstance(kind, str):
         default = asked.options[name]

@@ -21,8 +21,8 @@ class GradientsByDepth(keras.callbacks.Callback):  # type: ignore[misc]
         model.fit(x, y, callbacks=[gradients])
         gradients.table()
 
-    A row is the L2 norm of the gradient of the step's loss by a kernel, before the update. The loss is that of `fit`,
-    with its batch, regularisers and sample weights. No extra pass is made.
+    A row has the L2 norm of the gradient of the step's loss by one kernel, before the update. The loss is that of
+    `fit`, with its batch, regularisers and sample weights. No extra pass is made.
 
     Args:
         every: Interval in steps, from step 0, at which the norms are kept.
@@ -52,8 +52,8 @@ class GradientsByDepth(keras.callbacks.Callback):  # type: ignore[misc]
         """Wrap the optimiser so that it keeps the norms of its gradients."""
         if self.model.steps_per_execution > 1:
             raise UserError(
-                f"gradients are measured where a step is an execution, but steps_per_execution is "
-                f"{self.model.steps_per_execution}; compile the model with 1"
+                f"gradients can be measured if steps_per_execution is 1, but it is {self.model.steps_per_execution}; "
+                "compile the model with 1"
             )
         self._layers = anatomy(self.model).layers
         kernels = {self.model.get_layer(layer.layer).kernel.path: i for i, layer in enumerate(self._layers)}
@@ -67,7 +67,7 @@ class GradientsByDepth(keras.callbacks.Callback):  # type: ignore[misc]
             for gradient, variable in zip(gradients, variables, strict=True):
                 if variable.path in kernels and gradient is not None:
                     norms[kernels[variable.path]] = tf.sqrt(2.0 * tf.nn.l2_loss(tf.cast(gradient, tf.float32)))
-            scale = getattr(optimizer, "dynamic_scale", None)  # the loss is scaled
+            scale = getattr(optimizer, "dynamic_scale", None)  # of the loss, and so of its gradients
             stacked = tf.stack(norms)
             self._norms.assign(stacked if scale is None else stacked / tf.convert_to_tensor(scale))
             return apply(optimizer, gradients, trainable_variables)
@@ -86,7 +86,7 @@ class GradientsByDepth(keras.callbacks.Callback):  # type: ignore[misc]
         self._step += 1
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Leave the optimiser as it was."""
+        """Restore the optimiser."""
         del self.model.optimizer.apply
         self.model.make_train_function(force=True)
         if self._writer is not None:

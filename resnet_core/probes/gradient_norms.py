@@ -25,8 +25,8 @@ class Site:
 
     Attributes:
         layer: Name of the layer.
-        index: Its place from the input on, counted from 0 among the sites of its kind on the main
-            path. A layer of the skip has the index of the convolution beside it.
+        index: Number of the site among those of its kind on the main path, counted from 0 at the input. A layer of the
+            skip has the index of the convolution beside it.
         path: `main` or `skip`.
     """
 
@@ -36,7 +36,7 @@ class Site:
 
 
 def weight_sites(model: keras.Model) -> list[Site]:
-    """Return the layers with a kernel that is trained: convolutions and the classifier, in order."""
+    """Return the layers with a trainable kernel: the convolutions and the classifier, in order."""
     trained = {id(variable) for variable in model.trainable_variables}
     return sites_of(layer.name for layer in model.layers if id(getattr(layer, "kernel", None)) in trained)
 
@@ -53,7 +53,7 @@ def sites_of(layers: Iterable[str]) -> list[Site]:
 
 
 def activation_sites(model: keras.Model) -> list[Site]:
-    """Return the layers whose outputs stand between blocks: the stem's and every block's."""
+    """Return the layers whose outputs are the values between blocks: the last of the stem and of every block."""
     names = [x.name for x in model.layers if re.fullmatch(r"(stem|stage\d+_block\d+)_out", x.name)]
     return [Site(name, index, "main") for index, name in enumerate(names)]
 
@@ -77,13 +77,13 @@ class GradientProbe:
         places: Sequence[Any] | None = None,
         losses: Callable[[Any, Any], Any] | None = None,
     ) -> None:
-        """Prepare the probe; it is traced in the first call.
+        """Prepare the probe. It is traced in the first call.
 
         Args:
             model: A network of this project, or another model together with the other arguments.
             layers: Layers with a kernel, with `layer`, `index` and `path`; by default those of `weight_sites`.
-            places: Layers whose outputs stand between blocks; by default those of `activation_sites`.
-            losses: From outputs and labels to the loss of each image; by default the cross-entropy of logits.
+            places: Layers whose outputs are the values between blocks; by default those of `activation_sites`.
+            losses: Function from outputs and labels to the loss of each image; by default the cross-entropy of logits.
         """
         self._weights = weight_sites(model) if layers is None else layers
         self._activations = activation_sites(model) if places is None else places
@@ -131,11 +131,11 @@ def probe_rows(
     """Yield the rows of `GradientProbe`.
 
     Args:
-        kernels: The sites of the kernels.
-        counts: Numbers of their weights.
-        of_kernels: Norms of their gradients.
-        places: The sites between blocks.
-        at_places: Norms of the gradients there.
+        kernels: Sites of the kernels.
+        counts: Number of weights of each kernel.
+        of_kernels: Norm of the gradient by each kernel.
+        places: Sites between blocks.
+        at_places: Norm of the gradient by the value at each place.
     """
     for site, count, norm in zip(kernels, counts, of_kernels, strict=True):
         yield {"probe": "weight_gradient_l2", **_named(site), "value": norm}
@@ -149,7 +149,7 @@ def _cross_entropies(logits: Any, labels: Any) -> Any:
 
 
 def _tensor(model: keras.Model, site: Any) -> Any:
-    """Return the value at a place: the output of a call, or of the layer of a name."""
+    """Return the value at a site: the output of its call, or of the layer with its name."""
     return site.call.tensor if hasattr(site, "call") else model.get_layer(site.layer).output
 
 

@@ -1,4 +1,4 @@
-"""The graph of a functional Keras model: its calls, and what dominates what."""
+"""The graph of a functional Keras model: its calls, and their dominators."""
 
 import re
 from collections.abc import Iterable
@@ -16,9 +16,9 @@ class Call:
 
     Attributes:
         operation: The layer, or another operation of Keras.
-        inputs: The calls whose outputs it takes, in the order of its arguments.
-        tensor: Its output; the first, if there are several.
-        order: Its place in an order in which every call follows its inputs.
+        inputs: The calls whose outputs are the arguments, in order.
+        tensor: The output; the first, if there are several.
+        order: Position in a topological order, in which every call follows its inputs.
     """
 
     operation: Any
@@ -41,25 +41,25 @@ def functional(model: Any) -> keras.Model:
     """Return a functional model with one input and one output; a `Sequential` is converted.
 
     Raises:
-        UserError: It is something else.
+        UserError: The model is not functional, or has several inputs or outputs.
     """
     if isinstance(model, keras.Sequential) and model.built:
         model = keras.Model(model.inputs[0], model.outputs[0])
     if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):
         raise UserError(
-            f"a network to look into must be a functional keras.Model, but got {type(model).__name__}; "
+            f"a network to be probed must be a functional keras.Model, but got {type(model).__name__}; "
             "build it by keras.Model(inputs, outputs)"
         )
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise UserError(
-            f"a network to look into must have one input and one output, but '{model.name}' has "
+            f"a network to be probed must have one input and one output, but '{model.name}' has "
             f"{len(model.inputs)} and {len(model.outputs)}"
         )
     return model
 
 
 def calls(model: keras.Model) -> list[Call]:
-    """Return the calls of a functional model, each after those whose outputs it takes."""
+    """Return the calls of a functional model in a topological order: each call follows its inputs."""
     known: dict[Any, Call] = {}
     pending = [model.outputs[0]]
     while pending:
@@ -78,7 +78,7 @@ def calls(model: keras.Model) -> list[Call]:
 
 
 def _node(tensor: Any) -> Any:
-    """Return the node of Keras' graph that has made a tensor."""
+    """Return the node of Keras' graph that produced a tensor."""
     history = tensor._keras_history
     return history.operation._inbound_nodes[history.node_index]
 
@@ -108,7 +108,7 @@ def trunk_to(end: Call, nearest: dict[Call, Call]) -> list[Call]:
 
 
 def between(end: Call, start: Call) -> list[Call]:
-    """Return the calls on the ways from `start` to `end`, without the former."""
+    """Return the calls on all paths from `start` to `end`, without `start`."""
     seen: dict[Call, None] = {}
     pending = [end]
     while pending:
@@ -138,7 +138,7 @@ def normalises(call: Call) -> bool:
 
 def common_name(names: Iterable[str]) -> str:
     """Return the common prefix of the names, cut at the end of a word."""
-    known = sorted(names)  # the prefix of the first and the last is that of all
+    known = sorted(names)  # the first and the last have the same common prefix as all
     same = (a == b for a, b in zip(known[0], known[-1]))
     prefix = known[0][: next((i for i, equal in enumerate(same) if not equal), min(len(known[0]), len(known[-1])))]
     return re.sub(r"[^_./-]*$", "", prefix).rstrip("_./-")

@@ -1,4 +1,4 @@
-"""The Hessian of the loss of a network times a vector."""
+"""Products of the Hessian of a network's loss with vectors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ Array = npt.NDArray[np.float64]
 
 
 class HessianProduct:
-    """The Hessian of the mean cross-entropy of some images, by some variables, times a vector.
+    """The product of a vector with the Hessian of the mean cross-entropy of some images by some variables.
 
     Attributes:
         size: Number of parameters.
@@ -47,7 +47,7 @@ class HessianProduct:
         return total / self._count
 
     def of(self, variables: list[Any]) -> tuple[Callable[[Array], Array], int]:
-        """Return the product with the part of the Hessian of some of the variables, and their number of parameters."""
+        """Return the product with the part of the Hessian that belongs to some variables, and the size of the part."""
         paths = {variable.path for variable in variables}
         inside = np.concatenate([np.full(size, path in paths) for path, size in zip(self._paths, self._sizes)])
 

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 Weights = Mapping[str, Any]
-"""Values in place of those of variables, by the variable's path."""
+"""Values that replace those of variables, by the path of the variable."""
 
 
 @dataclass
@@ -25,17 +25,17 @@ class NetworkPart:
 
     def __call__(self, x: Any, weights: Weights | None = None, *, training: bool = False) -> Any:
         """Return the part's output for a batch. In training mode, batch statistics are used, and the moving statistics
-        stay.
+        do not change.
 
         Args:
             x: The batch.
-            weights: Values in place of those of some variables.
+            weights: Values that replace those of some variables.
             training: Whether normalisation and dropout are in training mode.
         """
         if training not in self._compiled:
             self._compiled[training] = tf.function(self._forward(training), autograph=False, reduce_retracing=True)
         changed = weights or {}
-        # As tensors: a replaced value has the same argument type as a variable's, so nothing is traced anew.
+        # All values are tensors, so that replacing some of them causes no new trace.
         values = [changed.get(variable.path, tf.convert_to_tensor(variable.value)) for variable in self.model.variables]
         return self._compiled[training](x, values)
 
@@ -45,7 +45,7 @@ class NetworkPart:
 
         Args:
             x: The batch.
-            upstream: Of the shape of the output.
+            upstream: A tensor of the shape of the output.
             training: See `__call__`.
         """
         if training not in self._gradients:
@@ -69,6 +69,6 @@ class NetworkPart:
 
 
 def stateless(model: keras.Model, x: Any, values: list[Any], *, training: bool) -> Any:
-    """Return a model's output at other values of its variables, without writing to any of them."""
+    """Return a model's output with these values for its variables, without writing to the variables."""
     with keras.StatelessScope(state_mapping=zip(model.variables, values, strict=True)):
         return model(x, training=training)

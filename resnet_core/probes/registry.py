@@ -5,8 +5,10 @@ A probe is a function from a network and its data to rows:
     @register_probe("dead", passes=lambda net: Passes(forward=1))
     def dead(net, images):
         "Share of units that are 0 for every image, at each place between blocks."
-        for place, values in zip(net.places, net.values_at_places(images)):
-            yield row(place, value=float((values == 0).all(axis=0).mean()))
+        for place, values in zip(net.places, net.at_places(images)):
+            yield row(place, value=float((values.numpy() == 0).all(axis=0).mean()))
+
+A probe of this project is a file in `probes.kinds`; it is named in `probes.__init__` and in the table of the README.
 
 This module loads neither TensorFlow nor pandas, so that a command can list the probes at once.
 """
@@ -29,7 +31,7 @@ When = Literal["any", "after"]
 COLUMNS = ("probe", "layer", "block", "index", "path", "value")
 """Columns of every row. A probe may add its own."""
 AT = "at"
-"""What says at which steps a probe is measured; no option of a probe has this name."""
+"""Name of the setting that lists the steps at which a probe is measured. No option of a probe may have this name."""
 NEEDS: Mapping[str, str] = {
     "images": "a batch of images",
     "labels": "their labels",
@@ -71,11 +73,11 @@ class Probe:
     """A registered probe. Call it with a model and its data to get a table.
 
     Attributes:
-        name: Its name.
+        name: Name of the probe.
         measure: Function from a `Subject` and the needed inputs to rows.
-        passes: Its cost, a function of the number of blocks and layers.
-        when: `any`: also during training. `after`: only after training.
-        best, worst: The values that a row can have at best, and at worst. None where it has no such bound.
+        passes: Cost of the probe, a function of the number of blocks and layers.
+        when: When the probe can be measured. `any`: also during training. `after`: only after training.
+        best, worst: Best and worst possible values of a row; `None` if there is no such bound.
         half: Whether a network in half precision is measured as it computes. Otherwise a float32 copy is measured, for
             probes whose gradients float16 is too coarse for.
     """
@@ -116,9 +118,9 @@ class Probe:
 
         Args:
             model: A functional `keras.Model` with one input and one output, or a `Subject`.
-            *args: What the probe needs, in the order of `needs`: images as (n, height, width, channels) that the model
-                takes as they are, labels as integers (n,).
-            **named: The same by name, and the probe's own options.
+            *args: Inputs that the probe needs, in the order of `needs`: images, (n, height, width, channels),
+                preprocessed as the model expects; labels, (n,), integers.
+            **named: Inputs by name, and options of the probe.
 
         Raises:
             UserError: An input is missing, an option is unknown, or the model is not functional.
@@ -173,9 +175,9 @@ def register_probe(
 ) -> Callable[[Callable[..., Iterable[Row]]], Probe]:
     """Register the decorated function as the probe `name`, and return the `Probe`.
 
-    The function's first argument is the network, a `resnet_core.probes.subject.Subject`. Arguments with a name of
-    `NEEDS` are what it needs; all others are options and must have defaults. It yields rows made by `row`.
-    It must leave the weights and the moving statistics as they are.
+    The first argument of the function is the network, a `resnet_core.probes.subject.Subject`. Arguments with a name of
+    `NEEDS` are the inputs that the probe needs. All other arguments are options and must have defaults. The function
+    yields rows, which `row` and `whole` make. It must not change the weights and the moving statistics.
 
     Args:
         name: A new name.
@@ -186,7 +188,8 @@ def register_probe(
         half: See `Probe`.
 
     Raises:
-        UserError: There is another probe of this name, or an argument is neither a need nor has a default, or is `at`.
+        UserError: There is another probe of this name; an argument is not in `NEEDS` and has no default; or an argument
+            is called `at`.
     """
 
     def register(measure: Callable[..., Iterable[Row]]) -> Probe:
@@ -204,7 +207,7 @@ def register_probe(
             if argument not in NEEDS and parameter.default is inspect.Parameter.empty:
                 raise UserError(
                     f"an argument of a probe must be one of {', '.join(NEEDS)} or have a default, but `{argument}` of "
-                    f"'{name}' is neither"
+                    f"'{name}' is not and has none"
                 )
         PROBES[name] = Probe(name, measure, passes, when, best, worst, half)
         return PROBES[name]
@@ -224,7 +227,7 @@ def probe(name: str) -> Probe:
     """Return the probe of this name.
 
     Raises:
-        UserError: None is registered.
+        UserError: No probe of this name is registered.
     """
     if name not in probes():
         raise UserError(f"a probe must be a registered one, but got '{name}'{nearest(name, PROBES)}")
@@ -232,17 +235,17 @@ def probe(name: str) -> Probe:
 
 
 def row(place: Any, *, value: float, **coordinates: Any) -> Row:
-    """Return a row of a place in the network.
+    """Return a row of the table of a probe, for one place in the network.
 
     Args:
-        place: A `Layer`, `Join` or `Place` of an anatomy, with `layer`, `block`, `index` and `path`.
-        value: The value.
-        **coordinates: The probe's own columns.
+        place: A `Layer`, `Join`, `Place` or `Block` of an anatomy, with `layer`, `block`, `index` and `path`.
+        value: The measured value.
+        **coordinates: Further columns of the probe.
     """
     named = {name: getattr(place, name) for name in ("layer", "block", "index", "path")}
     return {**named, "value": value, **coordinates}
 
 
 def whole(*, value: float, **coordinates: Any) -> Row:
-    """Return a row of the network as a whole."""
+    """Return a row of the table of a probe, for the network as a whole."""
     return {"layer": "", "block": "", "index": 0, "path": "main", "value": value, **coordinates}

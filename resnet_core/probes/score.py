@@ -1,11 +1,11 @@
-"""How well a network does on some images."""
+"""`Score`: loss and error of a network on some images."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class Score:
-    """Sums over images of the cross-entropy and of wrong answers."""
+    """Number of images, sum of their cross-entropies, and number of wrong predictions."""
 
     images: int = 0
     total_loss: float = 0.0
@@ -24,5 +24,5 @@ class Score:
 
     @property
     def error(self) -> float:
-        """Share of wrong answers."""
+        """Fraction of wrong predictions."""
         return self.wrong / self.images

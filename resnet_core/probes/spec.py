@@ -20,8 +20,8 @@ class ProbeSpec(Spec):
             Norms depend on the size, so compare only at equal sizes.
         step_gradients: Interval in steps, from step 0, at which the gradients of the training step itself are recorded:
             on its own augmented batch, by its own loss, at no extra pass. 0 for never.
-        latency: Number of times that the trained network is timed on a single image. The median is recorded in `usage`,
-            because it does not follow from the spec. 0 for never.
+        latency: Number of times that the trained network is timed on a single image; 0 for never. The median is
+            recorded in `usage`, because a spec does not determine it.
     """
 
     steps: tuple[NonNegativeInt, ...] = (0, 1, 2, 5, 10, 20, 50, 100)

@@ -1,7 +1,7 @@
-"""`Subject`: a network as the probes see it, cut at the places between its blocks.
+"""`Subject`: a network that is probed, cut at the places between its blocks.
 
-Every part is compiled once. After a change to a block, such as a lesion or other weights, only the later parts are run.
-Weights are arguments of the compiled parts, so nothing is written to the network.
+Every part is compiled once. After a change of a block, such as a lesion or other weights, only this part and the later
+ones are computed. Weights are arguments of the compiled parts, so probes do not write to the network.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,11 +27,11 @@ BYTES_AT_PLACES = 256 * 2**20
 
 
 class Subject:
-    """A network as the probes see it.
+    """A network that is probed, the first argument of every probe.
 
     Attributes:
         model: The functional model.
-        anatomy: Its parts by name.
+        anatomy: The anatomy of the model.
         places, blocks, joins, layers: Those of the anatomy.
     """
 
@@ -48,7 +48,7 @@ class Subject:
         return Subject(keras.models.clone_model(self.model, clone_function=_float32))
 
     def in_float32(self) -> "Subject":
-        """Return a copy of a network of half precision that computes in float32 with its weights; any other itself."""
+        """Return a copy with the same weights that computes in float32; the network itself if it does so already."""
         if all(layer.compute_dtype not in ("float16", "bfloat16") for layer in self.model.layers):
             return self
         self._full.model.set_weights(self.model.get_weights())
@@ -72,7 +72,7 @@ class Subject:
 
     @cached_property
     def whole(self) -> NetworkPart:
-        """The network in one part."""
+        """The whole network as one part."""
         return NetworkPart(self.model)
 
     def part_of(self, block: Block) -> NetworkPart:
@@ -152,7 +152,7 @@ class Subject:
         return values, gradients[::-1]
 
     def loss_gradient(self, outputs: Any, labels: Any) -> Any:
-        """Return the gradient of the mean cross-entropy by the outputs."""
+        """Return the gradient of the mean cross-entropy of a batch by its outputs."""
         with tf.GradientTape() as tape:
             tape.watch(outputs)
             loss = tf.reduce_mean(self.losses(outputs, labels))
@@ -162,14 +162,14 @@ class Subject:
         """Return the weights of a model of the same layers, or a list of arrays, by the paths of the variables.
 
         Raises:
-            UserError: Their number or shapes differ.
+            UserError: The number or the shapes of the weights differ.
         """
         values = source.get_weights() if isinstance(source, keras.Model) else list(source)
         variables = self.model.weights
         if [np.shape(value) for value in values] != [tuple(variable.shape) for variable in variables]:
             raise UserError(
-                f"weights given to a probe must have the shapes of the network's {len(variables)} weights, but "
-                f"{len(values)} weights were given, or some of other shapes"
+                f"weights given to a probe must have the shapes of the network's {len(variables)} weights, but got "
+                f"{len(values)} weights, or other shapes"
             )
         return {variable.path: value for variable, value in zip(variables, values, strict=True)}
 
@@ -186,11 +186,11 @@ class Subject:
         return self.weights_of(fresh)
 
     def batch_statistics(self, images: Any, weights: Weights | None = None) -> Weights:
-        """Return moving statistics computed anew: the mean over batches of the statistics of each batch.
+        """Return recomputed moving statistics: the mean over batches of the statistics of each batch.
 
         Args:
             images: The images.
-            weights: Values in place of those of some variables.
+            weights: Values that replace those of some variables.
         """
         layers = [x for x in self.model.layers if isinstance(x, keras.layers.BatchNormalization)]
         kept = [(s, layer.momentum) for layer in layers for s in (layer.moving_mean, layer.moving_variance)]
@@ -208,13 +208,13 @@ class Subject:
         return {statistic.path: total / count for (statistic, _), total in zip(kept, sums, strict=True)}
 
     def score(self, outputs: Any, labels: Any) -> Score:
-        """Return the sums of cross-entropy and of wrong answers for the outputs of a batch."""
+        """Return the score of the outputs of a batch."""
         wrong = np.argmax(np.asarray(outputs), axis=-1) != np.asarray(labels)
         losses = self.losses(outputs, labels)
         return Score(len(wrong), float(tf.reduce_sum(losses)), float(wrong.sum()))
 
     def losses(self, outputs: Any, labels: Any) -> Any:
-        """Return the cross-entropy of each image, in float32; outputs are logits, or probabilities after a softmax."""
+        """Return the cross-entropy of each image, in float32, from logits or, after a softmax, from probabilities."""
         outputs = tf.cast(outputs, tf.float32)
         if not self.ends_in_softmax:
             return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(labels, tf.int32), outputs)
@@ -222,7 +222,7 @@ class Subject:
 
     @cached_property
     def ends_in_softmax(self) -> bool:
-        """Whether the outputs are probabilities: the last layer is a softmax, or has one as its activation."""
+        """Whether the outputs are probabilities: the last layer is a softmax, or has a softmax as its activation."""
         last = self.model.outputs[0]._keras_history.operation
         if isinstance(last, keras.layers.Softmax) or type(last).__name__ == "Softmax":
             return True
@@ -242,7 +242,7 @@ class Subject:
 
     @cached_property
     def batch_size(self) -> int:
-        """Batch size: as many images as fit into `BYTES_AT_PLACES`, at most 512."""
+        """Number of images whose values at all places fit into `BYTES_AT_PLACES`; at most 512."""
         floats = sum(np.prod(place.call.tensor.shape[1:]) for place in self.places) or 1
         return int(min(512, max(1, BYTES_AT_PLACES // (4 * floats))))
 
@@ -250,23 +250,23 @@ class Subject:
         """Yield arrays of equal length in chunks of `batch_size`.
 
         Raises:
-            UserError: They are empty, or their lengths differ.
+            UserError: The arrays are empty, or their lengths differ.
         """
         lengths = {len(array) for array in arrays}
         if len(lengths) != 1 or lengths == {0}:
-            raise UserError(f"images and labels must be equally many and some, but got {[len(a) for a in arrays]}")
+            raise UserError(f"there must be images, and a label for each, but got {[len(a) for a in arrays]}")
         self._check(arrays[0])
         for start in range(0, lengths.pop(), self.batch_size):
             yield tuple(tf.convert_to_tensor(array[start : start + self.batch_size]) for array in arrays)
 
 
 def subject_of(model: Any) -> Subject:
-    """Return a model as the probes see it; a `Subject` is returned as it is."""
+    """Return the `Subject` of a model. A `Subject` is returned unchanged."""
     return model if isinstance(model, Subject) else Subject(model)
 
 
 def _float32(layer: Any) -> Any:
-    """Return a layer of this kind that computes in float32; an operation, which has no weights, is itself."""
+    """Return a copy of a layer that computes in float32. Another operation, which has no weights, is not copied."""
     if not isinstance(layer, keras.layers.Layer):
         return layer
     return type(layer).from_config({**layer.get_config(), "dtype": "float32"})

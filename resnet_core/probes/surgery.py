@@ -1,5 +1,6 @@
-"""Surgery: copies of a `keras.Model` with one change. The copy shares the weights of the original, so training one
-trains both; the original's graph is not changed.
+"""Surgery: copies of a `keras.Model` with one change.
+
+The copy shares the weights of the original, so training one trains both. The graph of the original is not changed.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ def without_branch(model: keras.Model, block: str) -> keras.Model:
 
     Args:
         model: A functional model with one input and one output.
-        block: Name of a block, or of what adds in it.
+        block: Name of a block, or of the layer that adds in it.
 
     Raises:
         UserError: There is no residual join of this name.
@@ -27,19 +28,19 @@ def without_branch(model: keras.Model, block: str) -> keras.Model:
 
 
 def without_skip(model: keras.Model, block: str) -> keras.Model:
-    """Return the model with y = F(x) in one block: its skip is taken out. For the arguments see `without_branch`."""
+    """Return the model with y = F(x) in one block: the skip is removed. For the arguments see `without_branch`."""
     return with_join(functional(model), join_of(anatomy(model), block), _branch_alone)
 
 
 def in_order(model: keras.Model, blocks: Sequence[str]) -> keras.Model:
-    """Return the model with its blocks in another order, repeated or left out; stem and head stay.
+    """Return the model with its blocks in another order. Blocks may be repeated or left out; stem and head stay.
 
     Args:
         model: A functional model with one input and one output.
-        blocks: Names of blocks, from the input on; the shapes of values must fit.
+        blocks: Names of blocks, from the input on. The output of each must have the shape of the next one's input.
 
     Raises:
-        UserError: There is no block of a name, or the output of a block does not fit the next.
+        UserError: There is no block of a name, or the output of a block does not fit the next block.
     """
     parts = anatomy(model)
     known = {block.block: block for block in parts.blocks}
@@ -66,16 +67,16 @@ def in_order(model: keras.Model, blocks: Sequence[str]) -> keras.Model:
 
 
 def join_of(parts: Anatomy, block: str) -> Join:
-    """Return the residual join of a block, by the name of the block or of what adds.
+    """Return the residual join of a block, by the name of the block or of the layer that adds.
 
     Raises:
-        UserError: There is none.
+        UserError: There is no such join.
     """
     for join in parts.joins:
         if block in (join.block, join.layer):
             return join
     if not parts.joins:
-        raise UserError("a branch or a skip can be taken out of a residual network, but this one has no residual join")
+        raise UserError("a network to remove a branch or a skip from must have residual joins, but this one has none")
     names = {join.block for join in parts.joins}
     raise UserError(f"a block must be one with a residual join, but got '{block}'{nearest(block, names)}")
 
@@ -87,9 +88,9 @@ def segments(model: keras.Model, parts: Anatomy) -> list[keras.Model]:
 
 
 def cut_block(segment: keras.Model, block: Block, keep: str) -> keras.Model:
-    """Return a block's segment with the `skip` or the `branch` of its join alone."""
+    """Return a block with only the `skip`, or only the `branch`, of its join."""
     if block.join is None:
-        raise UserError(f"a branch or a skip can be taken out of a residual block, but '{block.block}' has no join")
+        raise UserError(f"a block to remove a branch or a skip from must have a join, but '{block.block}' has none")
     return with_join(segment, block.join, _skip_alone if keep == "skip" else _branch_alone)
 
 
@@ -106,7 +107,7 @@ def branch_of(segment: keras.Model, join: Join) -> keras.Model:
 
 
 def back_through(segment: keras.Model, join: Join, side: str) -> keras.Model:
-    """Return a block with unchanged values whose gradient flows through the `skip` or the `branch` only."""
+    """Return a block with unchanged values, but with a gradient that flows only through the `skip` or the `branch`."""
 
     def change(join: Join, operation: Any, values: list[Any]) -> Any:
         open_side = [(i == join.skip_input) == (side == "skip") for i in range(len(values))]
@@ -125,9 +126,10 @@ def with_join(model: keras.Model, join: Join, change: Callable[[Join, Any, list[
     """Return the model with another value in place of a join's sum.
 
     Args:
-        model: What has the join.
+        model: A model with the join.
         join: The join.
-        change: From the join, what adds, and the values that it adds, to the value in place of the sum.
+        change: Function from the join, the adding operation and the list of added values to the value that replaces
+            the sum.
     """
 
     def call(operation: Any, *args: Any, **named: Any) -> Any:

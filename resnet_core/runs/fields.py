@@ -1,4 +1,4 @@
-"""The fields of the specs as help shows them: in groups, with types, defaults and what they mean, from the specs."""
+"""The fields of the specs for `--help`, in groups. Types, defaults and descriptions are read from the specs."""
 
 import inspect
 import re
@@ -12,10 +12,10 @@ from resnet_core.spec_model import Spec
 
 NET_GROUPS: Mapping[str, Sequence[str]] = {
     "data": ("input_shape", "classes"),
-    "size": ("depths", "widths", "stem", "stem_width"),
+    "size": ("depths", "widths", "stem", "stem_width", "stem_pool", "pool_padding"),
     "block": (
-        "block", "kernels", "expansion", "cardinality", "group_width", "stride_in", "se_reduction", "se_divisor",
-        "dropout", "order", "first_split",
+        "block", "kernels", "expansion", "cardinality", "group_width", "stride_in", "stride_block", "antialias",
+        "se_reduction", "se_divisor", "eca", "dropout", "order", "first_split", "activation", "padding",
     ),
     "skip": (
         "skip", "skip_mask", "zero_padding", "zero_pooling", "skip_transform", "skip_factor", "branch_factor",
@@ -23,13 +23,15 @@ NET_GROUPS: Mapping[str, Sequence[str]] = {
     ),
     "scale of the branch": ("branch_scale", "layer_scale", "survival", "survival_decay", "drop_unit"),
     "normalisation": ("norm", "norm_groups", "norm_epsilon", "bn_momentum"),
+    "weights": ("init", "conv_bias", "standardize_weights", "weight_epsilon"),
 }  # fmt: skip
+"""The fields of `NetSpec` by group. Every field is in a group."""
 WORDS = {int: "N", float: "X", str: "TEXT", bool: "true|false"}
 
 
 @dataclass(frozen=True)
 class Described:
-    """A field: its name, the values that it takes, its default, and what it is, in a sentence."""
+    """A field in a help: name, legal values, default, and the first sentence of its description."""
 
     name: str
     kind: str
@@ -48,7 +50,7 @@ def fields_described(spec: type[Spec], hidden: frozenset[str] = frozenset()) -> 
 
 
 def grouped(fields: Sequence[Described], groups: Mapping[str, Sequence[str]]) -> dict[str, list[Described]]:
-    """Return the fields by group; those that are in none come last."""
+    """Return the fields by group; fields that are in no group come last, as `others`."""
     known = {name: group for group, names in groups.items() for name in names}
     by_group: dict[str, list[Described]] = {group: [] for group in (*groups, "others")}
     for field in fields:
@@ -57,7 +59,7 @@ def grouped(fields: Sequence[Described], groups: Mapping[str, Sequence[str]]) ->
 
 
 def table_of(title: str, fields: Sequence[Described], prefix: str = "") -> str:
-    """Return the lines of a help: a field a line, with what it is beneath, where it takes more than one."""
+    """Return a section of a help: each field, with its description beside it or, if it is long, below it."""
     lines = [f"{title}:"]
     for field in fields:
         head = f"  {prefix}{field.name}={field.kind}"
@@ -72,7 +74,7 @@ def table_of(title: str, fields: Sequence[Described], prefix: str = "") -> str:
 
 
 def kind_of(annotation: Any) -> str:
-    """Return the values of a type in a word: `N`, `X`, `a|b`, `N,N,...`; `none` is one of them where it is."""
+    """Return the legal values of a type as text, such as `N`, `X`, `a|b`, `N|none` or `N,N,...`."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return kind_of(parts[0])
@@ -93,7 +95,7 @@ def _shown(default: Any) -> str:
 
 
 def _attributes(docstring: str) -> Iterator[tuple[str, str]]:
-    """Yield the names that the section `Attributes` of a docstring has, each with its first sentence."""
+    """Yield the names in the section `Attributes` of a docstring, with the first sentence of each description."""
     section = docstring.partition("Attributes:\n")[2]
     for entry in re.split(r"\n(?=    \w)", f"\n{section}"):
         names, colon, text = entry.strip().partition(": ")

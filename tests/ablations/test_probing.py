@@ -242,7 +242,10 @@ def test_what_fails_is_data_and_is_measured_again(tmp_path):
     ("words", "message"),
     [
         (["--probe", "stitching"], "the probe 'stitching' cannot be measured with a run: it needs a second network"),
-        (["--probe", "lesion at=0,end"], "a probe at a step must make sense in training, as gradients, shattering, "),
+        (
+            ["--probe", "lesion at=0,end"],
+            "a probe with `at` must be one that makes sense in training (gradients, shattering, ",
+        ),
         (["--probe", "signal at=first"], "must be steps and `end`, as at=0,100,end, but got 'first' for 'signal'"),
         (["--probe", "signal", "--set", "signal.at=-1"], "must be steps and `end`, as at=0,100,end, but got '-1'"),
     ],

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from resnet_core.nets.spec import NetSpec
+from resnet_core.runs.fields import NET_GROUPS, fields_described, grouped
+
 README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def test_every_field_of_a_network_is_in_a_group_of_the_help():
+    """A field that is in no group comes last in the help, among `others`."""
+    assert list(grouped(fields_described(NetSpec), NET_GROUPS)) == list(NET_GROUPS)
 
 
 def test_json_has_the_counts_and_the_spec(program):

@@ -37,24 +37,24 @@ def curvature(
 ) -> Iterator[Row]:
     """Largest eigenvalues, trace and density of the Hessian of the loss, of the network and of each block.
 
-    The loss is the mean cross-entropy of the images, a function of all that is trained; that of a block, of what is
-    trained in it. Eigenvalues are those of Lanczos' method with full orthogonalisation, the trace is Hutchinson's
-    estimate with Rademacher vectors, the density is stochastic Lanczos quadrature (Yao et al. 2020, section 3).
+    The loss is the mean cross-entropy of the images, as a function of all trainable variables or, for a block, of those
+    of the block. Eigenvalues are computed by Lanczos' method with full orthogonalisation. The trace is Hutchinson's
+    estimate with Rademacher vectors. The density is stochastic Lanczos quadrature (Yao et al. 2020, section 3).
 
     Args:
         net: The network.
         images: (n, height, width, channels).
         labels: (n,), integers.
-        largest: How many eigenvalues of the largest magnitude.
-        steps: Of Lanczos' method, at most the number of parameters.
-        draws: Of Hutchinson's estimate.
+        largest: Number of eigenvalues, those of the largest magnitude.
+        steps: Number of steps of Lanczos' method; at most the number of parameters are made.
+        draws: Number of vectors of Hutchinson's estimate.
         blocks: Whether each block is measured, too.
-        training: Whether normalisation uses the statistics of the batch; by default the moving ones.
-        seed: Of the vectors.
+        training: Whether normalisation uses the statistics of the batch; by default it uses the moving statistics.
+        seed: Seed of the random vectors.
 
     Yields:
-        Rows with `quantity`: `eigenvalue`, with its `rank` by magnitude; `trace`, with its `standard_error`; of the
-        network `density`, at `eigenvalue` the weight `value`.
+        Rows with a `quantity`: `eigenvalue`, with its `rank` by magnitude; `trace`, with its `standard_error`; and, for
+        the whole network, `density`, where `value` is the weight at `eigenvalue`.
     """
     from resnet_core.probes.hessian import HessianProduct
 
@@ -88,8 +88,8 @@ class Ritz:
     """Result of Lanczos' method.
 
     Attributes:
-        eigenvalues: In ascending order.
-        weights: Their weights in the quadrature; they sum to 1.
+        eigenvalues: The eigenvalues in ascending order.
+        weights: Weight of each eigenvalue in the quadrature; they sum to 1.
     """
 
     eigenvalues: Array
@@ -99,13 +99,13 @@ class Ritz:
 def lanczos(product: Product, size: int, steps: int, random: np.random.Generator) -> Ritz:
     """Return the Ritz values of a symmetric matrix from a random start, with full orthogonalisation.
 
-    After as many steps as the matrix has rows, or distinct eigenvalues, they are its eigenvalues.
+    After as many steps as the matrix has rows, or distinct eigenvalues, the Ritz values are its eigenvalues.
 
     Args:
-        product: From a vector to the matrix times it.
-        size: Number of rows.
-        steps: At most `size` are made.
-        random: Draws the start.
+        product: Function from a vector to its product with the matrix.
+        size: Number of rows of the matrix.
+        steps: Number of steps; at most `size` are made.
+        random: Generator of the start vector.
     """
     start = random.normal(size=size)
     basis, diagonal, beside = [start / np.linalg.norm(start)], list[float](), list[float]()
@@ -113,7 +113,7 @@ def lanczos(product: Product, size: int, steps: int, random: np.random.Generator
         w = product(basis[-1])
         diagonal.append(float(w @ basis[-1]))
         known = np.stack(basis)
-        for _ in range(2):  # once is not enough in floating point
+        for _ in range(2):  # one orthogonalisation is not enough in floating point
             w = w - known.T @ (known @ w)
         norm = float(np.linalg.norm(w))
         if norm <= 1e-7 * max(1e-30, max(map(abs, diagonal))):
@@ -126,6 +126,6 @@ def lanczos(product: Product, size: int, steps: int, random: np.random.Generator
 
 
 def trace_estimates(product: Product, size: int, draws: int, random: np.random.Generator) -> Array:
-    """Return Hutchinson's estimates of the trace, one a vector of signs."""
+    """Return Hutchinson's estimates of the trace, one for each vector of random signs."""
     signs = (random.choice((-1.0, 1.0), size=size) for _ in range(draws))
     return np.asarray([v @ product(v) for v in signs])

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 def gradients(net: "Subject", images: Any, labels: Any) -> Iterator[Row]:
     """L2 norm of the gradient of the loss by every kernel and by every value between blocks.
 
-    The loss is the mean cross-entropy of the batch; normalisation and dropout are in training mode, since an untrained
-    network with normalisation in inference mode behaves as one without. It is the probe that a run takes.
+    The loss is the mean cross-entropy of the batch. Normalisation and dropout are in training mode, since in inference
+    mode an untrained network with normalisation behaves like one without it. Every run measures this probe.
 
     Args:
         net: The network.
-        images: (n, height, width, channels), one batch; the norms depend on its size.
+        images: (n, height, width, channels), one batch. The norms depend on its size.
         labels: (n,), integers.
 
     Yields:
-        Rows of three probes: `weight_gradient_l2`, a row a layer with a kernel; `weight_gradient_rms`, the same over
-        the root of the number of weights; `activation_gradient_l2`, a row a place.
+        Rows of three probes. `weight_gradient_l2`: a row for each layer with a kernel. `weight_gradient_rms`: the same,
+        divided by the root of the number of weights. `activation_gradient_l2`: a row for each place.
     """
     from resnet_core.probes.gradient_norms import GradientProbe
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def iterative(net: "Subject", images: Any, labels: Any) -> Iterator[Row]:
     """Cosine of F(x) with ∂L/∂x by block: below 0 where a block lowers the loss (Jastrzębski et al. 2018, section 3).
 
-    F(x) is the end of the branch, x the block's input, L the cross-entropy of an image. Blocks that change the shape
-    have no such cosine. The network is in inference mode.
+    F(x) is the output of the branch, x the input of the block, L the cross-entropy of an image. Blocks that change the
+    shape have no such cosine. The network is in inference mode.
 
     Args:
         net: The network.
@@ -25,8 +25,8 @@ def iterative(net: "Subject", images: Any, labels: Any) -> Iterator[Row]:
         labels: (n,), integers.
 
     Yields:
-        A row a block that keeps the shape: `value`, the mean over the images; `spread`, the standard deviation;
-        `length`, the mean over the images of the L2 norm of F(x) over that of x.
+        A row for each block that keeps the shape: `value`, the mean of the cosine over the images; `spread`, its
+        standard deviation; `length`, the mean over the images of the L2 norm of F(x) divided by that of x.
     """
     blocks = [block for block in net.blocks if block.join is not None and not block.changes_shape]
     if not blocks:

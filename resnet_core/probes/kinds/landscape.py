@@ -31,24 +31,25 @@ def landscape(
 ) -> Iterator[Row]:
     """Loss along one or two random directions with filter normalisation, or on the line to another network.
 
-    A direction is Gaussian; every filter of it, the last axis of a kernel, is scaled to the norm of the network's own
-    filter, and biases and normalisation stay (Li et al. 2018, section 4). On the line to `other`, 0 is this network and
-    1 the other, and all weights move. The network is in inference mode.
+    A direction is Gaussian. Each of its filters, along the last axis of a kernel, is scaled to the norm of the
+    network's filter. Biases and normalisation do not change (Li et al. 2018, section 4). On the line to `other`, 0 is
+    this network and 1 the other one, and all weights change. The network is in inference mode.
 
     Args:
         net: The network.
         images: (n, height, width, channels).
         labels: (n,), integers.
         other: A second network of the same layers, a model or its weights.
-        dimensions: 1 or 2 directions; 1 with `other`.
-        points: Points of each axis, from -`reach` to `reach`; with `other` from -0.5 to 1.5.
-        reach: Where the axes end, in units of the directions.
-        statistics: `moving` takes those of the network (with `other`, of the point between both), `recomputed`
-            computes them anew on the images at every point, which a line between two networks needs.
-        seed: Of the directions.
+        dimensions: Number of directions, 1 or 2; ignored with `other`.
+        points: Number of points of each axis, from -`reach` to `reach`; with `other` from -0.5 to 1.5.
+        reach: End of the axes, in units of the directions.
+        statistics: Statistics of batch normalisation. `moving`: the moving statistics of the network, which are
+            interpolated on the line to `other`. `recomputed`: those of the images, recomputed at every point, as a line
+            between two networks needs.
+        seed: Seed of the directions.
 
     Yields:
-        A row a point: `value`, the mean cross-entropy; `error`; `x`, and `y` with two dimensions.
+        A row for each point: `value`, the mean cross-entropy; `error`; `x`, and `y` with two dimensions.
     """
     start = {variable.path: np.asarray(variable.value, np.float64) for variable in net.model.weights}
     if other is None:
@@ -67,7 +68,7 @@ def landscape(
 
 
 def direction(net: "Subject", random: np.random.Generator) -> dict[str, Array]:
-    """Return a Gaussian direction whose filters have the norms of the network's, by the paths of its kernels."""
+    """Return a Gaussian direction whose filters have the norms of the network's filters, by path of the kernel."""
     values = {}
     for variable in net.model.trainable_weights:
         value = np.asarray(variable.value, np.float64)
@@ -80,7 +81,7 @@ def direction(net: "Subject", random: np.random.Generator) -> dict[str, Array]:
 
 
 def _moved(start: dict[str, Array], directions: list[dict[str, Array]], place: Array) -> "Weights":
-    """Return the weights that move, at a place."""
+    """Return the changed weights at a point, given by its coordinates along the directions."""
     moved = {}
     for path in directions[0]:
         value = start[path] + sum(x * axis[path] for x, axis in zip(place, directions, strict=True))

@@ -1,4 +1,4 @@
-"""What a trained network loses when blocks are taken out or exchanged (Veit, Wilber, Belongie 2016, section 4)."""
+"""The error of a trained network after blocks are removed or exchanged (Veit, Wilber, Belongie 2016, section 4)."""
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 def lesion(net: "Subject", images: Any, labels: Any, taken_out: Literal["branch", "skip"] = "branch") -> Iterator[Row]:
     """Error with one block's branch taken out: y = S(x) in place of y = S(x) + F(x) (Veit et al. 2016, figure 3).
 
-    A block of a plain network is taken out as a whole, if it keeps the shape. The network is in inference mode.
+    A block of a plain network is removed as a whole, if it keeps the shape. The network is in inference mode.
 
     Args:
         net: The network.
         images: (n, height, width, channels).
         labels: (n,), integers.
-        taken_out: `branch` or `skip`.
+        taken_out: Side that is removed, `branch` or `skip`.
 
     Yields:
-        A row a block: `value`, the error without it, a share; `intact`, the error of the whole network; `loss` and
-        `intact_loss`, the mean cross-entropies; `changes_shape`.
+        A row for each block: `value`, the error without its branch or skip, as a fraction; `intact`, the error of the
+        intact network; `loss` and `intact_loss`, the mean cross-entropies; `changes_shape`.
     """
     blocks = [block for block in removable(net) if taken_out == "branch" or block.join is not None]
     intact, cut = Score(), {block: Score() for block in blocks}
@@ -61,12 +61,12 @@ def lesions(
         net: The network.
         images: (n, height, width, channels).
         labels: (n,), integers.
-        counts: The values of k; by default ten from 1 to the number of blocks that can be taken out.
-        draws: Sets of blocks for each k; all of them if there are no more.
-        seed: Of the draws.
+        counts: Values of k; by default ten values from 1 to the number of blocks that can be removed.
+        draws: Number of sets of blocks for each k. All sets are used if there are no more than that.
+        seed: Seed of the draws.
 
     Yields:
-        A row a set: `value`, the error; `count`, k; `draw`; `taken_out`, the blocks' names.
+        A row for each set: `value`, the error; `count`, k; `draw`; `taken_out`, the names of the blocks.
     """
     blocks = [block for block in removable(net) if not block.changes_shape]
     counts = counts or sorted({round(k) for k in np.linspace(1, len(blocks), min(10, len(blocks)))})
@@ -83,24 +83,25 @@ def shuffle(net: "Subject", images: Any, labels: Any, swaps: Sequence[int] = (1,
             seed: int = 0) -> Iterator[Row]:  # fmt: skip
     """Error with blocks exchanged, against how far the order is from the trained one (Veit et al. 2016, figure 5b).
 
-    Two blocks are exchanged that take and give values of one shape.
+    Two blocks are exchanged only if all their inputs and outputs have the same shape.
 
     Args:
         net: The network.
         images: (n, height, width, channels).
         labels: (n,), integers.
-        swaps: How many exchanges of two blocks make an order.
-        draws: Orders for each number of exchanges.
-        seed: Of the draws.
+        swaps: Numbers of exchanges of two blocks by which an order is made.
+        draws: Number of orders for each number of exchanges.
+        seed: Seed of the draws.
 
     Yields:
-        A row an order: `value`, the error; `tau`, Kendall's rank correlation with the trained order; `swaps`; `draw`.
+        A row for each order: `value`, the error; `tau`, Kendall's rank correlation with the trained order; `swaps`;
+        `draw`.
     """
     from scipy.stats import kendalltau
 
     pairs = [(a.index, b.index) for a, b in combinations(net.blocks, 2) if _alike(a, b)]
     if not pairs:
-        raise UserError("blocks can be exchanged that take and give values of one shape, but this network has no two")
+        raise UserError("a network must have two blocks with inputs and outputs of one shape, but this one has none")
     for count in swaps:
         for draw in range(draws):
             random = generator(seed, "shuffle", count, draw)
@@ -114,15 +115,15 @@ def shuffle(net: "Subject", images: Any, labels: Any, swaps: Sequence[int] = (1,
 
 
 def removable(net: "Subject") -> list["Block"]:
-    """Return the blocks that can be taken out.
+    """Return the blocks that can be removed.
 
     Raises:
-        UserError: There are none.
+        UserError: No block can be removed.
     """
     blocks = [block for block in net.blocks if net.can_lose(block)]
     if not blocks:
         raise UserError(
-            "blocks can be taken out of a network with residual joins, or with layers that keep the shape, but "
+            "a network to remove blocks from must have residual joins, or layers that keep the shape, but "
             f"'{net.model.name}' has neither"
         )
     return blocks
@@ -134,7 +135,7 @@ def _alike(a: "Block", b: "Block") -> bool:
 
 
 def _sets(blocks: list["Block"], count: int, draws: int, seed: int) -> list[tuple["Block", ...]]:
-    """Return sets of `count` blocks: all if there are no more than `draws`, else different ones that are drawn."""
+    """Return sets of `count` blocks: all sets if there are at most `draws`, otherwise `draws` different random ones."""
     if comb(len(blocks), count) <= draws:
         return list(combinations(blocks, count))
     random, drawn = generator(seed, "lesions", count), dict[tuple[int, ...], None]()
@@ -144,7 +145,7 @@ def _sets(blocks: list["Block"], count: int, draws: int, seed: int) -> list[tupl
 
 
 def _scored(net: "Subject", images: Any, labels: Any, chain: "Sequence[Block | None]") -> Score:
-    """Return the score of a network with these blocks in this order; none where a block's branch is taken out."""
+    """Return the score of a network with the blocks of `chain`, in order; `None` is a block without its branch."""
     score = Score()
     parts: list[NetworkPart] = [
         net.part_of(block) if block else net.without(net.blocks[i], "branch") for i, block in enumerate(chain)

@@ -1,4 +1,4 @@
-"""How much of the answer a linear classifier reads from each block's output (Alain and Bengio 2016)."""
+"""The accuracy of a linear classifier on each block's output (Alain and Bengio 2016)."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,8 @@ def linear_probe(
 ) -> Iterator[Row]:
     """Accuracy of a linear classifier on the output of each block (Alain and Bengio 2016).
 
-    The features are the means of the channels, standardised; the classifier is a multinomial logistic regression with
-    an L2 penalty. It is trained on training images and scored on others. The network is in inference mode.
+    The features are the standardised means of the channels. The classifier is a multinomial logistic regression with an
+    L2 penalty. It is trained on training images and scored on other images. The network is in inference mode.
 
     Args:
         net: The network.
@@ -33,7 +33,7 @@ def linear_probe(
         strength: Inverse of the strength of the penalty.
 
     Yields:
-        A row a place: `value`, the accuracy, a share; `train_accuracy`; `features`, their number.
+        A row for each place: `value`, the accuracy; `train_accuracy`; `features`, the number of features.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

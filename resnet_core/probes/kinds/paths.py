@@ -25,27 +25,26 @@ def paths(
     """Gradient that flows through exactly k branches, and the distribution of path lengths (Veit 2016, figure 6).
 
     A residual network of n blocks has 2^n paths from its first place to its last, C(n, k) of which go through k
-    branches. The gradient by the first place is the sum of those of all paths, for the values as they are, so it falls
-    apart into one gradient for each k, exactly. Where an activation follows the addition, its slope belongs to
-    every path.
+    branches. At fixed values, the gradient by the first place is exactly the sum of the gradients through all paths.
+    They are summed for each k. If an activation follows the addition, its slope is a factor of every path.
 
     Args:
         net: The network; all of its blocks must have a residual join.
         images: (n, height, width, channels), one batch.
         labels: (n,), integers.
-        draws: Single paths that are drawn for each length.
-        seed: Of the draws.
+        draws: Number of single paths that are drawn for each length.
+        seed: Seed of the draws.
         training: Whether normalisation is in training mode.
 
     Yields:
-        A row a length, of the first place: `value`, the L2 norm over the batch of the gradient through all paths of the
-        length; `length`; `share_of_paths`; `single`, the mean norm of the gradient through one path; `share`, the
-        number of paths times `single`, over the sum of these over all lengths.
+        A row of the first place for each length: `length`, k; `value`, the L2 norm over the batch of the gradient
+        through all paths of this length; `share_of_paths`; `single`, the mean norm of the gradient through one path;
+        `share`, the number of paths times `single`, divided by the sum of these products over all lengths.
     """
     from scipy.special import comb
 
     if not net.blocks or any(block.join is None for block in net.blocks):
-        raise UserError(f"paths are those of a residual network, but '{net.model.name}' has blocks without a skip")
+        raise UserError(f"a network must have a skip in every block, but '{net.model.name}' has blocks without a skip")
     values = net.at_places(images, training=training)
     by_length = by_path_length(net, values, labels, training=training)
     end, singles = _at_the_end(net, values, labels, training), []
@@ -63,7 +62,7 @@ def paths(
 
 
 def share_of_paths(blocks: int) -> npt.NDArray[np.float64]:
-    """Return the share of the paths through 0, 1, …, n branches among all paths of n blocks."""
+    """Return the fractions of all paths of n blocks that go through 0, 1, …, n branches."""
     from scipy.stats import binom
 
     return np.asarray(binom.pmf(np.arange(blocks + 1), blocks, 0.5))
@@ -74,8 +73,8 @@ def by_path_length(net: "Subject", values: list[Any], labels: Any, *, training: 
 
     Args:
         net: The network.
-        values: Those at its places.
-        labels: Of the batch.
+        values: Values at its places.
+        labels: Labels of the batch.
         training: Whether normalisation is in training mode.
     """
     gradients = {0: _at_the_end(net, values, labels, training)}
@@ -84,8 +83,8 @@ def by_path_length(net: "Subject", values: list[Any], labels: Any, *, training: 
         for side, more in (("skip", 0), ("branch", 1)):
             part = net.back_through(block, side)
             for length, gradient in gradients.items():
-                flown = part.vjp(x, gradient, training=training)
-                nearer[length + more] = nearer[length + more] + flown if length + more in nearer else flown
+                passed = part.vjp(x, gradient, training=training)
+                nearer[length + more] = nearer[length + more] + passed if length + more in nearer else passed
         gradients = nearer
     return gradients
 
@@ -93,7 +92,10 @@ def by_path_length(net: "Subject", values: list[Any], labels: Any, *, training: 
 def _single(
     net: "Subject", values: list[Any], end: Any, length: int, random: np.random.Generator, training: bool
 ) -> float:
-    """Return the norm of the gradient `end` at the last place after it flowed through one drawn path of a length."""
+    """Return the norm of the gradient by the first place through one random path, from the gradient `end` by the last.
+
+    The path goes through `length` branches.
+    """
     through = set(random.choice(len(net.blocks), length, replace=False).tolist())
     gradient = end
     for block in reversed(net.blocks):

@@ -20,19 +20,19 @@ def _passes(net: Sized) -> Passes:
 def reset(net: "Subject", images: Any, labels: Any, initial: Any) -> Iterator[Row]:
     """Error with one layer, or one block, back at its initial weights (Zhang et al. 2022, section 3).
 
-    A layer is set back with its kernel and bias, a block with all that it trains. Moving statistics stay those of the
-    trained network, and the network is in inference mode.
+    Of a layer, the kernel and the bias are reset; of a block, all trainable variables. Moving statistics stay those of
+    the trained network. The network is in inference mode.
 
     Args:
         net: The network.
         images: (n, height, width, channels).
         labels: (n,), integers.
-        initial: The network at its initial weights, a model of the same layers, or its weights as `get_weights` has
-            them.
+        initial: The network at its initial weights: a model of the same layers, or the list of its weights in the order
+            of `get_weights`.
 
     Yields:
-        A row a layer with a kernel and a row a block: `value`, the error, a share; `intact`, that of the trained
-        network; `loss`, `intact_loss`; `unit`, `layer` or `block`.
+        A row for each layer with a kernel, and for each block: `unit`, which is `layer` or `block`; `value`, the error,
+        as a fraction; `intact`, the error of the trained network; `loss`, `intact_loss`.
     """
     yield from _replaced(net, images, labels, net.weights_of(initial))
 
@@ -45,10 +45,10 @@ def randomise(net: "Subject", images: Any, labels: Any, seed: int = 0) -> Iterat
         net: The network.
         images: (n, height, width, channels).
         labels: (n,), integers.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Yields:
-        As `reset`.
+        Rows as those of `reset`.
     """
     yield from _replaced(net, images, labels, net.redrawn(seed))
 

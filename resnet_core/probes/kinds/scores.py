@@ -1,4 +1,4 @@
-"""How well a network classifies, beyond its accuracy: by class, among the first five, and how sure it is."""
+"""Accuracy, accuracy of each class, top-5 accuracy, and calibration."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,9 @@ Array = npt.NDArray[np.float64]
 def scores(net: "Subject", images: Any, labels: Any, bins: int = 15) -> Iterator[Row]:
     """Accuracy, overall and of each class, accuracy among the first five, and expected calibration error (Guo 2017).
 
-    The calibration error is the mean over the images of |accuracy - confidence| of their bin, the bins of equal width
-    by the confidence, which is the largest probability (Guo et al. 2017, equation 3). The network is in inference mode.
+    The confidence of an image is the largest of its probabilities. Images are grouped by confidence into bins of equal
+    width. The calibration error is the mean over the images of |accuracy - mean confidence| of their bin (Guo et al.
+    2017, equation 3). The network is in inference mode.
 
     Args:
         net: The network.
@@ -28,8 +29,8 @@ def scores(net: "Subject", images: Any, labels: Any, bins: int = 15) -> Iterator
         bins: Number of bins of the confidence.
 
     Yields:
-        Rows of the whole network with `quantity`: `accuracy`, `top5_accuracy`, `calibration_error`, and
-        `class_accuracy` with the `class` and its `count` of images. All are shares.
+        Rows of the whole network with a `quantity`: `accuracy`, `top5_accuracy`, `calibration_error`, and
+        `class_accuracy` with the `class` and its `count` of images. All values are fractions.
     """
     import tensorflow as tf
 
@@ -44,12 +45,14 @@ def scores(net: "Subject", images: Any, labels: Any, bins: int = 15) -> Iterator
     yield whole(value=float(among.mean()), quantity="top5_accuracy")
     yield whole(value=calibration_error(probabilities.max(axis=1), right, bins), quantity="calibration_error")
     for label in np.unique(y):
-        mine = right[y == label]
-        yield whole(value=float(mine.mean()), quantity="class_accuracy", **{"class": int(label)}, count=len(mine))
+        in_class = right[y == label]
+        yield whole(
+            value=float(in_class.mean()), quantity="class_accuracy", **{"class": int(label)}, count=len(in_class)
+        )
 
 
 def calibration_error(confidence: Array, right: npt.NDArray[np.bool_], bins: int) -> float:
-    """Return the expected calibration error: bins of equal width, closed on the right."""
+    """Return the expected calibration error, with bins of equal width that are closed on the right."""
     places = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     count = np.bincount(places, minlength=bins)
     gaps = np.bincount(places, right, bins) - np.bincount(places, confidence, bins)

@@ -1,4 +1,4 @@
-"""How alike the gradients of neighbouring inputs are (Balduzzi et al. 2017, "The Shattered Gradients Problem")."""
+"""Similarity of the gradients of neighbouring inputs (Balduzzi et al. 2017, "The Shattered Gradients Problem")."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,21 +25,22 @@ def shattering(
 ) -> Iterator[Row]:
     """Autocorrelation of the gradient along a line of inputs, at every place (Balduzzi et al. 2017, section 2).
 
-    The line goes from the first image to the second. At a place, the gradient by the input of a random projection of
-    the place's value is taken at every point of the line; the autocorrelation at a lag is the mean cosine of the
-    gradients of two points so far apart, less their mean over the line.
+    The line goes from the first image to the second. For a place, a random projection of its value is differentiated by
+    the input at every point of the line, and the mean over the line is subtracted from these gradients. The
+    autocorrelation at a lag is the sum of products of the gradients at points of this distance, divided by the root of
+    the product of the sums of their squares.
 
     Args:
         net: The network.
-        images: (n, height, width, channels), of which the first two are the ends of the line.
-        points: Points on the line.
+        images: (n, height, width, channels). The first two are the ends of the line.
+        points: Number of points on the line.
         lags: Distances, in points.
         training: Whether normalisation is in training mode, over the points of the line.
-        seed: Of the projections.
+        seed: Seed of the projections.
 
     Yields:
-        A row a place and lag: `value`, the autocorrelation; `lag`; `white`, two standard deviations of what gradients
-        without any correlation give.
+        A row for each place and lag: `value`, the autocorrelation; `lag`; `white`, two standard deviations of the
+        autocorrelation of uncorrelated gradients.
     """
     share = np.linspace(0.0, 1.0, points, dtype=np.float32).reshape(-1, *[1] * (np.ndim(images) - 1))
     line = (1 - share) * np.asarray(images[:1], np.float32) + share * np.asarray(images[1:2], np.float32)
@@ -58,10 +59,10 @@ def input_gradients(net: "Subject", x: Any, values: Sequence[Any], *, training: 
 
     Args:
         net: The network.
-        x: Its input.
-        values: Those at its places for this input.
+        x: Input of the network.
+        values: Values at its places for this input.
         training: Whether normalisation is in training mode.
-        seed: Of the projections.
+        seed: Seed of the projections.
     """
     for index, value in enumerate(values):
         weights = generator(seed, "shattering", index).normal(size=tuple(value.shape[1:]))
@@ -72,7 +73,7 @@ def input_gradients(net: "Subject", x: Any, values: Sequence[Any], *, training: 
 
 
 def autocorrelation(gradients: Array, lag: int) -> float:
-    """Return the sum of the products of gradients, (points, parameters), `lag` apart, over that of their squares."""
+    """Return the autocorrelation of gradients, (points, parameters), at a lag; see `shattering`."""
     products = (gradients[lag:] * gradients[:-lag]).sum()
     sizes = np.sqrt((gradients[lag:] ** 2).sum() * (gradients[:-lag] ** 2).sum())
     return float(products / sizes) if sizes > 0 else float("nan")

@@ -1,4 +1,4 @@
-"""How large values are on their way through a network, and how many units carry them."""
+"""Mean, variance, dead units and effective rank of the values in a network, from the input on."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -20,21 +20,22 @@ RANK_SHARE = 0.99
 def signal(net: "Subject", images: Any, training: bool = True) -> Iterator[Row]:
     """Mean and variance of the channels, dead units and effective rank at every place, branch variance by block.
 
-    The quantities (Brock et al. 2021, "Characterizing signal propagation", section 3, the first three):
+    The quantities; the first three are from Brock et al. 2021, "Characterizing signal propagation", section 3:
 
     `mean_squared`: mean over channels of the squared mean of a channel over images and positions.
     `variance`: mean over channels of the variance of a channel.
-    `branch_variance`: the same at the end of the branch, before the addition; of residual blocks alone.
-    `dead`: share of channels that are 0 for all images and positions.
-    `rank`: number of principal components of the channels that hold 99 % of their variance, over their number.
+    `branch_variance`: the same at the end of the branch, before the addition; of residual blocks only.
+    `dead`: fraction of channels that are 0 for all images and positions.
+    `rank`: number of principal components of the channels that explain 99 % of the variance, divided by the number of
+    channels.
 
     Args:
         net: The network.
-        images: (n, height, width, channels), of one batch; in training mode the values depend on its size.
+        images: (n, height, width, channels), one batch. In training mode the values depend on its size.
         training: Whether normalisation is in training mode, as a network at its initial weights needs it.
 
     Yields:
-        A row a place and quantity: `value`, and `quantity`.
+        A row for each place and quantity, with `value` and `quantity`.
     """
     value = net.parts[0](images, training=training)
     for place in net.places:
@@ -60,13 +61,13 @@ def quantities(channels: Array) -> dict[str, float]:
 
 
 def effective_rank(channels: Array, share: float = RANK_SHARE) -> float:
-    """Return the number of principal components that hold a share of the variance, over the number of channels."""
+    """Return the number of principal components that explain a share of the variance, over the number of channels."""
     centred = channels - channels.mean(axis=0)
     variances = np.linalg.svd(centred, compute_uv=False) ** 2
     total = variances.sum()
     if total == 0.0:
         return 0.0
-    # Rounded, so that a share that is reached exactly counts as reached.
+    # The sums are rounded, so that a share that is reached exactly counts as reached.
     reached = np.round(np.cumsum(variances) / total, 12) >= share
     return float((np.argmax(reached) + 1) / channels.shape[1])
 

@@ -1,4 +1,4 @@
-"""How alike two representations are: centred kernel alignment, debiased, over minibatches."""
+"""Similarity of two representations: debiased centred kernel alignment (CKA), over minibatches."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,21 +24,21 @@ def similarity(
 ) -> Iterator[Row]:
     """CKA of every place of a network with every place of it, or another's (Kornblith 2019; Nguyen 2021).
 
-    Linear, by the unbiased estimator of HSIC (Song et al. 2012, equation 5), summed over minibatches before it is
-    divided, so that it hardly depends on their size. With each value comes what the same two places give when the
-    images of one are permuted within each minibatch.
+    CKA is linear, by the unbiased estimator of HSIC (Song et al. 2012, equation 5). The estimates are summed over the
+    minibatches before they are divided, so that CKA hardly depends on the size of the minibatches. The null
+    distribution of each value is that of the same two places with the images of one permuted within each minibatch.
 
     Args:
         net: The network.
-        images: (n, height, width, channels); a last minibatch of fewer than four is left out.
-        other: The second network; by default the first.
-        batch: Images of a minibatch, at least four.
-        permutations: How many are drawn for the null.
-        seed: Of the permutations.
+        images: (n, height, width, channels). A last minibatch of fewer than four images is left out.
+        other: The second network; by default the first one.
+        batch: Number of images of a minibatch, at least four.
+        permutations: Number of permutations for the null distribution.
+        seed: Seed of the permutations.
 
     Yields:
-        A row a pair of places: `value`, the CKA; `other_layer` and `other_index`; `null_low` and `null_high`, between
-        which 95 % of the permuted values lie.
+        A row for each pair of places: `value`, the CKA; `other_layer` and `other_index`; `null_low` and `null_high`,
+        between which 95 % of the permuted values lie.
     """
     from resnet_core.probes.subject import subject_of
 
@@ -68,8 +68,8 @@ class Alignment:
 
     Args:
         rows: Number of representations on one side.
-        columns: Number on the other.
-        permutations: Number of permutations of the null.
+        columns: Number of representations on the other side.
+        permutations: Number of permutations for the null distribution.
     """
 
     def __init__(self, rows: int, columns: int, permutations: int = 0) -> None:
@@ -77,7 +77,7 @@ class Alignment:
         self._own_rows, self._own_columns = np.zeros(rows), np.zeros(columns)
 
     def add(self, rows: Sequence[Array], columns: Sequence[Array], orders: Sequence[Array] = ()) -> None:
-        """Add a minibatch: representations of the same images, (n, …) each, and orders of the images for the null."""
+        """Add a minibatch: representations of the same images, (n, …) each, and permutations of the images."""
         grams = [centred(gram(x)) for x in rows]
         others = grams if columns is rows else [centred(gram(y)) for y in columns]
         n = len(rows[0])
@@ -94,7 +94,7 @@ class Alignment:
         return observed
 
     def null(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return between which values 95 % of the permuted pairs lie; NaN without permutations."""
+        """Return the bounds between which 95 % of the permuted values lie; NaN without permutations."""
         permuted = self._divided()[1:]
         if not len(permuted):
             nothing = np.full(self.cka.shape, np.nan)
@@ -113,7 +113,7 @@ def cka(x: Array, y: Array) -> float:
     """Return the debiased linear CKA of two representations of the same n images, (n, …) each.
 
     Raises:
-        UserError: n is below four, or differs.
+        UserError: n is below four, or differs between the two.
     """
     if len(x) != len(y) or len(x) < LEAST_BATCH:
         raise UserError(f"CKA needs two representations of the same images, at least 4, but got {len(x)} and {len(y)}")
@@ -123,16 +123,16 @@ def cka(x: Array, y: Array) -> float:
 
 
 def gram(x: Array) -> Array:
-    """Return the inner products of n representations, (n, n), of features centred and scaled as a whole."""
+    """Return the inner products, (n, n), of n representations whose features are centred and scaled by one factor."""
     flat = np.asarray(x, np.float64).reshape(len(x), -1)
     flat = flat - flat.mean(axis=0)
     size = np.sqrt((flat**2).mean())
-    flat = flat / size if size > 0 else flat  # CKA does not depend on the scale, and squares of it do not overflow
+    flat = flat / size if size > 0 else flat  # CKA does not depend on the scale; thus squares do not overflow
     return np.asarray(flat @ flat.T)
 
 
 def centred(k: Array) -> Array:
-    """Return a matrix of inner products centred without bias, its diagonal left out (Song et al. 2012, equation 5)."""
+    """Return an unbiasedly centred matrix of inner products, with diagonal 0 (Song et al. 2012, equation 5)."""
     n = len(k)
     k = k.copy()
     np.fill_diagonal(k, 0.0)

@@ -1,4 +1,4 @@
-"""Whether one network can go on from another's values (Bansal, Nakkiran, Barak 2021)."""
+"""Stitching: the first part of one network followed by the last part of another (Bansal, Nakkiran, Barak 2021)."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -39,32 +39,33 @@ def stitching(
 ) -> Iterator[Row]:
     """Error of the bottom of another network with the top of this one, through a 1x1 convolution that is trained.
 
-    The convolution, with a bias, starts at the least squares fit of this network's values by the other's on the
-    training images (Csiszárik et al. 2021), so that a network stitched to itself starts with no loss, and is trained by
-    Adam on the cross-entropy, all else fixed and in inference mode (Bansal et al. 2021, section 3). The control is
-    the same with the bottom at weights drawn anew: the top alone may do well, above all after the first blocks.
+    The convolution has a bias. It starts at the least squares fit of this network's values by those of the other one on
+    the training images (Csiszárik et al. 2021), so that a network stitched to itself loses nothing. Then it is trained
+    by Adam on the cross-entropy, while both networks are fixed and in inference mode (Bansal et al. 2021, section 3).
+    The control is the same with newly drawn weights in the bottom, since the top alone may do well, above all after the
+    first blocks.
 
     Args:
         net: The network whose top is used.
-        images: (n, height, width, channels), on which errors are taken.
+        images: (n, height, width, channels), on which errors are measured.
         labels: (n,), integers.
         other: The network whose bottom is used.
         train_images: Images on which the convolution is trained.
         train_labels: Their labels.
         places: Indices of the places, the same in both networks; by default all.
         epochs: Passes over the training images.
-        learning_rate: Of Adam.
-        seed: Of the order of the images and of the control.
+        learning_rate: Learning rate of Adam.
+        seed: Seed of the order of the images and of the control.
 
     Yields:
-        A row a place: `value`, the error; `penalty`, the error less that of this network; `control`, the error with the
-        bottom at random weights; `control_penalty`.
+        A row for each place: `value`, the error; `penalty`, the error minus that of this network; `control`, the error
+        with a bottom of random weights; `control_penalty`.
     """
     from resnet_core.probes.subject import subject_of
 
     below = subject_of(other).in_float32()
     random_below = below.with_weights(below.redrawn(seed))
-    own = net.scored(images, labels).error
+    intact = net.scored(images, labels).error
     for index in places or range(min(len(net.places), len(below.places))):
         errors = []
         for bottom in (below, random_below):
@@ -73,7 +74,7 @@ def stitching(
             errors.append(stitch.scored(images, labels).error)
         error, control = errors
         yield row(
-            net.places[index], value=error, penalty=error - own, control=control, control_penalty=control - own
+            net.places[index], value=error, penalty=error - intact, control=control, control_penalty=control - intact
         )  # fmt: skip
 
 
@@ -81,8 +82,8 @@ class Stitch:
     """The bottom of one network, an affine map of the channels, and the top of another.
 
     Args:
-        bottom: Gives what is before its place.
-        top: Gives what follows its place.
+        bottom: Network whose parts up to the place are used.
+        top: Network whose parts after the place are used.
         place: Index of the place in both.
 
     Raises:
@@ -94,14 +95,14 @@ class Stitch:
 
         below, above = (tuple(net.places[place].call.tensor.shape[1:]) for net in (bottom, top))
         if below[:-1] != above[:-1]:
-            raise UserError(f"two places can be stitched where their maps are of one size, but got {below} and {above}")
+            raise UserError(f"two places to be stitched must have maps of one size, but got {below} and {above}")
         self._bottom, self._top, self._place = bottom, top, place
         self._kernel = tf.Variable(tf.zeros((below[-1], above[-1])))
         self._bias = tf.Variable(tf.zeros(above[-1:]))
         self._step = tf.function(self._gradients, autograph=False, reduce_retracing=True)
 
     def fit(self, images: Any, labels: Any, epochs: int, learning_rate: float, random: np.random.Generator) -> None:
-        """Start from the least squares fit, then train by Adam on the cross-entropy."""
+        """Set the map to the least squares fit, then train it by Adam on the cross-entropy."""
         import keras
 
         values = np.concatenate([np.asarray(self._below(x)) for (x,) in self._bottom.batches(images)])

@@ -136,7 +136,7 @@ def test_a_probe_of_ones_own(networks):
         assert (table["probe"][0], len(table)) == ("own", 1)
         with pytest.raises(UserError, match="there is a probe 'own' already"):
             register_probe("own", passes=lambda net: Passes())(lambda net, images: iter(()))
-        with pytest.raises(UserError, match="`strength` of 'other' is neither"):
+        with pytest.raises(UserError, match="`strength` of 'other' is not and has none"):
             register_probe("other", passes=lambda net: Passes())(lambda net, images, strength: iter(()))
     finally:
         registered().pop("own")

@@ -40,7 +40,7 @@ def halved(images):
 def test_places_of_other_sizes(networks):
     images = keras.Input((8, 8, 3))
     small = Subject(keras.Model(images, halved(images)))
-    with pytest.raises(UserError, match=r"maps are of one size, but got \(8, 8, 4\) and \(4, 4, 4\)"):
+    with pytest.raises(UserError, match=r"maps of one size, but got \(8, 8, 4\) and \(4, 4, 4\)"):
         Stitch(Subject(networks("our_residual")), small, 0)
 
 

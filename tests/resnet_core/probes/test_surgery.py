@@ -73,7 +73,7 @@ def test_orders_that_have_no_network(blocks, message, networks):
 
 @pytest.mark.parametrize(
     ("name", "block", "message"),
-    [("our_plain", "stage1_block1", "has no residual join"), ("our_residual", "stage1", "but got 'stage1'")],
+    [("our_plain", "stage1_block1", "must have residual joins"), ("our_residual", "stage1", "but got 'stage1'")],
 )
 def test_a_branch_that_is_not_there(name, block, message, networks):
     with pytest.raises(UserError, match=message):

@@ -1,5 +1,6 @@
 """Probes inside `keras.Model.fit`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,8 +8,8 @@ import keras
 import tensorflow as tf
 
 from resnet_core.errors import UserError
-from resnet_core.probes.anatomy import anatomy
-from resnet_core.probes.gradient_norms import Row, step_rows
+from resnet_core.probes.anatomy import Layer, anatomy
+from resnet_core.probes.gradient_norms import step_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,14 +40,20 @@ class GradientsByDepth(keras.callbacks.Callback):  # type: ignore[misc]
             raise UserError(f"`every` must be at least 1, but got {every}")
         self.every = every
         self._writer = None if log_dir is None else tf.summary.create_file_writer(str(log_dir))
-        self._rows: list[Row] = []
+        self._kept: list[tuple[int, Sequence[Layer], tf.Tensor]] = []
         self._step = 0
 
     def table(self) -> "pd.DataFrame":
         """Return the rows: `step`, `probe`, `layer`, `block`, `index`, `path`, `value`."""
         import pandas as pd
 
-        return pd.DataFrame(self._rows)
+        return pd.DataFrame(
+            [
+                {"step": step, **row}
+                for step, layers, norms in self._kept
+                for row in step_rows(layers, norms.numpy().tolist())
+            ]
+        )
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Wrap the optimiser so that it keeps the norms of its gradients."""
@@ -78,11 +85,12 @@ class GradientsByDepth(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Keep the norms of the step, if it is due."""
         if self._step % self.every == 0:
-            for row in step_rows(self._layers, self._norms.numpy().tolist()):
-                self._rows.append({"step": self._step, **row})
-                if self._writer is not None:
-                    with self._writer.as_default():
-                        tf.summary.scalar(f"gradient_l2/{row['layer']}", row["value"], self._step)
+            norms = self._norms.value()  # rows are made of it when they are asked for: a step is not to wait
+            self._kept.append((self._step, self._layers, norms))
+            if self._writer is not None:
+                with self._writer.as_default():
+                    for layer, norm in zip(self._layers, norms.numpy().tolist(), strict=True):
+                        tf.summary.scalar(f"gradient_l2/{layer.layer}", norm, self._step)
         self._step += 1
 
     def on_train_end(self, logs: Any = None) -> None:

@@ -39,6 +39,23 @@ def test_rows_of_a_step_are_those_of_the_probe_before_it(tmp_path):
     assert "apply" not in vars(model.optimizer)
 
 
+def test_tensorboard_has_the_rows(tmp_path):
+    multiplexer = pytest.importorskip("tensorboard.backend.event_processing.plugin_event_multiplexer")
+    from tensorboard.util.tensor_util import make_ndarray
+
+    model, callback = compiled(), GradientsByDepth(every=2, log_dir=tmp_path / "run")
+    for _ in range(2):  # the second training goes on with the steps
+        model.fit(images_for(model, 12), labels_for(12), batch_size=4, shuffle=False, verbose=0, callbacks=[callback])
+    events = multiplexer.EventMultiplexer().AddRunsFromDirectory(str(tmp_path))
+    events.Reload()
+    rows = callback.table()
+    assert set(events.Runs()["run"]["tensors"]) == {f"gradient_l2/{layer}" for layer in rows["layer"]}
+    for layer, mine in rows.groupby("layer"):
+        written = events.Tensors("run", f"gradient_l2/{layer}")
+        assert [event.step for event in written] == mine["step"].tolist() == [0, 2, 4]
+        assert [float(make_ndarray(event.tensor_proto)) for event in written] == mine["value"].tolist()
+
+
 def test_the_training_is_the_one_without():
     weights = []
     for callbacks in ([], [GradientsByDepth(every=2)]):

@@ -36,6 +36,24 @@ def test_a_linear_model_along_the_line_to_another():
         assert point.error == np.mean(logits.argmax(axis=1) != y)
 
 
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_a_quadratic_loss_is_exact(dimensions, monkeypatch):
+    """With half the squared output as the loss, the loss is a quadratic form of the weights, known at every point."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2, use_bias=False)])
+    x = np.random.default_rng(0).normal(size=(50, 5)).astype("float32")
+    net = Subject(model)
+    monkeypatch.setattr(net, "losses", lambda outputs, labels: 0.5 * keras.ops.sum(outputs**2, axis=-1))
+    rows = landscape(net, x, np.zeros(50, int), dimensions=dimensions, points=7, reach=2.0)
+    (path,) = [variable.path for variable in model.weights]
+    directions = [direction(net, generator(0, "landscape", i))[path] for i in range(dimensions)]
+    kernel, moments = model.get_weights()[0], x.T @ x / len(x)
+    assert len(rows) == 7**dimensions
+    for point in rows.to_dict("records"):
+        moved = kernel + sum(point[axis] * d for axis, d in zip("xy", directions, strict=False))
+        assert point["value"] == pytest.approx(0.5 * np.trace(moved.T @ moments @ moved), rel=1e-5)
+
+
 def test_the_middle_of_a_surface_is_the_network(networks):
     model = networks("our_residual")
     images, labels = images_for(model, 20), labels_for(20)

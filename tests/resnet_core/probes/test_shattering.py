@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from resnet_core.nets.keras_net import initialise
 from resnet_core.probes.kinds.shattering import autocorrelation, input_gradients, shattering
 from resnet_core.probes.subject import Subject
 
@@ -36,6 +37,40 @@ def test_the_cosine_of_two_gradients_is_the_product_of_the_shares_of_units_that_
         angle = np.arccos((np.sin(angle) + (np.pi - angle) * np.cos(angle)) / np.pi)
     assert expected[0] == 0.5
     assert cosines == pytest.approx(expected, abs=0.1)  # three standard deviations of a cosine in 1,024 dimensions
+
+
+def residual(width, blocks):
+    """A residual ReLU network of dense layers, He-initialised, with a normalisation at the beginning of each branch."""
+    x = inputs = keras.Input((width,))
+    for _ in range(blocks):
+        branch = keras.layers.BatchNormalization(center=False, scale=False, epsilon=1e-6)(x)
+        branch = keras.layers.Dense(width, use_bias=False, kernel_initializer="he_normal")(keras.layers.ReLU()(branch))
+        x = keras.layers.Add()([x, branch])
+    return keras.Model(inputs, keras.layers.Dense(2)(x))
+
+
+def test_with_skips_and_normalisation_the_cosine_falls_as_a_power_of_the_depth():
+    """A block adds 1 - 1/π to the variance, since a normalisation takes the mean of a ReLU away, and so multiplies the
+    squared gradient by 1 + 1/variance, of independent inputs their product by 1 + 1/2 variance. The quotient is a power
+    of the depth; with a block that adds 1, as Balduzzi et al. 2017 have it, that power is -1/2. The statistics are
+    those of the inputs, and constants for the gradient."""
+    points, width, blocks, seeds = 64, 256, 8, 5
+    net, cosines = Subject(residual(width, blocks)), []
+    statistics = {v.path: v for v in net.model.non_trainable_variables}
+    for seed in range(seeds):
+        initialise(net.model, seed)
+        x = np.random.default_rng(seed).normal(size=(points, width)).astype("float32")
+        for path, value in net.batch_statistics(x).items():
+            statistics[path].assign(value)
+        gradients = input_gradients(net, x, net.at_places(x), training=False, seed=seed)
+        units = [g / np.linalg.norm(g, axis=1, keepdims=True) for g in gradients]
+        cosines.append([((u.sum(axis=0) ** 2).sum() - points) / (points * (points - 1)) for u in units])
+    mean, spread = np.mean(cosines, axis=0), np.std(cosines, axis=0, ddof=1)
+    variance = 1 + (1 - 1 / np.pi) * np.arange(blocks)
+    expected = np.cumprod((1 + 1 / (2 * variance)) / (1 + 1 / variance))
+    assert mean[0] == pytest.approx(1.0)  # the gradient of the input itself
+    assert (np.abs(mean[1:] - expected) < 3 * spread[1:]).all()
+    assert 0.8 < mean[-1] * np.sqrt(blocks) < 1.0  # not 2^-8 · √8, as without skips
 
 
 def test_autocorrelation():

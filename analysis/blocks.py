@@ -148,8 +148,9 @@ def _with_cost(card: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
             name = "_".join(layer.name.split("_")[:2])
             parameters, macs = costs.get((label, name), (0, 0))
             costs[label, name] = parameters + layer.trainable, macs + layer.macs
-    pairs = [costs.get(key, (np.nan, np.nan)) for key in zip(card["label"], card["block"], strict=True)]
-    return card.assign(parameters=[float(number) for number, _ in pairs], macs=[float(macs) for _, macs in pairs])
+    pairs = [costs.get(key, (pd.NA, pd.NA)) for key in zip(card["label"], card["block"], strict=True)]
+    counts = pd.DataFrame(pairs, index=card.index, columns=["parameters", "macs"], dtype="Int64")
+    return card.join(counts)
 
 
 def _layers(run: "pd.Series[Any]") -> tuple[Any, ...]:

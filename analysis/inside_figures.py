@@ -1,19 +1,17 @@
 """The figures of the section *Inside*: what probes have measured of trained networks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from analysis import scales
-from analysis.drawing import levels_of, literal
-from analysis.layout import MOST_PANELS, MOST_WORDS, Drawn, Style, legend_below, panels
+from analysis.drawing import literal
+from analysis.inside_lines import LINES, Lines, lines, over_training
+from analysis.inside_words import EVAL, PREFIX, arms_of, option, range_text, rows_of, sample
+from analysis.layout import MOST_ARMS, Drawn, Style, legend_below, panels
 from analysis.of_probes import usual
-
-EVAL = "in inference mode"
-PREFIX = "inside_"
-"""Of the names of the figures."""
 
 
 def figures_of(probed: pd.DataFrame | None, style: Style) -> Iterator[Drawn]:
@@ -25,55 +23,24 @@ def figures_of(probed: pd.DataFrame | None, style: Style) -> Iterator[Drawn]:
     """
     if probed is None or probed.empty:
         return
-    draws = {"lesion": lesions, "reset": lesions, "similarity": similarity, "landscape": landscape,
-             "curvature": spectrum, "signal": variance}  # fmt: skip
-    for probe, draw in draws.items():
-        rows = probed[probed["probe"] == probe]
-        rows = usual(rows).dropna(axis=1, how="all") if len(rows) else rows
-        if len(rows):
-            yield from draw(rows, style)
-    for name, rows in probed.groupby("probe", sort=True):
-        rows = usual(rows).dropna(axis=1, how="all")
-        if str(name) not in BUILT_IN and rows["index"].nunique() > 1:
-            yield from by_place(rows, style)
+    tables = {str(name): rows for name, rows in probed.groupby("probe", sort=True)}
+    for probe in (*DRAWS, *LINES, *(name for name in tables if name not in DRAWS and name not in LINES)):
+        if probe not in tables:
+            continue
+        rows = usual(tables[probe]).dropna(axis=1, how="all")
+        if probe in WITHOUT:
+            continue
+        if probe in DRAWS:
+            yield from DRAWS[probe](rows, style)
+        else:
+            yield from lines(rows, LINES.get(probe, Lines(probe)), style)
+        yield from over_training(tables[probe], style)
 
 
-BUILT_IN = frozenset({
-    "activation_gradient_l2", "curvature", "iterative", "landscape", "lesion", "lesions", "linear_probe", "paths",
-    "randomise", "reset", "scores", "shattering", "shuffle", "signal", "similarity", "stitching",
-    "weight_gradient_l2", "weight_gradient_rms",
-})  # fmt: skip
-"""Names in the rows of the probes of this project; of any other the values are drawn by place."""
-
-
-def _arms(rows: pd.DataFrame) -> tuple[list[str], str]:
-    """Return the labels that are drawn, and what is said if some are not."""
-    labels = [str(level) for level in levels_of(rows["label"])]
-    left = len(labels) - MOST_PANELS
-    note = f" Of {len(labels)} arms the first {MOST_PANELS} are drawn; all are in the tables." if left > 0 else ""
-    return labels[:MOST_PANELS], note
-
-
-def _rows_of(rows: pd.DataFrame, label: str) -> pd.DataFrame:
-    return rows[rows["label"].astype(str) == label]
-
-
-def _sample(rows: pd.DataFrame) -> str:
-    """Return what was measured, in words: networks, images, options."""
-    runs, images = rows["run"].nunique(), " or ".join(f"{n:g}" for n in sorted(rows["images"].unique()))
-    part = {"val": "validation", "train": "training"}.get(str(rows["part"].iloc[0]), str(rows["part"].iloc[0]))
-    options = rows["options"].iloc[0]
-    steps = rows["step"].dropna().unique() if "step" in rows else ()
-    more = [str(options)] if options else []
-    return "; ".join(
-        [f"n = {runs} networks", f"{images} {part} images", *(f"after {step:g} steps" for step in steps), *more]
-    )
-
-
-def _range_text(values: "pd.Series[float]") -> str:
-    """Return the means of blocks in words."""
-    parts = [f"{name} {value:.3g}" for name, value in values.head(MOST_WORDS).items()]
-    return ", ".join(parts) + (", …" if len(values) > MOST_WORDS else "")
+TAKEN = {
+    "lesion": "without its branch", "reset": "back at its initial weights", "randomise": "at weights drawn anew",
+}  # fmt: skip
+"""What is done to a block, by the probe."""
 
 
 def lesions(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
@@ -83,12 +50,12 @@ def lesions(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         rows = rows[rows["unit"] == "block"]
     if rows.empty:
         return
-    what = "without its branch" if probe == "lesion" else "back at its initial weights"
-    labels, note = _arms(rows)
+    what = TAKEN[probe]
+    labels, note = arms_of(rows)
     figure, axes = panels(1, len(labels), style, sharey=True)
     sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
-        mine = _rows_of(rows, label)
+        mine = rows_of(rows, label)
         means = mine.groupby(["index", "block"], sort=True)["value"].mean().droplevel("index")
         places = {block: place for place, block in enumerate(means.index)}
         ax.bar(range(len(means)), means, color="C0", alpha=0.5, label="mean over the seeds")
@@ -98,14 +65,15 @@ def lesions(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         ax.set_xticks(range(0, len(means), step), [_short(name) for name in means.index[::step]], rotation=90)
         ax.set_title(literal(label))
         ax.set_ylim(0, 1)
+        ax.set_xlim(-0.6, max(len(means), 4) - 0.4)
         ax.grid(axis="x", visible=False)
-        sentences.append(f"{label}: {_range_text(means)}")
+        sentences.append(f"{label}: {range_text(means)}")
     axes[0][0].set_ylabel("error")
     legend_below(figure, axes[0][0])
     yield Drawn(
         f"{PREFIX}{probe}", f"Error with one block {what}", figure,
         f"Bars of the error with one block {what}, a panel an arm, a bar a block. {'; '.join(sentences)}.",
-        f"Error of the network with one block {what}, the others being as trained: {_sample(rows)}; normalisation by "
+        f"Error of the network with one block {what}, the others being as trained: {sample(rows)}; normalisation by "
         f"moving statistics, {EVAL}. Bar: mean over the seeds; points: every seed; dashed: the whole network.{note}",
     )  # fmt: skip
 
@@ -117,11 +85,11 @@ def _short(block: str) -> str:
 
 def similarity(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     """Draw CKA of all places as maps, with the pairs that are within the null."""
-    labels, note = _arms(rows)
+    labels, note = arms_of(rows)
     figure, axes = panels(1, len(labels), style, height=style.row + 0.6)
     sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
-        mine = _rows_of(rows, label)
+        mine = rows_of(rows, label)
         grid, null = (mine.pivot_table("value", "index", "other_index", "mean"),
                       mine.pivot_table("null_high", "index", "other_index", "mean"))  # fmt: skip
         ax.imshow(grid, vmin=0, vmax=1, cmap="viridis", origin="lower", interpolation="nearest")
@@ -140,15 +108,15 @@ def similarity(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     yield Drawn(
         "inside_similarity", "How alike places are", figure,
         f"Maps of CKA, place by place, a panel an arm. {'; '.join(sentences)}.",
-        f"Linear CKA, debiased, of the values between blocks: {_sample(rows)}; normalisation by moving "
-        f"statistics, {EVAL}. Mean over the seeds. A white "
+        f"Linear CKA, debiased, of the values between blocks: {sample(rows)}, in minibatches of "
+        f"{option(rows, 'batch')}; normalisation by moving statistics, {EVAL}. Mean over the seeds. A white "
         "cross marks pairs that are no more alike than 97.5 % of those whose images are permuted." + note,
     )  # fmt: skip
 
 
 def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     """Draw the loss along one direction as lines with the seeds, along two as contours."""
-    labels, note = _arms(rows)
+    labels, note = arms_of(rows)
     two = "y" in rows and rows["y"].notna().any()
     figure, axes = panels(1, len(labels), style, sharey=not two)
     known = np.log10(np.maximum(rows["value"][np.isfinite(rows["value"])], 1e-12))
@@ -156,7 +124,7 @@ def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     levels = np.linspace(lowest, max(float(known.max()) if len(known) else 0.0, lowest + 1e-3), 14)
     sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
-        mine = _rows_of(rows, label)
+        mine = rows_of(rows, label)
         centre = mine[(mine["x"].abs() < 1e-9)]["value"].mean()
         sentences.append(f"{label}: {centre:.3g} in the middle, {mine['value'].max():.3g} at most")
         if two:
@@ -184,7 +152,7 @@ def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     yield Drawn(
         "inside_landscape", "Loss around the trained network", figure,
         f"The loss along {'two directions' if two else 'one direction'}, a panel an arm. {'; '.join(sentences)}.",
-        f"Cross-entropy along random directions with filter normalisation (Li et al. 2018): {_sample(rows)}; "
+        f"Cross-entropy along random directions with filter normalisation (Li et al. 2018): {sample(rows)}; "
         f"normalisation by {mode}, {EVAL}; {how}.{note}",
     )  # fmt: skip
 
@@ -194,11 +162,11 @@ def spectrum(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     density = rows[rows["quantity"] == "density"] if "quantity" in rows else rows[:0]
     if density.empty:
         return
-    labels, note = _arms(density)
+    labels, note = arms_of(density)
     figure, axes = panels(1, len(labels), style, sharey=True)
     sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
-        mine = _rows_of(density, label)
+        mine = rows_of(density, label)
         for i, (_, seed) in enumerate(mine.groupby("run")):
             ax.vlines(seed["eigenvalue"], 1e-7, seed["value"].clip(lower=1e-7), color=f"C{i % 10}", lw=1.0, alpha=0.7)
         scales.log(ax.yaxis)
@@ -211,7 +179,7 @@ def spectrum(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     yield Drawn(
         "inside_spectrum", "Spectrum of the Hessian", figure,
         f"The eigenvalues of the Hessian of the loss with their shares, a panel an arm. {'; '.join(sentences)}.",
-        f"Stochastic Lanczos quadrature (Yao et al. 2020): {_sample(density)}; normalisation by {mode}. "
+        f"Stochastic Lanczos quadrature (Yao et al. 2020): {sample(density)}; normalisation by {mode}. "
         f"A line is a Ritz value with its weight, a colour a seed.{note}",
     )  # fmt: skip
 
@@ -222,12 +190,12 @@ def variance(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     rows = rows[rows["quantity"].isin(names)]
     if rows.empty:
         return
-    labels, note = _arms(rows)
-    figure, axes = panels(1, len(names), style, sharex=True)
+    labels, note = arms_of(rows, MOST_ARMS)
+    figure, axes = panels(1, len(names), style, sharex=True, sharey=True)
     sentences = []
     for ax, quantity in zip(axes[0], names, strict=True):
         for i, label in enumerate(labels):
-            mine = _rows_of(rows[rows["quantity"] == quantity], label)
+            mine = rows_of(rows[rows["quantity"] == quantity], label)
             if mine.empty:
                 continue
             # A block's branch ends where its output is; places are counted from the one after the stem.
@@ -247,29 +215,15 @@ def variance(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         "inside_variance", "Variance by depth", figure,
         f"The variance of the channels by depth, between blocks and at the end of the branches. "
         f"{'; '.join(sentences)}.",
-        f"Mean over the channels of their variance over images and positions: {_sample(rows)}, one batch; "
+        f"Mean over the channels of their variance over images and positions: {sample(rows)}, one batch; "
         f"normalisation by {mode}. Line: mean over the seeds; points: every seed.{note}",
     )  # fmt: skip
 
 
-def by_place(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
-    """Draw the values of a probe by place, as they are: of a probe that a user has written."""
-    probe = str(rows["probe"].iloc[0])
-    labels, note = _arms(rows)
-    figure, axes = panels(1, 1, style)
-    ax, sentences = axes[0][0], []
-    for i, label in enumerate(labels):
-        mine = _rows_of(rows, label)
-        means = mine.groupby("index")["value"].mean()
-        ax.plot(means.index, means, color=f"C{i}", marker="o", ms=3, label=literal(label))
-        ax.scatter(mine["index"], mine["value"], s=6, color=f"C{i}", alpha=0.4)
-        sentences.append(f"{label}: {means.iloc[0]:.3g} to {means.iloc[-1]:.3g}")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_xlabel("index, from the input on")
-    ax.set_ylabel(literal(probe))
-    legend_below(figure, ax)
-    yield Drawn(
-        f"{PREFIX}{probe}", f"The probe {probe}", figure,
-        f"The values of the probe {probe} by depth, a line an arm. {'; '.join(sentences)}.",
-        f"Values of the probe {probe}: {_sample(rows)}. Line: mean over the seeds; points: every seed.{note}",
-    )  # fmt: skip
+DRAWS: dict[str, Callable[[pd.DataFrame, Style], Iterator[Drawn]]] = {
+    "lesion": lesions, "reset": lesions, "randomise": lesions, "similarity": similarity, "landscape": landscape,
+    "curvature": spectrum, "signal": variance,
+}  # fmt: skip
+"""What draws the rows of a probe. Those of any other are drawn as lines."""
+WITHOUT = frozenset({"scores", "weight_gradient_rms"})
+"""Names in rows of which no figure is drawn: numbers of a whole network, and a second scale of another's."""

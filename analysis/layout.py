@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 
 from analysis.drawing import levels_of
 from analysis.inline import say_arms
@@ -136,6 +138,9 @@ def outer(axes: list[list[Axes]], style: Style) -> None:
 def legend_below(figure: Figure, *axes: Axes) -> None:
     """Explain the lines of axes, each name once."""
     named = {text: handle for ax in axes for handle, text in zip(*ax.get_legend_handles_labels(), strict=True)}
-    columns = 1 if figure.get_figwidth() < 5 else 2 if max(map(len, named), default=0) > 40 else 4
+    longest = max(map(len, named), default=0)
+    size = FontProperties(size=rcParams["legend.fontsize"]).get_size_in_points()
+    fit = int(figure.get_figwidth() / (size * (0.05 + 0.0075 * longest)))
+    columns = max(1, min(1 if figure.get_figwidth() < 5 else 2 if longest > 40 else 4, fit))
     legend = figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns)
     say_arms(legend, list(named.values()))

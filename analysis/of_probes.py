@@ -4,10 +4,12 @@ The name of such a measure is a probe, conditions on its rows, and a statistic o
 
     PROBE[COLUMN=VALUE,COLUMN=VALUE].STATISTIC
 
-A condition is on a coordinate of the rows or on an option of the probe; `of=COLUMN` takes the statistic of another
-column than `value`, and `over=COLUMN` the order and the slope of another than `index`.
+A condition is on a coordinate of the rows or on an option of the probe, and `COLUMN!=VALUE` on a coordinate alone;
+`of=COLUMN` takes the statistic of another column than `value`, and `over=COLUMN` the order and the slope of another
+than `index`.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ _NAME = re.compile(r"(?P<probe>\w+)(\[(?P<conditions>[^\[\]]*)\])?\.(?P<statisti
 STATISTICS: Mapping[str, str] = {
     "mean": "the mean", "largest": "the largest", "smallest": "the smallest", "first": "the first, from the input on",
     "last": "the last, from the input on", "range": "the largest less the smallest",
-    "slope": "the least-squares slope over the index",
+    "slope": "the least-squares slope over the index", "log10_largest": "log10 of the largest",
 }  # fmt: skip
 WITHIN = frozenset({"mean", "largest", "smallest", "first", "last"})
 """Statistics that are never beyond the values that they are of."""
@@ -37,7 +39,7 @@ class OfProbe:
 
     Attributes:
         probe: Name of the probe, as the rows have it.
-        conditions: By column or option, what its value is written as.
+        conditions: By column or option, what its value is written as; a column that ends with `!` must not have it.
         statistic: One of `STATISTICS`.
         column: That the statistic is of.
         over: The column that gives the order, and that a slope is over.
@@ -81,6 +83,8 @@ class OfProbe:
                 return groups.first()
             case "last":
                 return groups.last()
+            case "log10_largest":
+                return groups.max().map(_log10)
             case "range":
                 return groups.max() - groups.min()
             case _:
@@ -95,10 +99,11 @@ class OfProbe:
         rows = probed[probed["probe"] == self.probe].dropna(axis=1, how="all")
         if rows.empty or not {self.column, self.over} <= {*rows}:
             return probed[:0].assign(**{self.column: 0.0, self.over: 0})
-        options = [(name, value) for name, value in self.conditions if name not in rows]
+        options = [(name, value) for name, value in self.conditions if name.removesuffix("!") not in rows]
         for name, value in self.conditions:
-            if name in rows:
-                rows = rows[rows[name].map(_text) == value]
+            if name.removesuffix("!") in rows:
+                holds = rows[name.removesuffix("!")].map(_text) == value
+                rows = rows[~holds if name.endswith("!") else holds]
         rows = usual(rows, dict(options))
         rows = rows[rows[self.column].notna()]
         return rows.astype({self.column: float}).sort_values(["run", self.over], kind="stable")
@@ -159,6 +164,10 @@ def _slope(rows: "pd.DataFrame") -> float:
     x, y = rows.to_numpy(float).T
     x = x - x.mean()
     return float(x @ y / (x @ x)) if (x @ x) > 0 else float(np.nan)
+
+
+def _log10(value: float) -> float:
+    return math.log10(value) if value > 0 else math.nan
 
 
 def _text(value: Any) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import paper_text
+from analysis.blocks import QUANTITIES, about
 from analysis.formats import escaped, shown
 from analysis.measures import find, measured
 from analysis.statistics import CONFIDENCE, holm, t_tests
@@ -73,14 +74,16 @@ def write(study: StudyRecords, by_name: Mapping[str, pd.DataFrame], out: Path, c
         UserError: Something was chosen that is not there.
     """
     choice.check(study)
-    figures = sorted(path.stem for path in (out / "figures").glob("*.pdf"))
+    drawn = sorted((out / "figures").glob("*.pdf"))
+    figures = {path.stem: path.with_suffix(".tex").read_text().strip() for path in drawn}
+    card = by_name.get("blocks", pd.DataFrame())
     texts = {
         "results.tex": table(study, by_name["summary"], choice),
         "methods.tex": escaped(paper_text.methods(study, by_name)) + "\n",
         "checklist.md": paper_text.checklist(study, by_name),
         "references.bib": paper_text.references(study),
-        "main.tex": main(study, figures),
-    }
+        "main.tex": main(study, figures, ["results", *(["blocks"] if len(card) else [])]),
+    } | ({"blocks.tex": block_table(card)} if len(card) else {})
     (out / FOLDER).mkdir(parents=True, exist_ok=True)
     for name, content in texts.items():
         write_file(out / FOLDER / name, content, durable=False)
@@ -123,6 +126,30 @@ def table(study: StudyRecords, summarised: pd.DataFrame, choice: Choice) -> str:
         r"\begin{table}", rf"\caption{{{escaped(caption)}}}", r"\label{tab:results}", r"\centering\footnotesize",
         r"\setlength{\tabcolsep}{4pt}", rf"\begin{{tabular}}{{@{{}}{''.join(kinds)}@{{}}}}", r"\toprule",
         " & ".join(heads) + r" \\", r"\midrule", *rows_, r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
+    ])  # fmt: skip
+
+
+def block_table(card: pd.DataFrame) -> str:
+    """Return the block card as LaTeX, across both columns."""
+    names = [name for name in QUANTITIES if name in card]
+    heads = ["arm", "block", "seeds", *names, "parameters", "MACs"]
+    rows = [
+        [
+            row["label"], row["block"], str(row["n"]),
+            *(value(row[name], row[f"{name}_low"], row[f"{name}_high"]) or "--" for name in names),
+            *("--" if pd.isna(row[name]) else f"{row[name]:,}" for name in ("parameters", "macs")),
+        ]
+        for row in card.to_dict("records")
+    ]  # fmt: skip
+    caption = (
+        f"The blocks of the trained networks: {about(card)}. Mean over the seeds; in brackets, in units of the last "
+        "digit, half of the 95 % interval of Student's t."
+    )
+    return "\n".join([
+        r"\begin{table*}", rf"\caption{{{escaped(caption)}}}", r"\label{tab:blocks}", r"\centering\footnotesize",
+        r"\setlength{\tabcolsep}{4pt}", rf"\begin{{tabular}}{{@{{}}ll{'r' * (len(heads) - 2)}@{{}}}}", r"\toprule",
+        " & ".join(heads) + r" \\", r"\midrule", *(" & ".join(map(escaped, row)) + r" \\" for row in rows),
+        r"\bottomrule", r"\end{tabular}", r"\end{table*}", "",
     ])  # fmt: skip
 
 
@@ -190,20 +217,26 @@ def _count(study: StudyRecords, summarised: pd.DataFrame, name: str, key: tuple[
     return f"{int(counts.iloc[0]):,}" if len(counts) else ""
 
 
-def main(study: StudyRecords, figures: Sequence[str]) -> str:
-    """Return a document that sets the table, the methods and all figures."""
+def main(study: StudyRecords, figures: Mapping[str, str], tables: Sequence[str]) -> str:
+    """Return a document that sets the tables, the methods and all figures.
+
+    Args:
+        study: The study.
+        figures: The captions of the figures, as LaTeX, by their names.
+        tables: Names of the files of tables.
+    """
     drawn = [
         line
-        for name in figures
+        for name, caption in figures.items()
         for line in (
             r"\begin{figure}", r"\centering", rf"\includegraphics[width=\linewidth]{{../figures/{name}.pdf}}",
-            rf"\caption{{{escaped(name.replace('_', ' '))}.}}", r"\end{figure}", r"\clearpage",
+            rf"\caption{{{caption}}}", r"\end{figure}", r"\clearpage",
         )
     ]  # fmt: skip
     return "\n".join([
         r"\documentclass[10pt,twocolumn]{article}", r"\usepackage[T1]{fontenc}", r"\usepackage[utf8]{inputenc}",
         r"\usepackage{booktabs,graphicx,siunitx}", rf"\title{{{escaped(study.plan.name)}}}", r"\date{}", r"\author{}",
         r"\begin{document}", r"\maketitle", r"\section{Methods}", r"\input{methods}", r"\section{Results}",
-        r"\input{results}", *drawn, r"\nocite{*}", r"\bibliographystyle{plain}", r"\bibliography{references}",
-        r"\end{document}", "",
+        *(rf"\input{{{name}}}" for name in tables), *drawn, r"\nocite{*}", r"\bibliographystyle{plain}",
+        r"\bibliography{references}", r"\end{document}", "",
     ])  # fmt: skip

@@ -54,6 +54,10 @@ def _drawn(drawn: Drawn, style: Style) -> tuple[Image, dict[str, bytes]]:
     lay_out(figure)
     parts = inline.cut(figure)
     kinds = image_files(drawn, style)
+    if "pdf" in style.suffixes:
+        kinds["tex"] = (
+            f"{formats.escaped(f'{drawn.title}. {drawn.caption}')}\n".encode()
+        )  # a document takes it for the caption
     return Image(drawn, inline.inlined(kinds["svg"], drawn.name, parts, named), style.suffixes), kinds
 
 

@@ -5,7 +5,10 @@ Source    Zhang, Bengio, Singer 2022, "Are all layers created equal?", section 3
 Command   resnet-ablate run criticality --scale smoke
 
 After training, one block at a time is put back, the others being as trained. An error near that of the whole network
-says that the block is robust, one near chance that it is critical.
+says that the block is robust, one near chance that it is critical. The first claim tests whether blocks of one network
+differ by more than .2 in what they cost; the others, whether a block costs less on average where there are more of
+them, back at its initial weights (`reset`) and at others (`randomise`): only the former are those that it was trained
+from. All errors are of the network as a whole, on test images, moving statistics being those after training.
 """
 
 from ablations.designs import grid

@@ -4,8 +4,10 @@ Question  Is the loss around a trained network smoother with skips, and by how m
 Source    Li et al. 2018, "Visualizing the loss landscape of neural nets", section 5
 Command   resnet-ablate run landscape --scale smoke
 
-The measure is the largest loss along one random direction, its filters scaled to the norms of the network's, up to a
-distance of 1.
+The measure is log10 of the largest loss along one random direction, its filters scaled to the norms of the network's,
+up to a distance of 1: losses there differ by orders of magnitude between seeds of one arm, so that a mean of the losses
+themselves would be that of one seed. The first claim tests whether the deep network without skips has the higher
+loss at its side; the second, whether depth raises it by a larger factor without skips. Neither is about convexity.
 """
 
 from typing import Literal
@@ -26,8 +28,8 @@ def net(depth: int, skip: Skip, width: int = 16) -> NetSpec:
 
 
 def height(depth: int, skip: Skip) -> Contrast:
-    """Return the largest loss along the direction."""
-    return mean("landscape.largest", depth=depth, skip=skip)
+    """Return log10 of the largest loss along the direction."""
+    return mean("landscape.log10_largest", depth=depth, skip=skip)
 
 
 def _claims(shallow: int, deep: int) -> dict[str, Claim]:
@@ -35,7 +37,7 @@ def _claims(shallow: int, deep: int) -> dict[str, Claim]:
         f"Around the net of {deep} layers, the loss rises higher without skips.": (
             height(deep, "none") > height(deep, "A")
         ),
-        f"From {shallow} to {deep} layers, the loss around the net rises by more without skips.": (
+        f"From {shallow} to {deep} layers, the loss around the net rises by a larger factor without skips.": (
             height(deep, "none") - height(shallow, "none") > height(deep, "A") - height(shallow, "A")
         ),
     }

@@ -6,7 +6,11 @@ Source    Balduzzi et al. 2017, "The shattered gradients problem", section 2: 1/
 Command   resnet-ablate run shattering --scale smoke
 
 No training: the networks have their initial weights. The measure is the autocorrelation, at neighbouring points of a
-line of inputs, of the gradient by the input of a projection of the last block's output.
+line of inputs, of the gradient by the input of a projection of the last block's output. The first claim compares both
+networks at the largest depth, the second how much depth takes from each, the third is about the signal: skips add
+up variance. Normalisation is in training mode over the points of the line, so the gradient by one point includes what
+it changes in the statistics of all; that takes away what gradients have in common, and the values are below the 1/√L
+of the paper, which is of fixed statistics.
 """
 
 from typing import Literal

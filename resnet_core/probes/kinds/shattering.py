@@ -30,6 +30,10 @@ def shattering(
     autocorrelation at a lag is the sum of products of the gradients at points of this distance, divided by the root of
     the product of the sums of their squares.
 
+    In training mode, a point changes the statistics of all, and its gradient includes that, which takes away a part
+    that the gradients have in common; the powers of the depth L that Balduzzi et al. derive, 1/2^L in plain and 1/√L in
+    residual networks with normalisation, are of fixed statistics.
+
     Args:
         net: The network.
         images: (n, height, width, channels). The first two are the ends of the line.

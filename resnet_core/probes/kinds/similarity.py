@@ -37,8 +37,8 @@ def similarity(
         seed: Seed of the permutations.
 
     Yields:
-        A row for each pair of places: `value`, the CKA; `other_layer` and `other_index`; `null_low` and `null_high`,
-        between which 95 % of the permuted values lie.
+        A row for each pair of places: `value`, the CKA; `other_layer` and `other_index`; `apart`, the distance of the
+        two in places; `null_low` and `null_high`, between which 95 % of the permuted values lie.
     """
     from resnet_core.probes.subject import subject_of
 
@@ -59,7 +59,7 @@ def similarity(
         for j, beside in enumerate(second.places):
             yield row(
                 place, value=float(pairs.cka[i, j]), other_layer=beside.layer, other_index=beside.index,
-                null_low=float(low[i, j]), null_high=float(high[i, j]),
+                apart=abs(i - j), null_low=float(low[i, j]), null_high=float(high[i, j]),
             )  # fmt: skip
 
 

@@ -55,7 +55,9 @@ def parser() -> Parser:
     top.add_argument("--dry-run", action="store_true", help="say what would be measured and what it costs")
     add_plugin_option(top)
     group = top.add_argument_group("a published network, or the file of a model")
-    group.add_argument("--data", help="data set: a name as digits, an .npz file or a folder of images")
+    group.add_argument(
+        "--data", help="data set: a name as digits, an .npz file, a folder of images, hf:NAME or tfds:NAME"
+    )
     group.add_argument("--image-size", metavar="N", help="rows and columns to which images are resized")
     group.add_argument(
         "--preprocessing", choices=PREPROCESSING,

@@ -44,7 +44,7 @@ def add_setting_options(parser: Parser, data: str | None = None) -> None:
     """Add the options; `data` is the default of `--data`."""
     parser.add_argument(
         "--data", default=data,
-        help=f"data set: {', '.join(NAMED_DATA)}, an .npz file or a folder of images",
+        help=f"data set: {', '.join(NAMED_DATA)}, an .npz file, a folder of images, hf:NAME or tfds:NAME",
     )  # fmt: skip
     parser.add_argument("--image-size", help="height and width to which images are resized")
     parser.add_argument(

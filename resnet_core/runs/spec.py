@@ -31,7 +31,7 @@ class TrainSpec(Spec):
     """How a network is trained.
 
     Attributes:
-        data: Name of a data set, or path of an `.npz` file or of a folder of images.
+        data: Name of a data set, path of an `.npz` file or of a folder of images, `hf:NAME` or `tfds:NAME` of a hub.
         data_sha256: Hash of the decoded data. It identifies the data of a run, `data` does not.
         image_size: Height and width to which images are resized. `None` keeps their size.
         background: Colour behind transparent images of a folder: `white`, `black` or `#rrggbb`.

@@ -71,7 +71,7 @@ def refused(tmp_path, monkeypatch):
         ),
         (["--start", "resnet21-cifar-A"], "6n + 2"),
         (["--start", "nothing"], "`name` must be that of a published network, but got 'nothing'"),
-        (["--data", "nothing"], "a data set must be a known name, an .npz file or a folder of images"),
+        (["--data", "nothing"], "a data set must be a known name, an .npz file, a folder of images"),
         (["--executor", "threads"], "--executor must be serial or processes or ray, but got 'threads'"),
         (["--recipe", "he2016"], "a recipe must be known, but got 'he2016'; did you mean 'he2015'?"),
         (["--plugin", "missing.py"], "a plugin must be a readable Python file"),

@@ -15,6 +15,7 @@ from resnet_core.errors import UserError
 from resnet_core.runs.data.arrays import Images, split_stratified
 from resnet_core.runs.data.cached import KEYS
 from resnet_core.runs.data.checks import check_images
+from resnet_core.runs.data.hubs import folder_of_object, is_of_hugging_face
 from resnet_core.runs.data.npz import NAMES
 from resnet_core.runs.data.stored import Array, write
 from resnet_core.runs.data.streams import arrays_of, is_stream
@@ -32,7 +33,8 @@ def path_of(data: Any) -> str:
         data: The name of a data set; the path of an `.npz` file or of a folder of images; arrays
             `(x_train, y_train, x_test, y_test)`, as Keras' `((x_train, y_train), (x_test, y_test))`, or `(x, y)`, of
             which a stratified fifth is the test set; a mapping of these names to arrays, with `class_names`; a finite
-            `tf.data.Dataset` of (image, class), or a pair of them for training and test. Images are (n, height, width)
+            `tf.data.Dataset` of (image, class), or a pair of them for training and test; a `datasets.Dataset` or
+            `DatasetDict` of Hugging Face with a column of images and one of classes. Images are (n, height, width)
             or (n, height, width, channels), classes (n,) integers or names.
 
     Returns:
@@ -43,6 +45,8 @@ def path_of(data: Any) -> str:
     """
     if isinstance(data, str | Path):
         return str(data)
+    if is_of_hugging_face(data):
+        return str(folder_of_object(data))
     arrays, names = _arrays(data)
     images = check_images(WHERE, arrays, names)
     return str(_written(images))

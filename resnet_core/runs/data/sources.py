@@ -9,6 +9,7 @@ from typing import Protocol
 
 from resnet_core.errors import UserError, nearest
 from resnet_core.runs.data.arrays import Images
+from resnet_core.runs.data.hubs import HubName, folder_of
 from resnet_core.runs.data.named import NAMED
 from resnet_core.runs.description import DataInfo, printable
 from resnet_core.runs.reading import Reading
@@ -65,7 +66,7 @@ def open_source(
     Args:
         data: A registered name (`digits`, `cifar10`, `cifar100`, `mnist`, `fashion_mnist`), the path
             of an `.npz` file with `x_train`, `y_train`, `x_test` and `y_test`, or of a folder with
-            `train/<class>/*` and `test/<class>/*`, or with `<class>/*`.
+            `train/<class>/*` and `test/<class>/*`, or with `<class>/*`; or `hf:NAME` or `tfds:NAME`, see `hubs`.
         image_size: Height and width to which the images are resized.
         resident: Bytes up to which the images of a path are held in memory; more are read from disk as they are
             asked for. The images of a name are held in memory, and refused where `resident` is 0.
@@ -87,7 +88,8 @@ def open_source(
             return _Read(load, lambda: info)
         known = replace(info, input_shape=(image_size, image_size, info.input_shape[2]))
         return _Read(lambda: load().resized(image_size), lambda: known)
-    path = Path(data).expanduser()
+    hub_name = HubName.parse(data)
+    path = folder_of(hub_name) if hub_name else Path(data).expanduser()
     if path.is_dir():
         from resnet_core.runs.data.folder import Folder
 
@@ -102,6 +104,6 @@ def open_source(
         return _Read(npz.load, npz.describe)
     kind = "is neither" if path.exists() else "does not exist"
     raise UserError(
-        "a data set must be a known name, an .npz file or a folder of images, "
+        "a data set must be a known name, an .npz file, a folder of images, hf:NAME or tfds:NAME, "
         f"but '{printable(data)}' {kind}{nearest(data, NAMED)}"
     )

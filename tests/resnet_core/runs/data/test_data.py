@@ -149,7 +149,7 @@ class TestNpz:
 
     def test_another_file_is_refused(self, tmp_path):
         (tmp_path / "data.csv").touch()
-        with pytest.raises(UserError, match="a known name, an .npz file or a folder of images.*is neither"):
+        with pytest.raises(UserError, match="a known name, an .npz file, a folder of images.*is neither"):
             open_source(str(tmp_path / "data.csv"))
 
 

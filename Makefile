@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test pytest torture bench bench-search bench-convolutions reference lint lock clean
+.PHONY: help install docs demo test pytest torture bench bench-search bench-convolutions reference lint lock clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -10,7 +10,7 @@ install: .venv/installed  ## install into .venv, at the locked versions
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,hub,hf,tfds,ray,mlflow,wandb,export]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,hub,hf,tfds,ray,mlflow,export]'
 	@touch $@
 
 demo: install  ## run the depth study on the embedded digits and report it
@@ -28,6 +28,15 @@ pytest: install
 
 torture: install  ## kill studies at random moments, damage files, fill a disk, … (some forty minutes)
 	$(BIN)/pytest tests/torture --kills 50 -s
+
+docs: .venv/documented  ## build the site in docs/_build/html, execute its pages, and check it (some five minutes; no network)
+	SOURCE_DATE_EPOCH=0 $(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet --jobs 2 \
+	  --doctree-dir docs/_build/doctrees docs docs/_build/html
+	$(BIN)/pytest tests/docs --site docs/_build/html
+
+.venv/documented: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
 
 bench: install  ## measure speed against plain Keras and PyTorch, and write benchmarks/results.md (some 30 minutes)
 	$(BIN)/python -m benchmarks

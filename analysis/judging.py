@@ -193,7 +193,7 @@ def judge(
 
     Args:
         table: A row a run.
-        claims: Inequalities between `mean`s, or a dictionary of these by what they say.
+        claims: Inequalities between means, or a dictionary of these by what they say.
         factors: Names of the columns that say which arm a run is of, see `RunTable.of`.
         seed: Name of the column that pairs the runs of arms.
         status: Name of the column that says how a run ended, if there is one.

@@ -104,11 +104,13 @@ def register_measure(
 ) -> "Callable[[Callable[[Frames], pd.Series[float]]], Callable[[Frames], pd.Series[float]]]":
     """Register the decorated function, from the tables of a store to a number by run, as a measure.
 
+    Claims, tables and reports then take it by its name. See `Measure` for the arguments.
+
+    Example::
+
         @register_measure("last_loss", "training loss of the last epoch", best=0.0)
         def last_loss(frames):
             return frames.epochs.groupby("run")["loss"].last()
-
-    Claims, tables and reports then take it by its name. See `Measure` for the arguments.
 
     Raises:
         UserError: There is another measure of this name.

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.log_tables import tensorboard_rows, wandb_rows
 from resnet_core.errors import UserError, nearest, one_line
 
 MISSING = ("", "nan", "NaN")
@@ -22,13 +21,11 @@ def read_runs(source: str) -> pd.DataFrame:
 
     Args:
         source: Path of a CSV, TSV or parquet file; `mlflow:DIR`, the file store of MLflow; `optuna:FILE`, the journal
-            of Optuna, with `#NAME` of the study if it has several; `wandb:DIR`, runs of Weights & Biases that its
-            client has written; `tensorboard:DIR`, folders with event files.
+            of Optuna, with `#NAME` of the study if it has several.
 
     Returns:
         A row a run. From MLflow: the parameters, the last value of each metric, `status`, `name` and `experiment`. From
-        Optuna: the parameters, the user attributes, `value` or `value_0` and so on, `state` and `number`. From the
-        others see `log_tables`.
+        Optuna: the parameters, the user attributes, `value` or `value_0` and so on, `state` and `number`.
 
     Raises:
         UserError: It cannot be read.
@@ -124,15 +121,5 @@ def _with_numbers(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _wandb(place: str) -> pd.DataFrame:
-    return _some(*wandb_rows(place))
-
-
-def _tensorboard(place: str) -> pd.DataFrame:
-    return _some(*tensorboard_rows(place))
-
-
-READERS: dict[str, Callable[[str], pd.DataFrame]] = {
-    "mlflow": _mlflow, "optuna": _optuna, "wandb": _wandb, "tensorboard": _tensorboard,
-}  # fmt: skip
+READERS: dict[str, Callable[[str], pd.DataFrame]] = {"mlflow": _mlflow, "optuna": _optuna}
 """Kind of a source to what reads it."""

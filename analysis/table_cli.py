@@ -22,8 +22,7 @@ CLAIMS = "claims"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that a table of runs takes."""
     group = parser.add_argument_group(
-        "a table of runs, a row a run: .csv, .tsv, .parquet, mlflow:DIR, optuna:FILE, wandb:DIR or tensorboard:DIR, in "
-        "place of STUDY"
+        "a table of runs, a row a run: .csv, .tsv, .parquet, mlflow:DIR or optuna:FILE, in place of STUDY"
     )
     group.add_argument("--factors", nargs="+", metavar="COLUMN", help="columns that say which arm a run is of")
     group.add_argument("--seed", default="seed", metavar="COLUMN", help="column that pairs the runs (default: seed)")

@@ -18,6 +18,7 @@ settings.load_profile("same")
 
 def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=2, help="how often tests/torture kills a study")
+    parser.addoption("--site", type=Path, help="folder of the built documentation, for tests/docs")
 
 
 def pytest_configure(config):

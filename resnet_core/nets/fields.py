@@ -57,7 +57,7 @@ class NetFields(Spec):
             have no weights and count no MACs.
         se_reduction: Reduction ratio of squeeze-and-excitation at the end of the branch (Hu et al. 2018); 0 for none.
         eca: Whether the branch ends with efficient channel attention (Wang et al. 2020). Its kernel size is
-            |log2(channels) + 1| / 2, made odd, and at least 3.
+            `abs(log2(channels) + 1) / 2`, made odd, and at least 3.
         se_divisor: The channels inside squeeze-and-excitation are rounded to a multiple of this (8 in timm).
         dropout: Rate of the dropout before the last convolution of the branch (Zagoruyko and Komodakis 2016).
         order: Positions of normalisation and activation (He et al. 2016, figure 4, a to e).

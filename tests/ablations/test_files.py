@@ -1,4 +1,4 @@
-"""A study in a user's own file: the one of the README, and mistakes in it, each named with its line."""
+"""A study in a user's own file: the one of the documentation, and mistakes in it, each named with its line."""
 
 import json
 import re
@@ -9,8 +9,7 @@ import pytest
 from ablations.files import study_in
 from resnet_core.errors import UserError
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-STUDY = re.search(r"```python\n# my_study.py\n(.*?)```", README, re.DOTALL)[1]
+STUDY = (Path(__file__).parents[2] / "docs" / "examples" / "my_study.py").read_text()
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def write(tmp_path):
     return write
 
 
-def test_the_study_of_the_readme_runs_and_its_claim_is_judged(program, write, tmp_path):
+def test_the_study_of_the_documentation_runs_and_its_claim_is_judged(program, write, tmp_path):
     assert len(STUDY.splitlines()) < 30
     write(STUDY)
     done = program("resnet-ablate", "run", "my_study.py", "--seeds", "2", "--set", "steps=20")

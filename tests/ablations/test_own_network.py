@@ -1,6 +1,5 @@
-"""The example of the README: a study of somebody's own network, from arrays."""
+"""The example of the documentation: a study of somebody's own network, from arrays."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 import ablations
 from resnet_core.runs.records.store import Store
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
@@ -38,7 +37,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def example(tmp_path):
-    code = re.search(r"```python\n(# own_network\.py\n.*?)```", README, re.DOTALL)[1]
+    code = (EXAMPLES / "own_network.py").read_text()
     assert len(code.splitlines()) <= 40
     (tmp_path / "own_network.py").write_text(code)
     (tmp_path / "go.py").write_text(SCRIPT)

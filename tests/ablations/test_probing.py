@@ -1,6 +1,5 @@
 """`resnet-probe`, as a user calls it."""
 
-import re
 import shutil
 import signal
 from pathlib import Path
@@ -29,7 +28,7 @@ from resnet_core.runs.records.store import Store
 from tests.analysis.synthetic import PAGE
 from tests.resnet_core.nets.test_weights import state_dict
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 SMALL = ("--images", "32")
 
 
@@ -58,8 +57,8 @@ def probe(*words):
 
 
 def script(name, folder):
-    """Write a script of the README into a folder."""
-    (folder / name).write_text(re.search(rf"```python\n(# {name}\n.*?)```", README, re.DOTALL)[1])
+    """Copy a script of the documentation into a folder."""
+    shutil.copy(EXAMPLES / name, folder)
 
 
 def files(study):

@@ -8,7 +8,7 @@ import pytest
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.fields import NET_GROUPS, fields_described, grouped
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
 def test_every_field_of_a_network_is_in_a_group_of_the_help():
@@ -66,8 +66,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(words, message, program):
 
 
 class TestPlugins:
-    def test_the_readmes_block_runs_and_is_reported(self, program, tmp_path):
-        code = re.search(r"```python\n(# my_block\.py\n.*?)```", README, re.DOTALL)[1]
+    def test_the_block_of_the_documentation_runs_and_is_reported(self, program, tmp_path):
+        code = (EXAMPLES / "my_block.py").read_text()
         (tmp_path / "my_block.py").write_text(code)
         name = re.search(r'register_block\("(\w+)"', code)[1]
         words = f"--plugin my_block.py --set block={name} --depth 8 --skip A --seeds 2 --set steps=12".split()

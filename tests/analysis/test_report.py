@@ -225,9 +225,8 @@ def test_a_study_without_a_probe_at_its_ends_has_a_report(program, tmp_path):
     assert program("resnet-report", "results/local/depth").returncode == 0
 
 
-def test_the_script_of_the_readme_plots_exported_tables(program, tiny_study, tmp_path):
-    readme = (ROOT / "README.md").read_text()
-    script = readme.partition("# plot_my_own.py")[2].partition("```")[0]
+def test_the_script_of_the_documentation_plots_exported_tables(program, tiny_study, tmp_path):
+    script = (ROOT / "docs" / "examples" / "plot_my_own.py").read_text()
     assert program("resnet-ablate", "export", tiny_study, "tables").returncode == 0
     environment = {**os.environ, "MPLBACKEND": "Agg"}
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, cwd=tmp_path, env=environment)

@@ -84,80 +84,14 @@ def test_a_journal_of_optuna(tmp_path, expected):
     pd.testing.assert_frame_equal(read_runs(f"optuna:{file}#theirs"), table)
 
 
-def logged(tmp_path):
-    """Write the runs as the client of Weights & Biases does where there is no network; return the folder."""
-    wandb = pytest.importorskip("wandb")
-    for row in ROWS:
-        run = wandb.init(
-            project="theirs", mode="offline", dir=tmp_path, config={"skip": row["skip"], "net": {"seed": row["seed"]}},
-            settings=wandb.Settings(silent=True, console="off"),
-        )  # fmt: skip
-        run.log({"acc": 0.1})
-        run.log({"acc": row["acc"], "image": {"_type": "none"}})
-        run.finish()
-    wandb.teardown()
-    return tmp_path / "wandb"
-
-
-def test_runs_of_weights_and_biases_and_damaged_ones(tmp_path, expected):
-    folder = logged(tmp_path)
-    table = read_runs(f"wandb:{folder}")
-    assert table["project"].unique().tolist() == ["theirs"]
-    assert table["exit_code"].tolist() == [0] * 15
-    pd.testing.assert_frame_equal(judged(table, seed="net.seed"), expected)
-    file = sorted(folder.rglob("*.wandb"))[0]
-    content = file.read_bytes()
-    file.write_bytes(content[:-3])  # as a killed program leaves it
-    assert len(read_runs(f"wandb:{folder}")) == 15
-    file.write_bytes(content[:100] + bytes([content[100] ^ 255]) + content[101:])
-    with pytest.raises(UserError, match=r"\.wandb: a file of Weights & Biases must be whole, but the checksum at byte"):
-        read_runs(f"wandb:{folder}")
-    file.write_text("no such file")
-    with pytest.raises(UserError, match="must begin with :W&B"):
-        read_runs(f"wandb:{folder}")
-
-
-def test_event_files_of_tensorboard_and_damaged_ones(tmp_path, expected):
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.plugins.hparams import summary_v2
-    from tensorboard.summary import Writer
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-    for i, row in enumerate(ROWS):
-        hparams = EventFileWriter(str(tmp_path / f"run{i}"))
-        hparams.add_event(Event(summary=summary_v2.hparams_pb({"skip": row["skip"], "seed": row["seed"]})))
-        hparams.close()
-        for part, value in (("train", 0.9), ("validation", row["acc"])):
-            writer = Writer(str(tmp_path / f"run{i}" / part))
-            writer.add_scalar("acc", 0.1, step=0)
-            writer.add_scalar("acc", value, step=1)
-            writer.close()
-    table = read_runs(f"tensorboard:{tmp_path}")
-    assert set(table) == {"name", "skip", "seed", "train/acc", "validation/acc"}
-    assert table["train/acc"].unique().tolist() == [pytest.approx(0.9)]
-    theirs = judged(table.rename(columns={"validation/acc": "acc"}))
-    pd.testing.assert_frame_equal(theirs, expected, rtol=1e-4)  # TensorBoard keeps 32 bits
-    file = sorted((tmp_path / "run0" / "train").iterdir())[0]
-    content = file.read_bytes()
-    file.write_bytes(content[:-3])
-    assert len(read_runs(f"tensorboard:{tmp_path}")) == 15
-    file.write_bytes(content[:20] + bytes([content[20] ^ 255]) + content[21:])
-    with pytest.raises(UserError, match="tfevents.*: an event file must be whole, but"):
-        read_runs(f"tensorboard:{tmp_path}")
-
-
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("wandb:nowhere", "runs of Weights & Biases, but nowhere does not exist"),
-        ("wandb:.", "a table of runs must have runs, but . has none"),
-        ("tensorboard:nowhere", "a folder with event files, but nowhere does not exist"),
-        ("tensorboard:.", "a table of runs must have runs, but . has none"),
         ("nothing.csv", "nothing.csv does not exist"),
         ("mlfow:here", "does not exist; did you mean 'mlflow'?"),
         ("mlflow:nowhere", "the folder of a file store, but nowhere does not exist"),
         ("optuna:nowhere.log", "the journal of a study, but nowhere.log does not exist"),
-        ("runs.xlsx", "must be .csv, .tsv or .parquet, or mlflow:PATH or optuna:PATH or wandb:PATH or"),
+        ("runs.xlsx", "must be .csv, .tsv or .parquet, or mlflow:PATH or optuna:PATH, but got runs.xlsx"),
         ("empty.csv", "empty.csv: a table of runs must be readable, but"),
         ("broken.parquet", "broken.parquet: a table of runs must be readable, but"),
     ],

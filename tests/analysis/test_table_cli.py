@@ -1,6 +1,7 @@
 """`resnet-report TABLE`: the page, and what is said of a mistake."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -78,14 +79,15 @@ def test_a_mistake_is_one_line(arguments, message, folder, capsys):
     assert not (folder / "runs-report").exists()
 
 
-def test_the_example_of_the_readme(folder, capsys):
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (folder / "claims.py").write_text(re.search(r"```python\n# claims\.py\n(.*?)```", readme, re.DOTALL)[1])
+def test_the_example_of_the_documentation(folder, capsys):
+    docs = Path(__file__).parents[2] / "docs"
+    shutil.copy(docs / "examples" / "claims.py", folder)
     rows = [
         {"depth": 8, "skip": skip, "fold": fold, "test_acc": base + fold * base / 100}
         for skip, base in (("none", 0.5), ("A", 0.7), ("B", 0.701)) for fold in range(4)
     ]  # fmt: skip
     pd.DataFrame(rows).to_csv("runs.csv", index=False)
-    command = re.search(r"^resnet-report (runs\.csv .*)$", readme, re.MULTILINE)[1]
+    page = (docs / "tutorials" / "others.md").read_text()
+    command = re.search(r"^!resnet-report (runs\.csv .*)$", page, re.MULTILINE)[1]
     assert run(*command.split()) == 0
     assert capsys.readouterr().out.count("supported") == 2

@@ -1,6 +1,5 @@
 """The spaces and oracles in a plain KerasTuner."""
 
-import re
 from pathlib import Path
 
 import keras_tuner
@@ -14,17 +13,12 @@ from search import HyperModel, Limits
 from search.hypermodel import optimizer
 from search.spaces import SPACES, space_of
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 DATA = DataInfo((8, 8, 1), 10, 0)
 
 
-def block(name: str) -> str:
-    return re.search(rf"```python\n(# {name}\n.*?)```", README, re.DOTALL)[1]
-
-
-def test_the_script_of_the_readme(program, tmp_path):
-    script = block("my_tuner.py")
+def test_the_script_of_the_documentation(program, tmp_path):
+    script = (EXAMPLES / "my_tuner.py").read_text()
     assert "max_trials=3" in script
     (tmp_path / "my_tuner.py").write_text(script.replace("max_trials=3", "max_trials=2"))  # in two thirds of the time
     for fresh in (True, False):  # the second time it goes on from what is there
@@ -34,9 +28,8 @@ def test_the_script_of_the_readme(program, tmp_path):
     assert (tmp_path / "tuned" / "untitled_project" / "oracle.json").exists()
 
 
-def test_the_space_of_the_readme(tmp_path):
-    (tmp_path / "my_space.py").write_text(block("my_space.py"))
-    space = space_of(str(tmp_path / "my_space.py"))
+def test_the_space_of_the_documentation():
+    space = space_of(str(EXAMPLES / "my_space.py"))
     assert space.names == ["norm", "scale", "width", "learning_rate"]
     net, train = space.point(space.active({"norm": "none", "scale": "skipinit", "width": 8}), TrainSpec(steps=1), DATA)
     assert (net.norm, net.branch_scale, net.widths, train.learning_rate) == ("none", "skipinit", (8, 16, 32), 0.01)

@@ -28,13 +28,13 @@ Channel = Any  # a `multiprocessing.connection.Connection`
 
 
 def execute_in_processes(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
-    """Execute runs in `job.workers` processes; see `Executor`."""
+    """Execute runs in `job.workers` processes, or in one each if they are fewer; see `Executor`."""
     waker, wake = get_context("spawn").Pipe(duplex=False)
     visible = devices()
     with importable():
         slots = [
             _Process(job, on_progress, wake, visible[i % len(visible)] if visible else None)
-            for i in range(job.workers)
+            for i in range(min(job.workers, todo.left))
         ]  # fmt: skip
 
         def wait(left: int) -> None:
@@ -48,7 +48,7 @@ def execute_in_processes(todo: Todo, job: Job, on_progress: OnProgress) -> Itera
             yield from execute_in(slots, wait, todo)
         finally:
             for slot in slots:
-                slot.close()
+                slot.end()
 
 
 class _Process(Slot):

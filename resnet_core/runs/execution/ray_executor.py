@@ -86,7 +86,7 @@ def _end(slots: "list[_Actor]") -> None:
         if asked:
             ray.wait(left, num_returns=len(left), timeout=ORPHAN_SECONDS)
         for slot in slots:
-            slot.close()
+            slot.end()
 
 
 class _Actor(Slot):
@@ -122,6 +122,7 @@ class _Actor(Slot):
         import ray
 
         ray.kill(self.actor)
+        self.awaited = None
 
     @property
     def idle(self) -> bool:

@@ -78,6 +78,7 @@ class Slot(ABC):
     Attributes:
         task: The current task, or `None`.
         last: The network of its last run, whose step is compiled.
+        gone: Whether the process was lost. A new one is started when there is a run for it.
     """
 
     def __init__(self, job: Job, on_progress: OnProgress) -> None:
@@ -120,12 +121,19 @@ class Slot(ABC):
     def _new(self) -> None:
         self.last: Net | None = None
         self._networks = 0
+        self.gone = False
         self.open()
 
     def renew(self) -> None:
         """Replace the process."""
-        self.close()
+        self.end()
         self._new()
+
+    def end(self) -> None:
+        """End the process, if the slot has one."""
+        if not self.gone:
+            self.gone, self.last = True, None
+            self.close()
 
     def start(self, task: Task) -> None:
         """Begin a run."""
@@ -152,13 +160,13 @@ class Slot(ABC):
         Args:
             status: How it ended.
             message: What happened.
-            renew: Whether the process is replaced.
+            renew: Whether the process is replaced before the next run.
         """
         assert self.task
         task, self.task = self.task, None
         record = self.job.lost(task.run, status, task.step, message, task.began)
         if renew:
-            self.renew()
+            self.end()
         return record
 
     def timed_out(self) -> Record:
@@ -166,7 +174,7 @@ class Slot(ABC):
         return self.lost("timed_out", f"it took more than {self.job.timeout:g} s")
 
     def died(self, tasks: Tasks, status: Status, how: str) -> Record | None:
-        """Replace a dead process.
+        """End a slot's dead process.
 
         Args:
             tasks: The tasks; a killed run is put back while retries are left.
@@ -181,7 +189,7 @@ class Slot(ABC):
         if status == "killed" and task.tries <= self.job.retries:
             self.task = None
             tasks.put_back(task)
-            self.renew()
+            self.end()
             return None
         return self.lost(status, f"{how}, in {task.tries} of {self.job.retries + 1} tries")
 
@@ -192,7 +200,7 @@ def execute_in(slots: Sequence[Slot], wait: Callable[[int], None], todo: Todo) -
     New runs are started before the records of ended ones are yielded.
 
     Args:
-        slots: The slots; the caller closes them.
+        slots: The slots; the caller ends them.
         wait: Called with the number of tasks left; returns when a slot may have news, and after about a second if a
             slot is idle while tasks are left.
         todo: Hands out the runs.
@@ -202,7 +210,7 @@ def execute_in(slots: Sequence[Slot], wait: Callable[[int], None], todo: Todo) -
     while True:
         for slot in slots:
             task = tasks.take(slot.last) if slot.idle else None
-            if task and slot.is_worn_for(task):
+            if task and (slot.gone or slot.is_worn_for(task)):
                 slot.renew()
             if task and slot.idle:
                 slot.start(task)

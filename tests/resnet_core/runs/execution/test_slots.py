@@ -83,9 +83,16 @@ def test_a_run_that_is_killed_is_begun_again_in_a_new_process(tmp_path):
     ids=["killed", "crashed", "late"],
 )
 def test_a_run_that_is_lost_is_recorded_with_the_step_that_it_reached(tmp_path, script, job, outcome):
+    """And no process is started where no run is left."""
     outcomes, events = ended(tmp_path, script, FIRST, **job)
     assert outcomes == [outcome]
-    assert events[-2:] == ["close", "open"]
+    assert events == ["open", LABEL, "close"] * len(script)
+
+
+def test_the_run_after_one_that_is_lost_has_a_new_process(tmp_path):
+    outcomes, events = ended(tmp_path, ["late", "ends"], RUNS[:2], timeout=7.0)
+    assert [outcome.status for outcome in outcomes] == ["timed_out", "completed"]
+    assert events == ["open", LABEL, "close", "open", RUNS[1].label]
 
 
 def test_a_worn_process_gives_way_at_the_next_network(tmp_path, monkeypatch):

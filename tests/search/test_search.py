@@ -32,8 +32,9 @@ from search.space import Space
 from search.spaces import SPACES
 from search.starts import starts_of
 
-TRAIN = TrainSpec(data="digits", train_size=400, epochs=1, batch_size=8, validation_fraction=0.25, test=False)
+TRAIN = TrainSpec(data="digits", train_size=200, epochs=1, batch_size=8, validation_fraction=0.25, test=False)
 SERIAL = Execution("serial")
+FEW_STEPS = {"bn_momentum": 0.7}  # an epoch has 18, which the moving statistics are to follow
 
 
 def depth_and_rate(hp, train):
@@ -43,6 +44,7 @@ def depth_and_rate(hp, train):
         widths=(4, 8),
         skip=hp.Choice("skip", ["A", "none"]),
         order=hp.Choice("order", ["original", "full_preactivation"]),
+        **FEW_STEPS,
     )
     return net, train.replace(learning_rate=hp.Float("rate", 0.01, 0.3, sampling="log"))
 
@@ -108,7 +110,7 @@ def test_more_trials_go_on_where_fewer_ended(search, tmp_path):
 
 def rates(hp, train):
     """One network, which is traced once, at any rate."""
-    net = NetSpec(depths=(1, 1), widths=(4, 8))
+    net = NetSpec(depths=(1, 1), widths=(4, 8), **FEW_STEPS)
     warmup = hp.Choice("warmup", [0, 2, 4])
     return net, train.replace(learning_rate=hp.Float("rate", 0.01, 0.3, sampling="log"), warmup_steps=warmup)
 
@@ -161,7 +163,7 @@ def test_a_search_that_is_cut_off_at_any_moment_ends_as_one_that_was_not(search,
         ({"limits": Limits(parameters=5000)}, "limits=, not parameters <= 5000"),
         ({"space": SPACES["tiny"]}, "space=small, not tiny"),
         ({"space": SMALL.with_fixed(["skip=A"])}, "space.skip=A, none, not A"),
-        ({"train": TRAIN.replace(train_size=420)}, "train.train_size=400, not 420"),
+        ({"train": TRAIN.replace(train_size=220)}, "train.train_size=200, not 220"),
         ({"fixed": {"activation": "silu"}}, "net.activation=its default, not silu"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -256,7 +258,7 @@ def unstable(hp, train):
 
 def test_what_diverges_is_scored_and_the_search_goes_on(search):
     space = Space("unstable", "", unstable).with_fixed(["rate=0.1", "blocks=2", "order=original", "skip=A"])
-    run(replace(search, space=space, oracle="grid", budget=SearchBudget(9)))
+    run(replace(search, space=space, oracle="grid", budget=SearchBudget(9), train=TRAIN.replace(epochs=3)))
     records = list(Store(search.root).records())
     assert {(record.run.train.learning_rate, record.outcome.status) for record in records} == {
         (0.01, "completed"),
@@ -323,7 +325,7 @@ def test_a_promoted_trial_goes_on_from_the_state_and_comes_to_what_it_would_alon
     state = json.loads((search.root / "oracle.json").read_text())
     parents = sum("tuner/trial_id" in trial["values"] for trial in state["trials"])
     assert parents
-    per_epoch = 300 // 8
+    per_epoch = 150 // 8
     all_epochs = sum(record.run.train.epochs for record in records)
     assert len(updates) == per_epoch * (all_epochs - parents)  # of each parent's one epoch, none is made again
     for record in promoted:
@@ -391,7 +393,7 @@ def test_the_best_are_confirmed_beside_their_twins_and_exported(search, capsys, 
 
 def with_and_without(hp, train):
     """A residual network and its plain twin."""
-    return NetSpec(depths=(1, 1), widths=(4, 8), skip=hp.Choice("skip", ["A", "none"])), train
+    return NetSpec(depths=(1, 1), widths=(4, 8), skip=hp.Choice("skip", ["A", "none"]), **FEW_STEPS), train
 
 
 def test_networks_that_are_twins_are_compared_with_each_other(search):
@@ -463,7 +465,8 @@ def test_the_best_of_an_earlier_search_are_tried_first(ended, tmp_path):
     best = [record.run.factors for record in best_first(list(Store(ended.root).records()), ended.objectives)]
     later = replace(ended, root=tmp_path / "later", oracle="evolution")
     later = replace(later, starts=starts_of(later, [str(ended.root)]))
-    assert [factors for factors, _ in run(later)] == best
+    assert len(best) > 1
+    assert [factors for factors, _ in run(later)][: len(best)] == best
 
 
 def test_a_start_that_the_space_has_not(ended, tmp_path):

@@ -16,16 +16,14 @@ import numpy as np
 from drawn import drawn, images
 
 FILE = Path(__file__).with_name("logits.npz")
-TIMM = (
-    "resnet18", "resnet34", "resnet50", "resnet101", "resnetv2_50", "resnext50_32x4d", "wide_resnet50_2",
-    "seresnet50", "resnet50d", "seresnet18", "seresnext26d_32x4d", "resnetv2_18", "resnetv2_50d",
-)  # fmt: skip
+TIMM = ("resnet18", "resnet50", "resnetv2_50")
 
 SHORT = (1, 2, 1, 1)  # blocks a stage, of variants that need no more
 SHORT_SIZE = 128  # halves without a rest as often as they halve
 TIMM_SHORT = (
-    "resnet50_gn", "resnet50t", "resnet50s", "resnetblur18", "resnetblur50d", "resnetaa50", "ecaresnet50d",
-    "resnetrs50", "resnetv2_50x1_bit", "resnetv2_50d_gn", "resnetv2_50t",
+    "resnext50_32x4d", "wide_resnet50_2", "seresnet50", "resnet50d", "seresnet18", "seresnext26d_32x4d",
+    "resnetv2_18", "resnetv2_50d", "resnet50_gn", "resnet50t", "resnet50s", "resnetblur18", "resnetblur50d",
+    "resnetaa50", "ecaresnet50d", "resnetrs50", "resnetv2_50x1_bit", "resnetv2_50d_gn", "resnetv2_50t",
 )  # fmt: skip
 
 

@@ -26,8 +26,9 @@ PROCESSES = $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)')
 pytest: install
 	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
-torture: install  ## kill studies at random moments, damage files, fill a disk, … (some forty minutes)
+torture: install  ## kill studies at random moments, damage files, fill a disk, … (some fifty minutes)
 	$(BIN)/pytest tests/torture --kills 50 -s
+	$(BIN)/pytest tests/resnet_core/nets/test_keras_net.py tests/resnet_core/nets/test_opened.py --hypothesis-profile=search
 
 docs: .venv/documented  ## build the site in docs/_build/html, execute its pages, and check it (some five minutes; no network)
 	SOURCE_DATE_EPOCH=0 $(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet --jobs 2 \

@@ -15,7 +15,8 @@ from resnet_core.nets.spec import NetSpec, cifar
 from tests.resnet_core.nets.test_spec import specs
 
 SMALL = {"input_shape": (8, 8, 3), "width": 4}
-EXAMPLES = 25 if settings().max_examples <= 100 else settings().max_examples  # of tests that build a network
+EXAMPLES = 10 if settings().max_examples <= 100 else settings().max_examples
+"""Of tests that build a network. `make torture` tries 300."""
 SKIPS = ["none", "A", "B", "C"]
 ORDERS = ["original", "full_preactivation"]
 

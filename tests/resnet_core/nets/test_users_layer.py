@@ -101,6 +101,13 @@ WORKS = {
     "of no initialiser": lambda width, name: Weights(name=name),
     "sequential": lambda width, name: keras.Sequential([L.Conv2D(width, 1), L.Dropout(0.5)], name=name),
 }
+TOGETHER = {
+    "of Keras": ("without weights", "of Keras", "of several weights"),
+    "frozen": ("frozen", "frozen later", "statistics", "frozen statistics"),
+    "drawn": ("noise", "dropout with a seed", "of no initialiser"),
+    "layers within layers": ("composite", "sequential"),
+}
+"""Those of one network, one after another in every block: a network takes seconds to trace."""
 SHARED = L.Activation("relu", name="shared")
 REFUSED = {
     "no layer": (lambda width, name: lambda x: x, "but it returned function"),
@@ -118,14 +125,16 @@ REFUSED = {
 
 @pytest.fixture
 def net():
-    """Return a network of a block with a layer; the block is registered in the test alone."""
+    """Return a network of a block with these layers; the block is registered in the test alone."""
     before = {**blocks.BLOCKS}
 
-    def kernel_of(make):
+    def kernel_of(*makes):
         @blocks.register_block("with_layer", kernels=(3,))
         def with_layer(at, x, width, strides):
             x = at.conv(x, width, 3, strides, name="conv1")
-            return at.layer(x, lambda name: make(width, name), name="mine")
+            for i, make in enumerate(makes):
+                x = at.layer(x, lambda name, make=make: make(width, name), name=f"mine{i}")
+            return x
 
         return NetSpec(depths=(1, 1), widths=(4, 6), block="with_layer", input_shape=(8, 8, 1))
 
@@ -145,9 +154,13 @@ class Stops:
         return self.left < 0
 
 
-@pytest.mark.parametrize("kind", WORKS)
-def test_it_trains_from_its_seed_and_goes_on_from_its_state(kind, net, tmp_path):
-    spec = net(WORKS[kind])
+def test_every_layer_is_trained():
+    assert sorted(kind for kinds in TOGETHER.values() for kind in kinds) == sorted(WORKS)
+
+
+@pytest.mark.parametrize("kinds", TOGETHER.values(), ids=TOGETHER)
+def test_it_trains_from_its_seed_and_goes_on_from_its_state(kinds, net, tmp_path):
+    spec = net(*(WORKS[kind] for kind in kinds))
     run = Run(spec, TRAIN, ProbeSpec(batch_size=8, steps=(0, 1, 2), step_gradients=1))
     data = dataset(TRAIN)
     first = train_run(run, data)

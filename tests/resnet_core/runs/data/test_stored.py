@@ -286,9 +286,10 @@ MEMORY = """
 import sys
 from resnet_core.runs.runtime import configure, usage
 configure(threads=1)
+from resnet_core.nets.spec import NetSpec
 from tests.resnet_core.runs.data.test_stored import *
 train = TRAIN.replace(steps=4, train_size=None)
-net = cifar(8, 1, input_shape=(64, 64, 3), classes=3)
+net = NetSpec(stem="imagenet", depths=(1,), widths=(1,), input_shape=(64, 64, 3), classes=3)
 peaks = []
 for path in sys.argv[1:]:
     data = prepare(open_source(path, None, ALWAYS).images, train)

@@ -1,15 +1,18 @@
 """The programs as processes of their own, forked from one process that has loaded their libraries.
 
 A program that starts from nothing loads TensorFlow in 5 s; a forked one has a memory, an environment, a folder,
-streams and an exit code of its own in a tenth of a second. It ends without tearing its modules down.
+streams and an exit code of its own in a tenth of a second. It ends without tearing its modules down. The server of its
+workers is forked likewise; that of a program with `fresh`, and of the tests' own process, starts from nothing.
 """
 
 import atexit
+import fcntl
 import gc
 import json
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -164,6 +167,7 @@ def become(words: list[str], environment: dict[str, str], cwd: str, stdout: str,
     sys.stdin = sys.__stdin__ = open(0, closefd=False)  # noqa: SIM115 - as long as the program runs
     sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.__stderr__ = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    lend_server()
     sys.argv = words
     sys.path.insert(0, cwd)
     code = 0
@@ -182,6 +186,53 @@ def become(words: list[str], environment: dict[str, str], cwd: str, stdout: str,
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def lend_server() -> None:
+    """Let the server that `multiprocessing` forks workers from be a fork of this process.
+
+    It is forked here, before there are threads or computations, and waits until it is asked for.
+    """
+    from multiprocessing import util
+
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        be_server(its)
+    its.close()
+    start = util.spawnv_passfds
+
+    def started(path: str, arguments: list[str], descriptors: list[int]) -> int:
+        if ours.fileno() < 0 or "multiprocessing.forkserver" not in arguments[-1]:
+            return start(path, arguments, descriptors)
+        message = json.dumps([arguments[-1], dict(os.environ), str(Path.cwd()), descriptors])
+        socket.send_fds(ours, [message.encode()], descriptors)
+        ours.close()  # another one starts from nothing
+        return pid
+
+    util.spawnv_passfds = started
+
+
+def be_server(asked: socket.socket) -> None:
+    """Execute what is asked for with the descriptors that come along, or end with the program."""
+    message, received, *_ = socket.recv_fds(asked, 1 << 20, 9)
+    if not message:
+        os._exit(0)
+    code, environment, folder, descriptors = json.loads(message)
+    asked.close()
+    apart = [fcntl.fcntl(each, fcntl.F_DUPFD, max(descriptors) + 1) for each in received]
+    for each in received:
+        os.close(each)
+    for each, number in zip(apart, descriptors, strict=True):
+        os.dup2(each, number)
+        os.close(each)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv, sys.path[:] = ["-c"], environment["PYTHONPATH"].split(os.pathsep)
+    exec(code, {"__name__": "__main__"})
+    os._exit(0)
 
 
 if __name__ == "__main__":

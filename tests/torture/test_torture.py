@@ -80,16 +80,9 @@ def children(pid):
     return []
 
 
-def command_of(pid):
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
-
-
 def workers(launcher):
     """Return the processes of a launcher that execute runs: forks of the server that it has started."""
-    servers = [pid for pid in children(launcher.pid) if b"multiprocessing.forkserver" in command_of(pid)]
-    return [pid for server in servers for pid in children(server)]
+    return [pid for server in children(launcher.pid) for pid in children(server)]
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the processes of a launcher are found in /proc")

@@ -28,8 +28,9 @@ def pytest_configure(config):
 
 
 LONG = (
-    "probes", "search-test_search", "ray", "nets-test_keras_net", "analysis-test_any_study", "ablations-test_cli",
-    "execution-test_executors", "torture-test_torture", "analysis-test_report", "torture-test_mutations",
+    "ray", "probes", "torture-test_torture", "ablations-test_cli", "nets-test_weights", "execution-test_executors",
+    "nets-test_keras_net", "search-test_search", "nets-test_opened", "analysis-test_any_study", "analysis-test_report",
+    "tests-test_reference", "torture-test_mutations",
 )  # fmt: skip
 """The groups that take more than half a minute of a processor: they come first, so that no worker ends with one."""
 

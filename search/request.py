@@ -15,7 +15,7 @@ from resnet_core.nets.own import spec_of
 from resnet_core.nets.registry import code_of
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
-from resnet_core.runs.data import DataInfo
+from resnet_core.runs.data import DataInfo, check_sizes
 from resnet_core.runs.execution.estimate import study_threads
 from resnet_core.runs.records.plan import Plan
 from resnet_core.runs.spec import Run, TrainSpec
@@ -103,11 +103,28 @@ class Search:
         return _Accepts(self)
 
     def excess(self, values: Mapping[str, Any]) -> float:
-        """See `excess`, the function."""
-        return excess(self.space, values, self.train, self.data, self.limits, self.fixed, self.probe)
+        """See `excess`, the function; infinite, too, for a training that does not fit the images."""
+        over = excess(self.space, values, self.train, self.data, self.limits, self.fixed, self.probe)
+        try:
+            if over < math.inf:
+                self.check_training(values)
+        except SpaceError:
+            raise
+        except UserError:
+            return math.inf
+        return over
+
+    def check_training(self, values: Mapping[str, Any]) -> None:
+        """Check that there are images enough for a trial, and that the shortest with these values leaves its warm-up.
+
+        Raises:
+            UserError: See `check_sizes` and `run_of`.
+        """
+        shortest = {EPOCHS: 1} if ORACLES[self.oracle].fidelities else {}
+        check_sizes(self.run_of({**values, **shortest}), self.data.train_images)
 
     def check(self) -> None:
-        """Check that the space has a point within the limits, and that its function bears every value.
+        """Check that the space has a point within the limits and the images, and that its function bears every value.
 
         Raises:
             UserError: It has none, or the function does not, or it sets a field of the training that the user gave.
@@ -125,7 +142,7 @@ class Search:
             return
         values, excess = self.space.least(self.excess)
         if math.isinf(excess):
-            self.run_of(default)  # says what contradicts what
+            self.check_training(default)  # says what contradicts what
         if not excess <= 1:
             run = self.run_of(values)
             network_cost = cost(run.net)

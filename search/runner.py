@@ -16,7 +16,6 @@ from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 from resnet_core.nets.cost import cost
 from resnet_core.nets.own import spec_of
-from resnet_core.runs.data import check_sizes
 from resnet_core.runs.execution import job
 from resnet_core.runs.execution.estimate import start_seconds, train_seconds
 from resnet_core.runs.execution.fill import asked_data, carry_out, check_mixed, execute_all, fill, set_aside, trained_on
@@ -128,10 +127,9 @@ def _with_data(search: Search, execution: Execution) -> Search:
     source = job.source(*asked_data(search.train, execution))
     search = replace(search, data=source.info)
     search.check()
-    check_sizes(search.run_of(search.space.active({})), source.info.train_images)
     images, sha256 = job.content_of(*asked_data(search.train, execution))
     search = replace(search, data=source.info, train=search.train.replace(data_sha256=sha256))
-    check_sizes(search.run_of(search.space.active({})), source.info.train_images)  # decoding may have left some out
+    search.check()  # decoding may have left some images out
     job.prepared(images, job.of_data(search.train))
     say(search.data.split(search.train).line)
     return search

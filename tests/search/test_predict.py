@@ -1,5 +1,7 @@
 """Predictions of an exported network: pictures are read as those of its training were."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -91,6 +93,7 @@ def test_the_program_prints_a_line_a_picture(tmp_path, capsys):
         (None, "cannot be read: No such file"),
         (b"hello", "cannot be identified"),
         ("folder", "cannot be read: Is a dir"),
+        ("pipe", "is a pipe or a device"),
     ],
 )
 def test_what_cannot_be_read_is_named(content, message, tmp_path):
@@ -98,6 +101,8 @@ def test_what_cannot_be_read_is_named(content, message, tmp_path):
     path = tmp_path / "a.png"
     if content == "folder":
         path.mkdir()
+    elif content == "pipe":
+        os.mkfifo(path)
     elif content:
         path.write_bytes(content)
     with pytest.raises(UserError, match=rf"a\.png {message}"):

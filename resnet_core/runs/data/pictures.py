@@ -201,7 +201,13 @@ def _composed(colours: Array, alpha: Array | None, values: str, form: Form) -> A
 
 
 def _read(read: Callable[[Path | BytesIO, Path], Result], file: Path) -> Result:
-    """Read a file; a PNG that cannot be read, once more without its metadata, which may be all that is damaged."""
+    """Read a file; a PNG that cannot be read, once more without its metadata, which may be all that is damaged.
+
+    Raises:
+        Unreadable: It cannot be read. A pipe or a device, which might never end, is not opened.
+    """
+    if file.exists() and not (file.is_file() or file.is_dir()):
+        raise Unreadable(file, "a readable file", "is a pipe or a device")
     try:
         return read(file, file)
     except Unreadable as error:

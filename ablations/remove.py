@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from filelock import Timeout
+
 from ablations.folder_command import add_folder_command, study_folder
 from resnet_core.command_line import assigned
 from resnet_core.errors import UserError, nearest
@@ -16,6 +18,7 @@ from resnet_core.runs.records.store import Store
 from resnet_core.telling import say
 
 SEED = "seed"
+HALF_WRITTEN_SECONDS = 3.0  # after which a claim is taken for one whose owner died while it wrote
 
 
 def add_remove_command(commands: Any) -> None:
@@ -38,7 +41,7 @@ def remove_runs(options: argparse.Namespace) -> None:
     assert plan
     chosen = selected(plan, options.levels, root)
     ids = {run.id for run in chosen}
-    busy = store.claimed() & ids
+    busy = [run for run in store.claimed() & ids if _is_under_way(store, run)]
     if busy:
         raise UserError(f"a run must have ended before it is taken out, but {len(busy)} of these are under way; wait")
     left = plan.without(ids)
@@ -55,6 +58,17 @@ def remove_runs(options: argparse.Namespace) -> None:
     command = shlex.join(["resnet-ablate", "remove", options.study, *options.levels])
     store.shrink(replace(left, commands=tuple(dict.fromkeys([*plan.commands, command]))), ids)
     say(f"their records are in {root / 'removed'}; `run` with these levels takes them back")
+
+
+def _is_under_way(store: Store, run: str) -> bool:
+    """Return whether a process that may be alive has the claim to a run; one that a dead process left is given back."""
+    claim = store.claim(run)
+    try:
+        claim.acquire(timeout=HALF_WRITTEN_SECONDS)
+    except Timeout:
+        return True
+    claim.release()
+    return False
 
 
 def selected(plan: Plan, words: Sequence[str], root: Path) -> list[PlannedRun]:

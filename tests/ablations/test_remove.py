@@ -1,17 +1,19 @@
 """Arms are taken out of a study, and taken back."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from ablations import cli
+from ablations import cli, remove
 from analysis.claims import mean
 from resnet_core.errors import UserError
 from resnet_core.folders import write_file
 from resnet_core.runs.records.store import Store
+from tests.torture.stub import killed_after
 
 
 @pytest.fixture(params=["files", "a part", "both"])
@@ -106,10 +108,28 @@ def test_a_mistake_changes_nothing(words, message, tiny_study):
     assert {path: path.read_bytes() for path in tiny_study.rglob("*") if path.is_file()} == before
 
 
-def test_a_run_under_way_is_not_taken_out(tiny_study, tmp_path):
+def test_a_run_under_way_is_not_taken_out(tiny_study, tmp_path, monkeypatch):
     shutil.copytree(tiny_study, tmp_path / "depth")
     store = Store(tmp_path / "depth")
     run = next(run for run in store.plan().runs if run.factors["skip"] == "A")
+    monkeypatch.setattr(remove, "HALF_WRITTEN_SECONDS", 0.0)
     with store.claim(run.id), pytest.raises(UserError, match="but 1 of these are under way; wait"):
         call(store, "skip=A")
     assert json.loads((store.root / "study.json").read_text())["runs"]
+
+
+@pytest.mark.parametrize("left", ["whole", "empty"])
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is forked to be killed")
+def test_a_run_whose_process_was_killed_is_taken_out(left, tiny_study, tmp_path, monkeypatch):
+    monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.1)
+    shutil.copytree(tiny_study, tmp_path / "depth")
+    store = Store(tmp_path / "depth")
+    run = next(run for run in store.plan().runs if run.factors["skip"] == "A")
+    path = store.root / "claims" / f"{run.id}.lock"
+    killed_after(99, lambda: (store.claim(run.id).acquire(), os._exit(9)))
+    if left == "empty":
+        path.write_text("")
+    assert store.claimed() == {run.id}
+    call(store, "skip=A")
+    assert {run.factors["skip"] for run in store.plan().runs} == {"none"}
+    assert not store.claimed()

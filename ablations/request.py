@@ -12,7 +12,7 @@ from analysis.claims import Claim
 from resnet_core.errors import UserError
 from resnet_core.nets.budget import Budget, with_budget
 from resnet_core.nets.cost import cost
-from resnet_core.nets.own import Net, name_of_code, spec_of
+from resnet_core.nets.own import spec_of
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
@@ -136,7 +136,7 @@ class Request:
         seeds = range(self.seeds.first)
         runs = list(self.study.runs(self.arms, train, self.settings.probe, data, seeds, self.settings.net))
         for net in dict.fromkeys(run.net for run in runs):
-            _check_block(net)
+            cost(net)
         by_id: dict[str, Run] = {}
         for run in runs:
             twin = by_id.setdefault(run.id, run)
@@ -201,18 +201,3 @@ class Request:
             data.split(self.train),
             words=words_for(study.words, {name: {str(run.factors[name]) for run in runs} for name in factors}),
         )  # fmt: skip
-
-
-def _check_block(net: Net) -> None:
-    """Check that the network's block, or the function that builds it, is known and, if it is a user's, that it fits.
-
-    Raises:
-        UserError: It is not, or does not.
-    """
-    try:
-        cost(net)
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:  # whatever a user's block may raise
-        name = name_of_code(net)
-        raise UserError(f"a block must return a map of its channels, but '{name}' raised {error!r}") from None

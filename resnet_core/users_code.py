@@ -7,6 +7,7 @@ as it is: a user's `random.py` or `search.py` is found by the user's files alone
 
 import builtins
 import linecache
+import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -94,9 +95,11 @@ def guarded(rule: str, file: Path | None = None) -> Iterator[None]:
 
 
 def _shown_error(error: BaseException) -> str:
-    """Return the `repr` of an error, or the name of its class if that fails."""
+    """Return the `repr` of an error, without the bold type that Keras asks a terminal for, or the name of its class if
+    that fails.
+    """
     try:
-        return repr(error)
+        return re.sub(r"\\x1b\[\d*m", "", repr(error))
     except Exception:  # the class may be the user's own
         return type(error).__name__
 
@@ -107,9 +110,9 @@ def _place(error: BaseException, file: Path | None) -> tuple[Path | None, int | 
         return _shown(Path(error.filename), file), error.lineno
     place, line, trace = file, None, error.__traceback__
     while trace:
-        name = str(trace.tb_frame.f_globals.get("__name__", ""))
-        if name.startswith(PREFIX):
-            place, line = _shown(Path(trace.tb_frame.f_code.co_filename), file), trace.tb_lineno
+        name, of_code = str(trace.tb_frame.f_globals.get("__name__", "")), Path(trace.tb_frame.f_code.co_filename)
+        if name.startswith(PREFIX) or of_code == file:
+            place, line = _shown(of_code, file), trace.tb_lineno
         trace = trace.tb_next
     return place, line
 

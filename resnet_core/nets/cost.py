@@ -1,11 +1,15 @@
 """The cost of a network, from its spec alone: parameters, multiply-accumulates, memory of a training step."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from resnet_core.nets.counting import FLOAT, CostNet, LayerCost, Tensor
 from resnet_core.nets.network import network
 from resnet_core.nets.own import Net, OwnNet, code_of_net
+from resnet_core.nets.registry import registered
+from resnet_core.users_code import guarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,12 @@ class Cost:
 
 
 def cost(spec: Net) -> Cost:
-    """Return the cost of a network. A `NetSpec` is counted without building the network."""
+    """Return the cost of a network. A `NetSpec` is counted without building the network.
+
+    Raises:
+        UserError: The network's block, or the function that builds it, is not known, raises an error, or returns
+            something else than it must; the file and line of a user's code are named.
+    """
     return _cost(spec, code_of_net(spec))
 
 
@@ -40,7 +49,8 @@ def _cost(spec: Net, code: str) -> Cost:
         layers, kept_bytes, depth = own_cost(spec, code)
     else:
         net = CostNet(spec)
-        network(net, Tensor(spec.input_shape))
+        with _guarded(spec.block) if code else nullcontext():
+            network(net, Tensor(spec.input_shape))
         layers, depth = tuple(net.layers), spec.depth
     loss_bytes = FLOAT * spec.classes  # the gradient of softmax and cross-entropy, made with the loss
     return Cost(
@@ -51,3 +61,10 @@ def _cost(spec: Net, code: str) -> Cost:
         activation_bytes=loss_bytes + kept_bytes + sum(layer.kept_bytes for layer in layers),
         depth=depth,
     )
+
+
+def _guarded(block: str) -> AbstractContextManager[None]:
+    """Turn what a user's block raises into a `UserError` with its place."""
+    branch = registered(block).branch
+    code = getattr(branch, "__code__", None) or getattr(type(branch).__call__, "__code__", None)
+    return guarded(f"the block '{block}' must return a map of its channels", Path(code.co_filename) if code else None)

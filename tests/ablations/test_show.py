@@ -95,14 +95,22 @@ class TestPlugins:
         for name, results in first.items():
             assert json.loads((tmp_path / "again" / "depth" / "runs" / name).read_text())["results"] == results
 
-    @pytest.mark.parametrize("body", ["at.conv(x, width + 1, 3, strides, name='conv1')", "at.cnv(x)", "None"])
-    def test_a_block_that_does_not_fit_is_named(self, body, program, tmp_path):
+    @pytest.mark.parametrize(
+        ("body", "message"),
+        [
+            ("at.conv(x, width + 1, 3, strides, name='conv1')", "odd.py: a block must return .* but 'odd' returned "),
+            ("at.cnv(x)", r"the block 'odd' must return .* but .*odd\.py, line 3, raises AttributeError"),
+            ("half(width)", r"odd\.py, line 4, raises ZeroDivisionError\('"),
+            ("None", r"the block 'odd' must return .* but .*odd\.py raises AttributeError"),
+        ],
+    )
+    def test_a_block_that_does_not_fit_is_named(self, body, message, program, tmp_path):
         code = "from resnet_core import register_block\n@register_block('odd')\ndef odd(at, x, width, strides): return "
-        (tmp_path / "odd.py").write_text(code + body)
-        done = program("resnet-ablate", "run", "depth", "--plugin", "odd.py", "--set", "block=odd")
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-        assert "a block must return " in done.stderr
-        assert "but 'odd' r" in done.stderr
+        (tmp_path / "odd.py").write_text(f"{code}{body}\ndef half(width): return width // 0\n")
+        for command in ("resnet-ablate run depth", "resnet-ablate show", "resnet-search run --space tiny --dry-run"):
+            done = program(*command.split(), "--plugin", "odd.py", "--set", "block=odd")
+            assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+            assert re.search(message, done.stderr), done.stderr
 
     @pytest.mark.parametrize(
         ("text", "message"),

@@ -3,8 +3,11 @@
 A source is a path, or KIND:PATH; `READERS` has the kinds.
 """
 
+import logging
 import os
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -25,10 +28,11 @@ def read_runs(source: str) -> pd.DataFrame:
 
     Returns:
         A row a run. From MLflow: the parameters, the last value of each metric, `status`, `name` and `experiment`. From
-        Optuna: the parameters, the user attributes, `value` or `value_0` and so on, `state` and `number`.
+        Optuna: the parameters, the user attributes, `value` or `value_0` and so on, `state` and `number`. Where
+        two of these have one name, the kind is part of it: `metric.lr` beside `param.lr`.
 
     Raises:
-        UserError: It cannot be read.
+        UserError: It cannot be read, not even one run of it, or a row has more cells than there are columns.
     """
     kind, colon, place = source.partition(":")
     if colon and kind in READERS:
@@ -37,14 +41,36 @@ def read_runs(source: str) -> pd.DataFrame:
     if not path.is_file():
         near = nearest(kind, READERS) if colon else ""
         raise UserError(f"a table of runs must be a file, or {_kinds()}, but {source} does not exist{near}")
-    try:
+    with _read(path, "a table of runs"):
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
         if path.suffix in SUFFIXES:
-            return pd.read_csv(path, sep=SUFFIXES[path.suffix], keep_default_na=False, na_values=list(MISSING))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: a table of runs must be readable, but {one_line(error)}") from None
+            return _csv(path, SUFFIXES[path.suffix])
     raise UserError(f"a table of runs must be .csv, .tsv or .parquet, or {_kinds()}, but got {source}")
+
+
+@contextmanager
+def _read(place: Path, what: str) -> Iterator[None]:
+    """Turn whatever a library raises for damaged contents into an error that names the place."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{place}: {what} must be readable, but {one_line(error)}") from None
+
+
+def _csv(path: Path, separator: str) -> pd.DataFrame:
+    """Read a CSV file; pandas takes a first cell too many for the name of the row, and renames columns of one name."""
+    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False)
+    names = list(header.iloc[0])
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise UserError(f"{path}: a table of runs must have columns of different names, but has '{twice[0]}' twice")
+    table = pd.read_csv(path, sep=separator, keep_default_na=False, na_values=list(MISSING))
+    if not isinstance(table.index, pd.RangeIndex):
+        raise UserError(f"{path}: a row must have a cell a column, {len(names)}, but the first has more")
+    return table
 
 
 def _kinds() -> str:
@@ -60,20 +86,57 @@ def _mlflow(place: str) -> pd.DataFrame:
         from mlflow import MlflowClient
     except ImportError:
         raise UserError("mlflow:DIR needs the package mlflow; pip install 'resnet-ablation[mlflow]'") from None
-    client = MlflowClient(tracking_uri=folder.resolve().as_uri())
-    rows = []
-    for experiment in client.search_experiments():
-        page = client.search_runs([experiment.experiment_id])
-        while True:
-            rows += [
-                {**run.data.params, **run.data.metrics, "status": run.info.status, "name": run.info.run_name,
-                 "experiment": experiment.name}
-                for run in page
-            ]  # fmt: skip
-            if not page.token:
-                break
-            page = client.search_runs([experiment.experiment_id], page_token=page.token)
-    return _some(rows, folder)
+    rows: list[dict[str, Mapping[str, object]]] = []
+    with _read(folder, "a file store of MLflow"), _nothing_dropped(folder):
+        client = MlflowClient(tracking_uri=folder.resolve().as_uri())
+        for experiment in client.search_experiments():
+            page = client.search_runs([experiment.experiment_id])
+            while True:
+                rows += [
+                    {
+                        "param": run.data.params, "metric": run.data.metrics,
+                        "run": {
+                            "status": run.info.status, "name": run.info.run_name, "experiment": experiment.name,
+                        },
+                    }
+                    for run in page
+                ]  # fmt: skip
+                if not page.token:
+                    break
+                page = client.search_runs([experiment.experiment_id], page_token=page.token)
+    return _flat(rows, folder)
+
+
+@contextmanager
+def _nothing_dropped(folder: Path) -> Iterator[None]:
+    """Raise an error for what MLflow leaves out, with a warning or without, and keep its warnings off the terminal."""
+    said = [
+        f"{path.relative_to(folder)} has no meta.yaml"
+        for path in folder.glob("*/*")
+        if (path / "metrics").is_dir() and not (path / "meta.yaml").exists()
+    ]
+
+    def keep(record: logging.LogRecord) -> bool:
+        said.append(record.getMessage())
+        return False
+
+    loggers = [logging.getLogger("mlflow.store.tracking.file_store"), logging.getLogger()]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+        logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeFilter(keep)
+            logger.setLevel(level)
+    if said:
+        more = f", and {len(said) - 1} more" if len(said) > 1 else ""
+        raise UserError(
+            f"{folder}: every run of a file store of MLflow must be readable, but {' '.join(said[0].split())}{more}; "
+            "repair it, or remove its folder"
+        )
 
 
 def _optuna(place: str) -> pd.DataFrame:
@@ -84,20 +147,22 @@ def _optuna(place: str) -> pd.DataFrame:
     file, _, name = place.partition("#")
     if not Path(file).is_file():  # Optuna would make it
         raise UserError(f"optuna:FILE must be the journal of a study, but {file} does not exist")
-    try:
+    with _read(Path(file), "a journal of Optuna"):
         storage = JournalStorage(JournalFileBackend(file))
         names = optuna.get_all_study_names(storage)
-    except (ValueError, KeyError, OSError) as error:
-        raise UserError(f"{file}: a journal of Optuna must be readable, but {one_line(error)}") from None
     if not name and len(names) != 1:
         raise UserError(f"{file}: the study must be named, optuna:{file}#NAME; it has {', '.join(names) or 'none'}")
     if name and name not in names:
         raise UserError(f"{file}: the study must be one of {', '.join(names)}, but got {name}{nearest(name, names)}")
-    rows = [
-        {**trial.params, **trial.user_attrs, **_values(trial.values), "state": trial.state.name, "number": trial.number}
-        for trial in optuna.load_study(study_name=name or names[0], storage=storage).trials
-    ]
-    return _some(rows, Path(file))
+    with _read(Path(file), "a journal of Optuna"):
+        rows = [
+            {
+                "param": trial.params, "user": trial.user_attrs,
+                "trial": {**_values(trial.values), "state": trial.state.name, "number": trial.number},
+            }
+            for trial in optuna.load_study(study_name=name or names[0], storage=storage).trials
+        ]  # fmt: skip
+    return _flat(rows, Path(file))
 
 
 def _values(values: Iterable[float] | None) -> dict[str, float]:
@@ -105,10 +170,25 @@ def _values(values: Iterable[float] | None) -> dict[str, float]:
     return {"value": values[0]} if len(values) == 1 else {f"value_{i}": value for i, value in enumerate(values)}
 
 
-def _some(rows: list[dict[str, object]], place: Path) -> pd.DataFrame:
+def _flat(rows: Sequence[Mapping[str, Mapping[str, object]]], place: Path) -> pd.DataFrame:
+    """Return a table of rows whose values are grouped by kind."""
     if not rows:
         raise UserError(f"a table of runs must have runs, but {place} has none")
-    return pd.DataFrame(rows)
+    kinds: defaultdict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        for kind, values in row.items():
+            for name in values:
+                kinds[name].add(kind)
+    return pd.DataFrame(
+        [
+            {
+                name if len(kinds[name]) == 1 else f"{kind}.{name}": value
+                for kind, values in row.items()
+                for name, value in values.items()
+            }
+            for row in rows
+        ]
+    )
 
 
 def _with_numbers(table: pd.DataFrame) -> pd.DataFrame:

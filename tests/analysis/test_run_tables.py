@@ -58,6 +58,53 @@ def test_a_file_store_of_mlflow(tmp_path, monkeypatch, expected):
     pd.testing.assert_frame_equal(judged(table[table["status"] == "FINISHED"], status="status"), expected)
 
 
+@pytest.fixture
+def two_runs(tmp_path, monkeypatch):
+    """A file store of MLflow with two runs that have a parameter and a metric of one name."""
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    client = mlflow.MlflowClient(tracking_uri=tmp_path.as_uri())
+    experiment = client.create_experiment("theirs")
+    for seed in range(2):
+        run = client.create_run(experiment).info.run_id
+        client.log_param(run, "lr", seed)
+        client.log_metric(run, "lr", 0.5 + seed)
+        client.log_metric(run, "acc", 0.5)
+    return tmp_path
+
+
+def test_a_parameter_and_a_metric_of_one_name_are_two_columns(two_runs):
+    table = read_runs(f"mlflow:{two_runs}").sort_values("param.lr")
+    assert table["param.lr"].tolist() == [0, 1]
+    assert table["metric.lr"].tolist() == [0.5, 1.5]
+    assert {"acc", "status", "name", "experiment"} < {*table}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("*/*/meta.yaml", "run_uuid: [", "must be readable"),
+        ("*/*/meta.yaml", "- 1\n", "must be readable"),
+        ("*/*/meta.yaml", None, "has no meta.yaml; repair it"),
+        ("*/*/meta.yaml", "experiment_id: '7'", "must be readable"),
+        ("*/meta.yaml", "nothing", "must be readable"),
+        ("*/*/metrics/acc", "", "Metric 'acc' is malformed"),
+        ("*/*/metrics/acc", "1 x\n", "must be readable"),
+        ("*/*/params/lr", b"\xff", "must be readable"),
+    ],
+)
+def test_a_damaged_store_of_mlflow_is_one_line_and_no_run_is_left_out(file, content, message, two_runs, capfd):
+    path = sorted(two_runs.glob(file))[-1]
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError, match=message) as error:
+        read_runs(f"mlflow:{two_runs}")
+    assert str(error.value).startswith(f"{two_runs}: ")
+    assert "\n" not in str(error.value)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_journal_of_optuna(tmp_path, expected):
     optuna = pytest.importorskip("optuna")
     from optuna.storages import JournalStorage
@@ -94,12 +141,21 @@ def test_a_journal_of_optuna(tmp_path, expected):
         ("runs.xlsx", "must be .csv, .tsv or .parquet, or mlflow:PATH or optuna:PATH, but got runs.xlsx"),
         ("empty.csv", "empty.csv: a table of runs must be readable, but"),
         ("broken.parquet", "broken.parquet: a table of runs must be readable, but"),
+        ("twice.csv", "twice.csv: a table of runs must have columns of different names, but has 'acc' twice"),
+        ("ragged.csv", "ragged.csv: a row must have a cell a column, 3, but the first has more"),
+        ("optuna:damaged.log", "damaged.log: a journal of Optuna must be readable, but"),
+        ("optuna:latin.log", "latin.log: a journal of Optuna must be readable, but"),
     ],
 )
 def test_what_cannot_be_read_is_said(source, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("runs.xlsx", "empty.csv", "broken.parquet"):
         (tmp_path / name).write_text("")
+    (tmp_path / "twice.csv").write_text("skip,acc,acc\nA,0.1,0.2\n")
+    (tmp_path / "ragged.csv").write_text("skip,seed,acc\nA,0,0.1,0.2\n")
+    (tmp_path / "damaged.log").write_text('{"op_code": 4, "trial": 1}\n{"op_code": 5}\n')
+    (tmp_path / "latin.log").write_bytes(b"\xff\xfe\n")
     with pytest.raises(UserError) as error:
         read_runs(source)
     assert message in str(error.value)
+    assert "\n" not in str(error.value)

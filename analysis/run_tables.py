@@ -110,14 +110,14 @@ def _mlflow(place: str) -> pd.DataFrame:
 @contextmanager
 def _nothing_dropped(folder: Path) -> Iterator[None]:
     """Raise an error for what MLflow leaves out, with a warning or without, and keep its warnings off the terminal."""
-    said = [
+    dropped = [
         f"{path.relative_to(folder)} has no meta.yaml"
         for path in folder.glob("*/*")
         if (path / "metrics").is_dir() and not (path / "meta.yaml").exists()
     ]
 
     def keep(record: logging.LogRecord) -> bool:
-        said.append(record.getMessage())
+        dropped.append(record.getMessage())
         return False
 
     loggers = [logging.getLogger("mlflow.store.tracking.file_store"), logging.getLogger()]
@@ -131,10 +131,10 @@ def _nothing_dropped(folder: Path) -> Iterator[None]:
         for logger, level in zip(loggers, levels, strict=True):
             logger.removeFilter(keep)
             logger.setLevel(level)
-    if said:
-        more = f", and {len(said) - 1} more" if len(said) > 1 else ""
+    if dropped:
+        more = f", and {len(dropped) - 1} more" if len(dropped) > 1 else ""
         raise UserError(
-            f"{folder}: every run of a file store of MLflow must be readable, but {' '.join(said[0].split())}{more}; "
+            f"{folder}: every run of a file store of MLflow must be readable, but {' '.join(dropped[0].split())}{more}; "
             "repair it, or remove its folder"
         )
 

@@ -134,8 +134,8 @@ def _nothing_dropped(folder: Path) -> Iterator[None]:
     if dropped:
         more = f", and {len(dropped) - 1} more" if len(dropped) > 1 else ""
         raise UserError(
-            f"{folder}: every run of a file store of MLflow must be readable, but {' '.join(dropped[0].split())}{more}; "
-            "repair it, or remove its folder"
+            f"{folder}: every run of a file store of MLflow must be readable, but {' '.join(dropped[0].split())}{more}"
+            "; repair it, or remove its folder"
         )
 
 

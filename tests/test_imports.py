@@ -77,7 +77,7 @@ def test_a_class_has_a_name_of_its_own():
 
 
 SAY_NOTHING = {"of", "said", "one", "found", "told", "made"}
-ALL_FILES = [*MODULES, *(path for top in ("tests", "benchmarks") for path in (ROOT / top).rglob("*.py"))]
+ALL_FILES = [*MODULES, *(path for top in ("tests", "benchmarks", "docs") for path in (ROOT / top).rglob("*.py"))]
 STORED = {("resnet_core/runs/records/measurements.py", "of")}  # a name that files of measurements have
 
 

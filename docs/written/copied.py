@@ -28,8 +28,8 @@ def with_links(text: str, page: str, source: str) -> str:
     """Return a page whose links lead to pages of the site; a link to another file is its path."""
     pages = {path: name for name, path in COPIED.items()}
 
-    def replaced(found: re.Match[str]) -> str:
-        picture, words, target = found.groups()
+    def replaced(link: re.Match[str]) -> str:
+        picture, words, target = link.groups()
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
         here = posixpath.join("docs/generated", posixpath.dirname(page))
         if picture:

@@ -23,27 +23,27 @@ HEADER = re.compile(r"^(Question|Source|Command)  ?")
 
 def pages() -> dict[str, str]:
     """Return the text of every page by its path: one a suite, their index, and the findings of all."""
-    said = findings(RESULTS / "reference", published(), seen_from=RESULTS)
-    by_study = sections_of(said)
+    recorded = findings(RESULTS / "reference", published(), seen_from=RESULTS)
+    by_study = sections_of(recorded)
     known = suites()
     pages = {f"suites/{name}.md": suite_page(study, by_study.get(name, {})) for name, study in known.items()}
-    return {**pages, "suites/index.md": index(known), "findings.md": linked(said)}
+    return {**pages, "suites/index.md": index(known), "findings.md": linked(recorded)}
 
 
-def sections_of(said: str) -> dict[str, dict[str, str]]:
+def sections_of(recorded: str) -> dict[str, dict[str, str]]:
     """Return the section of each study and scale, by study and scale, of the findings."""
     sections: dict[str, dict[str, str]] = {}
-    for section in said.split("\n## ")[1:]:
+    for section in recorded.split("\n## ")[1:]:
         heading, _, body = section.partition("\n")
         name, _, scale = heading.partition(", ")
         sections.setdefault(name, {})[scale] = body.strip()
     return sections
 
 
-def linked(said: str) -> str:
+def linked(recorded: str) -> str:
     """Return the findings with links to what is in the site: reports that are, and the pages of the suites."""
     lines = []
-    for line in said.splitlines():
+    for line in recorded.splitlines():
         report = re.search(r"\[[^]]+\]\(reference/(.+)/report/(report\.html|tables)\) \|$", line)
         if report:
             name = Path(report[1]).name
@@ -77,21 +77,21 @@ def index(known: dict[str, Study]) -> str:
     return "\n".join(["# The suites", "", about, "", *lines, "", contents])
 
 
-def suite_page(study: Study, said: dict[str, str]) -> str:
+def suite_page(study: Study, recorded: dict[str, str]) -> str:
     """Return the page of a suite.
 
     Args:
         study: The suite.
-        said: What the committed records say, by scale.
+        recorded: What the committed records say, by scale.
     """
     module = sys.modules[study.net.__module__]
     command = f"resnet-ablate run {study.name} --scale {next(iter(study.scales))}"
     lines = [f"# {study.name}", "", f"**{marked(study.question)}**", "", f"Source: {marked(study.source)}", ""]
     lines += ["```", command, "```", "", described(module), "", "## Design", "", designs(study), ""]
     lines += ["## Claims", "", *claims(study), "## Findings", ""]
-    for scale, body in said.items():
+    for scale, body in recorded.items():
         lines += [f"### At {scale} scale", "", without_published(body), "", *accuracy(study.name, scale)]
-    if not said:
+    if not recorded:
         lines += [NO_FINDINGS.format(name=study.name), ""]
     lines += ["## Published numbers", "", published_numbers(study), "", "## Source code", ""]
     file = Path(inspect.getfile(module)).relative_to(ROOT)

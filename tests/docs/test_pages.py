@@ -71,22 +71,22 @@ def test_every_page_is_in_a_table_of_contents(generated):
 
 
 @pytest.fixture(scope="module")
-def made(generated):
+def built(generated):
     """The files of the site that are made when it is built."""
     reports = {DOCS / "reports" / f"{name}.html" for name in ("depth-smoke", "depth-laptop")}
     return reports | {(DOCS / "generated" / name).resolve() for name in generated}
 
 
 @pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page, made):
+def test_every_link_leads_somewhere(page, built):
     files = {(page.parent / target).resolve() for target in targets(page.read_text())}
-    assert {path for path in files if not path.exists()} - made == set()
+    assert {path for path in files if not path.exists()} - built == set()
 
 
-def test_every_link_of_a_generated_page_leads_somewhere(generated, made):
+def test_every_link_of_a_generated_page_leads_somewhere(generated, built):
     for name, text in generated.items():
         files = {((DOCS / "generated" / name).parent / target).resolve() for target in targets(text)}
-        assert {path for path in files if not path.exists()} - made == set(), name
+        assert {path for path in files if not path.exists()} - built == set(), name
 
 
 def test_everything_that_is_registered_is_on_a_page(generated):

@@ -61,8 +61,8 @@ def leads_nowhere(site, pages, page, target):
 
 
 def test_every_link_within_the_site_leads_to_a_page_and_a_place(site, pages):
-    for page, found in pages.items():
-        targets = filter(inside, found.links | found.loaded)
+    for page, named in pages.items():
+        targets = filter(inside, named.links | named.loaded)
         assert [target for target in targets if leads_nowhere(site, pages, page, target)] == [], page
 
 
@@ -79,7 +79,7 @@ def test_pages_have_no_path_of_the_machine_and_no_times(site, pages):
             text = page.read_text(encoding="utf-8")
             assert [place for place in places if place in text] == [], page
             outputs = re.findall(r'<div class="output.*?</pre>', text, re.DOTALL)
-            assert [found[0] for output in outputs if (found := TIMES.search(output))] == [], page
+            assert [output for output in outputs if TIMES.search(output)] == [], page
 
 
 def test_every_cell_was_executed_and_shows_its_figures(site):
@@ -110,9 +110,9 @@ def browser(tmp_path):
 def test_the_search_finds_a_probe_from_files(browser, site):
     done = browser(f"{(site / 'search.html').as_uri()}?q=lesion", "--dump-dom")
     assert ":CONSOLE" not in done.stderr
-    found = re.search(r'<ul class="search.*?</ul>', done.stdout, re.DOTALL)[0]
-    assert "generated/probes.html" in found
-    assert "tutorials/inside.html" in found
+    results = re.search(r'<ul class="search.*?</ul>', done.stdout, re.DOTALL)[0]
+    assert "generated/probes.html" in results
+    assert "tutorials/inside.html" in results
     assert "search finished" in html.unescape(done.stdout).lower()
 
 

@@ -1,4 +1,4 @@
-"""`Part`: a part of a network with its compiled passes, at any values of its weights."""
+"""`NetworkPart`: a part of a network with its compiled passes, at any values of its weights."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,1 +1,1 @@
-"""One run: its data, its training, its records, and where they are kept."""
+"""Runs: their specs, data sets, training, execution, records and exports."""

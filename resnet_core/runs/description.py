@@ -1,4 +1,4 @@
-"""What was read of a data set, in words and numbers: what a network must know of it, and a user."""
+"""`DataInfo`: the description of a data set, for networks, records and users."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from resnet_core.runs.spec import TrainSpec
 
-MOST_CLASSES = 20  # that a line names
-MOST_FILES = 5  # of a reason, that a line names
-MOST_KEPT = 1000  # files of a reason, that a record names
+MOST_CLASSES = 20  # named in a line
+MOST_FILES = 5  # named in a line, for each reason
+MOST_KEPT = 1000  # files named in a record, for each reason
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Skipped:
     """Files that were not read, and why.
 
     Attributes:
-        reason: Why, in words.
-        count: How many there are.
-        files: Which, by their paths below the data set; of a damaged one with its error. The first `MOST_KEPT` of them.
+        reason: The reason, in words.
+        count: Number of files.
+        files: Paths of the first `MOST_KEPT` files, relative to the data set; for a damaged file, with the error.
     """
 
     reason: str
@@ -41,19 +41,20 @@ class Skipped:
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What a data set holds, or the part of it that a run is given; see `split`.
+    """Description of a data set, or of the part of it that a run uses; see `split`.
 
     Attributes:
         input_shape: Height, width and channels of an image.
         classes: Number of classes.
-        train_images: Images that are trained on.
-        validation_images: Training images that are kept aside; 0 in the whole data set.
-        test_images: Images for the test.
-        values: Type of the values of the images as the source has them: `uint8`, `uint16`, `float64`, ...
+        train_images: Number of training images, without the validation images.
+        validation_images: Number of training images that are kept aside for validation; 0 in the whole data set.
+        test_images: Number of test images.
+        values: Type of the values of the images in the source: `uint8`, `uint16`, `float64`, ...
         class_names: Name of each class, in the order of the network's outputs.
-        class_counts: Training images (with those kept aside) and test images of each class, in the whole data set.
-        notes: What was done to the images, in words.
-        skipped: What was not read.
+        class_counts: Numbers of training images (validation images included) and test images of each class, in the
+            whole data set.
+        notes: Changes made to the images when they were read, in words.
+        skipped: Files and arrays that were not read.
     """
 
     input_shape: tuple[int, int, int]
@@ -68,19 +69,19 @@ class DataInfo:
     skipped: tuple[Skipped, ...] = ()
 
     def split(self, train: "TrainSpec") -> "DataInfo":
-        """Return what a run has that is trained as `train` says: a part of the images, some of them kept aside."""
+        """Return the description of the images that a run with the training `train` uses."""
         taken = train.train_size or self.train_images
         kept = round(train.validation_fraction * taken)
         return replace(self, train_images=taken - kept, validation_images=kept)
 
     @property
     def training_counts(self) -> tuple[int, ...]:
-        """Training images of each class, with those kept aside, in the whole data set; empty if unknown."""
+        """Number of training images of each class, with validation images, in the whole data set; empty if unknown."""
         return tuple(train for train, _ in self.class_counts)
 
     @property
     def line(self) -> str:
-        """All of it in a line."""
+        """The whole description in one line."""
         return "; ".join(self._parts())
 
     def _parts(self) -> Iterator[str]:
@@ -98,17 +99,17 @@ class DataInfo:
         yield f"skipped: {'; '.join(skip.text for skip in self.skipped) or 'nothing'}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON-serialisable values."""
+        """Return the description as JSON-serialisable values."""
         return asdict(self)
 
 
 def counted(count: int, thing: str) -> str:
-    """Return a number of things: `1 image`, `2 images`."""
+    """Return a number with its noun: `1 image`, `2 images`."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def printable(text: str) -> str:
-    r"""Return a text in which what no terminal or file can take is written out, as `\x1b` or `\udcff`."""
+    r"""Return a text in which characters that are not printable are written as escapes, such as `\x1b` or `\udcff`."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in text
     )

@@ -7,7 +7,7 @@ from resnet_core.errors import UserError
 
 DataFormat = Literal["channels_last", "channels_first"]
 FIELDS = ("background", "skip_damaged", "data_format")
-"""Of `TrainSpec`."""
+"""The fields of `TrainSpec` that say how images are read."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,14 @@ class Reading:
     data_format: DataFormat | None = None
 
     def check(self, data: str, *read: str) -> None:
-        """Check that what is set is read.
+        """Check that every setting with another value than its default applies to the data set.
 
         Args:
-            data: What an error names.
-            read: The settings that such a data set reads.
+            data: Name of the data set in error messages.
+            read: Names of the settings that apply to it.
 
         Raises:
-            UserError: Another is set.
+            UserError: A setting that does not apply is set.
         """
         kinds = {
             "background": "a folder of images",
@@ -42,10 +42,10 @@ class Reading:
 
 
 def colour(text: str) -> str:
-    """Return the one spelling of a colour: `white`, `black` or `#rrggbb`.
+    """Return the canonical spelling of a colour: `white`, `black` or `#rrggbb`.
 
     Raises:
-        UserError: It is no opaque colour.
+        UserError: The text is not an opaque colour.
     """
     if text in ("white", "black"):
         return text

@@ -8,7 +8,7 @@ from resnet_core.runs.reading import FIELDS as READING
 from resnet_core.runs.spec import TrainSpec
 
 DATA = ("data", "data_sha256", "image_size", *READING, "train_size", "validation_fraction", "split_seed")
-"""The fields that say what is trained on; no recipe sets them."""
+"""The fields of the data set, which no recipe sets."""
 
 RECIPES: dict[str, dict[str, Any]] = {
     "he2015": {
@@ -41,9 +41,10 @@ def recipe(name: str, **changes: Any) -> TrainSpec:
         epoch 5 and to 0 again; cutout of 8 pixels.
 
     Args:
-        name: One of these.
-        changes: Fields of `TrainSpec`. Drops, peak and, in a changed budget, the warm-up are shares of the budget, so a
-            recipe scales with it: `recipe("wrn", epochs=20)`, `recipe("he2015", steps=3000)`.
+        name: Name of the recipe.
+        changes: Fields of `TrainSpec`. Drops and peak are fractions of the budget. If the budget is changed, the
+            warm-up remains the same fraction of it. So a recipe scales with its budget: `recipe("wrn", epochs=20)`,
+            `recipe("he2015", steps=3000)`.
 
     Raises:
         UserError: There is no such recipe, or a field is illegal.
@@ -54,10 +55,10 @@ def recipe(name: str, **changes: Any) -> TrainSpec:
 
 
 def rebudgeted(train: TrainSpec, changes: Mapping[str, Any]) -> TrainSpec:
-    """Return a training with `changes`, its warm-up the same share of a budget that they change.
+    """Return a training with `changes`. If they change the budget, the warm-up remains the same fraction of it.
 
-    A warm-up that they set stays as it is set. One in steps, of a budget in epochs, is in proportion to the epochs; if
-    the new budget is in steps, it stays.
+    A warm-up that `changes` sets is not adapted. A warm-up in steps of a budget in epochs is scaled with the number of
+    epochs; if the new budget is in steps, the warm-up does not change.
 
     Raises:
         UserError: A field is illegal.

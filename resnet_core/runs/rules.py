@@ -1,4 +1,4 @@
-"""Which fields of a `TrainSpec` are read at all."""
+"""The conditions under which fields of a `TrainSpec` are read."""
 
 from resnet_core.spec_model import Readers
 

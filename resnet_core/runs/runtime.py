@@ -18,7 +18,7 @@ from resnet_core.surroundings import check_backend, set_variables
 
 SMALL_STEP_MACS = 1e9
 INSTRUCTION_SETS = ("amx_bf16", "avx512_fp16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2", "avx", "sve", "asimd")
-"""As Linux names them, the widest first."""
+"""Instruction sets by their names in Linux, the widest first."""
 NOTICES = (
     "I0000 ", "WARNING: All log messages before absl::InitializeLog()",
     "INFO: Created TensorFlow Lite", "fully_quantize: ",
@@ -28,10 +28,10 @@ NOTICES = (
 def configure(threads: int) -> None:
     """Load TensorFlow with deterministic operations and `threads` threads.
 
-    If this process has already computed with TensorFlow, the number of threads is unchanged.
+    If this process has already computed with TensorFlow, the number of threads does not change.
 
     Raises:
-        UserError: Keras is on another backend.
+        UserError: The backend of Keras is not TensorFlow.
     """
     set_variables()
     check_backend()
@@ -77,7 +77,7 @@ def threads_for(step_macs: float) -> int:
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -92,10 +92,10 @@ def total_memory() -> float:
 
 
 def usage() -> Callable[[], dict[str, float]]:
-    """Return a function that returns the resources used by this process since now.
+    """Return a function that returns the resources used by this process from this call on.
 
-    It gives `cpu_seconds`, of all threads, and, except on Windows, `peak_memory_bytes`: the largest resident
-    set that the process has had in its life, so that a run after a larger one has that one's.
+    `cpu_seconds` is the processor time of all threads. `peak_memory_bytes`, except on Windows, is the largest resident
+    set of the process since it started. In a process with several runs, it may be that of an earlier run.
     """
     started = time.process_time()
 
@@ -108,7 +108,7 @@ def usage() -> Callable[[], dict[str, float]]:
 
 def _peak_memory() -> int | None:
     """Return the largest resident set of this process in bytes, or `None` if unknown."""
-    with suppress(OSError, StopIteration):  # on Linux `getrusage` counts the process that started this one as well
+    with suppress(OSError, StopIteration):  # on Linux `getrusage` includes the process that started this one
         lines = Path("/proc/self/status").read_text().splitlines()
         return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
     try:
@@ -125,7 +125,7 @@ def repository() -> tuple[str, bool]:
 
     Cached. The commit is empty without a repository or git.
     """
-    # Its lock is optional: another git may be at work there.
+    # Without the optional lock, so that another git process is not disturbed.
     command = ["git", "--no-optional-locks", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
     try:
         output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
@@ -164,7 +164,7 @@ def environment() -> dict[str, Any]:
 
 
 def _instruction_set() -> str:
-    """Return the widest of the processor's instructions that oneDNN and Eigen choose their kernels by."""
+    """Return the widest instruction set of the processor, by which oneDNN and Eigen choose their kernels."""
     with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         flags = next(line.split(":", 1)[1].split() for line in lines if line.startswith(("flags", "Features")))

@@ -1,4 +1,4 @@
-"""The options `--set` and those for the data, which `resnet-ablate` and `resnet-search` have in common."""
+"""The option `--set` and the options of the data set, which `resnet-ablate` and `resnet-search` share."""
 
 import argparse
 from collections.abc import Collection, Mapping
@@ -17,7 +17,7 @@ from resnet_core.runs.spec import TrainSpec
 from resnet_core.spec_model import Spec
 
 DECIDED = frozenset({"input_shape", "classes", "data_sha256", "test"})
-"""Fields that the data set decides, or the program."""
+"""Fields that follow from the data set or are set by the program."""
 SETS = "--set"
 NAMED: Mapping[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec}
 """The specs whose fields are arguments of a call from Python, by kind."""
@@ -29,7 +29,7 @@ def settable() -> set[str]:
 
 
 def field_named(name: str, value: Any) -> tuple[str, Any] | None:
-    """Return the kind of the spec that has a field of this name, and the checked value; None if none has it.
+    """Return the kind of the spec with a field of this name, and the checked value; `None` if there is no such field.
 
     Raises:
         UserError: The value is illegal.
@@ -70,14 +70,14 @@ def add_setting_options(parser: Parser, data: str | None = None) -> None:
 
 
 def fields_of(options: argparse.Namespace, taken: Collection[str] = ()) -> dict[str, dict[str, Any]]:
-    """Return the fields that the options give, for each kind of spec.
+    """Return the fields that the options set, for each kind of spec.
 
     Args:
-        options: What was parsed.
-        taken: Names that have an option of their own.
+        options: The parsed options.
+        taken: Names of fields that have an option of their own.
 
     Raises:
-        UserError: A field is not there, is given twice, or has an illegal value.
+        UserError: A field does not exist, is set twice, or has an illegal value.
     """
     fields: dict[str, dict[str, Any]] = {kind: {} for kind in SPECS}
     for option in ("data", "image_size", *READING, "train_size"):
@@ -87,7 +87,7 @@ def fields_of(options: argparse.Namespace, taken: Collection[str] = ()) -> dict[
         path, text = assigned(setting, SETS, "FIELD=VALUE")
         kind, dot, name = path.rpartition(".")
         if name in taken:
-            raise UserError(f"{SETS} takes what has no option of its own, but got '{path}'; take --{name} {text}")
+            raise UserError(f"{SETS} takes fields that have no own option, but got '{path}'; take --{name} {text}")
         if not dot:
             kind = "net" if name in NetSpec.model_fields else "train"
         if kind not in SPECS or name not in SPECS[kind].model_fields or name in DECIDED:
@@ -99,7 +99,7 @@ def fields_of(options: argparse.Namespace, taken: Collection[str] = ()) -> dict[
 
 
 def _settable(*, with_kind: bool) -> set[str]:
-    """Return the fields that can be set, by name or with the kind of their spec; those of the probe always with it."""
+    """Return the names of the fields that can be set. Those of the probe, or all if `with_kind`, have a prefix."""
     return {
         f"{kind}.{name}" if with_kind or kind == "probe" else name
         for kind, spec in SPECS.items()
@@ -108,7 +108,7 @@ def _settable(*, with_kind: bool) -> set[str]:
 
 
 def settings_help() -> str:
-    """Return the fields that `--set` takes, in groups, for the end of a help."""
+    """Return the text on the fields that `--set` takes, in groups, for the end of a help."""
     net = grouped(fields_described(NetSpec, DECIDED), NET_GROUPS)
     tables = [table_of(f"settings of the network, {group}", fields) for group, fields in net.items()]
     tables.append(table_of("settings of the training", fields_described(TrainSpec, DECIDED)))
@@ -117,19 +117,19 @@ def settings_help() -> str:
 
 
 def probing(start: ProbeSpec, given: Mapping[str, Any]) -> ProbeSpec:
-    """Return `start` with the fields that were given.
+    """Return `start` with the given fields.
 
     Raises:
-        UserError: The batch of a probe is given, and no probe is taken.
+        UserError: `batch_size` is given, but no step is probed.
     """
     probe = start.replace(**given)
     if "batch_size" in given and not (probe.steps or probe.each_epoch):
         raise UserError(
-            f"`probe.batch_size` needs steps that are probed, but got {probe.batch_size} and none; set probe.steps=0"
+            f"`probe.batch_size` needs steps that are probed, but got {probe.batch_size} and no step; set probe.steps=0"
         )
     return probe
 
 
 def training(start: TrainSpec, name: str | None) -> TrainSpec:
-    """Return `start`, or the recipe of this name on its data."""
+    """Return `start`, or the recipe of this name with the data set of `start`."""
     return start if name is None else recipe(name, **{field: getattr(start, field) for field in DATA})

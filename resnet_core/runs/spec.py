@@ -1,4 +1,4 @@
-"""One run is data: how a network is trained (`TrainSpec`), and all of it together (`Run`)."""
+"""A run as data: `TrainSpec`, how a network is trained, and `Run`, the network, the training, the probes and a seed."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
@@ -85,9 +85,9 @@ class TrainSpec(Spec):
             the seed of the run.
         evaluation_batch: Number of images evaluated at a time. Memory and the last bits of a loss depend on it.
         test: Whether the test images are evaluated after the last step. A search, which chooses among runs, does not.
-        form: How the network is compiled. `own`: each network by itself. `open`: with open depth and width, once for
-            all networks that differ in these alone, so that the second and later ones begin at once. The two differ in
-            rounding. A network that has no open form, or half precision, takes its own; the record says which it was.
+        form: How the network is compiled. `own`: each network by itself. `open`: once for all networks that differ only
+            in depth and width, so that the second and later networks begin at once. The two forms differ in rounding. A
+            network without an open form, or in half precision, is compiled in its own form. The record has the form.
     """
 
     data: Annotated[str, Field(min_length=1)] = "digits"
@@ -142,7 +142,7 @@ class TrainSpec(Spec):
             raise UserError(message)
         if self.warmup_steps and self.warmup_share:
             raise UserError(
-                "one of `warmup_steps` and `warmup_share` says how long the warm-up is, "
+                "only one of `warmup_steps` and `warmup_share` may set the length of the warm-up, "
                 f"but got {self.warmup_steps} and {self.warmup_share}; set one of them to 0"
             )
         return self
@@ -152,7 +152,7 @@ class TrainSpec(Spec):
         return READ
 
     def replace(self, **changes: Any) -> Self:
-        """See `Spec.replace`; a budget in epochs takes the place of one in steps, and vice versa."""
+        """See `Spec.replace`. A budget in epochs replaces one in steps, and vice versa."""
         if len(changes.keys() & {"steps", "epochs"}) == 1:
             changes = {"steps": None, "epochs": None, **changes}
         return super().replace(**changes)
@@ -167,7 +167,7 @@ class TrainSpec(Spec):
         return self.steps if self.steps is not None else (self.epochs or 0) * (train_images // self.batch_size)
 
     def warmup_of(self, total_steps: int) -> int:
-        """Return the number of updates of the warm-up, of so many in all."""
+        """Return the number of updates of the warm-up in a run of `total_steps` updates."""
         return self.warmup_steps or round(self.warmup_share * total_steps)
 
     def learning_rate_at(self, step: int, total_steps: int) -> float:
@@ -181,7 +181,7 @@ class TrainSpec(Spec):
                 factor = drops(step, total_steps, self.learning_rate_drops, self.drop_factor)
             case "cosine":
                 factor = cosine((step - first) / (total_steps - first))
-            case "one_cycle":  # between its ends, at neither of which an update would do anything
+            case "one_cycle":  # without its ends, where the learning rate is 0
                 factor = one_cycle((step + 1) / (total_steps + 1), self.peak, self.descent)
         return self.learning_rate * factor
 
@@ -191,11 +191,11 @@ class Run:
     """One training run.
 
     Attributes:
-        net, train, probe: What is trained, how, and what is measured.
-        seed: Seed of everything that has none of its own in `train`.
-        code: Hash of the code of a user's block or network, see `nets.own.code_of_net`; none takes that of the code as
-            it is now, and it is empty for a block of this project.
-        factors: What the study varies, by name: labels for its tables, no part of the identity.
+        net, train, probe: Specs of the network, of the training and of the measurements.
+        seed: Seed of all draws for which `train` has no seed.
+        code: Hash of the code of a user's block or network, see `nets.own.code_of_net`. It is empty for a block of this
+            project. With `None`, the hash of the current code is taken.
+        factors: Levels of the factors of a study, by name. They label the run in tables and do not change its id.
     """
 
     net: Net
@@ -211,7 +211,7 @@ class Run:
 
     @property
     def id(self) -> str:
-        """Sixteen hexadecimal digits; runs of equal specs, seeds and data content share them."""
+        """Hash of the run, 16 hexadecimal digits. Runs with equal specs, seeds, data and code have equal ids."""
         elsewhere = {"init_seed", "data_seed", *(["data", *READING] if self.train.data_sha256 else [])}
         train = self.train.canonical_json(exclude=frozenset(elsewhere))
         seeds = f"{self.init_seed} {self.data_seed}"
@@ -220,12 +220,12 @@ class Run:
 
     @property
     def arm(self) -> str:
-        """What tells its arm from the others of its study, for people; a factor that is not active is left out."""
+        """The levels of the factors as text. A factor that is not active is left out."""
         return " ".join(f"{name}={value}" for name, value in self.factors.items() if value is not None)
 
     @property
     def label(self) -> str:
-        """What tells the run from the others of its study, for people."""
+        """The arm and the seed as text."""
         return f"{self.arm} seed={self.seed}".lstrip()
 
     @property

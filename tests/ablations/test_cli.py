@@ -178,7 +178,9 @@ def test_a_logger_that_fails_does_not_end_the_study(program, tmp_path):
     (study / "logs").touch()  # where a folder is to be
     done = program("resnet-ablate", *TINY, "--log", "tensorboard")
     assert done.returncode == 0
-    assert done.stderr.startswith("warning: tensorboard failed, and the study goes on without it: NotADirectoryError: ")
+    assert done.stderr.startswith(
+        "warning: tensorboard failed, and the study continues without it: NotADirectoryError: "
+    )
     assert done.stderr.count("\n") == 1
     assert "2 of 2 runs recorded (2 completed)" in done.stdout
 

@@ -69,7 +69,7 @@ def test_nothing_is_measured_twice_and_what_is_damaged_is_measured_again(study, 
     assert probe(study, "lesion", "paths", *SMALL) == 0
     printed = capsys.readouterr().out
     assert "3 measured now, 1 unfit" in printed
-    assert "unfit: paths, of 1 network: paths are those of a residual network" in printed
+    assert "unfit: paths, of 1 network: a network must have a skip in every block" in printed
     before = files(study)
     assert probe(study, "lesion", "paths", *SMALL) == 0
     assert files(study) == before

@@ -112,7 +112,7 @@ def test_progress_is_lines_where_there_is_no_terminal(tmp_path, capsys):
         ({"steps": -1}, "`steps` must be"),
         ({"data_sha256": "a"}, "but got 'data_sha256'"),
         ({"skips": 1}, "did you mean 'skip'"),
-        ({"executor": "serial"}, "but got 'executor'; say it by execution=Execution(executor=…)"),
+        ({"executor": "serial"}, "but got 'executor'; use execution=Execution(executor=…)"),
         ({"most_seeds": 9}, "`most_seeds` needs until='decided', but got most_seeds=9 alone"),
         ({"until": "dark"}, "`until` must be 'decided', but got 'dark'"),
         ({"trial_seeds": 3}, "`trial_seeds` needs learning rates to choose from"),

@@ -115,5 +115,5 @@ def test_a_folder_without_an_exported_network_is_refused(kind, tmp_path):
         keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "best.keras")
     elif kind == "text":
         (tmp_path / "best.keras").write_text("hello")
-    with pytest.raises(UserError, match="a prediction needs the network that a search has exported.*--confirm"):
+    with pytest.raises(UserError, match="a prediction needs a network that a search has exported.*--confirm"):
         list(predictions(tmp_path, [tmp_path / "a.png"]))

@@ -488,7 +488,7 @@ def test_damaged_records_are_set_aside_and_the_trials_made_again(ended, capsys):
     path = sorted((ended.root / "runs").glob("*.json"))[0]
     path.write_text(path.read_text()[:100])
     assert run(ended) == before
-    assert "is no whole record" in capsys.readouterr().err
+    assert "is a damaged record" in capsys.readouterr().err
 
 
 def test_trials_have_numbers_in_the_order_of_proposal(ended):

@@ -200,7 +200,7 @@ def test_a_truncated_part_is_set_aside_and_its_runs_are_executed_anew(tmp_path, 
     part.write_bytes(part.read_bytes()[:-50])
     done = study(*words)
     assert done.returncode == 0
-    assert "is no whole record" in done.stderr
+    assert "is a damaged record" in done.stderr
     assert "set aside in" in done.stderr
     assert "2 of 2 runs recorded (2 completed)" in done.stdout
     assert len(list(folder.glob("damaged/*"))) == 1

@@ -1,4 +1,4 @@
-"""From the images of a source to the data of a run: checks, stratified splits, preprocessing."""
+"""The data of a run from the images of a source: checks, stratified splits, preprocessing."""
 
 import hashlib
 import math
@@ -15,12 +15,12 @@ from resnet_core.seeds import generator
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """A data set as its source holds it, checked.
+    """The checked images and classes of a data set, before they are split and preprocessed.
 
     Attributes:
-        x_train, x_test: Images, (n, height, width, channels), of uint8 or of finite float32, in memory or stored.
-        y_train, y_test: Classes, (n,), of int64 from 0 on.
-        class_names: The name of each class.
+        x_train, x_test: Images, (n, height, width, channels), uint8 or finite float32, in memory or stored.
+        y_train, y_test: Classes, (n,), int64, counted from 0.
+        class_names: Name of each class.
         values, notes, skipped: See `DataInfo`.
     """
 
@@ -45,7 +45,7 @@ class Images:
         )  # fmt: skip
 
     def sha256(self) -> str:
-        """Return the hash of the images and classes, the same however they were stored."""
+        """Return the hash of the images and classes. It does not depend on how they are stored."""
         content = hashlib.sha256()
         for array in (self.x_train, self.y_train, self.x_test, self.y_test):
             content.update(f"{array.dtype}{array.shape}".encode())
@@ -104,10 +104,10 @@ class Dataset:
 
 
 def prepare(images: Images, train: TrainSpec) -> Dataset:
-    """Choose the training and validation images and the preprocessing as `train` says.
+    """Return the data of a run: the training, validation and test images, and the preprocessing, as `train` says.
 
     Raises:
-        UserError: There are fewer images than `train` asks for, or a class has no training image.
+        UserError: There are fewer images than `train_size`, or a class has no training image.
     """
     index = np.arange(len(images.y_train))
     if train.train_size is not None:
@@ -141,7 +141,7 @@ def check_train_size(train_size: int, images: int) -> None:
     """Check that there are `train_size` training images.
 
     Raises:
-        UserError: There are fewer.
+        UserError: There are fewer images.
     """
     if train_size > images:
         raise UserError(f"`train_size` must be at most the number of training images, {images}, but got {train_size}")
@@ -180,9 +180,9 @@ def check_sizes(run: Run, images: int) -> None:
 
 
 def split_stratified(labels: Array, size: int, seed: int) -> tuple[Array, Array]:
-    """Split the indices of `labels` with stratification into two parts, the first of `size`.
+    """Split the indices of `labels` with stratification into two parts, of which the first has `size` indices.
 
-    The images of each class are shuffled and spread evenly over [0, 1); the first part has the lowest values.
+    The images of each class are shuffled and placed at equal distances in [0, 1). The first part has the lowest places.
 
     Returns:
         Both parts, sorted.

@@ -32,15 +32,15 @@ def size(arrays: Mapping[str, Rows | Parts]) -> int:
 
 
 def kept(cache: Path, resident: float) -> dict[str, Rows] | None:
-    """Return the cached arrays; images of more than `resident` bytes stay on disk. `None` if the file is missing or
-    damaged.
+    """Return the cached arrays, or `None` if the file is missing or damaged. Images of more than `resident` bytes stay
+    on disk.
     """
     forms = stored.read(cache, KEYS, PIXELS, check=False)
     return forms and stored.read(cache, KEYS, PIXELS if size(forms) > resident else ())
 
 
 def about(cache: Path) -> DataInfo | None:
-    """Return the description written beside the arrays; `None` if it is missing or damaged."""
+    """Return the description in the cache file, or `None` if it is missing or damaged."""
     read = stored.read(cache, (ABOUT,))
     if read is None:
         return None
@@ -51,20 +51,20 @@ def about(cache: Path) -> DataInfo | None:
 
 
 def write(cache: Path, info: DataInfo, arrays: Mapping[str, Array | Parts]) -> None:
-    """Write the cache.
+    """Write the cache file.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     text = json.dumps(info.to_dict()).encode()
     stored.write(cache, {ABOUT: np.frombuffer(text, np.uint8), **arrays})
 
 
 def store(cache: Path, info: DataInfo, arrays: Mapping[str, Array | Parts]) -> dict[str, Rows]:
-    """Write the cache; return its arrays, the images stored.
+    """Write the cache file, and return its arrays. The images stay on disk.
 
     Raises:
-        UserError: It cannot be written.
+        UserError: The file cannot be written.
     """
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What arrays must be to be images and their classes: checked by shape and type first, then by value."""
+"""Checks of arrays of images and classes: first of shapes and types, then of values."""
 
 import math
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from resnet_core.runs.description import printable
 from resnet_core.runs.reading import DataFormat
 
 MOST_SIDE = 2048
-"""Rows or columns of an image that a network is given; `TrainSpec.image_size` has the same bound."""
+"""Maximum height and width of the images of a network. `TrainSpec.image_size` has the same bound."""
 MOST_PIXELS = 1 << 27
-"""Of an image that is read: 134 megapixels, which take half a GiB to decode, with 16 bits a colour a GiB."""
+"""Maximum number of pixels of an image file, 134 million. Decoding them takes half a GiB, or a GiB with 16 bits."""
 FEW = 4
-"""Channels that pictures have at most."""
-LONGEST_NAME = 1024  # bytes of a class
+"""Maximum number of channels of a picture."""
+LONGEST_NAME = 1024  # maximum number of bytes of the name of a class
 Form = tuple[tuple[int, ...], np.dtype[Any]]
 """Shape and type of an array."""
 
@@ -29,17 +29,17 @@ def check_images(
     class_names: tuple[str, ...] | None = None,
     data_format: DataFormat | None = None,
 ) -> Images:
-    """Return `arrays` (`x_train`, `y_train`, `x_test`, `y_test`, as Keras has them) in our shapes.
+    """Return arrays (`x_train`, `y_train`, `x_test`, `y_test`, as from `keras.datasets`) as `Images`.
 
     Args:
-        where: What an error names.
-        arrays: Images of shape (n, height, width) or (n, height, width, channels), or stored as `Images` has them;
-            classes of shape (n,) or (n, 1), integers or names.
-        class_names: Names of the classes 0, 1, ...; none takes what stands for the classes.
-        data_format: Where images of four axes have their channels; none to tell it from their shape.
+        where: Name of the data set in error messages.
+        arrays: Images of shape (n, height, width) or (n, height, width, channels), or stored images; classes of shape
+            (n,) or (n, 1), integers or names.
+        class_names: Names of the classes 0, 1, ... With `None`, they are the values in the arrays of classes.
+        data_format: Position of the channels in images of four axes. `None` infers it from their shape.
 
     Raises:
-        UserError: A shape, a length, a type or a value is not as it must be.
+        UserError: A shape, a length, a type or a value is illegal.
     """
     forms = {key: (array.shape, array.dtype) for key, array in arrays.items()}
     first = check_forms(where, forms, data_format)
@@ -57,10 +57,10 @@ def check_forms(
     """Check the shapes and types of the arrays of a data set; see `check_images`.
 
     Returns:
-        Whether the channels are first.
+        Whether the channels are the first axis of an image.
 
     Raises:
-        UserError: They do not fit, or are too large.
+        UserError: The arrays do not fit each other, or are too large.
     """
     for part in ("train", "test"):
         _check_form_of_images(where, f"x_{part}", *forms[f"x_{part}"])
@@ -87,10 +87,10 @@ def check_forms(
 
 
 def check_side(where: str, rows: int, columns: int) -> None:
-    """Check that a network can be given images of this size.
+    """Check that images are small enough for a network.
 
     Raises:
-        UserError: They are too large.
+        UserError: The images are too large.
     """
     if max(rows, columns) > MOST_SIDE:
         raise UserError(
@@ -102,15 +102,16 @@ def check_side(where: str, rows: int, columns: int) -> None:
 def has_channels_first(where: str, shape: tuple[int, ...], data_format: DataFormat | None) -> bool:
     """Return whether images of four axes have their channels before their rows and columns.
 
-    Pictures have few channels, and often as many rows as columns: where these say one thing, it is so.
+    Pictures have few channels, and often as many rows as columns. The position is inferred if one of these is
+    decisive.
 
     Raises:
-        UserError: It is not told by `data_format`, and the shape has the channels first, or may have.
+        UserError: `data_format` is `None`, and the channels are, or may be, before the rows and columns.
     """
     if data_format is not None:
         return data_format == "channels_first"
     _, first, middle, last = shape
-    signs = [(last <= FEW, first <= FEW), (first == middle, middle == last)]
+    signs = [(last <= FEW, first <= FEW), (first == middle, middle == last)]  # of channels last, and of channels first
     decided = next((sign for sign in signs if sign[0] != sign[1]), None)
     if decided == (True, False):
         return False
@@ -145,10 +146,11 @@ def _check_form_of_labels(where: str, name: str, shape: tuple[int, ...], dtype: 
 def classes_of(
     where: str, y_train: Rows, y_test: Rows, class_names: tuple[str, ...] | None = None
 ) -> tuple[tuple[str, ...], Array, Array]:
-    """Return the names of the classes, and the classes of both parts as integers from 0 on.
+    """Return the names of the classes, and the classes of both parts as integers counted from 0.
 
     Raises:
-        UserError: There are less than two, or one in the test alone, or not as many as names.
+        UserError: There are fewer than two classes, a class has test images only, or the numbers of classes and names
+            differ.
     """
     assert isinstance(y_train, np.ndarray)
     assert isinstance(y_test, np.ndarray)
@@ -176,12 +178,12 @@ def classes_of(
 
 
 def stored_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the type that images of this type have in `Images`."""
+    """Return the type in `Images` of images of this type: `uint8` or `float32`."""
     return np.dtype(np.uint8 if dtype == np.uint8 else np.float32)
 
 
 def as_stored(where: str, name: str, images: Array, *, channels_first: bool = False) -> Array:
-    """Return images of a form that `check_forms` passes as `Images` has them.
+    """Return images with the shape and type of `Images`. `check_forms` must accept their shape and type.
 
     Raises:
         UserError: A value is not finite.

@@ -1,4 +1,4 @@
-"""How pictures are decoded: at full depth, with what is transparent, a part at a time."""
+"""Decoding of pictures: with all bits of a colour, with transparency, a part at a time."""
 
 import sys
 from collections.abc import Callable
@@ -20,20 +20,20 @@ from resnet_core.runs.data.opening import (
 )
 from resnet_core.runs.data.stored import Array
 
-OTHER = {"B": "L", "L": "B"}
-NATIVE = "L" if sys.byteorder == "little" else "B"  # the machine's own order of bytes
-GREYS = {"1": 255, "L;2": 85, "L;4": 17}  # of one, two and four bits: 8 bits have so many times the value
-LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue (ITU-R 601-2), as Pillow's `L` has them
-SIXTEEN_BITS = 257  # times a value of 8 bits is that of 16 bits: 255 becomes 65535
+OTHER = {"B": "L", "L": "B"}  # the other byte order
+NATIVE = "L" if sys.byteorder == "little" else "B"  # byte order of the machine
+GREYS = {"1": 255, "L;2": 85, "L;4": 17}  # factors from greys of one, two and four bits to 8 bits
+LUMA = np.array([0.299, 0.587, 0.114])  # weights of red, green and blue (ITU-R 601-2), as in Pillow's `L`
+SIXTEEN_BITS = 257  # factor from values of 8 bits to 16 bits: 255 becomes 65535
 
 Box = tuple[int, int, int, int]
 """Left, upper, right and lower edge."""
 Reader = Callable[[Box], tuple[Array, Array | None]]
-"""What reads a part of a picture: its colours, and how opaque each pixel is."""
+"""Function from a box to the colours in this part of a picture, and the opacity of each pixel if it may vary."""
 
 
 def upright(image: Array, orientation: int) -> Array:
-    """Return an image as it was before a camera turned it (Exif 2.3, tag 274)."""
+    """Return an image in its upright orientation (Exif 2.3, tag 274)."""
     if orientation >= 5:
         image = image.swapaxes(0, 1)
     rows = -1 if orientation in (3, 4, 7, 8) else 1
@@ -42,18 +42,19 @@ def upright(image: Array, orientation: int) -> Array:
 
 
 def reader(image: Image.Image, source: Path | BytesIO, channels: int) -> Reader:
-    """Decode a picture; return what reads a part of it.
+    """Decode a picture, and return a function that reads a part of it.
 
-    What Pillow decodes takes four bytes a pixel at most, so that what is made of it is made of a part at a time.
+    Pillow's decoded picture takes at most four bytes a pixel. Larger types are used for a part at a time, to save
+    memory.
 
     Args:
         image: The picture, opened and not decoded yet.
-        source: What it was opened from.
-        channels: 1 or 3, which are wanted; it may have the other.
+        source: File or content from which it was opened.
+        channels: Wanted number of channels, 1 or 3. The result may have the other number.
 
     Returns:
-        A function from a box to the colours in it, and how opaque each pixel is, if it may be transparent; only of
-        `uint8` the colours and the opacity, to 255, are of uint8.
+        A `Reader`. The opacity is `None` if no pixel is transparent. Colours and opacity are uint8, up to 255, if the
+        values of the picture are; otherwise they are float32, and the opacity is from 0 to 1.
     """
     values = values_of(image)
     if values == "uint8":
@@ -75,7 +76,7 @@ def reader(image: Image.Image, source: Path | BytesIO, channels: int) -> Reader:
 
 
 def _eight_bits(image: Image.Image, channels: int) -> Reader:
-    """Return what reads a picture of 8 bits."""
+    """Return a function that reads a picture of 8 bits."""
     transparent = is_transparent(image) and image.mode != "LAB"
     grey = transparent and image.mode in ("1", "L")
     clear = image.info["transparency"] * GREYS.get(packing(image), 1) if grey else None
@@ -111,20 +112,20 @@ def _from_lab(image: Image.Image) -> Image.Image:
 
 
 def composed(colours: Array, alpha: Array, background: tuple[int, int, int], values: str) -> Array:
-    """Return the colours as they look on a background; where a picture is opaque they stay what they are."""
-    seen = background if colours.shape[2] == 3 else (round(float(LUMA @ background)),)
+    """Return the colours composited on a background. Opaque pixels do not change."""
+    ground = background if colours.shape[2] == 3 else (round(float(LUMA @ background)),)
     if values == "uint8":
-        part = alpha[..., None].astype(np.uint16)
-        mixed = colours * part + np.array(seen, np.uint16) * (255 - part)
+        opacity = alpha[..., None].astype(np.uint16)
+        mixed = colours * opacity + np.array(ground, np.uint16) * (255 - opacity)
         return np.asarray((mixed + 127) // 255, np.uint8)
-    behind = np.array(seen, np.float32) * SIXTEEN_BITS
+    behind = np.array(ground, np.float32) * SIXTEEN_BITS
     return np.asarray(np.rint(behind + (colours - behind) * alpha[..., None]))
 
 
 def _deep_colour(source: Path | BytesIO) -> Reader:
-    """Return what reads colours of 16 bits, and how opaque they are from 0 to 1.
+    """Return a function that reads colours of 16 bits, and their opacity from 0 to 1.
 
-    Pillow unpacks the high byte of each, by the name of the packing; by the name of the other order, the low one.
+    Pillow unpacks only the high byte of each value. With the name of the other byte order, it unpacks the low byte.
     """
     decoded = []
     for low in (False, True):
@@ -147,7 +148,7 @@ def _deep_colour(source: Path | BytesIO) -> Reader:
 
 
 def _deep_ppm(image: Image.Image) -> Reader:
-    """Return what reads the colours of a binary PPM of two bytes a colour, in the range of 16 bits."""
+    """Return a function that reads the colours of a binary PPM with two bytes a colour, scaled to 16 bits."""
     assert isinstance(image, ImageFile.ImageFile)
     file, width, start, most = image.fp, image.width, image.tile[0][2], highest(image)
     assert file is not None
@@ -165,9 +166,9 @@ def _deep_ppm(image: Image.Image) -> Reader:
 
 
 def _deep_grey(image: Image.Image) -> Reader:
-    """Return what reads greys of 16 bits, and how opaque they are from 0 to 1.
+    """Return a function that reads greys of 16 bits, and their opacity from 0 to 1.
 
-    Both bytes of both are unpacked as four channels.
+    The two bytes of grey and the two bytes of opacity are unpacked as four channels.
     """
     _repacked(image, "RGBA", "RGBA")
     image.load()
@@ -180,7 +181,7 @@ def _deep_grey(image: Image.Image) -> Reader:
 
 
 def _repacked(image: Image.Image, mode: str, packing: str) -> None:
-    """Let a picture be unpacked in another way when it is decoded."""
+    """Change the mode and the packing by which a picture will be decoded."""
     assert isinstance(image, ImageFile.ImageFile)
     for i, (name, box, offset, arguments) in enumerate(image.tile):
         further = arguments[1:] if isinstance(arguments, tuple) else ()

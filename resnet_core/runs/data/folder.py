@@ -24,8 +24,8 @@ from resnet_core.runs.data.stored import Array, Parts, Rows
 from resnet_core.runs.description import DataInfo, Skipped
 from resnet_core.runs.reading import Reading
 
-AT_ONCE = 64
-PIXELS_AT_ONCE = 1 << 24  # of pictures that are decoded at the same time; a larger one is alone
+AT_ONCE = 64  # pictures that are decoded at the same time
+PIXELS_AT_ONCE = 1 << 24  # pixels that are decoded at the same time; a picture with more is decoded alone
 TEST_FRACTION = 0.2
 DAMAGED = "damaged"
 NOT_DECODED = "known from how the files begin, not decoded yet"
@@ -36,9 +36,9 @@ class _Sound:
     """The files that can be read.
 
     Attributes:
-        listing: What is in the folder, without what cannot be read.
-        headers: Of each file, in the order of the listing.
-        damaged: What cannot be read, and why.
+        listing: The listing of the folder, without files that cannot be read.
+        headers: Header of each file, in the order of the listing.
+        damaged: Files that cannot be read, with the reasons.
     """
 
     listing: Listing
@@ -47,18 +47,18 @@ class _Sound:
 
 
 class Folder:
-    """`train/<class>/*` and `test/<class>/*`, or `<class>/*` with a stratified fifth as test.
+    """A folder with `train/<class>/*` and `test/<class>/*`, or with `<class>/*` and a stratified fifth as test images.
 
-    Images are files that Pillow reads (see `pictures.FORMATS`), of any size; those in folders below a class's are of
-    it, too. If all are grey there is one channel, else there are three. They are resized to `image_size`; without it
-    they stay as they are if all have one size, and else are resized to 32 rows and columns. Where one has 16 bits, all
-    have. The decoded arrays are kept in the user's cache folder.
+    Images are files of the formats in `opening.FORMATS`, of any size. Images in subfolders of a class belong to the
+    class. If all images are grey there is one channel, otherwise there are three. Images are resized to `image_size`.
+    Without it, they keep their size if it is the same for all, and are resized to 32 rows and columns otherwise. If an
+    image has 16 bits, all images are scaled to 16 bits. The decoded arrays are kept in the user's cache folder.
 
     Args:
         path: The folder.
         image_size: Height and width to which the images are resized, or `None`.
         resident: Bytes up to which images are held in memory; more stay in the cache folder.
-        reading: What is seen through transparent pictures, and whether damaged ones are left out.
+        reading: The background of transparent pictures, and whether damaged pictures are left out.
     """
 
     def __init__(self, path: Path, image_size: int | None, resident: float, reading: Reading) -> None:
@@ -68,10 +68,10 @@ class Folder:
         self._reading = reading
 
     def describe(self) -> DataInfo:
-        """Return what is known without decoding: from the list of the files and how each begins, or from the cache.
+        """Return the description of the data set from the headers of the files, or from the cache. Nothing is decoded.
 
         Raises:
-            UserError: There are not two classes with images, or a file is no image, or too large.
+            UserError: There are fewer than two classes with images, or a file is not an image, or is too large.
         """
         known = cached.about(self._cache)
         if known is None:
@@ -83,8 +83,8 @@ class Folder:
         """Return the images.
 
         Raises:
-            UserError: See `describe`; or an image cannot be decoded, or images that are not to be in memory have no
-                room in the cache folder.
+            UserError: See `describe`; or an image cannot be decoded, or the cache folder has no room for images that
+                are not held in memory.
         """
         info = cached.about(self._cache)
         arrays: Mapping[str, Rows] | None = cached.kept(self._cache, self._resident) if info else None
@@ -101,9 +101,9 @@ class Folder:
 
     @cached_property
     def _cache(self) -> Path:
-        """The place in the cache.
+        """Path of the cache file.
 
-        It is another when a file is added, moved, removed or written, or when it is read in another way.
+        The path changes when a file is added, moved, removed or written, and with the settings of reading.
         """
         reading = self._reading
         settings = f"4 {PIL.__version__} {self._image_size} {reading.background} {reading.skip_damaged} "
@@ -125,16 +125,16 @@ class Folder:
         batches: Iterable[Sequence[Path]],
         before: Sequence[str] = (),
     ) -> _Sound:
-        """Read the files; return those that can be read.
+        """Read files, and return those that can be read.
 
         Args:
             listed: The files.
-            read: What reads a file.
-            batches: The files, those that are read at the same time together.
-            before: What is known to be damaged.
+            read: Function that reads a file.
+            batches: The files in batches that are read at the same time.
+            before: Files that are already known to be damaged, with the reasons.
 
         Raises:
-            UserError: One cannot be read and none may be left out, or a class is left without images.
+            UserError: A file cannot be read and damaged files are not left out, or a class has no other images.
         """
         headers: dict[Path, Header] = {}
         damaged = [*before]
@@ -156,7 +156,7 @@ class Folder:
         return form_of(str(self._path), sound.headers, self._image_size, self._reading)
 
     def _info(self, sound: _Sound) -> DataInfo:
-        """Return what is known of sound files; of what was skipped, what is damaged."""
+        """Return the description of the data set. Its `skipped` has the damaged files only."""
         form = self._form(sound)
         names = check_classes(sound.listing)
         train, test = _split(sound.listing, names)
@@ -168,9 +168,9 @@ class Folder:
         )  # fmt: skip
 
     def _decode(self) -> tuple[DataInfo, Mapping[str, Rows]]:
-        """Return what is known of the images, and their arrays; they are kept in the cache."""
+        """Decode the images and write them to the cache. Return the description and the arrays."""
         sound = self._by_headers
-        if self._reading.skip_damaged:  # all is decoded twice: the number must be known before the first is kept
+        if self._reading.skip_damaged:  # images are decoded twice, since their number must be known before the first
             decodes = partial(_decodes, headers=sound.headers, form=self._form(sound))
             sound = self._sound(sound.listing, decodes, _batches(sound.headers, sound.headers), sound.damaged)
         info, form = self._info(sound), self._form(sound)
@@ -193,7 +193,7 @@ class Folder:
 
 
 def _split(listed: Listing, class_names: Sequence[str]) -> tuple[tuple[list[Path], Array], tuple[list[Path], Array]]:
-    """Return files and classes of the training and of the test images."""
+    """Return the paths and the classes of the training images, and those of the test images."""
     place = {name: i for i, name in enumerate(dict.fromkeys(sorted(name for name, _ in listed.files)))}
     assert len(place) == len(class_names)
     y = np.array([place[name] for name, _ in listed.files])
@@ -206,7 +206,7 @@ def _split(listed: Listing, class_names: Sequence[str]) -> tuple[tuple[list[Path
 
 
 def _decoded(files: Sequence[Path], headers: Mapping[Path, Header], form: Form) -> Iterator[Array]:
-    """Yield the images of `files`, some at a time."""
+    """Yield the images of `files` in batches."""
 
     def read(file: Path) -> Array:
         try:
@@ -220,10 +220,10 @@ def _decoded(files: Sequence[Path], headers: Mapping[Path, Header], form: Form) 
 
 
 def _decodes(file: Path, headers: Mapping[Path, Header], form: Form) -> Header:
-    """Decode a picture; return its header.
+    """Check that a picture can be decoded, and return its header.
 
     Raises:
-        Unreadable: It cannot be decoded.
+        Unreadable: The picture cannot be decoded.
     """
     pictures.pixels(file, form)
     return headers[file]
@@ -237,13 +237,13 @@ def _tried(read: Callable[[Path], Header], file: Path) -> Header | Unreadable:
 
 
 def _advised(error: Unreadable) -> UserError:
-    return UserError(f"{error}; --skip-damaged leaves out what is damaged")
+    return UserError(f"{error}; --skip-damaged leaves out damaged images")
 
 
 def _batches(
     files: Iterable[Path], headers: Mapping[Path, Header] | None = None, form: Form | None = None
 ) -> Iterator[list[Path]]:
-    """Yield the files in their order, so many that what is read of them at the same time stays within bounds."""
+    """Yield the files in batches of at most `AT_ONCE` files and `PIXELS_AT_ONCE` pixels, in their order."""
     least = form.size[0] * form.size[1] if form else 0
     batch: list[Path] = []
     pixels = 0

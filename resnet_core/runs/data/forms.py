@@ -1,4 +1,4 @@
-"""The one form that all pictures of a folder are brought to, and what is said of it."""
+"""The common form to which all pictures of a folder are converted, and notes on the conversion."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,16 +13,16 @@ DEFAULT_SIZE = 32
 
 
 def form_of(where: str, headers: Mapping[Path, Header], image_size: int | None, reading: Reading) -> Form:
-    """Return the form of all pictures.
+    """Return the common form of all pictures.
 
     Args:
-        where: What an error names.
-        headers: Of every file.
-        image_size: Height and width; none for the size that all have, or else `DEFAULT_SIZE`.
-        reading: What is seen through transparent pictures.
+        where: Name of the folder in error messages.
+        headers: Header of every file.
+        image_size: Height and width. With `None`, the size of the pictures if all have the same, else `DEFAULT_SIZE`.
+        reading: The background of transparent pictures.
 
     Raises:
-        UserError: Their values have no scale in common, or all are too large.
+        UserError: The types of the values have no common scale, or the pictures are too large.
     """
     values = {header.values: file for file, header in headers.items()}
     if len(values) > 1 and values.keys() != {"uint8", "uint16"}:
@@ -44,7 +44,7 @@ def form_of(where: str, headers: Mapping[Path, Header], image_size: int | None, 
 
 
 def notes_of(headers: Mapping[Path, Header], form: Form, reading: Reading) -> Iterator[str]:
-    """Yield what is done to the pictures, in words."""
+    """Yield a line for each conversion of the pictures."""
     width, height = form.size
     if other := _those(headers, lambda header: header.size != form.size):
         yield f"{counted(len(other), 'image')} resized to {width}x{height} (--image-size takes another size)"
@@ -67,6 +67,6 @@ def _those(headers: Mapping[Path, Header], test: Callable[[Header], bool]) -> li
 
 
 def _named(files: Sequence[Path]) -> str:
-    """Return the names of the first files, and how many more there are."""
+    """Return the names of the first files, and the number of the others."""
     names = ", ".join(printable(file.name) for file in files[:MOST_FILES])
     return f"{names}, and {len(files) - MOST_FILES} more" if len(files) > MOST_FILES else names

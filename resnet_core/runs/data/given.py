@@ -1,6 +1,7 @@
-"""Data that Python hands over: arrays and data sets of libraries, as a file in the cache folder that workers read.
+"""Data sets given as arguments in Python: arrays and `tf.data.Dataset`s are written to a file that workers read.
 
-The file is named by the hash of its content, so the same images are written once, and nothing is pickled.
+The file is in the cache folder and is named by the hash of its content. So the same images are written only once, and
+nothing is pickled.
 """
 
 import json
@@ -27,21 +28,21 @@ WHERE = "the data that were given"
 
 
 def path_of(data: Any) -> str:
-    """Return the name or path by which runs know the data that a caller gives.
+    """Return the name or path of a data set for the field `data` of a run.
 
     Args:
         data: The name of a data set; the path of an `.npz` file or of a folder of images; arrays
             `(x_train, y_train, x_test, y_test)`, as Keras' `((x_train, y_train), (x_test, y_test))`, or `(x, y)`, of
-            which a stratified fifth is the test set; a mapping of these names to arrays, with `class_names`; a finite
-            `tf.data.Dataset` of (image, class), or a pair of them for training and test; a `datasets.Dataset` or
-            `DatasetDict` of Hugging Face with a column of images and one of classes. Images are (n, height, width)
-            or (n, height, width, channels), classes (n,) integers or names.
+            which a stratified fifth is the test set; a mapping of these names to arrays, and optionally of
+            `class_names`; a finite `tf.data.Dataset` of (image, class), or a pair of them for training and test; a
+            `datasets.Dataset` or `DatasetDict` of Hugging Face with a column of images and one of classes. Images are
+            (n, height, width) or (n, height, width, channels). Classes are (n,), integers or names.
 
     Returns:
-        The name or path; of arrays that of a file in the user's cache folder.
+        The name or path. For arrays, it is the path of a file in the user's cache folder.
 
     Raises:
-        UserError: It is none of these, or an array is not as it must be.
+        UserError: `data` has none of these forms, or an array is illegal.
     """
     if isinstance(data, str | Path):
         return str(data)
@@ -53,7 +54,7 @@ def path_of(data: Any) -> str:
 
 
 def _written(images: Images) -> Path:
-    """Return the file of these images, which is written if it is not there."""
+    """Write the file of these images, unless it exists, and return its path."""
     names = json.dumps(images.class_names)
     path = user_cache_path("resnet-ablation") / "arrays" / f"{digest('arrays/1', images.sha256(), names)}.npz"
     if not path.is_file():
@@ -70,10 +71,10 @@ def _written(images: Images) -> Path:
 
 
 def _arrays(data: Any) -> tuple[dict[str, Array], tuple[str, ...] | None]:
-    """Return the arrays by name, and names of the classes if they are given.
+    """Return the arrays by name, and the names of the classes if they are given.
 
     Raises:
-        UserError: The data are in no form that is known.
+        UserError: The data have none of the forms of `path_of`.
     """
     if isinstance(data, Mapping):
         unknown = sorted(map(str, data.keys() - {*KEYS, NAMES}))
@@ -101,10 +102,10 @@ def _arrays(data: Any) -> tuple[dict[str, Array], tuple[str, ...] | None]:
 
 
 def _array(given: Any) -> Array:
-    """Return an array of NumPy's.
+    """Return a NumPy array.
 
     Raises:
-        UserError: It is ragged.
+        UserError: The data are ragged.
     """
     try:
         return np.asarray(given)
@@ -113,10 +114,10 @@ def _array(given: Any) -> Array:
 
 
 def _split(x: Array, y: Array) -> dict[str, Array]:
-    """Return a stratified fifth as test set, and the rest to train on.
+    """Return the arrays of a data set whose test images are a stratified fifth.
 
     Raises:
-        UserError: There are not as many images as classes.
+        UserError: The numbers of images and of classes differ.
     """
     if len(x) != len(y):
         raise UserError(

@@ -1,4 +1,4 @@
-"""What is in a folder of images: which files are read, of which class, and which are not, and why."""
+"""The listing of a folder of images: the files that are read, with their classes, and the others, with the reasons."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ from resnet_core.runs.data import opening, pictures
 from resnet_core.runs.description import Skipped, printable
 
 LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "$recycle.bin"})
-"""What systems leave in folders, in lower case, beside what begins with a dot."""
+"""Names in lower case of files that operating systems leave in folders, besides names that begin with a dot."""
 SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"})
 HIDDEN = "hidden or left by the system"
 NO_PICTURE = "not an image that is read"
@@ -27,12 +27,12 @@ Identity = tuple[int, int]
 
 @dataclass
 class Listing:
-    """What is in a folder.
+    """The files in a folder of images.
 
     Attributes:
         root: The folder.
-        parts: The class and the path of every image, sorted, of `train` and `test`, or of `all`.
-        left_out: Paths of what is not read, by the reason.
+        parts: The class and the path of every image, sorted, by part: `train` and `test`, or `all`.
+        left_out: Paths of files and folders that are not read, by the reason.
     """
 
     root: Path
@@ -46,36 +46,36 @@ class Listing:
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
-        """What is not read, and why."""
+        """Files and folders that are not read, with the reasons."""
         return tuple(Skipped.of(reason, files) for reason, files in self.left_out.items())
 
     @property
     def paths(self) -> list[Path]:
-        """The images' paths."""
+        """The paths of the images."""
         return [path for _, path in self.files]
 
     def only(self, kept: Collection[Path]) -> "Listing":
-        """Return the listing of these files alone."""
+        """Return the listing with only these files."""
         parts = {part: [(name, path) for name, path in files if path in kept] for part, files in self.parts.items()}
         return Listing(self.root, parts, self.left_out)
 
     def leave_out(self, reason: str, path: Path) -> None:
-        """Note that a file or folder is not read."""
+        """Record that a file or folder is not read."""
         self.left_out.setdefault(reason, []).append(self.name_of(path))
 
     def name_of(self, path: Path) -> str:
-        """Return a path as it is below the folder."""
+        """Return a path relative to the folder."""
         return str(path.relative_to(self.root))
 
 
 def listing(folder: Path) -> Listing:
-    """Return what is in a folder with `train/<class>/` and `test/<class>/`, or with `<class>/`.
+    """Return the listing of a folder with `train/<class>/` and `test/<class>/`, or with `<class>/`.
 
-    Images may be in folders below those of the classes. They are in the order of `keras.utils`: classes by name, and
-    of a class folder by folder. Links are followed, but for those that lead back.
+    Images may be in subfolders of the classes. They have the order of `keras.utils`: classes by name, and the images of
+    a class folder by folder. Links are followed, except links to a folder that contains them.
 
     Raises:
-        UserError: A folder cannot be read, a class has no image, or there are not two classes.
+        UserError: A folder cannot be read, a class has no image, or there are fewer than two classes.
     """
     listed = Listing(folder)
     splits = [name for name in ("train", "test") if (folder / name).is_dir()]
@@ -99,7 +99,7 @@ def check_none_lost(before: Listing, after: Listing, damaged: Skipped) -> None:
     """Check that every class of every part still has images.
 
     Raises:
-        UserError: All of one are damaged.
+        UserError: All images of a class are damaged.
     """
     for part, files in before.parts.items():
         left = {name for name, _ in after.parts[part]}
@@ -115,7 +115,7 @@ def check_classes(listed: Listing) -> tuple[str, ...]:
     """Return the names of the classes.
 
     Raises:
-        UserError: There are not two, or one has no images in a part.
+        UserError: There are fewer than two classes, or a class has no images in a part.
     """
     by_part = {part: {name for name, _ in files} for part, files in listed.parts.items()}
     names = sorted(set().union(*by_part.values()))
@@ -131,8 +131,8 @@ def check_classes(listed: Listing) -> tuple[str, ...]:
             f"a folder of images must have its parts in train/ and test/, but {where} has {' and '.join(names)}; "
             "rename them"
         )
-    for part, there in by_part.items():
-        lacking = [name for name in names if name not in there]
+    for part, names_in_part in by_part.items():
+        lacking = [name for name in names if name not in names_in_part]
         if lacking:
             raise UserError(
                 f"every class must have images in train/ and in test/, but {where} has none in "
@@ -159,7 +159,7 @@ def _classes(listed: Listing, folder: Path) -> Iterator[File]:
 
 
 def _walk(listed: Listing, top: Path) -> Iterator[tuple[str, list[Path]]]:
-    """Yield each folder's path with its images."""
+    """Yield the path of each subfolder, and of `top`, with the images in it."""
     left: list[tuple[Path, frozenset[Identity]]] = [(top, frozenset({_identity(top.parent.stat())}))]
     while left:
         folder, above = left.pop()
@@ -181,7 +181,7 @@ def _walk(listed: Listing, top: Path) -> Iterator[tuple[str, list[Path]]]:
 
 
 def _reason(entry: os.DirEntry[str]) -> str:
-    """Return why a file or folder is not read; nothing if it is."""
+    """Return why a file or folder is not read, or an empty text if it is read."""
     if _hidden(entry):
         return HIDDEN
     try:
@@ -218,6 +218,6 @@ def _shown(path: Path) -> str:
 
 
 def _not_read(listed: Listing) -> str:
-    """Return in words what else is there."""
+    """Return the end of an error message that lists files that are not read."""
     skipped = "; ".join(skip.text for skip in listed.skipped)
     return f"; not read: {skipped}" if skipped else ""

@@ -1,4 +1,4 @@
-"""Data sets that have a name: what is known of them before they are read, and how they are."""
+"""Data sets with a name: their loaders, and their descriptions, which are known before the images are read."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -40,7 +40,12 @@ MNIST_COUNTS = (
 
 
 def register_source(name: str, info: DataInfo) -> Callable[[Loader], Loader]:
-    """Register the decorated function as the data set `name`; it returns the checked images."""
+    """Register the decorated function, which takes no arguments and returns `Images`, as the data set `name`.
+
+    Args:
+        name: The name. A data set of this name is replaced.
+        info: Description of the data set, see `described`.
+    """
 
     def register(load: Loader) -> Loader:
         NAMED[name] = (load, info)
@@ -50,14 +55,21 @@ def register_source(name: str, info: DataInfo) -> Callable[[Loader], Loader]:
 
 
 def registered_sources() -> dict[str, Any]:
-    """Return what is registered, by name."""
+    """Return the registered data sets by name: loader and description."""
     return {**NAMED}
 
 
 def described(
     shape: tuple[int, int, int], names: Sequence[str], counts: Sequence[tuple[int, int]], values: str = "uint8"
 ) -> DataInfo:
-    """Return what is known of a data set with these images of each class, for training and for the test."""
+    """Return the description of a data set.
+
+    Args:
+        shape: Height, width and channels of an image.
+        names: Names of the classes.
+        counts: Numbers of training images and of test images of each class.
+        values: Type of the values of the images.
+    """
     train, test = (sum(column) for column in zip(*counts, strict=True))
     return DataInfo(shape, len(names), train, 0, test, values, tuple(names), tuple(counts))
 
@@ -90,7 +102,7 @@ def _register_keras(name: str, info: DataInfo) -> None:
         except Exception as error:
             reason = str(error).splitlines()[0]
             raise UserError(
-                f"'{name}' must be in Keras' folder of data sets or be downloadable, but neither is so: {reason}"
+                f"'{name}' must be in Keras' folder of data sets, or be downloaded, but it cannot be: {reason}"
             ) from None
         arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
         return check_images(name, arrays, info.class_names)

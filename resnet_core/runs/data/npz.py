@@ -1,4 +1,4 @@
-"""An `.npz` file in Keras' format as a data set: its headers are checked before an image of it is decoded."""
+"""An `.npz` file in Keras' format as a data set. Its headers are checked before an image is decoded."""
 
 import hashlib
 import math
@@ -29,13 +29,13 @@ MOST_AT_ONCE = 1 << 30  # bytes of an array that must be decoded as a whole
 
 @dataclass(frozen=True)
 class _Known:
-    """What is known before an image is decoded.
+    """The content of the file, without the images.
 
     Attributes:
-        headers: Of the arrays.
+        headers: Headers of the arrays.
         channels_first: Whether the images are transposed.
         labels: The arrays of the classes.
-        info: What the images will be.
+        info: Description of the data set.
     """
 
     headers: Mapping[str, Header]
@@ -45,13 +45,13 @@ class _Known:
 
 
 class Npz:
-    """The arrays `x_train`, `y_train`, `x_test` and `y_test`, and `class_names` if the file has it.
+    """A data set of the arrays `x_train`, `y_train`, `x_test` and `y_test`, and optionally `class_names`.
 
     Args:
         path: The file.
         image_size: Height and width to which the images are resized.
         resident: Bytes up to which images are held in memory; more are stored in the user's cache folder.
-        reading: Where images have their channels.
+        reading: The position of the channels.
     """
 
     def __init__(self, path: Path, image_size: int | None, resident: float, reading: Reading) -> None:
@@ -61,10 +61,10 @@ class Npz:
         self._data_format = reading.data_format
 
     def describe(self) -> DataInfo:
-        """Return what is known without decoding an image.
+        """Return the description of the data set. No image is decoded.
 
         Raises:
-            UserError: It is not such a file, or its arrays do not fit one another.
+            UserError: The file has another form, or its arrays do not fit each other.
         """
         return self._known.info
 
@@ -94,7 +94,7 @@ class Npz:
         return sum(math.prod(shape) * dtype.itemsize for shape, dtype in map(self._form, PIXELS))
 
     def _form(self, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """Return shape and type of an array of images as `Images` has them."""
+        """Return the shape and type in `Images` of an array of images."""
         shape, _, dtype = self._known.headers[key]
         return (shape[0], *self._known.info.input_shape), stored_type(dtype)
 
@@ -140,7 +140,7 @@ class Npz:
     def _notes(
         self, shape: tuple[int, ...], dtype: np.dtype[Any], size: tuple[int, ...], channels_first: bool
     ) -> Iterator[str]:
-        """Yield what is done to the images, in words."""
+        """Yield a line for each conversion of the images."""
         if channels_first:
             yield f"images transposed from channels first, {shape[1:]}"
         if stored_type(dtype) != dtype:
@@ -149,7 +149,7 @@ class Npz:
             yield f"images resized from {size[0]}x{size[1]}"
 
     def _parts(self, archive: zipfile.ZipFile, key: str) -> Parts:
-        """Return the images of a member, read some at a time; all at once if they are in Fortran's order."""
+        """Return the images of a member, which are read in parts or, in Fortran order, all at once."""
         known, where = self._known, printable(str(self._path))
 
         def parts() -> Iterator[Array]:
@@ -163,14 +163,14 @@ class Npz:
                     images = np.frombuffer(content, dtype).reshape((count, *shape[1:]), order="F" if fortran else "C")
                     images = as_stored(where, key, images, channels_first=known.channels_first)
                     yield resized(images, self._image_size) if self._image_size else images
-                member.read(1)  # at its end, what was read is compared with its checksum
+                member.read(1)  # at the end of the member, zipfile compares the checksum
 
         return Parts(*self._form(key), parts())
 
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Make a user's mistake of a file that cannot be read."""
+    """Context manager that turns the errors of an unreadable file into a `UserError`."""
     try:
         yield
     except UserError:
@@ -185,7 +185,7 @@ def _header_in(archive: zipfile.ZipFile, key: str) -> Header:
     """Return the header of a member.
 
     Raises:
-        ValueError: It has none, or one of another length than the member, or is of objects.
+        ValueError: The member has no header, its length differs from that in the header, or it holds objects.
     """
     with archive.open(f"{key}.npy") as member:
         shape, fortran, dtype = stored.header_of(member)
@@ -198,16 +198,16 @@ def _header_in(archive: zipfile.ZipFile, key: str) -> Header:
 
 
 def _check_bytes(where: str, key: str, header: Header) -> None:
-    """Check that what must be decoded at once is not too large.
+    """Check that an image, or an array in Fortran order, which must be decoded at once, is not too large.
 
     Raises:
-        UserError: It is.
+        UserError: It takes more than `MOST_AT_ONCE` bytes.
     """
     shape, fortran, dtype = header
     if math.prod(shape if fortran else shape[1:]) * dtype.itemsize > MOST_AT_ONCE:
         raise UserError(
-            f"an array in Fortran's order must take at most 1 GiB, but `{key}` of {where} takes more; save it as "
-            "numpy.ascontiguousarray gives it"
+            f"an array in Fortran order must take at most 1 GiB, but `{key}` of {where} takes more; save what "
+            "numpy.ascontiguousarray returns for it"
             if fortran
             else f"an image must take at most 1 GiB, but one of `{key}` of {where} takes more"
         )
@@ -217,7 +217,7 @@ def _names(where: str, archive: zipfile.ZipFile, header: Header) -> tuple[str, .
     """Return the names of the classes.
 
     Raises:
-        UserError: They are no names, or some are equal.
+        UserError: The member does not hold texts, or some are equal.
     """
     shape, _, dtype = header
     if len(shape) != 1 or dtype.kind != "U" or dtype.itemsize > LONGEST_NAME:

@@ -1,4 +1,4 @@
-"""What is known of a picture's file before it is decoded: its format, the type of its values, what is transparent."""
+"""Properties of a picture before it is decoded: its format, the type of its values, whether it is transparent."""
 
 import struct
 import zlib
@@ -12,10 +12,10 @@ from typing import Any
 from PIL import Image, ImageFile
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
-"""What is read, as far as this Pillow can. No format that runs a program, as EPS runs Ghostscript."""
+"""Formats that are read, if the installed Pillow supports them. None runs a program, as EPS runs Ghostscript."""
 GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
-PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
-DEEP_GREY = "LA;16B"  # greys of 16 bits with alpha, which Pillow gives as colours
+PNG = b"\x89PNG\r\n\x1a\n"  # the first bytes of a PNG file
+DEEP_GREY = "LA;16B"  # greys of 16 bits with alpha, which Pillow decodes as colours
 DEEP_TIFF = frozenset(f"{mode};16{order}" for mode in ("RGB", "RGBX", "RGBA") for order in "BLN")
 VALUES = ("uint8", "uint16", "int32", "float32")
 """The types of the values of pictures."""
@@ -23,30 +23,34 @@ VALUES = ("uint8", "uint16", "int32", "float32")
 
 @cache
 def formats() -> tuple[str, ...]:
-    """Return those of `FORMATS` that the installed Pillow reads."""
+    """Return the formats of `FORMATS` that the installed Pillow reads."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 @cache
 def suffixes() -> frozenset[str]:
-    """Return the suffixes, in lower case, of files that must be pictures."""
+    """Return the suffixes, in lower case, of files that are read as pictures."""
     known = formats()
     return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in known) | {".mpo"}
 
 
 @contextmanager
 def open_picture(source: Path | BytesIO) -> Iterator[Image.Image]:
-    """Open a picture; not by its name, since Pillow maps files that it opens, and then decodes turned TIFFs wrongly."""
+    """Context manager that opens a picture.
+
+    The file is not opened by Pillow, which would map it into memory and then decode rotated TIFFs wrongly.
+    """
     opened = nullcontext(source) if isinstance(source, BytesIO) else source.open("rb")
     with opened as file, Image.open(file, formats=formats()) as image:
         yield image
 
 
 def bare_png(file: Path) -> BytesIO | None:
-    """Return a PNG without its metadata, but for what is transparent and how it was turned; nothing if it is none.
+    """Return a PNG without its metadata, except transparency and orientation, or `None` if the file is not a PNG.
 
-    Kept are the chunks without which there is no picture, whatever their checksums, and those two if theirs are right.
+    Critical chunks are kept whatever their checksums are. The chunks of transparency and orientation are kept if their
+    checksums are right.
     """
     try:
         content = file.read_bytes()
@@ -67,7 +71,7 @@ def bare_png(file: Path) -> BytesIO | None:
 
 
 def values_of(image: Image.Image) -> str:
-    """Return the type of the values that are read of a picture, one of `VALUES`."""
+    """Return the type of the values with which a picture is read, one of `VALUES`."""
     if image.mode.startswith("I;16"):
         return "uint16"
     if image.mode == "F":
@@ -78,7 +82,7 @@ def values_of(image: Image.Image) -> str:
 
 
 def is_cut(image: Image.Image) -> bool:
-    """Return whether a picture has more than 8 bits a colour, of which Pillow gives 8 only."""
+    """Return whether a picture has more than 8 bits a colour, of which Pillow decodes only 8."""
     if values_of(image) != "uint8":
         return False
     match image.format:
@@ -86,7 +90,7 @@ def is_cut(image: Image.Image) -> bool:
             return highest(image) > 255
         case "JPEG2000":
             siz = _content(image).partition(b"\xff\x4f\xff\x51")[2]
-            return len(siz) > 38 and siz[38] & 0x7F > 7  # the bits, less one, of the first component
+            return len(siz) > 38 and siz[38] & 0x7F > 7  # number of bits, minus one, of the first component
         case "AVIF":
             return any(config[2] & 0x40 for config in _content(image).split(b"av1C")[1:] if len(config) > 2)
         case "TIFF":
@@ -96,7 +100,7 @@ def is_cut(image: Image.Image) -> bool:
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Return whether colours have 16 bits that can be read; Pillow gives them as of 8."""
+    """Return whether colours have 16 bits that `decoding` can read, although Pillow decodes only 8."""
     match image.format:
         case "PNG":
             return ";16" in str(packing(image))
@@ -109,7 +113,7 @@ def _is_deep(image: Image.Image) -> bool:
 
 
 def packing(image: Image.Image) -> Any:
-    """Return how the values are packed in the file, as its reader says."""
+    """Return Pillow's name of the packing of the values in the file."""
     tiles = getattr(image, "tile", [])
     arguments = tiles[0][3] if tiles else None
     return arguments[0] if isinstance(arguments, tuple) and arguments else arguments
@@ -123,7 +127,7 @@ def highest(image: Image.Image) -> int:
 
 
 def _content(image: Image.Image) -> bytes:
-    """Return the content of the file of a picture that is open."""
+    """Return the content of the file of an open picture."""
     assert isinstance(image, ImageFile.ImageFile)
     assert image.fp is not None
     before = image.fp.tell()

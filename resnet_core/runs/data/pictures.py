@@ -1,4 +1,4 @@
-"""One picture of a file: which form it has, and its pixels in the form that a network is given."""
+"""A picture in a file: its header, and its pixels in the common form of a data set."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -31,15 +31,15 @@ from resnet_core.runs.data.stored import Array
 from resnet_core.runs.description import printable
 
 PIXELS_AT_ONCE = 1 << 20
-"""Of a picture, that are brought to a form at the same time."""
+"""Number of pixels of a picture that are converted at the same time."""
 Result = TypeVar("Result")
 
 
 class Unreadable(UserError):
-    """A picture that cannot be read.
+    """Raised for a picture that cannot be read.
 
     Attributes:
-        reason: Why, in words.
+        reason: The reason, in words.
     """
 
     def __init__(self, file: Path, rule: str, reason: str) -> None:
@@ -48,20 +48,20 @@ class Unreadable(UserError):
 
 
 class Unidentified(Unreadable):
-    """A file that does not begin as a picture does."""
+    """Raised for a file whose first bytes are not those of a picture."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of a picture before it is decoded.
+    """Properties of a picture that are known before it is decoded.
 
     Attributes:
-        size: Width and height, once it is upright.
-        grey: Whether it has no colour.
-        values: Of `VALUES`.
-        transparent: Whether it has an alpha channel or a transparent colour.
-        several: Whether its file holds more pictures, of which it is the first.
-        cut: Whether it has more than 8 bits a colour, of which 8 are read.
+        size: Width and height in the upright orientation.
+        grey: Whether the picture has no colour.
+        values: Type of its values, one of `opening.VALUES`.
+        transparent: Whether the picture has an alpha channel or a transparent colour.
+        several: Whether the file holds more pictures. Only the first is read.
+        cut: Whether the picture has more than 8 bits a colour, of which only 8 are read.
     """
 
     size: tuple[int, int]
@@ -74,13 +74,13 @@ class Header:
 
 @dataclass(frozen=True)
 class Form:
-    """What all pictures of a data set are brought to.
+    """The common form of all pictures of a data set.
 
     Attributes:
         size: Width and height.
-        channels: 1 or 3.
-        values: `uint8`; else the type that `Header.values` says, and the pixels are of float32.
-        background: Red, green and blue from 0 to 255 of what is seen where a picture is transparent.
+        channels: Number of channels, 1 or 3.
+        values: Type of the values, as in `Header`. The pixels are uint8 for `uint8`, otherwise float32.
+        background: Red, green and blue, from 0 to 255, behind transparent pixels.
     """
 
     size: tuple[int, int]
@@ -95,14 +95,14 @@ class Form:
 
 
 def ignore_warnings() -> None:
-    """Let Pillow be silent: of metadata that it cannot read, and of large pictures, which `MOST_PIXELS` bounds."""
+    """Silence Pillow's warnings of unreadable metadata and of large pictures, whose size `MOST_PIXELS` limits."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 @contextmanager
 def _opened(source: Path | BytesIO, file: Path) -> Iterator[Image.Image]:
-    """Open a picture; whatever its reader raises, here or in the block, is an error that names the file."""
+    """Context manager that opens a picture. An exception of Pillow, here or in the block, becomes an `Unreadable`."""
     try:
         with open_picture(source) as image:
             yield image
@@ -120,7 +120,7 @@ def _opened(source: Path | BytesIO, file: Path) -> Iterator[Image.Image]:
 
 
 def is_picture(file: Path) -> bool:
-    """Return whether a file begins as a picture does."""
+    """Return whether the first bytes of a file are those of a picture."""
     try:
         header(file)
         return True
@@ -131,10 +131,10 @@ def is_picture(file: Path) -> bool:
 
 
 def header(file: Path) -> Header:
-    """Return what is known of a picture before it is decoded.
+    """Return the header of a picture.
 
     Raises:
-        Unreadable: It is none, or is too large.
+        Unreadable: The file is not a picture, or the picture is too large.
     """
     return _read(_header, file)
 
@@ -153,10 +153,10 @@ def _header(source: Path | BytesIO, file: Path) -> Header:
 def pixels(file: Path, form: Form) -> Array:
     """Return a picture as (height, width, channels).
 
-    It is set upright, laid on the background where it is transparent, and resized (bilinear, antialiased).
+    The picture is turned upright, composited on the background, and resized (bilinear, antialiased).
 
     Raises:
-        Unreadable: It cannot be decoded, or is too large.
+        Unreadable: The picture cannot be decoded, or is too large.
     """
     return _read(partial(_pixels, form=form), file)
 
@@ -168,7 +168,7 @@ def _pixels(source: Path | BytesIO, file: Path, form: Form) -> Array:
         values = values_of(image)
         turned, (width, height) = _turned(image)
         if height * form.size[0] > MOST_PIXELS:
-            most = f"{MOST_PIXELS // form.size[0]:,} rows where {form.size[0]} columns are made of it"
+            most = f"{MOST_PIXELS // form.size[0]:,} rows to be resized to {form.size[0]} columns"
             raise Unreadable(file, f"of at most {most}", f"has {width}x{height}; make it smaller")
         read = reader(image, source, form.channels)
         strips = []
@@ -182,7 +182,7 @@ def _pixels(source: Path | BytesIO, file: Path, form: Form) -> Array:
 
 
 def _box(size: tuple[int, int], orientation: int, start: int, end: int) -> Box:
-    """Return where in a picture as it is stored the rows from `start` to `end` are that it has upright, with `size`."""
+    """Return the box in the stored picture with the rows from `start` to `end` of the upright one, which has `size`."""
     width, height = size
     if orientation in (3, 4, 7, 8):
         start, end = height - end, height - start
@@ -190,7 +190,7 @@ def _box(size: tuple[int, int], orientation: int, start: int, end: int) -> Box:
 
 
 def _composed(colours: Array, alpha: Array | None, values: str, form: Form) -> Array:
-    """Return a part of a picture with the channels of the form, on its background."""
+    """Return a part of a picture, composited on the background of the form, with its channels."""
     if colours.shape[2] < form.channels:
         colours = np.repeat(colours, form.channels, axis=2)
     if alpha is not None:
@@ -201,10 +201,10 @@ def _composed(colours: Array, alpha: Array | None, values: str, form: Form) -> A
 
 
 def _read(read: Callable[[Path | BytesIO, Path], Result], file: Path) -> Result:
-    """Read a file; a PNG that cannot be read, once more without its metadata, which may be all that is damaged.
+    """Read a file. If a PNG cannot be read, it is read again without its metadata, since only these may be damaged.
 
     Raises:
-        Unreadable: It cannot be read. A pipe or a device, which might never end, is not opened.
+        Unreadable: The file cannot be read. A pipe or a device, which might never end, is not opened.
     """
     if file.exists() and not (file.is_file() or file.is_dir()):
         raise Unreadable(file, "a readable file", "is a pipe or a device")
@@ -221,10 +221,10 @@ def _read(read: Callable[[Path | BytesIO, Path], Result], file: Path) -> Result:
 
 
 def _rescaled(image: Array, values: str, wanted: str, file: Path) -> Array:
-    """Return an image of these values in the scale of others.
+    """Return an image, which has values of one type, in the scale of another type.
 
     Raises:
-        Unreadable: They have none in common.
+        Unreadable: The types have no common scale.
     """
     match values, wanted:
         case _ if values == wanted:
@@ -242,12 +242,12 @@ def _too_large(file: Path, has: str) -> Unreadable:
 
 
 def _words(error: Exception) -> str:
-    """Return an error in a line."""
+    """Return the message of an error in one line."""
     return printable(" ".join(str(error).split())) or type(error).__name__
 
 
 def _turned(image: Image.Image) -> tuple[int, tuple[int, int]]:
-    """Return how a picture is turned once it is decoded, and its size upright; Pillow sets a TIFF upright itself."""
+    """Return the orientation of a decoded picture, and its upright size. Pillow turns a TIFF upright by itself."""
     turned, (width, height) = _orientation(image), image.size
     tags = getattr(image, "tag_v2", None)
     if tags is not None:
@@ -257,10 +257,10 @@ def _turned(image: Image.Image) -> tuple[int, tuple[int, int]]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return how a camera has turned a picture, from 1, not at all, to 8; 1 if its metadata cannot be read."""
+    """Return the Exif orientation of a picture, from 1 (upright) to 8; 1 if the metadata cannot be read."""
     try:
-        # Not the reader's own method, which for a PNG decodes all of it.
+        # The method of the base class, since that of a PNG decodes the whole picture.
         turned = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
         return turned if isinstance(turned, int) and 1 <= turned <= 8 else 1
-    except Exception:  # whatever metadata may make a reader raise: the picture is sound
+    except Exception:  # damaged metadata may raise anything, but the picture can be read
         return 1

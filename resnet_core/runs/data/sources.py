@@ -1,4 +1,4 @@
-"""Where data sets come from, by name or by path."""
+"""`open_source`: a data set by its name or path."""
 
 import math
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class DataSource(Protocol):
 
     @property
     def info(self) -> DataInfo:
-        """What there is: as far as it is known without decoding an image, if none has been."""
+        """The description of the data set. Before the images are read, it has what is known without decoding."""
         ...
 
     @property
@@ -31,13 +31,13 @@ class DataSource(Protocol):
         ...
 
     def sha256(self) -> str:
-        """Return the hash of the images if they have been read, else an empty text."""
+        """Return the hash of the images, or an empty text if they have not been read."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """A source that is a function, and what is known before it is called."""
+    """A source with two functions: one that reads the images, and one that describes them without reading."""
 
     load: Callable[[], Images]
     describe: Callable[[], DataInfo]
@@ -68,19 +68,19 @@ def open_source(
             of an `.npz` file with `x_train`, `y_train`, `x_test` and `y_test`, or of a folder with
             `train/<class>/*` and `test/<class>/*`, or with `<class>/*`; or `hf:NAME` or `tfds:NAME`, see `hubs`.
         image_size: Height and width to which the images are resized.
-        resident: Bytes up to which the images of a path are held in memory; more are read from disk as they are
-            asked for. The images of a name are held in memory, and refused where `resident` is 0.
-        reading: What is seen through transparent images, what becomes of damaged ones, where channels are.
+        resident: Bytes up to which the images of a path are held in memory. More are read from disk when they are
+            needed. The images of a name are always held in memory; with 0, they are refused.
+        reading: Settings of reading: background, damaged images, position of the channels.
 
     Raises:
-        UserError: There is nothing of this name, or not in one of these forms; or `reading` has what is not read, or
-            the images of a name are to be read from disk.
+        UserError: There is no such name or path, or the file or folder has another form; a setting of `reading` does
+            not apply; or the images of a name are to be read from disk.
     """
     if data in NAMED:
         if not resident:
             raise UserError(
-                f"--stream always needs a file or a folder of images, but '{data}' is a name, whose images are held in "
-                "memory; take --stream auto"
+                f"--stream always needs a file or a folder of images, but '{data}' is a name, and its images are held "
+                "in memory; take --stream auto"
             )
         reading.check(f"'{data}'")
         load, info = NAMED[data]

@@ -1,4 +1,4 @@
-"""Arrays in an uncompressed `.npz` file: written part by part, and read as far as they are asked for."""
+"""Arrays in an uncompressed `.npz` file, which is written part by part, and read when its rows are needed."""
 
 import math
 import struct
@@ -23,14 +23,14 @@ UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, z
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """An array that is made part by part, along its first axis."""
+    """An array that is computed part by part, along its first axis."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     parts: Iterable[Array]
 
     def array(self) -> Array:
-        """Return it whole."""
+        """Return the whole array."""
         whole, end = np.empty(self.shape, self.dtype), 0
         for part in self.parts:
             whole[end : end + len(part)] = part
@@ -39,11 +39,11 @@ class Parts:
 
 
 class _File:
-    """A file that is read at any place, by any thread.
+    """An open file that several threads can read at any position.
 
     Attributes:
-        path: Its path.
-        buffered: For who reads it before the first `fill`.
+        path: The path of the file.
+        buffered: The file with a buffer, to be read before the first `fill`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,10 +54,10 @@ class _File:
         finalize(self, self.buffered.close)
 
     def fill(self, place: int, into: memoryview) -> None:
-        """Read the bytes at `place` into all of `into`.
+        """Fill `into` with the bytes at `place`.
 
         Raises:
-            OSError: They cannot be read, or the file ends before.
+            OSError: The file cannot be read, or is too short.
         """
         with self._lock:
             self._raw.seek(place)
@@ -69,10 +69,10 @@ class _File:
 
 
 class StoredImages:
-    """Images in a file. It is not mapped, so that what was read does not count as the process's memory.
+    """Images in a file. The file is not mapped, so pages that were read do not count as memory of the process.
 
     Attributes:
-        shape, dtype: As of an array.
+        shape, dtype: Those of the array of all images.
     """
 
     def __init__(self, file: _File, place: int, row: tuple[int, ...], dtype: np.dtype[Any], rows: Array) -> None:
@@ -86,19 +86,19 @@ class StoredImages:
         return self.shape[0]
 
     def __getitem__(self, chosen: slice | Array) -> "StoredImages":
-        """Return these images, not read yet."""
+        """Return the chosen images, without reading them."""
         return StoredImages(self._file, self._place, self.shape[1:], self.dtype, self._rows[chosen])
 
     def read(self) -> Array:
         """Return the images as an array.
 
         Raises:
-            OSError: The file cannot be read any more.
+            OSError: The file cannot be read.
         """
         images = np.empty(self.shape, self.dtype)
         size = math.prod(self.shape[1:]) * self.dtype.itemsize
         content = memoryview(images.reshape(-1).view(np.uint8).data)
-        starts = np.flatnonzero(np.diff(self._rows, prepend=-2) != 1)  # of rows that follow each other in the file
+        starts = np.flatnonzero(np.diff(self._rows, prepend=-2) != 1)  # of ranges that are contiguous in the file
         for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(self)]):
             self._file.fill(self._place + int(self._rows[start]) * size, content[start * size : end * size])
         return images
@@ -108,7 +108,7 @@ Rows = Array | StoredImages
 
 
 def chunks(rows: Rows) -> Iterator[Array]:
-    """Yield the rows in order as arrays of some `CHUNK_VALUES` values, the same however they are kept."""
+    """Yield the rows in order, as arrays of about `CHUNK_VALUES` values, whose sizes do not depend on the storage."""
     length = max(1, CHUNK_VALUES // max(1, math.prod(rows.shape[1:])))
     for start in range(0, len(rows), length):
         part = rows[start : start + length]
@@ -116,10 +116,10 @@ def chunks(rows: Rows) -> Iterator[Array]:
 
 
 def write(path: Path, arrays: Mapping[str, Array | Parts]) -> None:
-    """Write an `.npz` file beside its place and rename it into it.
+    """Write an `.npz` file atomically.
 
     Raises:
-        OSError: There is no room, or the folder cannot be written.
+        OSError: The disk is full, or the folder is not writable.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
@@ -142,10 +142,10 @@ Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
 
 
 def header_of(member: IO[bytes]) -> Header:
-    """Read the header of an `.npy` file: shape, whether it is in Fortran's order, and type.
+    """Read the header of an `.npy` file: shape, whether the order is Fortran's, and type.
 
     Raises:
-        ValueError: It has none, or one of a later version than 2.
+        ValueError: There is no header, or its version is later than 2.
     """
     version = np.lib.format.read_magic(member)
     if version == (1, 0):
@@ -158,13 +158,13 @@ def header_of(member: IO[bytes]) -> Header:
 def read(
     path: Path, names: Iterable[str], lazily: Collection[str] = (), *, check: bool = True
 ) -> dict[str, Rows] | None:
-    """Return arrays of a file that `write` wrote, in any order; none if it is not there or damaged.
+    """Return arrays of a file that `write` wrote, or `None` if the file is missing or damaged.
 
     Args:
         path: The file.
-        names: Of the arrays.
-        lazily: Those of them that are not read yet.
-        check: Whether the content of all of the file is checked, where something is not read yet.
+        names: Names of the arrays.
+        lazily: Names of the arrays that are returned as `StoredImages`.
+        check: Whether the checksums of the whole file are checked, if there are such arrays.
     """
     try:
         file = _File(path)
@@ -185,14 +185,14 @@ def _array(archive: zipfile.ZipFile, name: str) -> Array:
 
 
 def _place(archive: zipfile.ZipFile, name: str) -> tuple[int, int, Header]:
-    """Return where an array's member begins, the length of the array's header, and the header."""
+    """Return the position of an array's member, the length of the array's header, and the header."""
     with archive.open(f"{name}.npy") as member:
         header = header_of(member)
         return archive.getinfo(f"{name}.npy").header_offset, member.tell(), header
 
 
 def _lazy(file: _File, start: int, length: int, header: Header) -> StoredImages:
-    local = bytearray(30)  # the member's own header: its name and its extra field follow, and then its content
+    local = bytearray(30)  # the header of the member in the archive; its name, an extra field and the content follow
     file.fill(start, memoryview(local))
     shape, _, dtype = header
     place = start + len(local) + sum(struct.unpack("<HH", local[26:])) + length

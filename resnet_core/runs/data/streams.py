@@ -9,25 +9,26 @@ from resnet_core.runs.data.stored import Array
 
 RULE = "a tf.data.Dataset must be finite and of (image, class)"
 MOST_BYTES = 8 << 30
-"""Of images: a data set whose length is not known is refused beyond them, as it may have no end."""
+"""Maximum size of the images. A data set that exceeds it is refused, since its length may be infinite."""
 
 
 def is_stream(data: Any) -> bool:
-    """Return whether it is a `tf.data.Dataset`; TensorFlow is not loaded for it."""
+    """Return whether an object is a `tf.data.Dataset`, without loading TensorFlow."""
     return hasattr(data, "element_spec") and hasattr(data, "cardinality") and hasattr(data, "as_numpy_iterator")
 
 
 def arrays_of(data: Any) -> tuple[Array, Array]:
-    """Return all images and classes of a `tf.data.Dataset`, whether it is batched or not.
+    """Return all images and classes of a `tf.data.Dataset`, batched or not.
 
     Raises:
-        UserError: It has no end, is not of (image, class), or its images are of several sizes.
+        UserError: The data set is infinite or too large, its elements are not (image, class), or its images have
+            several sizes.
     """
     spec = data.element_spec
     if not isinstance(spec, tuple) or len(spec) != 2 or not all(hasattr(part, "shape") for part in spec):
         raise UserError(f"{RULE}, but its elements are {spec}")
     if int(data.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
-        raise UserError(f"{RULE}, but it repeats without end; leave `repeat` away, or `take` what is an epoch")
+        raise UserError(f"{RULE}, but it repeats without end; remove `repeat`, or `take` the elements of one epoch")
     batched = spec[0].shape.rank == 4 or spec[1].shape.rank == 1
     images: list[Array] = []
     classes: list[Array] = []
@@ -43,7 +44,7 @@ def arrays_of(data: Any) -> tuple[Array, Array]:
             )
     shapes = {image.shape[1:] if batched else image.shape for image in images}
     if len(shapes) != 1:
-        what = f"of {len(shapes)} shapes: {', '.join(map(str, sorted(shapes)[:3]))}" if shapes else "none"
-        raise UserError(f"images of a tf.data.Dataset must be of one size, but there are {what}; map a resize first")
+        has = f"images of {len(shapes)} shapes: {', '.join(map(str, sorted(shapes)[:3]))}" if shapes else "no images"
+        raise UserError(f"images of a tf.data.Dataset must be of one size, but it has {has}; map a resize first")
     join = np.concatenate if batched else np.stack
     return join(images), join(classes)

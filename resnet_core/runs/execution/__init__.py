@@ -1,1 +1,1 @@
-"""How runs are executed: in which processes, how often, and what is shown of them."""
+"""The execution of runs: executors, workers, retries, progress and loggers."""

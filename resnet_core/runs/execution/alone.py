@@ -1,4 +1,4 @@
-"""One network, trained in this process, without a folder: `resnet_core.train`."""
+"""`resnet_core.train`: trains one network in this process, without a folder."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -60,15 +60,15 @@ def train(
     progress: bool = True,
     **settings: Any,
 ) -> TrainedRecord:
-    """Train a network on data, and return what came of it. Nothing is written but the arrays of `data`, to the cache.
+    """Train a network on a data set, and return its record. Only arrays of `data` are written, to the cache folder.
 
     Args:
         net: The network, or a function that builds one, see `nets.own.OwnNet`. Its `input_shape` and `classes` are
             those of the data.
         data: Name, path, arrays or a data set; see `resnet_core.runs.data.given.path_of`.
-        epochs: Number of passes over the training images. `None` takes 10, unless `steps` is among the settings.
-        seed: Seed of everything that has none of its own.
-        probe: What is measured. `None` measures gradients at step 0 and after every epoch.
+        epochs: Number of passes over the training images. `None` means 10, unless `steps` is given.
+        seed: Seed of all draws for which no setting is a seed.
+        probe: Measurements during the training. `None` means those of `ProbeSpec()`.
         progress: Whether progress is shown. Without it, nothing is printed.
         **settings: Fields of `TrainSpec`: `batch_size=64`, `learning_rate=0.05`.
 
@@ -76,10 +76,10 @@ def train(
         The record, whose `model` is the trained network. A run that diverges or crashes is a record, too; see `status`.
 
     Raises:
-        UserError: Data, network and settings do not fit.
+        UserError: The data, the network and the settings do not fit each other.
     """
     for name in sorted(settings.keys() & DECIDED - {"test"}):
-        raise UserError(f"a setting must not be what the data decide, but got `{name}`; leave it away")
+        raise UserError(f"a setting must not be one that follows from the data, but got `{name}`; leave it out")
     budget = {} if epochs is None and settings.get("steps") is not None else {"epochs": epochs or EPOCHS}
     spec = TrainSpec(data=path_of(data), **budget, **settings)
     with said_to(surrounding() if progress else "nobody"):
@@ -101,16 +101,16 @@ def train(
 
 
 def fitted(net: Net, data: DataInfo) -> Net:
-    """Return a network for these data.
+    """Return a network with the input shape and the number of classes of a data set.
 
     Raises:
-        UserError: It was made for others.
+        UserError: The network has another shape or number.
     """
-    of_data = {"input_shape": data.input_shape, "classes": data.classes}
+    expected = {"input_shape": data.input_shape, "classes": data.classes}
     for name, value in net.given().items():
-        if name in of_data and value != of_data[name]:
+        if name in expected and value != expected[name]:
             raise UserError(
-                f"`{name}` must be that of the data, {of_data[name]}, but the network has {value}; leave it away, or "
+                f"`{name}` must be that of the data, {expected[name]}, but the network has {value}; leave it out, or "
                 "give other data"
             )
-    return net.replace(**of_data)
+    return net.replace(**expected)

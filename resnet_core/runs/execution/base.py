@@ -14,18 +14,18 @@ from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress
 
 OnProgress = Callable[[Run, Progress], None]
-POLL_SECONDS = 1.0  # between checks for runs that other processes execute
-ORPHAN_SECONDS = 5.0  # to save the last state when the launcher has ended
+POLL_SECONDS = 1.0  # between two checks for runs that other processes execute
+ORPHAN_SECONDS = 5.0  # for a worker to save its last state after the launcher has ended
 
 
 class Executor(Protocol):
-    """Executes runs, records each in the store of the job, and yields the records in whatever order the runs end."""
+    """Executes runs, records each in the store of the job, and yields the records in the order in which runs end."""
 
     def __call__(self, todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Record]:
         """Execute the runs of `todo` until none is left.
 
         Args:
-            todo: Hands out the runs. The caller, which takes the records, gives the claims back.
+            todo: Hands out the runs. The caller, which takes the records, releases the claims.
             job: How they are executed.
             on_progress: Called every few steps of each run.
         """
@@ -61,21 +61,21 @@ class OwnOption:
 
 
 EXECUTORS: dict[str, Executor] = {}
-"""By the name that `--executor` takes."""
+"""The executors by name."""
 
 OWN_OPTIONS: dict[str, Mapping[str, OwnOption]] = {}
-"""By the name of the executor, and that of the option."""
+"""The options of executors, by the name of the executor and the name of the option."""
 
 
 def register_executor(name: str, options: Mapping[str, OwnOption] | None = None) -> Callable[[Executor], Executor]:
     """Register the decorated function, see `Executor`, as the executor of `--executor NAME`.
 
-    A user's function may be registered again, as in a notebook; it replaces the earlier one.
+    A user's function may be registered again, as when a notebook cell is run again. It replaces the earlier one.
 
     Args:
         name: A new name.
-        options: Options of this executor, by name. The programs take them as
-            `--executor-option NAME=VALUE`, those of this project's executors as `--NAME VALUE`, too.
+        options: Options of this executor, by name. The programs take them as `--executor-option NAME=VALUE`. Those of
+            this project's executors can be given as `--NAME VALUE`, too.
 
     Raises:
         UserError: This project has an executor of this name.

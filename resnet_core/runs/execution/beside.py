@@ -1,4 +1,4 @@
-"""What goes beside the record of a run: its trained network, and what probes have measured of it."""
+"""`Beside`: the files beside the record of a run, its trained network and the measurements of its probes."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,17 +17,17 @@ OnWeights = Callable[[list[networks.Array]], None]
 
 @dataclass
 class Beside:
-    """The files that go beside the record of one run.
+    """The files beside the record of one run.
 
     Attributes:
         run: The run.
         data: Its data set.
         keep_network: Whether its trained network is kept.
-        probes: Probes to measure, at their steps or when it has completed.
+        probes: Probes to measure, at their steps or after the training.
         sample: Images for these probes.
-        root: Folder in which measurements at a step are written at once, since a run that goes on from a later state
-            does not come by this step again. None where no state is kept.
-        files: Contents of the files by their places in the folder of the study.
+        root: Folder into which measurements at a step are written at once, since a run that continues from a later
+            state does not repeat this step. `None` if no states are saved.
+        files: Contents of the files, by path relative to the folder of the study.
 
     Raises:
         UserError: The run has no images of the sample.
@@ -50,16 +50,16 @@ class Beside:
 
     @property
     def on_trained(self) -> OnWeights | None:
-        """What takes the trained weights; none if nothing is made of them."""
+        """Function that takes the trained weights; `None` if they are not used."""
         return self._weights.append if self.keep_network or any(probe.step is None for probe in self.probes) else None
 
     @property
     def at_steps(self) -> dict[int, OnWeights]:
-        """What takes the weights after so many updates."""
+        """Functions that take the weights, by the number of updates after which they are called."""
         return {probe.step: self._at(probe.step) for probe in self.probes if probe.step is not None}
 
     def after(self) -> dict[str, bytes]:
-        """Return all files of a run that has ended, those of its trained network among them if it has completed."""
+        """Return all files of a run that has ended. If it completed, they include those of its trained network."""
         for weights in self._weights:
             if self.keep_network:
                 self.files[networks.name_of(self.run.id)] = networks.encoded(weights)
@@ -70,14 +70,14 @@ class Beside:
         def take(weights: list[networks.Array]) -> None:
             names, root = self._measure(step, weights), self.root
             if root is not None:
-                with suppress(UserError):  # there is no room; the record says so
+                with suppress(UserError):  # the disk is full, which will show when the record is written
                     for name in names:
                         write_beside(root / name, self.files[name])
 
         return take
 
     def _measure(self, step: int | None, weights: list[networks.Array]) -> list[str]:
-        """Measure the probes of a step, or of the end; return the places of their files."""
+        """Measure the probes of a step, or with `None` of the end, and return the paths of their files."""
         probes = [probe for probe in self.probes if probe.step == step]
         if not probes:
             return []

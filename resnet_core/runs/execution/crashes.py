@@ -1,4 +1,4 @@
-"""Native crashes: how a process that dies in native code reports the crash of its run.
+"""Native crashes: a process that dies in native code reports the crash of its run.
 
 The dying process writes its signal and its Python stack itself (`faulthandler`). A process that is killed writes
 nothing, and its run is executed again.
@@ -16,7 +16,7 @@ NAMES = {
     "Segmentation fault": "SIGSEGV", "Aborted": "SIGABRT", "Bus error": "SIGBUS",
     "Floating point exception": "SIGFPE", "Illegal instruction": "SIGILL",
 }  # fmt: skip
-"""The signals of a native crash, by what `faulthandler` calls them."""
+"""The signals of a native crash, by their names in `faulthandler`."""
 
 
 def is_crash(exit_code: int | None) -> bool:
@@ -26,13 +26,13 @@ def is_crash(exit_code: int | None) -> bool:
 
 @contextmanager
 def witnessed(path: Path) -> Iterator[None]:
-    """Context manager: on a native crash, this process writes signal and stack to `path`; otherwise the file is
-    removed.
+    """Context manager in which this process writes signal and stack to `path` if it crashes natively. At the end, the
+    file is removed.
     """
     before = faulthandler.is_enabled()
     try:
         file = path.open("w")
-    except OSError:  # no room or no folder: the run goes on without a crash file
+    except OSError:  # the disk is full or the folder is missing; the run continues without a crash file
         yield
         return
     with file:

@@ -16,11 +16,11 @@ from resnet_core.runs.training.train import Progress as Step
 from resnet_core.telling import audience, console, say
 
 MOST_BARS = 8
-CELL_SECONDS = 0.5  # between two texts below a cell
+CELL_SECONDS = 0.5  # between two updates of the text below a cell
 
 
 def duration(seconds: float) -> str:
-    """Return a time as `45 s`, `12 min`, `3.5 h`, `15 days`."""
+    """Return a time as text, such as `45 s`, `12 min`, `3.5 h` or `15 days`."""
     for unit, size, digits in (("s", 1, 0), ("min", 60, 0), ("h", 3600, 1)):
         if seconds < 100 * size:
             return f"{seconds / size:.{digits}f} {unit}"
@@ -28,7 +28,7 @@ def duration(seconds: float) -> str:
 
 
 def magnitude(number: float) -> str:
-    """Return a count as `269,722`, `40.6 M`, `2.83 G`."""
+    """Return a count as text, such as `269,722`, `40.6 M` or `2.83 G`."""
     for unit, size in (("G", 1e9), ("M", 1e6)):
         if number >= size:
             return f"{number / size:.3g} {unit}"
@@ -36,7 +36,7 @@ def magnitude(number: float) -> str:
 
 
 def shown(level: object) -> str:
-    """Return a level of a factor; one that is not active in an arm as a dash."""
+    """Return a level of a factor as text. A factor that is not active in an arm has a dash."""
     return "–" if level is None else str(level)
 
 
@@ -47,7 +47,7 @@ def runs_table(
     seconds: Sequence[float],
     recorded: Sequence[bool],
 ) -> Table:
-    """Return the table of `--dry-run`: a row a run, the totals below."""
+    """Return the table of `--dry-run`: a row for each run, and the totals below."""
     todo = [time for time, done in zip(seconds, recorded, strict=True) if not done]
     table = Table(box=None, header_style="bold", show_footer=True)
     for i, factor in enumerate((*runs[0].factors, "seed")):
@@ -69,7 +69,7 @@ class Display(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
     def step(self, run: Run, step: Step) -> None:
-        """Show how far a run is. Several may be under way."""
+        """Show the progress of a run. Several runs may be in progress."""
         ...
 
     def end(self, record: Record) -> None:
@@ -78,12 +78,14 @@ class Display(Protocol):
 
 
 class Remaining:
-    """Estimates the remaining time from the work done since the first reported step. It assumes that the largest number
-    of simultaneous runs so far is kept up, and that the longest remaining run bounds the time from below.
+    """Estimates the remaining time from the work done since the first reported step.
+
+    The estimate assumes that as many runs are simultaneous as at most so far. It is never below the time of the longest
+    remaining run.
 
     Args:
         work: Estimated work of each run, by id, in any unit.
-        clock: Tells the time in seconds.
+        clock: Function that returns the time in seconds.
     """
 
     def __init__(self, work: Mapping[str, float], clock: Callable[[], float] = time.monotonic) -> None:
@@ -91,15 +93,15 @@ class Remaining:
         self._work = work
         self._clock = clock
         self._started: float | None = None
-        self._before = 0.0  # work that was done before the clock started, or by an earlier process
+        self._before = 0.0  # work done before the clock started, or by an earlier process
         self._under_way: set[str] = set()
         self._workers = 1
 
     def step(self, run: Run, step: Step) -> None:
-        """Take note of how far a run is."""
+        """Record the progress of a run."""
         work = self._work[run.id]
         if run.id not in self._under_way:
-            timed = 0 if self._started is None else REPORT_EVERY  # a run that begins further on is resumed
+            timed = 0 if self._started is None else REPORT_EVERY  # a run that begins at a later step is resumed
             self._before += work * max(0, step.step - timed) / step.steps
             self._under_way.add(run.id)
             self._workers = max(self._workers, len(self._under_way))
@@ -128,7 +130,7 @@ class Remaining:
 
 
 def ending(record: Record) -> str:
-    """Return how a run ended, in a few words."""
+    """Return a short text on how a run ended."""
     parts = [part for part in ("test", "val") if f"{part}_accuracy" in record.results]
     names = {"test": "test", "val": "validation"}
     figure = f"at step {record.outcome.step}"
@@ -140,7 +142,7 @@ def ending(record: Record) -> str:
 
 
 class Lines:
-    """A line for each run that ends: for logs and pipes."""
+    """Display for logs and pipes: a line for each run that ends."""
 
     def __init__(self, work: Mapping[str, float]) -> None:
         self._remaining = Remaining(work)
@@ -162,11 +164,13 @@ class Lines:
 
 
 class Bars:
-    """A bar of the runs of the study, and below it one of the steps of each run under way, `MOST_BARS` at most.
+    """Display for terminals: a bar of the runs, and below it a bar of the steps of each run in progress.
+
+    At most `MOST_BARS` runs have a bar.
 
     Args:
         work: Estimated work of each run, by id, in any unit.
-        to: Where to show them; the console of standard output if not given.
+        to: Console for the bars; by default that of standard output.
     """
 
     def __init__(self, work: Mapping[str, float], to: Console | None = None) -> None:
@@ -205,7 +209,7 @@ class Bars:
 
 
 class Silent:
-    """Shows nothing."""
+    """Display that shows nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -218,7 +222,7 @@ class Silent:
 
 
 class NotebookDisplay:
-    """One line below the cell of a notebook, replaced as runs go on; those that failed have a line each."""
+    """Display for notebooks: one text below the cell, which is replaced, and a line for each run that failed."""
 
     def __init__(self, work: Mapping[str, float], clock: Callable[[], float] = time.monotonic) -> None:
         self._remaining = Remaining(work)
@@ -261,8 +265,8 @@ class NotebookDisplay:
 
 
 def display(work: Mapping[str, float]) -> Display:
-    """Return the display: bars on a terminal, one replaced line in a notebook, lines elsewhere, and none if
-    `progress=False`.
+    """Return the display of the audience: bars on a terminal, one replaced text in a notebook, lines elsewhere, and
+    nothing with `progress=False`.
     """
     match audience():
         case "nobody":

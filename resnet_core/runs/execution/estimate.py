@@ -1,4 +1,4 @@
-"""How long a run will take, roughly, before anything is run."""
+"""Rough estimates of the time of a run, before it is executed."""
 
 from resnet_core.nets.cost import cost
 from resnet_core.runs.runtime import available_cores, threads_for
@@ -9,7 +9,7 @@ from resnet_core.runs.training.forms import form_of
 SECONDS_PER_LAYER_STEP = 0.35e-3
 MACS_PER_SECOND = 30e9
 START_SECONDS_PER_LAYER = 0.09
-START_SECONDS_IN_OPEN_SHAPES = 4.0  # of the first of a kind, whatever its depth
+START_SECONDS_IN_OPEN_SHAPES = 4.0  # of the first network of a kind, at any depth
 SHARED_EFFICIENCY = 0.8
 
 
@@ -19,12 +19,12 @@ def step_macs(run: Run) -> float:
 
 
 def start_seconds(run: Run) -> float:
-    """Return the time to build and trace a network, needed once for the runs that share it."""
+    """Return the time in seconds to build and trace a network, once for all runs that share it."""
     return START_SECONDS_IN_OPEN_SHAPES if form_of(run) == "open" else START_SECONDS_PER_LAYER * cost(run.net).depth
 
 
 def train_seconds(run: Run, train_images: int, threads: int) -> float:
-    """Return the time of all steps and probes of a run."""
+    """Return the time in seconds of all steps and probes of a run."""
     steps = run.train.total_steps(train_images)
     epochs = steps * run.train.batch_size / max(train_images, 1)
     probes = sum(step <= steps for step in run.probe.steps) + run.probe.each_epoch * epochs
@@ -35,6 +35,8 @@ def train_seconds(run: Run, train_images: int, threads: int) -> float:
 
 
 def study_threads(runs: list[Run]) -> int:
-    """Return the number of threads for each of `runs`, which share the cores: two processes of one beat one of two."""
+    """Return the number of threads of each run. Runs share the cores, since two processes with one thread each are
+    faster than one process with two.
+    """
     most = max(1, available_cores() // max(1, len(runs)))
     return min(most, threads_for(max((step_macs(run) for run in runs), default=0.0)))

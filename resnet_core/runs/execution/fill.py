@@ -28,7 +28,7 @@ from resnet_core.telling import say, warn
 
 
 def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, images: int) -> None:
-    """Execute and record those of `runs` that are not yet recorded in a folder.
+    """Execute and record the runs that are not yet recorded in a folder.
 
     Args:
         plan: Plan to be added to the folder's plan.
@@ -72,12 +72,12 @@ def execute_all(
     """Execute and record runs, and show progress.
 
     Args:
-        runs: What to execute.
-        seconds: Estimated time of each, by its id.
-        execution: How.
-        store: Where they are recorded.
-        threads: Of each process.
-        attempts: Number of the attempt at each run, by its id, from 1.
+        runs: The runs to execute.
+        seconds: Estimated time of each run, by its id.
+        execution: How they are executed.
+        store: Store for the records.
+        threads: Number of threads of each process.
+        attempts: Number of the attempt of each run, by its id, counted from 1.
     """
     if not runs:
         return
@@ -106,7 +106,7 @@ def check_mixed(store: Store, survey: Survey, execution: Execution) -> None:
     """Check that versions of libraries are not mixed; warn if mixing is allowed.
 
     Raises:
-        UserError: They would be, and that was not asked for.
+        UserError: They would be mixed, and mixing is not allowed.
     """
     warning = check_versions(store, survey, mix=execution.mix_versions)
     if warning:
@@ -114,17 +114,17 @@ def check_mixed(store: Store, survey: Survey, execution: Execution) -> None:
 
 
 def set_aside(store: Store, survey: Survey) -> None:
-    """Set damaged records aside with a message; their runs count as missing."""
+    """Set damaged records aside, with a warning for each. Their runs count as missing."""
     for damaged in survey.damaged:
-        warn(f"{damaged.path} is no whole record: {damaged.reason}")
+        warn(f"{damaged.path} is a damaged record: {damaged.reason}")
     if survey.damaged:
         place = store.set_aside(survey.damaged)
-        warn(f"set aside in {place}; the runs are executed anew")
+        warn(f"set aside in {place}; the runs are executed again")
 
 
 @contextmanager
 def summarised(store: Store, ids: Sequence[str]) -> Iterator[None]:
-    """Print a summary of these runs at the end."""
+    """Context manager that prints a summary of these runs at the end."""
     try:
         yield
     except KeyboardInterrupt:
@@ -135,7 +135,7 @@ def summarised(store: Store, ids: Sequence[str]) -> Iterator[None]:
 
 
 def exit_if_failed(store: Store, ids: Sequence[str]) -> None:
-    """Exit with code 1 if a run failed, and tell how to see the reason."""
+    """Exit with code 1 if a run failed, and print how to see the reason."""
     statuses = store.survey().statuses
     failed = [run_id for run_id in ids if statuses.get(run_id) in FAILED]
     if failed:
@@ -144,15 +144,15 @@ def exit_if_failed(store: Store, ids: Sequence[str]) -> None:
 
 
 def _summary(statuses: Mapping[str, str], ids: Sequence[str]) -> str:
-    """Return the numbers of these runs by status, in words."""
+    """Return a text with the numbers of these runs by status."""
     ended = Counter(statuses[run_id] for run_id in ids if run_id in statuses)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
     return f"{ended.total()} of {len(ids)} runs recorded" + (f" ({counts})" if counts else "")
 
 
 def estimated(runs: Sequence[Run], images: int, threads: int) -> Iterator[float]:
-    """Yield the estimated time of each run. The first of consecutive runs that share a compiled step includes the
-    start-up.
+    """Yield the estimated time of each run. Of consecutive runs that share a compiled step, the first includes the time
+    to compile it.
     """
     for _, alike in groupby(runs, key=compiled_as):
         for i, run in enumerate(alike):

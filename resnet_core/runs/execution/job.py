@@ -1,4 +1,4 @@
-"""`Job`: how runs are executed, in any process. No result depends on it."""
+"""`Job`: how runs are executed in a process. The result of a run does not depend on it."""
 
 import math
 import os
@@ -29,7 +29,7 @@ from resnet_core.runs.training.forms import form_of
 from resnet_core.runs.training.train import Progress, made_with, network_of, train_run
 
 Stream = Literal["auto", "always", "never"]
-MEMORY_SHARE = 0.25  # of images, which are there up to three times: as read, as chosen, on the device
+MEMORY_SHARE = 0.25  # for images, of which there are up to three copies: as read, as chosen, on the device
 _stopping = threading.Event()
 
 
@@ -41,8 +41,8 @@ class Ended:
     """The result of executing a run.
 
     Attributes:
-        record: Its record.
-        files: Further files by their place in the study's folder: the trained network and the measurements of its
+        record: The record.
+        files: Further files, by path relative to the study's folder: the trained network and the measurements of
             probes.
     """
 
@@ -56,19 +56,19 @@ class Job:
 
     Attributes:
         store: The store for records and states.
-        attempts: Number of the attempt, by run, of runs that were executed before.
+        attempts: Number of the attempt, by the id of the run, for runs that were executed before.
         threads: Threads of TensorFlow in each process.
-        workers: Number of simultaneous processes. 0 means as many as fit, for `ray` only.
+        workers: Number of simultaneous processes. For `ray`, 0 means as many as the cluster has room for.
         setup: Called first in every process, to load the user's code.
         checkpoint_seconds: Time between saved states of a run.
         timeout: Time limit of a run in seconds, or `None`.
-        retries: How often a run whose process was killed is restarted from its last state.
+        retries: Number of times that a run whose process was killed is restarted from its last state.
         memory: Memory limit of a process in GiB, or `None`.
         stream: Whether images are read from disk during training; see `resident`.
         options: The executor's own options by name; see `register_executor`.
         keep_states: Whether the last state of a run stays when the run is recorded.
         keep_networks: Whether the trained network of a run stays beside its record.
-        probes: Probes to measure on the network of every run, at their steps or when it has completed.
+        probes: Probes to measure on the network of every run, at their steps or after the training.
         sample: Images for these probes.
     """
 
@@ -94,16 +94,16 @@ class Job:
         self.setup()
 
     def perform(self, run: Run, on_progress: Callable[[Progress], None]) -> Record:
-        """Execute and record a run in this process after `begin`; return the record."""
+        """Execute and record a run in this process, and return the record. `begin` must have been called."""
         ended = self.execute(run, on_progress)
         self.record(ended)
         return ended.record
 
     def execute(self, run: Run, on_progress: Callable[[Progress], None], *, keep: bool = True) -> Ended:
-        """Execute a run in this process after `begin`; return the result without recording it.
+        """Execute a run in this process, and return the result without recording it. `begin` must have been called.
 
         Args:
-            run: What to execute.
+            run: The run.
             on_progress: Called every few steps.
             keep: Whether states are saved in the store.
         """
@@ -117,7 +117,7 @@ class Job:
         return Ended(replace(record, attempt=self.attempt_of(run)), beside.after())
 
     def attempt_of(self, run: Run) -> int:
-        """Return the number of the attempt at a run, from 1."""
+        """Return the number of the attempt of a run, counted from 1."""
         return self.attempts.get(run.id, 1)
 
     def record(self, ended: Ended) -> None:
@@ -130,24 +130,24 @@ class Job:
             self.store.state_of(record.run.id).unlink(missing_ok=True)
 
     def crashed(self, run: Run) -> Record | None:
-        """If the process of an earlier launcher crashed in this run, record it so and return the record; otherwise
+        """Record a run as crashed if the process of an earlier launcher crashed in it, and return the record; otherwise
         return `None`.
         """
         message = crash_in(self.store.crash_of(run.id))
         return None if message is None else self.lost(run, "crashed", 0, message, time.monotonic())
 
     def lost(self, run: Run, status: Status, step: int, message: str, began: float) -> Record:
-        """Record a run whose process was lost, and return the stored record, which the process may have written itself
-        at the last moment.
+        """Record a run whose process was lost, and return the stored record.
 
-        Its state stays, for a retry.
+        The process may have written the record itself at the last moment. The saved state of the run is kept for a
+        retry.
 
         Args:
             run: The run.
             status: How it ended.
-            step: Last known step, unless the saved state has a later one.
+            step: Last known step. A later step of the saved state replaces it.
             message: What happened.
-            began: When, by the monotonic clock.
+            began: Time at which the run began, by the monotonic clock.
         """
         outcome = Outcome(status, max(step, step_of(self.store.state_of(run.id)) or 0), message)
         seconds = round(time.monotonic() - began, 3)
@@ -159,7 +159,7 @@ class Job:
         return self.store.read(run.id, record.attempt)
 
     def _read(self, train: TrainSpec) -> DataInfo | None:
-        """Return the `DataInfo` of the run, if the data can still be read."""
+        """Return the `DataInfo` of a run, or `None` if the data cannot be read any more."""
         try:
             return source(*asked(train, resident(self.stream, self.memory))).info.split(train)
         except (UserError, OSError):
@@ -177,14 +177,14 @@ def stop() -> None:
 
 @contextmanager
 def stopped_by(*signals: signal.Signals) -> Iterator[threading.Event]:
-    """Context manager: the first of these signals stops the current run after its state has been saved; the second has
-    its usual effect.
+    """Context manager in which the first of these signals stops the current run after its state has been saved. The
+    second signal has its usual effect.
 
     Yields:
-        An event that is set when a signal comes. A run past its last state completes; the caller must then stop.
+        An event that is set when a signal arrives. A run past its last state completes, and the caller must stop.
     """
     came = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # which alone has signals
+    if threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
         yield came
         return
 
@@ -204,11 +204,11 @@ def stopped_by(*signals: signal.Signals) -> Iterator[threading.Event]:
 
 
 def resident(stream: Stream, memory: float | None = None) -> float:
-    """Return the largest size in bytes of images that are held in memory.
+    """Return the maximum size in bytes of images that are held in memory.
 
     Args:
-        stream: `always`: none. `never`: all. `auto`: those that take a share of the memory, `MEMORY_SHARE`.
-        memory: GiB that a process may take, if less than there is.
+        stream: `always`: 0. `never`: infinity. `auto`: the share `MEMORY_SHARE` of the memory.
+        memory: Memory limit of a process in GiB, or `None`.
     """
     limits = {"always": 0.0, "never": math.inf}
     share = MEMORY_SHARE * min(total_memory(), math.inf if memory is None else memory * 2**30)
@@ -226,22 +226,22 @@ def asked(train: TrainSpec, resident: float = math.inf) -> tuple[str, int | None
 
 @lru_cache(maxsize=1)
 def content_of(data: str, image_size: int | None, resident: float, reading: Reading) -> tuple[Images, str]:
-    """Return the images and their hash; the last ones are cached. See `open_source`."""
+    """Return the images of a data set and their hash; for the arguments see `open_source`. The last ones are cached."""
     images = source(data, image_size, resident, reading).images
     return images, images.sha256()
 
 
 def dataset(train: TrainSpec, resident: float = math.inf) -> Dataset:
-    """Return the prepared data of a run; the last ones are cached. For `resident` see `open_source`.
+    """Return the prepared data of a run. The last ones are cached. For `resident` see `open_source`.
 
     Raises:
-        UserError: The data are not what they were when the run was planned.
+        UserError: The data have changed since the run was planned.
     """
     images, content = content_of(*asked(train, resident))
     if train.data_sha256 not in ("", content):
         raise UserError(
-            f"the data of a run must be what it was planned with, of hash {train.data_sha256[:12]}…, "
-            f"but {train.data} is now of {content[:12]}…; run the study again in another --out"
+            f"the data of a run must be those it was planned with, with the hash {train.data_sha256[:12]}…, "
+            f"but {train.data} now has {content[:12]}…; run the study again in another --out"
         )
     return prepared(images, of_data(train))
 

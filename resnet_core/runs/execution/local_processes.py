@@ -1,4 +1,4 @@
-"""Runs in processes of this machine: each loads TensorFlow once, and one that dies takes one run with it."""
+"""Execution of runs in processes of this machine. Each loads TensorFlow once. If a process dies, one run is lost."""
 
 import os
 import threading
@@ -38,7 +38,7 @@ def execute_in_processes(todo: Todo, job: Job, on_progress: OnProgress) -> Itera
         ]  # fmt: skip
 
         def wait(left: int) -> None:
-            waits = left and any(slot.idle for slot in slots)  # for runs that others are at
+            waits = left and any(slot.idle for slot in slots)  # for runs that other processes execute
             channels = [slot.channel for slot in slots if slot.task]
             connection.wait([waker, *channels], POLL_SECONDS if waits else None)
             while waker.poll():
@@ -52,8 +52,8 @@ def execute_in_processes(todo: Todo, job: Job, on_progress: OnProgress) -> Itera
 
 
 class _Process(Slot):
-    """A process of this machine. What is sent either way is small, so that it is sent whole or not at all; the record
-    goes by the store.
+    """A process of this machine. Messages are smaller than a pipe's atomic write, so that they are sent as a whole or
+    not at all. The record is passed through the store.
     """
 
     def __init__(self, job: Job, on_progress: OnProgress, wake: Channel, device: str | None) -> None:
@@ -107,7 +107,7 @@ class _Process(Slot):
                 return self.lost("crashed", "".join(traceback.format_exception(error)))
 
     def _death(self, exit_code: int | None) -> tuple[Status, str]:
-        """Return how a run ended whose process is no more, and why; it had not begun the run if there is no code."""
+        """Return the status and the reason of a run whose process ended. Without a code, the run had not begun."""
         by = "" if exit_code is None else f" with exit code {exit_code}"
         if exit_code and exit_code < 0:
             by = f" with signal {Signals(-exit_code).name}"
@@ -126,7 +126,7 @@ _sender: Channel
 
 
 def _begin(job: Job, sender: Channel, device: str | None, environment: Mapping[str, str]) -> None:
-    """Make a new process ready: its environment, its device, its memory, and what ends it."""
+    """Prepare a new process: set its environment, device and memory limit, and let it end with its launcher."""
     global _job, _sender
     _job, _sender = job, sender
     become_worker(environment)
@@ -158,12 +158,12 @@ def _perform(run: Run) -> None:
 def _say(run_id: str, progress: Progress) -> None:
     try:
         _sender.send((run_id, progress))
-    except OSError:  # the launcher is no more, which is nothing that the run did
+    except OSError:  # the launcher has ended, which is not a failure of the run
         stop()
 
 
 def _killed_for_memory() -> int:
-    """Return how many processes the system has killed for their memory since it started; 0 where it does not say."""
+    """Return the number of processes that the system has killed for lack of memory since it started; 0 if unknown."""
     try:
         lines = Path("/proc/vmstat").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))

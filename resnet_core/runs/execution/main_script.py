@@ -1,4 +1,4 @@
-"""The script that starts worker processes: each of them imports it, by the way in which Python starts processes."""
+"""Checks of the script that starts worker processes. Each worker imports this script, as always in Python."""
 
 import ast
 import sys
@@ -21,10 +21,10 @@ GUARD = (
 
 @contextmanager
 def importable() -> Iterator[None]:
-    """Let workers be started: the script can be imported by them, or there is none.
+    """Context manager in which workers can be started: they can import the script, or there is no script.
 
     Raises:
-        UserError: What the script does would begin anew in each of them.
+        UserError: Each worker would execute the script again.
     """
     end_if_imported_by_a_worker()
     main = sys.modules["__main__"]
@@ -60,7 +60,7 @@ def _check(names: dict[str, Any], file: Path) -> None:
 
 
 def _line(frame: FrameType | None, names: dict[str, Any]) -> int:
-    """Return the line at which the script itself is, or 0 if it is not the script that has called."""
+    """Return the line of the script that is being executed, or 0 if the call does not come from the script."""
     line = 0
     while frame:
         if frame.f_globals is names and frame.f_code.co_name == "<module>":
@@ -70,7 +70,7 @@ def _line(frame: FrameType | None, names: dict[str, Any]) -> int:
 
 
 def _is_reached(tree: ast.AST, line: int, names: dict[str, Any]) -> bool:
-    """Return whether a worker that imports the script comes to a line of it."""
+    """Return whether a worker that imports the script reaches a line of it."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno):
             if isinstance(node, ast.If):
@@ -82,7 +82,7 @@ def _is_reached(tree: ast.AST, line: int, names: dict[str, Any]) -> bool:
 
 
 def _holds(test: ast.expr, names: dict[str, Any]) -> bool | None:
-    """Return whether a condition holds in a worker; none if that cannot be told here."""
+    """Return whether a condition is true in a worker; `None` if this is unknown."""
     if "process" in ast.unparse(test):  # `multiprocessing.parent_process() is None`, and the like
         return None
     try:

@@ -27,13 +27,13 @@ PARTS = ("test", "val", "train")
 
 @dataclass(frozen=True)
 class Given:
-    """A network, and what its probes may ask for.
+    """A network, and the inputs for its probes.
 
     Attributes:
         net: The network.
-        needs: By names of `registry.NEEDS`, what makes it.
-        part: Which images the probes are measured on: `train`, `val` or `test`.
-        images: How many.
+        needs: Functions that return the inputs, by their names in `registry.NEEDS`.
+        part: Part of the data set on which probes are measured: `train`, `val` or `test`.
+        images: Number of images.
     """
 
     net: Subject
@@ -43,11 +43,11 @@ class Given:
 
 
 def measured(item: Item, given: Given) -> Measurement:
-    """Measure one probe of a network; what goes wrong in it is data.
+    """Measure one probe of a network. An error of the probe is a measurement, too.
 
     Args:
-        item: What is asked for.
-        given: The network, and what the probe may need.
+        item: The requested measurement.
+        given: The network, and the inputs of the probe.
     """
     started = time.perf_counter()
     asked, reason = item.asked, unmeasurable(item.asked, given.needs)
@@ -66,7 +66,7 @@ def measured(item: Item, given: Given) -> Measurement:
 
 
 def _tidy(values: Mapping[str, Any]) -> Row:
-    """Return a row with plain values and all that every row has."""
+    """Return a row with plain values and with all columns that every row has."""
     if "value" not in values:
         raise ValueError(f"a row of a probe must have a `value`, but got {', '.join(values)}")
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
@@ -80,17 +80,17 @@ def of_run(
     sample: Sample,
     other: Callable[[], Any] | None = None,
 ) -> Given:
-    """Return the network of a run with these weights, and what probes may need of it.
+    """Return the network of a run with these weights, and the inputs for its probes.
 
     Args:
         run: The run.
-        weights: In the order of `keras.Model.weights`.
-        data: What it was trained on.
-        sample: Which images are taken.
-        other: Makes a second network, if there is one.
+        weights: Weights in the order of `keras.Model.weights`.
+        data: Data set of the run.
+        sample: The images on which probes are measured.
+        other: Function that returns a second network, if there is one.
 
     Raises:
-        UserError: The run has no images of this part.
+        UserError: The run has no images of the part of the sample.
     """
     net = _subject(run.net, run.train.precision, run.code or "")
     net.model.set_weights(weights)
@@ -111,27 +111,27 @@ def of_run(
 
 @lru_cache(maxsize=1)
 def _subject(net: Net, precision: str, code: str) -> Subject:
-    """Return the network of a spec, the last one's if it is the same, whose parts are compiled once."""
+    """Return the network of a spec as a `Subject`. The last one is cached, with its compiled parts."""
     with dtype_policy(precision):
         return Subject(build(net))
 
 
 def part_of(run: Run, data: Dataset, sample: Sample) -> str:
-    """Return which images a probe of a run is measured on.
+    """Return the part of the data set on which a probe of a run is measured.
 
     Raises:
-        UserError: The run has none of the part that is asked for.
+        UserError: The run has no images of the part of the sample.
     """
-    there = [part for part in PARTS if len(getattr(data, f"y_{part}")) and (part != "test" or run.train.test)]
+    parts = [part for part in PARTS if len(getattr(data, f"y_{part}")) and (part != "test" or run.train.test)]
     if sample.part == "auto":
-        return there[0]
-    if sample.part not in there:
-        raise UserError(f"`part` must be one that the runs have images of, {', '.join(there)}, but got {sample.part}")
+        return parts[0]
+    if sample.part not in parts:
+        raise UserError(f"`part` must be one of which the runs have images, {', '.join(parts)}, but got {sample.part}")
     return sample.part
 
 
 def drawn(images: Rows, labels: Array, count: int, part: str) -> tuple[Array, Array]:
-    """Return so many of the images with their labels, or all of them, the same ones each time, in their order."""
+    """Return `count` images with their labels, or all if there are fewer. The choice is the same for all runs."""
     chosen = np.sort(generator(0, "probed", part).permutation(len(labels))[:count])
     taken = images[chosen]
     return (taken if isinstance(taken, np.ndarray) else taken.read()), np.asarray(labels)[chosen]
@@ -145,6 +145,6 @@ def _preprocessed(images: Array, data: Dataset) -> Array:
 def measured_all(
     run: Run, weights: Sequence[Array], data: Dataset, probes: Sequence[Asked], sample: Sample
 ) -> list[Measurement]:
-    """Measure probes of the network of a run, in its training or after it."""
+    """Measure probes of the network of a run, during its training or after it."""
     given = of_run(run, weights, data, sample)
     return [measured(Item(run.id, asked, sample), given) for asked in probes]

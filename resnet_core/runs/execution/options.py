@@ -1,4 +1,4 @@
-"""The options that say how runs are executed, and the execution itself."""
+"""The options of execution, and `Execution`, which has their values."""
 
 import argparse
 import time
@@ -23,25 +23,25 @@ RETRIES = 2
 STREAM = ("auto", "always", "never")
 BUILT_IN = dict(OWN_OPTIONS)
 """Options of this project's executors."""
-WORTH_PROCESSES = 60.0  # estimated seconds of work; each process needs some five to start
+WORTH_PROCESSES = 60.0  # estimated seconds of work that justify processes, each of which starts in some five
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How runs are to be executed, as a user said it; what is none is decided when the runs are known.
+    """How a user wants runs to be executed. A value of `None` is chosen when the runs are known.
 
     Attributes:
-        log: Names of the loggers that follow the runs.
-        own: Options that the executor alone reads, by name.
+        log: Names of the loggers.
+        own: Options of the executor, by name.
         keep_states: Whether the last state of a run stays when the run is recorded.
         keep_networks: Whether the trained network of a run stays beside its record.
-        probes: Probes that are measured of every trained network.
-        sample: On which images.
-        mix_versions: Whether runs may be added to those that other versions of the libraries have made.
-        setup: What makes the user's own code known to a process.
-        hours: Time after which no run starts; it counts from `started`.
+        probes: Probes to measure on the network of every run.
+        sample: Images for these probes.
+        mix_versions: Whether runs may be added to runs that were made with other versions of the libraries.
+        setup: Function that loads the user's code in a process.
+        hours: Hours after `started` from which on no run starts.
         started: Time of `time.monotonic`.
-        retries: See `Job`; none for 2.
+        retries: See `Job`. `None` means 2.
         Others: See `Job`.
     """
 
@@ -75,10 +75,10 @@ class Execution:
 
     @classmethod
     def of(cls, options: argparse.Namespace, setup: Callable[[], object]) -> "Execution":
-        """Return what the options of `add_execution_options` say.
+        """Return the execution of the parsed options of `add_execution_options`.
 
         Raises:
-            UserError: A value is none of the option's, or two contradict each other.
+            UserError: A value is illegal, or two options contradict each other.
         """
         execution = cls(
             options.executor,
@@ -98,13 +98,13 @@ class Execution:
         return execution
 
     def check(self, named: Named = as_argument) -> None:
-        """Check that no two of these contradict each other, and that what they need is there.
+        """Check that the values do not contradict each other, and that the packages they need are installed.
 
         Args:
-            named: How an error names an argument.
+            named: Formats the name of an argument in error messages.
 
         Raises:
-            UserError: It is not so.
+            UserError: Two values contradict each other, a name is unknown, or a package is missing.
         """
         name = self.executor
         if name not in (None, *EXECUTORS):
@@ -131,15 +131,15 @@ class Execution:
 
     @classmethod
     def instead_of(cls, name: str, known: Iterable[str]) -> str:
-        """Return what to do about an argument that a function does not take, where it takes those in `known`."""
+        """Return the advice for an unknown argument of a function whose arguments are `known`."""
         if name in cls.__dataclass_fields__:
-            return f"; say it by execution=Execution({name}=…)"
+            return f"; use execution=Execution({name}=…)"
         return nearest(name, known)
 
     def job(
         self, runs: int, seconds: float, threads: int, store: Store, attempts: Mapping[str, int]
     ) -> tuple[str, "Job"]:
-        """Return the name of the executor, and the job, for so many runs of so many estimated seconds."""
+        """Return the name of the executor and the job for a number of runs with this estimated time in seconds."""
         from resnet_core.runs.execution.job import Job, devices
 
         most = len(devices()) or max(1, available_cores() // threads)
@@ -158,10 +158,10 @@ class Execution:
 
 
 def own_options(options: argparse.Namespace, executor: str | None) -> dict[str, str]:
-    """Return the options that the executor alone reads, by name.
+    """Return the options of the executor, by name.
 
     Raises:
-        UserError: The executor has no such option, or the value is not legal for it.
+        UserError: The executor has no such option, or a value is illegal.
     """
     values = {name: getattr(options, name) for names in BUILT_IN.values() for name in names if getattr(options, name)}
     for assignment in options.executor_option:
@@ -185,10 +185,10 @@ def own_options(options: argparse.Namespace, executor: str | None) -> dict[str, 
 
 
 def number(option: str, text: str, *, whole: bool = False, least: float | None = None) -> float:
-    """Return the number that an option was given.
+    """Return the value of an option as a number.
 
     Raises:
-        UserError: It is none, or too small: not positive, or below `least`.
+        UserError: The text is not a number, or the number is not positive, or is below `least`.
     """
     try:
         value = float(int(text) if whole else float(text))
@@ -202,7 +202,7 @@ def number(option: str, text: str, *, whole: bool = False, least: float | None =
 
 
 def add_execution_options(parser: Parser) -> None:
-    """Add the options that say how runs are executed; the result of no run depends on them."""
+    """Add the options of execution. The result of a run does not depend on them."""
     add_versions_option(parser)
     group = parser.add_argument_group("execution (does not change the result of a run)")
     group.add_argument(
@@ -218,7 +218,7 @@ def add_execution_options(parser: Parser) -> None:
             group.add_argument(f"--{name}", default="", help=option.help)
     group.add_argument(
         "--executor-option", action="append", default=[], metavar="NAME=VALUE",
-        help="option that the executor alone reads; for one of a --plugin; may be repeated",
+        help="option of the executor of a --plugin; may be repeated",
     )  # fmt: skip
     group.add_argument(
         "--log", action="append", default=[], metavar="LOGGER",
@@ -233,8 +233,8 @@ def add_execution_options(parser: Parser) -> None:
     group.add_argument("--memory", metavar="GIB", help="memory above which a run is ended as out of memory")
     group.add_argument(
         "--stream", default="auto", choices=STREAM,
-        help="read the images of a file or folder from disk as they are needed: always, never, or where they would "
-        "take more than a quarter of the memory (default: auto); those of a name, such as digits, are held in memory",
+        help="whether images of a file or folder are read from disk during training: always, never, or if they take "
+        "more than a quarter of the memory (default: auto); images of a name, such as digits, are held in memory",
     )  # fmt: skip
     group.add_argument(
         "--checkpoint-every", default="60", metavar="SECONDS",
@@ -246,7 +246,7 @@ def add_versions_option(parser: Parser) -> None:
     """Add the option that allows several versions of the libraries in one folder."""
     parser.add_argument(
         "--mix-versions", action="store_true",
-        help="add to runs that other versions of tensorflow, keras or numpy have made; verdicts that mix them say so",
+        help="add to runs that were made with other versions of tensorflow, keras or numpy; verdicts name the versions",
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The user's own code in every process that executes runs: files that register blocks, data sets and probes."""
+"""Plugins: a user's files that register blocks, data sets or probes, in every process that executes runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ KIND = "plugin"
 
 @dataclass(frozen=True)
 class Plugins:
-    """Files that are loaded. Sent to another process and called there, they are loaded as they are here.
+    """Loaded plugins. An instance can be sent to another process. Called there, it loads the same code.
 
     Attributes:
         files: The files.
-        texts: What they and the modules of their folders were, in the process that sent them; none where they are
-            loaded already.
+        texts: Texts of the files and of the modules of their folders in the process that sent them; `None` in that
+            process.
     """
 
     files: tuple[Path, ...]
     texts: Mapping[Path, str] | None = None
 
     def __call__(self) -> None:
-        """Load the files, if they are not."""
+        """Load the files, unless they are loaded."""
         if self.texts is not None:
             with without_notices():
                 load_as_they_were(list(self.files), self.texts, KIND)
@@ -41,10 +41,13 @@ class Plugins:
 
 
 def load_plugins(files: Sequence[Path]) -> Plugins:
-    """Execute `files`, so that what they register is known; return what makes it known in another process.
+    """Execute plugins, so that their extensions are registered.
+
+    Returns:
+        The plugins, which can be sent to another process.
 
     Raises:
-        UserError: A file is not there, or raises an error.
+        UserError: A file is missing, or raises an error.
     """
     for file in files:
         with without_notices():
@@ -53,7 +56,7 @@ def load_plugins(files: Sequence[Path]) -> Plugins:
 
 
 def registrations() -> dict[str, Any]:
-    """Return all blocks, networks and data sets, and a user's probes, that are registered, by kind and name."""
+    """Return the registered blocks, networks and data sets, and the user's probes, by kind and name."""
     kinds = ("block", BLOCKS), ("network", NETWORKS), ("data", registered_sources())
     known: dict[str, Any] = {f"{kind} {name}": value for kind, registry in kinds for name, value in registry.items()}
     return known | {f"probe {name}": each for name, each in PROBES.items() if is_users(each.measure)}

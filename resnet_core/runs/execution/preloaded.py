@@ -1,7 +1,7 @@
-"""What a worker needs, loaded in the server process that workers are forked from; see `workers`.
+"""The modules that the server process loads, from which workers are forked; see `workers`.
 
-The server computes nothing: TensorFlow may be forked only before its first computation. An error here is left to the
-worker, which loads what the server has not.
+The server does not compute, since a process with TensorFlow may be forked only before its first computation. An error
+is ignored here, since a worker loads the modules that the server has not loaded.
 """
 
 import gc
@@ -24,4 +24,4 @@ with suppress(Exception):
         ):
             import_module(name)
 gc.collect()
-gc.freeze()  # a collection of a worker would copy it
+gc.freeze()  # otherwise a garbage collection in a worker would copy the memory

@@ -1,4 +1,4 @@
-"""A Ray cluster: how one is reached or started, and what its nodes have room for."""
+"""Ray clusters: connecting to one or starting one, and the room on its nodes."""
 
 import math
 import os
@@ -14,23 +14,23 @@ from typing import Any
 from resnet_core.errors import UserError
 from resnet_core.runs.execution.job import Job
 
-STORE_BYTES = 80 * 2**20  # of a Ray started here: what is sent is small
+STORE_BYTES = 80 * 2**20  # object store of a Ray that is started here; messages are small
 CONNECT_SECONDS = 10.0
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # so Ray listens on the loopback address only; read when it loads
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what Ray warns that it will be
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the future default of Ray, which otherwise warns
 }
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What an actor takes of a node.
+    """The resources of a node that an actor takes.
 
     Attributes:
-        cpus: Threads of TensorFlow.
-        gpus: A share of one.
-        memory: In bytes.
+        cpus: Number of threads of TensorFlow.
+        gpus: Share of a GPU.
+        memory: Memory in bytes.
     """
 
     cpus: int
@@ -52,7 +52,7 @@ class Shape:
         return " and ".join(parts)
 
     def fitting(self) -> int:
-        """Return how many actors the nodes that are alive have room for, if nobody else uses them."""
+        """Return the number of actors for which the live nodes have room, if nothing else runs on them."""
         import ray
 
         takes = {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory}
@@ -62,7 +62,8 @@ class Shape:
 
 @contextmanager
 def connected(address: str, cores: int) -> Iterator[None]:
-    """Connect to a cluster, or start one of so many cores for this machine alone, unless there is a connection.
+    """Context manager with a connection to a cluster. Without an address, a cluster is started on this machine, with
+    this number of cores. An existing connection is used.
 
     Raises:
         UserError: Ray is not installed, or there is no cluster of this version at the address.
@@ -85,10 +86,10 @@ def connected(address: str, cores: int) -> Iterator[None]:
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
     printer = ray_worker.print_to_stdstream
-    ray_worker.print_to_stdstream = lambda *_, **__: None  # no option keeps what the nodes say from our output
+    ray_worker.print_to_stdstream = lambda *_, **__: None  # no option silences the output of the nodes
     try:
         try:
-            if ":" in address:  # Ray itself would try for many minutes
+            if ":" in address:  # Ray itself would retry for many minutes
                 host, _, port = address.removeprefix("ray://").rpartition(":")
                 socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
             with warnings.catch_warnings(action="ignore"):

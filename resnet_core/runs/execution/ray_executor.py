@@ -1,9 +1,9 @@
-"""Runs on the nodes of a Ray cluster: an actor a slot, which loads TensorFlow once.
+"""Execution of runs on the nodes of a Ray cluster. Each slot is an actor, which loads TensorFlow once.
 
-A node needs Python, Ray and this package at the launcher's versions, and the data set at its path; it need not
-see the study's folder. Records come back as JSON, and the launcher writes them. States of runs under way are
-kept where a node does see the folder, which it tells by the claim of the run; elsewhere a run whose node is
-lost starts anew. Environment variables that TensorFlow, Keras and XLA read go along.
+A node needs Python, Ray and this package at the launcher's versions, and the data set at its path. It does not need
+access to the study's folder: records are returned as JSON, and the launcher writes them. A node recognises the folder
+by the claim of the run. If it has access, it saves states of unfinished runs. Otherwise a run whose node is lost starts
+again from the beginning. Environment variables that TensorFlow, Keras and XLA read are sent to the nodes.
 """
 
 import json
@@ -27,7 +27,7 @@ from resnet_core.runs.runtime import available_cores
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress
 
-ROOM_SECONDS = 600.0  # that a cluster which has lost its nodes is given to get others
+ROOM_SECONDS = 600.0  # that a cluster without nodes has to get new ones
 VARIABLES = ("KERAS_", "TF_", "XLA_")
 
 
@@ -50,7 +50,7 @@ def execute_on_ray(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Re
 
 
 class _Wait:
-    """Returns when an actor is ready or has ended its run, or it is time to ask how far they are.
+    """Waits until an actor is ready or has ended its run, or until it is time to ask for progress.
 
     Raises:
         UserError: The cluster has had no room for an actor for `ROOM_SECONDS`.
@@ -76,7 +76,7 @@ class _Wait:
 
 
 def _end(slots: "list[_Actor]") -> None:
-    """End the actors; runs under way save their states, where they can."""
+    """End the actors. Unfinished runs save their states, if they can."""
     import ray
     from ray.exceptions import RayError
 
@@ -90,12 +90,12 @@ def _end(slots: "list[_Actor]") -> None:
 
 
 class _Actor(Slot):
-    """An actor of the cluster, whose other thread is asked how far it is.
+    """An actor of the cluster. Its second thread answers requests for progress.
 
     Attributes:
-        actor: Its handle.
-        ready: Whether it has a place and has loaded what it needs.
-        awaited: What it is asked for: to be ready, or to execute a run.
+        actor: Handle of the actor.
+        ready: Whether the actor has been placed on a node and has loaded its modules.
+        awaited: The pending call: to get ready, or to execute a run.
     """
 
     def __init__(self, job: Job, on_progress: OnProgress, shape: Shape) -> None:
@@ -174,14 +174,14 @@ class _Actor(Slot):
         return self.recorded(record)
 
     def _ask(self, task: Task) -> None:
-        """Report what the actor has answered, and ask it again."""
+        """Report the progress that the actor has returned, and request more."""
         import ray
         from ray.exceptions import RayError
 
         if self._asked is not None and ray.wait([self._asked[1]], timeout=0)[0]:
             asked, answer = self._asked
             self._asked = None
-            with suppress(RayError):  # what it is shows in the run
+            with suppress(RayError):  # the call of the run raises it, too
                 reports = ray.get(answer)
                 if asked == (task.run.id, task.tries, self._reported):
                     self._reported += len(reports)
@@ -192,7 +192,7 @@ class _Actor(Slot):
             self._asked = (task.run.id, task.tries, self._reported), answer
 
     def _renew_unready(self, error: Exception) -> None:
-        """Take a new actor for one that was lost before it was ready."""
+        """Replace an actor that was lost before it was ready."""
         from ray.exceptions import OutOfMemoryError
 
         self._failed += not isinstance(error, OutOfMemoryError)
@@ -201,7 +201,7 @@ class _Actor(Slot):
         self.renew()
 
     def _death(self, task: Task, tasks: Tasks) -> Record | None:
-        """Take a new actor for one that is no more; begin the run again, or give it up."""
+        """Replace an actor that has ended, and restart its run or record it as lost."""
         crash = crash_in(self.job.store.crash_of(task.run.id))
         if crash is not None:  # it would crash again
             return self.lost("crashed", crash)

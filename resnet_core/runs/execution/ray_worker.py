@@ -1,4 +1,4 @@
-"""What a node of a Ray cluster executes; this module alone needs Ray to load."""
+"""The actor that a node of a Ray cluster executes. Only this module imports Ray when it is loaded."""
 
 import json
 import os
@@ -15,24 +15,24 @@ from resnet_core.runs.execution.job import Job, stop
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress
 
-RUNS = "runs"  # methods that one thread of the actor calls, while another answers the rest
+RUNS = "runs"  # concurrency group of the methods of one thread of the actor; another thread has the others
 
 
 class Worker:
-    """Executes runs in a process of some node, one after another; its other thread is asked how far it is."""
+    """Executes runs in a process of a node, one after another. A second thread answers requests for progress."""
 
     def __init__(self, job: Job, folder: str, variables: Mapping[str, str]) -> None:
         self._job = job
         self._reports: list[Progress] = []
         os.environ.update(variables)
-        with suppress(OSError):  # where the launcher's folder is here, relative paths are those it meant
+        with suppress(OSError):  # if the node has the launcher's folder, relative paths mean the same here
             os.chdir(folder)
         if job.memory:
             limit_memory(job.memory)
 
     @ray.method(concurrency_group=RUNS)  # type: ignore[untyped-decorator]
     def begin(self) -> None:
-        """Make this process ready for runs."""
+        """Prepare this process for runs."""
         try:
             self._job.begin()
         except UserError as error:
@@ -40,9 +40,9 @@ class Worker:
 
     @ray.method(concurrency_group=RUNS)  # type: ignore[untyped-decorator]
     def perform(self, run: Run) -> tuple[str, Mapping[str, bytes], list[Progress]] | None:
-        """Execute a run; return its record as JSON, the files beside it, and all that was said of it.
+        """Execute a run. Return its record as JSON, the files beside it, and all reports of progress.
 
-        If it was stopped, None is returned.
+        If the run was stopped, `None` is returned.
         """
         reports: list[Progress] = []
         self._reports = reports
@@ -57,9 +57,9 @@ class Worker:
         return json.dumps(ended.record.to_dict(), allow_nan=False), ended.files, reports
 
     def progress(self, start: int) -> list[Progress]:
-        """Return what was said of the run under way after the first `start` times."""
+        """Return the reports of progress of the current run, without the first `start`."""
         return self._reports[start:]
 
     def stop(self) -> None:
-        """Let the run under way end once its state is saved."""
+        """Stop the current run after its state is saved."""
         stop()

@@ -1,7 +1,7 @@
-"""A user's code that is in no plugin, in every process that executes runs: of a study's file, a script, a notebook.
+"""A user's code that is not in a plugin, but in a study's file, a script or a notebook, in every process with runs.
 
-What a file or a script has at its top is found there by its name. What a session has, as the cells of a notebook, is
-sent by value, each with the hash of its code, since its source stays in the session.
+Functions at the top of a file or a script are imported there by name. Functions of a session, such as those of a
+notebook's cells, are sent by value, with the hash of their code, since their source is not available elsewhere.
 """
 
 import sys
@@ -24,12 +24,12 @@ Sent = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class SessionCode:
-    """Plugins, and what else is registered here. Sent to another process and called there, it makes all of it known.
+    """Plugins and other registered code. An instance can be sent to another process, where a call registers the code.
 
     Attributes:
-        plugins: The files.
-        places: Modules and names of functions that build networks, which files have at their top.
-        content: What the session has, pickled; empty where it is known already.
+        plugins: The plugins.
+        places: Modules and names of functions that build networks, at the top of files.
+        content: Pickled objects that the session has registered; empty in this session.
     """
 
     plugins: Plugins
@@ -56,7 +56,7 @@ REGISTRIES: dict[str, dict[str, Any]] = {"block": BLOCKS, "network": NETWORKS, "
 
 
 def _module(name: str) -> Any:
-    """Return a module of the user's; where its folder was copied, that of the copy."""
+    """Return a user's module. If its folder was copied, the module of the copy is returned."""
     if name in sys.modules or not name.startswith(PREFIX):
         return import_module(name)
     ending = name.partition(".")[2]
@@ -79,10 +79,10 @@ def _is_script() -> bool:
 
 
 def _content() -> bytes:
-    """Return what the session has registered, pickled; nothing if it has not.
+    """Return the pickled objects that the session has registered; empty if there are none.
 
     Raises:
-        UserError: Something cannot be sent.
+        UserError: An object cannot be sent.
     """
     if _is_script():
         return b""
@@ -102,7 +102,7 @@ def _content() -> bytes:
             except Exception as error:  # whatever an object may raise
                 raise UserError(
                     f"a {registry} of a session must be sent to the workers, but '{name}' cannot be: "
-                    f"{one_line(error)}; write it into a file of its own and name that in plugins"
+                    f"{one_line(error)}; write it into a file, and name the file in plugins"
                 ) from None
     return bytes(cloudpickle.dumps({registry: entries for registry, entries in sent.items() if entries}))
 

@@ -1,7 +1,7 @@
-"""`Slot`: a place that executes one run at a time in a process that may be lost; and the loop that keeps slots busy.
+"""`Slot`: executes one run at a time in a process that may be lost. `execute_in` keeps several slots busy.
 
-An executor for processes or nodes is a subclass of `Slot` and a call of `execute_in`. Retries, losses, time-outs and
-the replacement of worn processes are written here.
+An executor for processes or nodes is a subclass of `Slot` and a call of `execute_in`. Retries, lost processes, time
+limits and the replacement of worn processes are implemented here.
 """
 
 import time
@@ -27,7 +27,7 @@ class Task:
 
     Attributes:
         run: The run.
-        tries: How often it was started.
+        tries: Number of times that it was started.
         step: Last reported step.
         began: Time of the first start, by the monotonic clock.
         started: Time of the last start.
@@ -41,7 +41,7 @@ class Task:
 
 
 class Tasks:
-    """The runs of a `Todo` as tasks; restarts come first."""
+    """The runs of a `Todo` as tasks. Tasks that are started again come first."""
 
     def __init__(self, todo: Todo) -> None:
         self._todo = todo
@@ -53,14 +53,14 @@ class Tasks:
         return len(self._again) + self._todo.left
 
     def take(self, last: Net | None) -> Task | None:
-        """Return the next task, or `None` if other processes have claimed all that are left; see `Todo.take`."""
+        """Return the next task, or `None` if other processes have claimed all remaining runs; see `Todo.take`."""
         if self._again:
             return self._again.popleft()
         run = self._todo.take(last)
         return Task(run) if run else None
 
     def put_back(self, task: Task) -> None:
-        """Put a task back, to be started again."""
+        """Add a task that is to be started again."""
         self._again.append(task)
 
     def ended(self, record: Record) -> None:
@@ -77,7 +77,7 @@ class Slot(ABC):
 
     Attributes:
         task: The current task, or `None`.
-        last: The network of its last run, whose step is compiled.
+        last: The network of the last run, whose step is compiled in the process.
         gone: Whether the process was lost. A new one is started when there is a run for it.
     """
 
@@ -150,7 +150,7 @@ class Slot(ABC):
         self._on_progress(self.task.run, progress)
 
     def recorded(self, record: Record) -> Record:
-        """Free the slot after the process has recorded its run; return the record."""
+        """Free the slot after the process has recorded its run, and return the record."""
         self.task = None
         return record
 
@@ -177,7 +177,7 @@ class Slot(ABC):
         """End a slot's dead process.
 
         Args:
-            tasks: The tasks; a killed run is put back while retries are left.
+            tasks: The tasks. A killed run is added again while retries are left.
             status: How the run ended.
             how: How the process ended.
 
@@ -195,14 +195,14 @@ class Slot(ABC):
 
 
 def execute_in(slots: Sequence[Slot], wait: Callable[[int], None], todo: Todo) -> Iterator[Record]:
-    """Execute the runs of `todo` in these slots until none is left; yield their records.
+    """Execute the runs of `todo` in these slots until none is left, and yield their records.
 
-    New runs are started before the records of ended ones are yielded.
+    New runs are started before the records of ended runs are yielded.
 
     Args:
-        slots: The slots; the caller ends them.
-        wait: Called with the number of tasks left; returns when a slot may have news, and after about a second if a
-            slot is idle while tasks are left.
+        slots: The slots. The caller ends them.
+        wait: Called with the number of remaining tasks. It returns when a run may have ended or progressed, and after
+            about a second if a slot is idle while tasks remain.
         todo: Hands out the runs.
     """
     tasks = Tasks(todo)

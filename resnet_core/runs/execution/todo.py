@@ -13,13 +13,13 @@ from resnet_core.runs.training.forms import compiled_as
 
 
 class Todo:
-    """Hands out runs. Among all processes and machines that share the folder, each run is given to one.
+    """Hands out runs. Each run is given to one of the processes that share the folder, on whatever machines.
 
     Args:
         runs: Runs to execute.
-        store: Where they are recorded.
-        attempts: Number of the attempt, by run, of runs that were executed before. A run is not handed out if this
-            attempt or a later one has been recorded meanwhile.
+        store: Store for the records.
+        attempts: Number of the attempt, by the id of the run, for runs that were executed before. A run is not handed
+            out if this attempt or a later one has been recorded meanwhile.
         deadline: Time of `time.monotonic` after which no run is handed out.
     """
 
@@ -43,19 +43,19 @@ class Todo:
 
     @property
     def left(self) -> int:
-        """Runs that are neither recorded nor taken by this process; other processes may be executing them. None after
-        the deadline.
+        """Number of runs that are neither recorded nor taken by this process. Other processes may be executing them.
+        After the deadline it is 0.
         """
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._left.clear()
         return sum(map(len, self._left.values()))
 
     def take(self, last: Net | None = None) -> Run | None:
-        """Claim a run and return it, or `None` if other processes have claimed all that are left.
+        """Claim a run and return it, or `None` if other processes have claimed all remaining runs.
 
         Args:
-            last: The network of the last run. Its runs come first, since their step is compiled; then runs that share
-                compiled code with it; then runs that share none with another process.
+            last: The network of the last run. Its other runs come first, since their step is compiled. Next come runs
+                that share compiled code with it, then runs that share none with a run of another slot.
         """
         if not self.left:
             return None
@@ -67,7 +67,7 @@ class Todo:
                 except Timeout:
                     continue
             del self._left[run.net][run.id]
-            if self._recorded(run.id):  # by the owner of a claim that we met, or earlier
+            if self._recorded(run.id):  # by an earlier owner of the claim
                 self._release(run.id)
                 continue
             self._held[run.id] = run.net
@@ -79,22 +79,22 @@ class Todo:
 
     def _in_order(self, last: Net | None) -> Iterator[Run]:
         held = {self._compiled[net] for net in self._held.values()}
-        mine = None if last is None else self._compiled.get(last)
+        compiled_last = None if last is None else self._compiled.get(last)
 
         def place(net: Net) -> int:
             if net == last:
                 return 0
             compiled = self._compiled[net]
-            return 1 if compiled == mine else 2 + (compiled in held)
+            return 1 if compiled == compiled_last else 2 + (compiled in held)
 
         for net in sorted(self._left, key=place):
             yield from list(self._left[net].values())
 
     def ended(self, record: Record) -> None:
-        """Called when a run ends, before the next is taken. No-op here; `Proposals` tells its oracle."""
+        """Called when a run ends, before the next is taken. It does nothing here; `Proposals` informs its oracle."""
 
     def finish(self, run: Run) -> None:
-        """Give back the claim of a run that was recorded or given up."""
+        """Release the claim of a run that was recorded or given up."""
         self._held.pop(run.id, None)
         self._release(run.id)
 

@@ -1,11 +1,11 @@
-"""How worker processes are started.
+"""The start of worker processes.
 
-A process that starts from nothing takes some 5 s to load TensorFlow. On Linux a server process loads it once, and each
-worker is a fork of the server, made in a tenth of a second (the start method `forkserver` of `multiprocessing`).
+A new process takes some 5 s to load TensorFlow. On Linux, a server process loads it once, and each worker is a fork of
+the server, made in a tenth of a second (the start method `forkserver` of `multiprocessing`).
 
-Why this is sound: to load TensorFlow starts no thread of its own and opens no device. The threads that are there then,
-of the BLAS of NumPy and SciPy and of pyarrow's allocator, are ended before a fork and started anew after it by these
-libraries. The server itself never computes, and it ends when its launcher and its workers have ended, however they did.
+The fork is safe: loading TensorFlow starts no thread of its own and opens no device. The threads of the BLAS of NumPy
+and SciPy and of pyarrow's allocator are ended before a fork and started again after it by these libraries. The server
+never computes. It ends when its launcher and its workers have ended, in whatever way.
 """
 
 import ctypes
@@ -25,14 +25,14 @@ from resnet_core.surroundings import read_by_libraries
 
 PR_SET_PDEATHSIG = 1
 _starting = threading.Lock()
-_server: tuple[int, dict[str, str]] | None = None  # the process that starts it, and in which environment
+_server: tuple[int, dict[str, str]] | None = None  # the process that starts the server, and its environment
 
 
 def context(device: str | None) -> BaseContext:
-    """Return what starts a worker: the server, or Python's way to start a process from nothing.
+    """Return the context that starts a worker: that of the server, or `spawn`.
 
-    The latter is taken on systems other than Linux, for a worker with a GPU, whose driver may not have been loaded
-    before a fork, and where the server has another environment than this process.
+    `spawn` is used on systems other than Linux; for a worker with a GPU, whose driver must not be loaded before a fork;
+    and if the server has another environment than this process.
 
     Args:
         device: The GPU of the worker, if it has one.
@@ -47,7 +47,7 @@ def context(device: str | None) -> BaseContext:
 
 
 def become_worker(environment: Mapping[str, str]) -> None:
-    """Give this process the environment of its launcher, and let it end with the server that it was forked from."""
+    """Set the environment of this process to that of its launcher, and let it end with the server."""
     os.environ.clear()
     os.environ.update(environment)
     if sys.platform == "linux" and forkserver.get_inherited_fds() is not None:
@@ -59,7 +59,7 @@ if sys.platform == "linux":
     from multiprocessing.context import ForkServerContext, ForkServerProcess
 
     class _Process(ForkServerProcess):
-        """A process that is forked from the server, which is started first where it is not there."""
+        """A process that is forked from the server. The server is started if it is not running."""
 
         @staticmethod
         def _Popen(process_obj: BaseProcess) -> Any:
@@ -73,10 +73,10 @@ if sys.platform == "linux":
 
 @contextmanager
 def _modules_as_here() -> Iterator[None]:
-    """Let a process that is started find the modules that this one finds, and none of the current folder besides."""
-    there = {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path), "PYTHONSAFEPATH": "1"}
-    before = {name: os.environ.get(name) for name in there}
-    os.environ.update(there)
+    """Context manager in which a started process has the module path of this process, without the current folder."""
+    variables = {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path), "PYTHONSAFEPATH": "1"}
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:

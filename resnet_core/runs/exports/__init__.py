@@ -1,6 +1,7 @@
-"""Exports: a trained network in the formats that programs load, each checked against the network itself.
+"""Exports: a trained network in formats of other programs. Each file is compared with the network in Keras.
 
-One file a family of formats, registered by `register_format`. What a format needs is loaded when it is used.
+Each family of formats is one file, and each format is registered by `register_format`. The packages of a format are
+loaded when it is used.
 """
 
 import resnet_core.runs.exports.keras_files

@@ -22,7 +22,7 @@ def card(
     """Return the model card as Markdown.
 
     Args:
-        title: Its title.
+        title: Title of the card.
         trained: The network.
         about: Content of `model.json`.
         rows: The exports.
@@ -40,7 +40,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def words(text: str) -> str:
-    """Return text in which no character is a mark of Markdown, in one line."""
+    """Return text in one line, with the special characters of Markdown escaped."""
     return re.sub(r"([\\|<>`*_\[\]])", r"\\\1", " ".join(text.split()))
 
 

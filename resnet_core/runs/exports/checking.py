@@ -1,4 +1,4 @@
-"""Whether an export gives the outputs of the network that it was made of."""
+"""Comparison of an export with the network in Keras."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,23 +13,23 @@ from resnet_core.runs.exports.latency import Latency
 from resnet_core.runs.exports.registry import Format, Predict
 
 ROUNDING = 1e-3
-"""Largest difference of an exact format's outputs, of the largest output of the network, or of 1."""
-LONGEST = 300  # characters of a reason
+"""Tolerance of the outputs of an exact format, relative to the largest output of the network or, if larger, to 1."""
+LONGEST = 300  # maximum number of characters of a reason
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is known of an export.
+    """The row of an export in the table of exports.
 
     Attributes:
-        format: Name of its format.
-        file: Name of its file or folder; empty if the export failed.
-        bytes: Size of all its files.
-        max_difference: Largest difference of an output from that of the network.
-        equal_predictions: Share of images to which both give the same class.
-        accuracy: Accuracy on the images that it was checked on.
+        format: Name of the format.
+        file: Name of the file or folder; empty if the export failed.
+        bytes: Size of all files in bytes.
+        max_difference: Largest absolute difference of an output from that of the network.
+        equal_predictions: Fraction of images for which both predict the same class.
+        accuracy: Accuracy on the checked images.
         latency: Median and 95th percentile in milliseconds, by number of threads.
-        reason: Why it failed.
+        reason: Why the export failed.
     """
 
     format: str
@@ -42,7 +42,7 @@ class Row:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as values of one row of a table."""
+        """Return the row as values by column."""
         row = asdict(self)
         del row["latency"]
         for threads, (median, high) in self.latency.items():
@@ -51,19 +51,19 @@ class Row:
 
 
 def outputs(predict: Predict, images: Rows) -> Array:
-    """Return the outputs for all images."""
+    """Return the outputs for all images, computed in parts."""
     return np.concatenate([predict(part.astype(np.float32)) for part in chunks(images)])
 
 
 def checked(export_format: Format, path: Path, expected: Array, images: Rows, labels: Array, threads: int) -> Row:
-    """Return what an export gives in its own runtime, beside the outputs of the network.
+    """Return the row of an export, whose outputs in its own runtime are compared with those of the network.
 
     Args:
         export_format: The format.
-        path: What was written.
+        path: File or folder of the export.
         expected: Outputs of the network.
         images: The images.
-        labels: Their classes.
+        labels: Classes of the images.
         threads: Number of threads.
     """
     actual = outputs(export_format.open(path, threads), images)
@@ -89,6 +89,6 @@ def failure(export_format: Format, error: Exception) -> Row:
 
 
 def size(path: Path) -> int:
-    """Return the bytes of a file, or of all files in a folder."""
+    """Return the size in bytes of a file, or of all files in a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())

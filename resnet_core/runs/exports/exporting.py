@@ -1,4 +1,4 @@
-"""Writes the exports of a network into a folder, with what they expect, what they give, and a model card."""
+"""`export`: writes the exports of a network into a folder, with `model.json`, a table and a model card."""
 
 import csv
 import io
@@ -32,11 +32,11 @@ ABOUT, TABLE, CARD = "model.json", "exports.csv", "README.md"
 
 @dataclass(frozen=True)
 class Exports:
-    """What was exported.
+    """The result of an export.
 
     Attributes:
         folder: Folder of the files.
-        rows: A row a format.
+        rows: A row for each format.
     """
 
     folder: Path
@@ -44,21 +44,21 @@ class Exports:
 
     @property
     def failed(self) -> list[Row]:
-        """The formats that could not be written, with the reason."""
+        """Rows of the formats that could not be written."""
         return [row for row in self.rows if row.reason]
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is to be exported.
+    """Settings of an export.
 
     Attributes:
-        out: Folder, which is new or that of an earlier export.
-        formats: Names of formats. `None` takes all whose packages are installed.
+        out: Output folder, which is new or that of an earlier export.
+        formats: Names of formats. `None` means all formats whose packages are installed.
         softmax: Whether the outputs are probabilities. Otherwise they are logits.
-        images: How many images the exports are checked on at most. `None` takes all.
-        calls: Number of calls that the latency is measured in; 0 for no latency.
-        named: How an error names an argument.
+        images: Maximum number of images on which the exports are checked. `None` means all.
+        calls: Number of calls in which the latency is measured; 0 for no latency.
+        named: Formats the name of an argument in error messages.
     """
 
     out: Path
@@ -69,10 +69,10 @@ class Wishes:
     named: Named = as_argument
 
     def chosen(self) -> list[Format]:
-        """Return the formats.
+        """Return the chosen formats.
 
         Raises:
-            UserError: There is no such format, or a package of one is not installed.
+            UserError: There is no such format, or a package of a format is not installed.
         """
         if self.formats is None:
             return [each for each in FORMATS.values() if not each.missing]
@@ -84,10 +84,10 @@ class Wishes:
         return [FORMATS[name] for name in dict.fromkeys(self.formats)]
 
     def check(self) -> list[Format]:
-        """Check the wishes before anything is read, and return the formats.
+        """Check the settings before anything is read, and return the formats.
 
         Raises:
-            UserError: Something cannot be.
+            UserError: A format is unknown or not installed, or the folder is not writable or has other files.
         """
         formats = self.chosen()
         if not formats:
@@ -104,17 +104,17 @@ class Wishes:
 def export(trained: Trained, wishes: Wishes, title: str, sections: Sequence[CardSection] = ()) -> Exports:
     """Export a network.
 
-    Every export is opened in its own runtime and compared with the network before it counts. One that cannot be
-    written, or gives other outputs, is left out, and its row has the reason.
+    Every export is opened in its own runtime and compared with the network. An export that cannot be written, or has
+    other outputs, is left out, and its row has the reason.
 
     Args:
         trained: The network.
-        wishes: What is to be exported.
+        wishes: Settings of the export.
         title: Title of the model card.
-        sections: Sections of the model card that only the caller can write.
+        sections: Further sections of the model card.
 
     Raises:
-        UserError: Something asked for cannot be; nothing is written then.
+        UserError: See `Wishes.check`; or no export could be written. Nothing is written then.
     """
     formats = wishes.check()
     for each in FORMATS.values() if wishes.formats is None else ():
@@ -143,7 +143,7 @@ def export(trained: Trained, wishes: Wishes, title: str, sections: Sequence[Card
 def _written(
     trained: Trained, model: "keras.Model", formats: Sequence[Format], wishes: Wishes, folder: Path
 ) -> list[Row]:
-    """Write each format and check it; return a row each."""
+    """Write and check each format, and return a row for each."""
     from resnet_core.nets.keras_net import recursion_room
 
     kind, images, labels = trained.images(wishes.images)
@@ -169,9 +169,9 @@ def _written(
 
 
 def _timed(rows: Sequence[Row], folder: Path, shape: Sequence[int], calls: int) -> list[Row]:
-    """Return the rows with the latency of each export at one thread and at as many as there are cores.
+    """Return the rows with the latency of each export at one thread and at one thread for each core.
 
-    The new processes know no plugins, so that no format of a plugin is measured.
+    Latency is measured in new processes without plugins. Therefore formats of plugins are not measured.
     """
     good = [row.format for row in rows if not row.reason and is_ours(FORMATS[row.format].write)]
     by_threads = {}
@@ -187,7 +187,7 @@ def _timed(rows: Sequence[Row], folder: Path, shape: Sequence[int], calls: int) 
 def _about(
     trained: Trained, model: "keras.Model", wishes: Wishes, rows: Sequence[Row], checked_on: str
 ) -> dict[str, Any]:
-    """Return what a program must know that loads an export, and how the exports were made."""
+    """Return the content of `model.json`: what a program needs to use an export, and how the exports were made."""
     info, run, low_high = trained.info, trained.record.run, trained.range
     versions = environment()
     kept = ("python", "platform", "processor", "resnet-ablation", "tensorflow", "keras", "numpy")
@@ -222,13 +222,13 @@ def _csv(rows: Sequence[Row]) -> str:
 
 
 def _needs(each: Format) -> str:
-    """Return what a format lacks, in words."""
+    """Return a text on the missing packages of a format."""
     lacking = " and ".join(each.missing)
     return f"needs the package {lacking}, but it is not installed; pip install 'resnet-ablation[export]'"
 
 
 def _holds_exports(folder: Path) -> bool:
-    """Return whether a folder is of an earlier export."""
+    """Return whether a folder is that of an earlier export."""
     try:
         return "exports" in json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -237,7 +237,7 @@ def _holds_exports(folder: Path) -> bool:
 
 @contextmanager
 def _aside(out: Path) -> Iterator[Path]:
-    """Give a new folder that takes the place of `out` once it is whole; nothing stays of it otherwise."""
+    """Context manager that yields a new folder. At the end it replaces `out`; after an error it is removed."""
     out.parent.mkdir(parents=True, exist_ok=True)
     sweep(out.parent)
     aside, before = path_aside(out.parent), path_aside(out.parent)

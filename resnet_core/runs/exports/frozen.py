@@ -1,4 +1,4 @@
-"""A network as one graph of TensorFlow whose weights are constants, which converters take."""
+"""A network as a TensorFlow graph with constant weights, for converters."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,11 @@ IMAGES = "images"
 
 
 def frozen(model: "keras.Model", batch: int | None) -> Any:
-    """Return a network's inference as a concrete function.
+    """Return the inference of a network as a concrete function with constant weights.
 
     Args:
         model: The network.
-        batch: Number of images that it takes at once. `None` leaves it open.
+        batch: Batch size. `None` leaves it open.
     """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2

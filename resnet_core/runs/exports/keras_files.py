@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def open_keras(path: Path, threads: int) -> Predict:
-    """Open a `.keras` file; the number of threads is that of the process."""
+    """Open a `.keras` file. The number of threads is that of the process."""
     from resnet_core.nets.keras_net import load
 
     return compiled(load(path))
@@ -26,7 +26,7 @@ def compiled(model: "keras.Model") -> Predict:
 
 
 def open_saved_model(path: Path, threads: int) -> Predict:
-    """Open a SavedModel; the number of threads is that of the process."""
+    """Open a SavedModel. The number of threads is that of the process."""
     import tensorflow as tf
 
     loaded: Any = tf.saved_model.load(str(path))

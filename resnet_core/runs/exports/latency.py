@@ -1,4 +1,4 @@
-"""How long exports take for one image: each is measured in a process that does nothing else.
+"""The latency of exports for one image, measured in a process of its own.
 
 `python -m resnet_core.runs.exports.latency FOLDER THREADS CALLS FORMAT…` prints the medians and the 95th percentiles.
 """
@@ -19,7 +19,7 @@ from resnet_core.runs.exports.registry import Predict
 from resnet_core.telling import warn
 
 WARM = 10
-"""Calls before the first that is measured."""
+"""Number of calls before the first measured call."""
 Latency = tuple[float, float]
 """Median and 95th percentile, in milliseconds."""
 
@@ -30,11 +30,11 @@ def latencies(
     """Return the latency of each export of a folder, measured in a new process on the processor.
 
     Args:
-        folder: Where the exports are.
-        formats: Which.
-        shape: Of an image.
+        folder: Folder of the exports.
+        formats: Names of the formats.
+        shape: Shape of an image.
         threads: Number of threads of each runtime.
-        calls: Number of calls that are measured.
+        calls: Number of measured calls.
     """
     command = [
         sys.executable, "-m", "resnet_core.runs.exports.latency", str(folder), str(threads), str(calls),
@@ -44,7 +44,7 @@ def latencies(
         command, capture_output=True, text=True, check=False, env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
     )
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        reason = (done.stderr.strip().splitlines() or ["its process ended without a message"])[-1]
         warn(f"warning: the latency at {threads} threads was not measured: {reason[:300]}")
         return {}
     return {name: (median, high) for name, (median, high) in json.loads(done.stdout.splitlines()[-1]).items()}
@@ -67,18 +67,18 @@ def measured(predict: Predict, shape: Sequence[int], calls: int) -> Latency:
 def _main(folder: str, threads: str, calls: str, shape: str, *names: str) -> None:
     from resnet_core.runs.runtime import configure
 
-    found_by: dict[str, Latency] = {}
+    latency_by_format: dict[str, Latency] = {}
     for name in names:
         if not FORMATS[name].needs:  # TensorFlow itself
             configure(int(threads))
         predict = FORMATS[name].open(Path(folder) / FORMATS[name].file, int(threads))
-        found_by[name] = measured(predict, json.loads(shape), int(calls))
-    print(json.dumps(found_by))
+        latency_by_format[name] = measured(predict, json.loads(shape), int(calls))
+    print(json.dumps(latency_by_format))
 
 
 if __name__ == "__main__":
     try:
         _main(*sys.argv[1:])
-    except Exception as error:  # whatever a runtime may raise; the launcher says it
+    except Exception as error:  # whatever a runtime may raise; the launcher prints it
         print(one_line(error), file=sys.stderr)
         sys.exit(1)

@@ -32,7 +32,7 @@ def open_onnx(path: Path, threads: int) -> Predict:
     needs=("tf2onnx", "onnx", "onnxruntime"),
 )  # fmt: skip
 def write_onnx(model: "keras.Model", path: Path, calibration: Array) -> None:
-    """Write an ONNX file that takes any number of images at once, rows and columns first, channels last."""
+    """Write an ONNX file with open batch size. Images are (batch, height, width, channels)."""
     from tf2onnx.convert import from_graph_def
 
     function = frozen(model, None)
@@ -47,7 +47,7 @@ def write_onnx(model: "keras.Model", path: Path, calibration: Array) -> None:
 
 
 def _erfc(graph: Any, node: Any, name: str, options: Any) -> None:
-    """Write erfc(x), which ONNX does not have, as 1 - erf(x)."""
+    """Convert erfc(x), which ONNX does not have, to 1 - erf(x)."""
     graph.remove_node(node.name)
     erf = graph.make_node("Erf", [node.input[0]])
     whole = graph.make_const(f"{node.name}_one", np.float32(1.0))
@@ -55,7 +55,7 @@ def _erfc(graph: Any, node: Any, name: str, options: Any) -> None:
 
 
 def _rename(graph: Any, names: dict[str, str]) -> None:
-    """Give values of a graph the names that a user sees, and its open axis the name `batch`."""
+    """Rename values of a graph for users, and name its open axis `batch`."""
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
@@ -66,7 +66,7 @@ def _rename(graph: Any, names: dict[str, str]) -> None:
 
 @contextmanager
 def _errors_alone() -> Iterator[None]:
-    """Keep quiet what tf2onnx logs; a network that it cannot write shows when the file is opened."""
+    """Context manager that silences tf2onnx. If it cannot convert a network, opening the file fails."""
     logger = logging.getLogger("tf2onnx")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

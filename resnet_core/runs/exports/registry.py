@@ -1,4 +1,4 @@
-"""What a format of exports is, and which there are."""
+"""`Format`, and the registry of formats of exports."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     import keras
 
 CALLS = 200
-"""In how many calls latency is measured, unless asked otherwise."""
+"""Default number of calls in which latency is measured."""
 Array = np.ndarray[Any, np.dtype[Any]]
 Write = Callable[["keras.Model", Path, Array], None]
-"""Writes a network to a path. The images are training images, for formats that are calibrated on some."""
+"""Function that writes a network to a path. Its last argument is training images for the calibration of a format."""
 Predict = Callable[[Array], Array]
-"""From images, (n, rows, columns, channels) of float32, to outputs, (n, classes)."""
+"""Function from images, (n, height, width, channels), float32, to outputs, (n, classes)."""
 Open = Callable[[Path, int], Predict]
-"""Opens what was written, in the runtime of the format, with a number of threads."""
+"""Function that opens an export in the runtime of its format, with a number of threads."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Format:
     """A format of exports.
 
     Attributes:
-        name: Its name, as in `--format`.
-        file: Name of its file or folder.
-        about: What it is, in words.
-        write: Writes it.
-        open: Opens it in its runtime.
-        needs: Modules that must be installed, all of the extra `export`.
-        exact: Whether its outputs are those of Keras but for rounding in float32. The outputs of others are compared,
-            and the difference is reported.
+        name: Name of the format, as in `--format`.
+        file: Name of the file or folder.
+        about: Description of the format.
+        write: Function that writes an export.
+        open: Function that opens an export in its runtime.
+        needs: Modules that must be installed, all from the extra `export`.
+        exact: Whether the outputs equal those of Keras up to rounding in float32. For other formats the difference is
+            only reported.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Format:
 
     @property
     def missing(self) -> list[str]:
-        """Names of the packages that it needs and that are not installed."""
+        """Names of the needed packages that are not installed."""
         return [module.replace("_", "-") for module in self.needs if find_spec(module) is None]
 
 
@@ -60,15 +60,15 @@ FORMATS: dict[str, Format] = {}
 def register_format(
     name: str, file: str, about: str, *, opened_by: Open, needs: tuple[str, ...] = (), exact: bool = True
 ) -> Callable[[Write], Write]:
-    """Register the decorated function as what writes `--format NAME`.
+    """Register the decorated function, which writes an export, as the format of `--format NAME`.
 
-    A function of a user's may be registered again, as in a notebook; it takes the place of the one before.
+    A user's function may be registered again, as when a notebook cell is run again. It replaces the earlier one.
 
     Args:
         name: A new name.
-        file: Name of its file or folder.
-        about: What it is, in words.
-        opened_by: Opens it in its runtime.
+        file: Name of the file or folder.
+        about: Description of the format.
+        opened_by: Function that opens an export in its runtime.
         needs: Modules that must be installed.
         exact: See `Format`.
 

@@ -50,13 +50,13 @@ def write_tflite(model: "keras.Model", path: Path, calibration: Array) -> None:
 def write_int8(model: "keras.Model", path: Path, calibration: Array) -> None:
     """Write a `.tflite` file in which weights and activations have 8 bits, with ranges measured on training images.
 
-    What has no kernel for 8 bits stays in float32; so do input and output.
+    Operations without a kernel of 8 bits, the input and the output stay in float32.
     """
     path.write_bytes(converted(model, calibration))
 
 
 def converted(model: "keras.Model", calibration: Array | None = None) -> bytes:
-    """Return a network as the content of a `.tflite` file; with images for calibration, in 8 bits."""
+    """Return the content of the `.tflite` file of a network. With images for calibration, it has 8 bits."""
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen(model, 1)], tf.Module())

@@ -1,4 +1,4 @@
-"""A trained network that takes images as they are in the data, and what is known of it."""
+"""A trained network that takes images without preprocessing, with its record and its data."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import keras
 
 CALIBRATION = 200
-"""Most training images that a format is calibrated on."""
+"""Maximum number of training images on which a format is calibrated."""
 WHOLE = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
-"""Ranges of values of pictures."""
+"""Ranges of the values of pictures, by type."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +26,9 @@ class Trained:
     """A trained network.
 
     Attributes:
-        model: Takes images as they are in the data, and gives logits.
-        record: Record of its run.
-        data: Its images.
+        model: The network, from images as in the data set to logits.
+        record: Record of the run.
+        data: Data set of the run.
     """
 
     model: "keras.Model"
@@ -37,10 +37,10 @@ class Trained:
 
     @property
     def info(self) -> DataInfo:
-        """What its data are.
+        """Description of the data set.
 
         Raises:
-            UserError: The record is of a version that did not keep that.
+            UserError: The record is from a version that did not store it.
         """
         info = self.record.data or self.data.info
         if info is None:
@@ -56,15 +56,15 @@ class Trained:
         return keras.Model(images, layer(self.model(images)), name="network")
 
     def images(self, most: int | None = None) -> tuple[str, Rows, Array]:
-        """Return the images that exports are checked on, and their classes.
+        """Return the images on which exports are checked: the part, the images and their classes.
 
-        They are the test images, if the run was tested on these, else its validation images.
+        They are the test images if the run was tested on them, otherwise its validation images.
 
         Args:
-            most: How many at most, chosen by a seed, each class in its proportion.
+            most: Maximum number of images. They are chosen by a fixed seed, with stratification.
 
         Raises:
-            UserError: There are none.
+            UserError: There are no such images.
         """
         data, tested = self.data, self.record.run.train.test and len(self.data.y_test) > 0
         kind, x, y = ("test", data.x_test, data.y_test) if tested else ("validation", data.x_val, data.y_val)
@@ -78,14 +78,14 @@ class Trained:
         return kind, x, y
 
     def calibration(self) -> Array:
-        """Return some training images, chosen by a seed, each class in its proportion."""
+        """Return the training images for calibration, chosen by a fixed seed, with stratification."""
         labels = self.data.y_train
         chosen, _ = split_stratified(labels, min(CALIBRATION, len(labels)), 0)
         return np.concatenate([part.astype(np.float32) for part in chunks(self.data.x_train[chosen])])
 
     @property
     def range(self) -> tuple[float, float]:
-        """From which value to which the pixels go: of pictures by their type, otherwise in the training images."""
+        """Lowest and highest value of the pixels: of pictures those of their type, otherwise of the training images."""
         if self.info.values in WHOLE:
             return WHOLE[self.info.values]
         ends = [(float(part.min()), float(part.max())) for part in chunks(self.data.x_train)]
@@ -93,7 +93,7 @@ class Trained:
 
 
 def with_preprocessing(model: "keras.Model", data: Dataset, name: str) -> "keras.Model":
-    """Return a network that begins with the preprocessing of its run, so that it takes images as they are."""
+    """Return a network that begins with the preprocessing of its run, so that it takes images as in the data set."""
     import keras
 
     inputs = keras.Input(model.input_shape[1:], name=IMAGES)

@@ -1,1 +1,1 @@
-"""What is stored of runs: plans, records and who is at which."""
+"""The files of a study's folder: plans, records, claims, networks and measurements."""

@@ -1,4 +1,4 @@
-"""Claims: which process executes which run, among all that share a folder. A claim that is not refreshed expires."""
+"""Claims: each run is executed by one of the processes that share a folder. A claim that is not refreshed expires."""
 
 import platform
 import time
@@ -21,10 +21,11 @@ class RunLease(SoftFileLease):
     """A claim that expires a minute after its last refresh, whatever machine its owner is on."""
 
     def acquire(self, timeout: float | None = None, *arguments: Any, **options: Any) -> AcquireReturnProxy[Any]:
-        """See `SoftFileLease`; a lease of another duration is somebody else's claim.
+        """See `SoftFileLease`. A lease with another duration is the claim of another process.
 
-        A process that is killed between making the file and writing into it leaves an empty one, which `SoftFileLease`
-        takes for that of an old version, held for ever. A line without an owner makes it a damaged one, which expires.
+        A process that is killed after it creates the file and before it writes into it leaves an empty file.
+        `SoftFileLease` regards an empty file as a lock of an old version, which never expires. A line without an owner
+        turns it into a damaged lease, which expires.
         """
         _end_empty(Path(self.lock_file))
         try:
@@ -40,7 +41,7 @@ class RunLease(SoftFileLease):
             waits: Called once before waiting.
 
         Raises:
-            Timeout: Its owner is alive.
+            Timeout: The owner of the claim is alive.
         """
         _end_empty(Path(self.lock_file))
         seen, waiting = _refreshed(Path(self.lock_file)), False
@@ -62,10 +63,10 @@ class RunLease(SoftFileLease):
 
 
 def claim(root: Path, name: str) -> RunLease:
-    """Return a claim in the folder of a study, not yet taken.
+    """Return a claim in the folder of a study. The claim is not taken yet.
 
     Raises:
-        UserError: There is no such folder.
+        UserError: The folder does not exist.
     """
     folder = root / "claims"
     try:
@@ -77,11 +78,15 @@ def claim(root: Path, name: str) -> RunLease:
 
 @contextmanager
 def held(root: Path, name: str, what: str) -> Iterator[None]:
-    """Context manager that holds a claim while `what` is done. It waits until the present owner gives the claim back or
-    it expires.
+    """Context manager that holds a claim. It waits until the current owner releases the claim, or the claim expires.
+
+    Args:
+        root: The folder of the study.
+        name: Name of the claim.
+        what: What the claim permits, for the error message, such as `change a study's plan`.
 
     Raises:
-        UserError: There is no such folder, or the owner keeps the claim for longer than the time to expire.
+        UserError: The folder does not exist, or the owner refreshes the claim for too long.
     """
     lease = claim(root, name)
     try:
@@ -101,14 +106,14 @@ def claimed(root: Path) -> set[str]:
     """Return the names of the claims that have not expired."""
     runs = set()
     for path in (root / "claims").glob("*.lock"):
-        with suppress(FileNotFoundError):  # it has been given back
+        with suppress(FileNotFoundError):  # it has been released
             if time.time() - path.stat().st_mtime < LEASE_SECONDS:
                 runs.add(path.stem)
     return runs
 
 
 def gone(root: Path) -> UserError:
-    """Return the error for a study's folder that is gone."""
+    """Return the error for a study's folder that no longer exists."""
     return UserError(
         f"the folder of a study must stay where it is while its runs are executed, but {root} is no longer there; "
         "put it back, and repeat the command"
@@ -116,7 +121,7 @@ def gone(root: Path) -> UserError:
 
 
 def _end_empty(path: Path) -> None:
-    """Write a line into the empty file of a claim. After lines of an owner it has no effect."""
+    """Write a line into the file of a claim if it is empty. After the lines of an owner, the line has no effect."""
     with suppress(OSError):
         if path.stat().st_size == 0:
             with path.open("ab", buffering=0) as file:

@@ -1,4 +1,4 @@
-"""Choice of the record that counts, if a run has several."""
+"""The choice of the record that counts, if a run has several."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,11 +11,11 @@ from resnet_core.runs.records.record import FAILED
 
 @dataclass(frozen=True)
 class Copy:
-    """A record of a run, in one of the places where a store keeps records.
+    """A stored record of a run. A store may have several: of several attempts, or in a file and in a part.
 
     Attributes:
         run: Id of the run.
-        attempt: Number of its attempt, from 1. Records of early versions have 1.
+        attempt: Number of the attempt, counted from 1. Records of early versions have 1.
         status: Status of the outcome.
         step: Number of updates made.
         place: The file of the record, or the folder of the part that holds it.
@@ -35,12 +35,12 @@ class Copy:
 def newest(copies: Iterable[Copy], lost: Mapping[str, int]) -> dict[str, Copy]:
     """Return for each run, by its id, the record that counts.
 
-    It is the record of the last attempt. Records of early versions have no attempt number. Among equal numbers, a
-    record that has not failed counts as later, since only failed runs are executed again; then the one with more steps.
-    If a later attempt was recorded and is lost, no earlier one counts.
+    The record of the last attempt counts. Records of early versions have no attempt number. Among equal numbers, a
+    record that has not failed counts as later, since only failed runs are executed again. Then the record with more
+    steps counts. If the record of a later attempt is damaged, no earlier record counts.
 
     Args:
-        copies: All readable copies. Among equal ones the first counts.
+        copies: All readable copies. Among equal copies the first counts.
         lost: Number of the last attempt whose record is damaged, by the id of the run.
     """
     best: dict[str, Copy] = {}

@@ -1,4 +1,4 @@
-"""The file of a record: `<run id>.json`, or `<run id>-<attempt>.json` of an attempt after the first."""
+"""The file of a record: `<run id>.json`, or `<run id>-<attempt>.json` for an attempt after the first."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def name_of(run_id: str, attempt: int) -> str:
 
 
 def run_and_attempt(name: str) -> tuple[str, int] | None:
-    """Return what `name_of` was given, or None if this is no such name."""
+    """Return the run and the attempt of a file name of `name_of`, or `None` for another name."""
     parts = _NAME.fullmatch(name)
     return (parts["run"], int(parts["attempt"] or 1)) if parts else None
 
@@ -40,7 +40,7 @@ def read(path: Path) -> tuple[Stored, Record]:
     """Return the record of a file.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError, RecursionError: There is none that is whole.
+        OSError, ValueError, KeyError, TypeError, RecursionError: The file is missing or damaged.
     """
     values = unseal(path.read_bytes(), since=SCHEMA)
     stored = _checked(values, path)
@@ -51,10 +51,10 @@ def read(path: Path) -> tuple[Stored, Record]:
 
 
 def head(path: Path) -> Stored:
-    """Return the record of a file without its rows; as fast as that is possible if it was not touched since.
+    """Return the record of a file without its rows. The rows are not even parsed if the file is as it was written.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError, RecursionError: There is none that is whole.
+        OSError, ValueError, KeyError, TypeError, RecursionError: The file is missing or damaged.
     """
     content = path.read_bytes()
     rows = content.rfind(_ROWS)
@@ -66,10 +66,10 @@ def head(path: Path) -> Stored:
 
 
 def copy_of(stored: Stored, place: Path) -> Copy:
-    """Return what tells a record in this place from others of its run.
+    """Return the `Copy` of a record in this place.
 
     Raises:
-        KeyError, TypeError: Its run is none.
+        KeyError, TypeError: The specs of the run are damaged.
     """
     outcome = stored.outcome
     counts = stored.data.training_counts if stored.data else ()
@@ -78,7 +78,7 @@ def copy_of(stored: Stored, place: Path) -> Copy:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what is wrong with a file that could not be read, in one line."""
+    """Return why a file could not be read, in one line."""
     match error:
         case ValidationError():
             return first_mistake(error)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NAMES = ("runs", "epochs", "probes")
-JSON = "json:"  # before the name of a column of values that parquet has no type for
-RECORD = "record"  # the column of `runs.parquet` that holds the record without its rows, as JSON
+JSON = "json:"  # prefix of the name of a column whose values parquet has no type for
+RECORD = "record"  # column of `runs.parquet` with the record, without its rows, as JSON
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Frames:
     """The records as tidy tables, sorted by run.
 
     Attributes:
-        runs: A row a run: `run`, `seed`, the factors, `status` (see `records.outcomes`), `step`, `message`,
-            the results, the cost of the network, `seconds`, `attempt`, what it used, `train_images` and so on, the
-            environment as `environment.…`, and the fields of its specs as `net.…`, `train.…`, `probe.…`.
+        runs: A row for each run: `run`, `seed`, the factors, `status` (see `records.outcomes`), `step`, `message`,
+            the results, the cost of the network, `seconds`, `attempt`, the used resources, `train_images` and so on,
+            the environment as `environment.…`, and the fields of the specs as `net.…`, `train.…`, `probe.…`.
         epochs: `run`, and the columns of `Record.epochs`.
         probes: `run`, and the columns of `Record.probes`.
-        damaged: Files that could not be read; their records are in no table.
+        damaged: Files that could not be read. Their records are in no table.
         probed: Measurements of trained networks, see `records.measurements.table`; `None` if not requested.
     """
 
@@ -56,7 +56,7 @@ class Frames:
 
 
 def frames_of(read: Sequence[tuple[Stored, Record]]) -> Frames:
-    """Return the tables of records, each given with the stored values it was read from."""
+    """Return the tables of records. Each record is given with the stored values from which it was made."""
     import pandas as pd
 
     runs = pd.DataFrame([{name: encodable(value) for name, value in run_columns(record)} for _, record in read])
@@ -102,7 +102,7 @@ def _rows(stored: Sequence[Stored], name: str) -> "pd.DataFrame":
 
 
 def joined(parts: Sequence[Frames], damaged: Iterable[Damaged] = ()) -> Frames:
-    """Return the concatenation of `parts`, which have no run in common."""
+    """Return the concatenated tables of `parts`, which must have no run in common."""
     tables = {
         name: _concatenated([getattr(part, name) for part in parts if not getattr(part, name).empty]) for name in NAMES
     }
@@ -131,10 +131,10 @@ def write_parquet(table: "pd.DataFrame", path: "Path") -> None:
 
 
 def read_parquet(path: "Path", columns: Sequence[str] | None = None) -> "pd.DataFrame":
-    """Read a table of `write_parquet`: the given columns, or all but the column of records.
+    """Read a table that `write_parquet` wrote: the given columns, or all except the column of records.
 
     Raises:
-        OSError, ValueError: It is not a whole parquet file.
+        OSError, ValueError: The file is missing or damaged.
     """
     import pandas as pd
     import pyarrow.parquet as pq

@@ -1,7 +1,7 @@
 """Measurements on disk: one file for a network, a probe, its options and its images, in the folder `probed`.
 
-They are no part of the records: measuring a trained network does not change its training, so ids of runs do not depend
-    on it, and a kept network can be probed at any later time. Loads no TensorFlow.
+Measurements are not part of the records: they do not change the training, so the id of a run does not depend on them,
+and a kept network can be probed at any later time. This module loads no TensorFlow.
 """
 
 import math
@@ -27,9 +27,9 @@ FOLDER = "probed"
 SCHEMA = 1
 Status = Literal["measured", "unfit", "failed"]
 FIRST = ("run", "probe", "options", "layer", "block", "index", "path", "value")
-"""The columns that the table begins with; the coordinates of the probes follow."""
+"""The first columns of the table. The coordinates of the probes follow."""
 ADDED = ("step", "part", "images", "other")
-"""Columns that are no probe's."""
+"""Columns that do not come from the rows of a probe."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,12 @@ class Measurement:
     """The result of measuring a probe of a network.
 
     Attributes:
-        item: What was asked for.
-        status: `measured`; `unfit`: the probe makes no sense for this network, `reason` says why; `failed`: the probe
-            raised an error, and is measured again when it is asked for again.
-        rows: The rows, with coordinates; none unless measured.
-        images: How many images there were, and `part` of which kind: `train`, `val` or `test`.
+        item: The requested measurement.
+        status: `measured`; `unfit`: the probe makes no sense for this network; `failed`: the probe raised an error. A
+            failed measurement is repeated when it is requested again.
+        rows: Rows with coordinates; empty unless measured.
+        images: Number of images.
+        part: Part of the data set with the images: `train`, `val` or `test`.
         reason: Why there are no rows.
         seconds: Wall time.
     """
@@ -57,7 +58,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class _File:
-    """A measurement as its file has it; `of` is the id of the network, and stays, since files have it."""
+    """The content of the file of a measurement. `of`, the id of the network, is the name in existing files."""
 
     id: str
     of: str
@@ -79,7 +80,7 @@ _FILE = TypeAdapter(_File)
 
 
 def name_of(item: Item) -> str:
-    """Return the place of a measurement in the folder of a study."""
+    """Return the path of a measurement relative to the folder of a study."""
     return f"{FOLDER}/{item.network_id}-{item.id}.json"
 
 
@@ -95,10 +96,10 @@ def content_of(measured: Measurement) -> bytes:
 
 
 def write(root: Path, measured: Measurement) -> None:
-    """Write a measurement, as a whole.
+    """Write a measurement atomically.
 
     Raises:
-        UserError: There is no room, or the folder cannot be written.
+        UserError: The disk is full, or the folder is not writable.
     """
     write_beside(root / name_of(measured.item), content_of(measured))
 
@@ -116,7 +117,7 @@ def read(path: Path) -> Measurement:
     """Return the measurement in a file.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError, RecursionError: There is none that is whole.
+        OSError, ValueError, KeyError, TypeError, RecursionError: The file is missing or damaged.
     """
     file = _read(path)
     names = list(file.rows)
@@ -141,9 +142,9 @@ def _item(file: _File) -> Item:
 def table(root: Path) -> "tuple[pd.DataFrame, tuple[Damaged, ...]]":
     """Return all measurements of a folder as one table, and the damaged files.
 
-    Columns are `run`, `probe`, `options` (see `Asked.text`), `layer`, `block`, `index`, `path`, `value`, then the
-    coordinates of the probes, and `part`, `images` and `other`; `step`, if something was measured in training. Rows are
-    in the order of the runs, probes, options and steps; those of one measurement as the probe gave them.
+    The columns are `run`, `probe`, `options` (see `Asked.text`), `layer`, `block`, `index`, `path`, `value`, then the
+    coordinates of the probes, then `part`, `images` and `other`, and `step` if a probe was measured during training.
+    The rows are ordered by run, probe, options and step. The rows of one measurement keep their order.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Kept networks: the trained weights of runs, one file a run, beside the records."""
+"""Kept networks: the trained weights of runs, one file for each run, beside the records."""
 
 import io
 import zipfile
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NETWORKS = "networks"
-"""The folder of a study that they are in."""
+"""The subfolder of a study for kept networks."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 def name_of(run_id: str) -> str:
-    """Return the place of a run's network in the folder of a study."""
+    """Return the path of a run's network relative to the folder of a study."""
     return f"{NETWORKS}/{run_id}.npz"
 
 
 def place_of(root: Path, run_id: str) -> Path:
-    """Return the file of a run's network in the folder of a study."""
+    """Return the path of the file of a run's network."""
     return root / name_of(run_id)
 
 
@@ -45,7 +45,7 @@ def bytes_of(run: Run) -> int:
 
 
 def encoded(weights: Sequence[Array]) -> bytes:
-    """Return the content of the file: the arrays, uncompressed, each with a checksum (CRC-32)."""
+    """Return the content of the file of a network: the uncompressed arrays, each with a checksum (CRC-32)."""
     content = io.BytesIO()
     arrays: dict[str, Any] = {f"weight{i}": array for i, array in enumerate(weights)}
     np.savez(content, **arrays)
@@ -53,10 +53,10 @@ def encoded(weights: Sequence[Array]) -> bytes:
 
 
 def write(root: Path, run_id: str, weights: Sequence[Array]) -> None:
-    """Write the file of a run's network, as a whole.
+    """Write the file of a run's network atomically.
 
     Raises:
-        UserError: There is no room, or the folder cannot be written.
+        UserError: The disk is full, or the folder is not writable.
     """
     write_beside(place_of(root, run_id), encoded(weights))
 
@@ -65,7 +65,7 @@ def weights_of(root: Path, run: Run) -> list[Array]:
     """Return the trained weights of a run, in the order of `keras.Model.weights`.
 
     Raises:
-        UserError: They were not kept, or the file is damaged.
+        UserError: The weights were not kept, or the file is damaged.
     """
     path = place_of(root, run.id)
     try:
@@ -81,12 +81,13 @@ def weights_of(root: Path, run: Run) -> list[Array]:
 
 
 def network_of(root: Path, run: Run) -> "keras.Model":
-    """Return the trained network of a run, bit for bit what was trained.
+    """Return the trained network of a run. Its weights are bit for bit those after the training.
 
-    It maps images preprocessed as in the run, `(image - shift) * scale` of its `Dataset`, to logits.
+    The network maps images, preprocessed as in the run by `(image - shift) * scale` of its `Dataset`, to logits.
 
     Raises:
-        UserError: It was not kept, its file is damaged, or the block of the run is not known or has another code.
+        UserError: The network was not kept, its file is damaged, or the block of the run is not known or has another
+            code.
     """
     weights = weights_of(root, run)
     try:
@@ -102,7 +103,7 @@ def with_weights(run: Run, weights: Sequence[Array]) -> "keras.Model":
 
     Raises:
         UserError: The block of the run is not known or has another code.
-        ValueError: They are of another network.
+        ValueError: The weights belong to another network.
     """
     from resnet_core.nets.keras_net import build
     from resnet_core.runs.training.precision import dtype_policy

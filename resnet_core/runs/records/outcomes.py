@@ -1,19 +1,19 @@
-"""The rule that tells whether a completed run has trained.
+"""The rule by which a completed run has trained, or failed to train.
 
 A record has the status `completed` if the run made its last update with finite results. Such a run **failed to train**
 if its network has learned nothing about the training images at the end, in inference mode:
 
 - its loss is above `LOSS` times ln(classes). A network that gives all classes the same probability has a loss of
-  ln(classes); twice that is the loss of one that is sure of wrong answers. Overconfident networks that do classify, as
-  those whose moving statistics lag behind in a short run, have up to 1.3 times.
+  ln(classes). A network that is certain of wrong classes has a loss of twice as much. An overconfident network that
+  does classify, for example with lagging moving statistics in a short run, has up to 1.3 times as much.
 - or its accuracy is not better than chance: an exact one-sided binomial test of `IMAGES` images, or of the training
   images if there are fewer, has a p-value of `LEVEL` or more. With 10 classes this is an accuracy of 13 % or less, with
-  100 classes of 2.1 %. More images than `IMAGES` are not counted: .105 on 50,000 images is above chance beyond doubt,
-  and no training either.
+  100 classes of 2.1 %. More images than `IMAGES` are not counted, since an accuracy of .105 on 50,000 images is
+  significantly above chance, but is not what training should reach.
 - or its accuracy is, by the same test, not better than that of the best constant answer, the share of the most frequent
   class, and its loss is not below `LEARNT` of that of the best constant probabilities, the entropy of the shares. With
-  unequal classes, a network that gives one answer has an accuracy far above 1 / classes. The loss is asked too since a
-  network may learn which images are of a rare class without ever preferring that class.
+  unequal classes, a network that always predicts one class has an accuracy far above 1 / classes. The loss is used,
+  too, since a network may learn which images belong to a rare class without ever predicting that class.
 
 The rule is applied when records are read, so it holds for records of all versions.
 """
@@ -36,14 +36,14 @@ COMPLETED, DIVERGED, FAILED_TO_TRAIN = "completed", "diverged", "failed_to_train
 FAILURES = (DIVERGED, FAILED_TO_TRAIN)
 """Statuses of failed training. They follow from the spec, unlike those of lost runs."""
 MOST_CLASSES = 1000
-"""Of a table that does not say how many classes there are, a loss counts as that of so many."""
+"""Number of classes that is assumed for a loss if a table does not have the number of classes."""
 CONSTANT = ("constant_accuracy", "constant_loss")
-"""Columns of what `constant` returns."""
+"""Columns with the values that `constant` returns."""
 COLUMNS = ("run", "status", "train_loss", "train_accuracy", "net.classes", "train.train_size",
            "train.validation_fraction", *CONSTANT)  # fmt: skip
-"""Of the table of runs, what the rule reads."""
+"""Columns of the table of runs that the rule reads."""
 Measured = tuple[float, float, float, float, float, float]
-"""What `failed_to_train` takes; NaN where unknown."""
+"""The arguments of `failed_to_train`; NaN if unknown."""
 RULE = (
     "A completed run failed to train if at its end, in inference mode, its training loss is above "
     f"{LOSS:g} ln(classes), or its training accuracy not above chance (exact binomial test of {IMAGES:,} images, "
@@ -64,9 +64,9 @@ def failed_to_train(
 
     Args:
         loss: Mean cross-entropy of the training images at the last step, in inference mode, in nats; NaN if unknown.
-        accuracy: Share of the training images that are classified rightly, in [0, 1]; NaN if unknown.
-        classes: How many there are; NaN if unknown.
-        images: How many training images there are; NaN if unknown.
+        accuracy: Training accuracy, in [0, 1]; NaN if unknown.
+        classes: Number of classes; NaN if unknown.
+        images: Number of training images; NaN if unknown.
         constant_accuracy: Share of the most frequent class, see `constant`; NaN if unknown.
         constant_loss: Entropy of the classes' shares, in nats; NaN if unknown.
     """
@@ -90,13 +90,13 @@ def failed_to_train(
 
 
 def constant(counts: "Sequence[int]") -> tuple[float, float]:
-    """Return the accuracy and the loss of the best answer that does not depend on the image.
+    """Return the accuracy and the loss of the best prediction that does not depend on the image.
 
     Args:
-        counts: Training images of each class.
+        counts: Number of training images of each class.
 
     Returns:
-        The share of the most frequent class, and the entropy of the shares in nats; NaN of no images.
+        The share of the most frequent class, and the entropy of the shares in nats; NaN if there are no images.
     """
     shares = np.asarray(counts, dtype=float)
     if not shares.sum() > 0:
@@ -106,10 +106,10 @@ def constant(counts: "Sequence[int]") -> tuple[float, float]:
 
 
 def statuses(runs: "pd.DataFrame") -> "pd.Series[Any]":
-    """Return how each run ended, `failed_to_train` among the ways.
+    """Return the status of each run, which may be `failed_to_train`.
 
     Args:
-        runs: A row a run: `status`, and of `COLUMNS` those that there are.
+        runs: A row for each run, with `status` and the known columns of `COLUMNS`.
     """
     status = runs["status"].astype(object)
     failed = failed_to_train(*measured_in(runs).to_numpy().T)
@@ -117,7 +117,7 @@ def statuses(runs: "pd.DataFrame") -> "pd.Series[Any]":
 
 
 def measured_in(runs: "pd.DataFrame") -> "pd.DataFrame":
-    """Return what `failed_to_train` takes, a column an argument, of a table with `COLUMNS`, or those that there are."""
+    """Return the arguments of `failed_to_train` as columns, from a table with the known columns of `COLUMNS`."""
     numbers = runs.reindex(columns=list(COLUMNS[2:])).astype(float)
     images = numbers.pop("train.train_size") * (1 - numbers.pop("train.validation_fraction").fillna(0.0))
     numbers.insert(3, "images", images)
@@ -125,7 +125,7 @@ def measured_in(runs: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def statuses_of(rows: "Sequence[tuple[str, Measured]]") -> list[str]:
-    """Return the same of records of which this alone is known: the outcome's status, and what `measured` returns."""
+    """Return the statuses of records, given as the status of the outcome and the values that `measured` returns."""
     if not any(status == COMPLETED for status, _ in rows):
         return [status for status, _ in rows]
     failed = failed_to_train(*np.array([values for _, values in rows], dtype=float).T)
@@ -136,7 +136,14 @@ def statuses_of(rows: "Sequence[tuple[str, Measured]]") -> list[str]:
 def measured(
     results: "Mapping[str, float]", net: "Mapping[str, Any]", train: "Mapping[str, Any]", counts: "Sequence[int]"
 ) -> Measured:
-    """Return what `failed_to_train` takes, of a run's results, the fields of its specs and images of each class."""
+    """Return the arguments of `failed_to_train` for a run.
+
+    Args:
+        results: Results of the run.
+        net: Fields of its `NetSpec`.
+        train: Fields of its `TrainSpec`.
+        counts: Number of training images of each class.
+    """
     size, held_out = train.get("train_size"), train.get("validation_fraction", 0.0)
     images = math.nan if size is None else size * (1 - held_out)
     loss, accuracy = (results.get(f"train_{name}", math.nan) for name in ("loss", "accuracy"))
@@ -144,5 +151,5 @@ def measured(
 
 
 def status_of(status: str, known: Measured) -> str:
-    """Return the same of one record: its outcome's status, and what `measured` returns."""
+    """Return the status of one record; see `statuses_of`."""
     return statuses_of([(status, known)])[0]

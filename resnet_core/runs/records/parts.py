@@ -2,7 +2,7 @@
 
 A part never changes. Its name is the checksum of its `digests.json`, which has the SHA-256 of each table and the
 attempt of each run. A part is intact if its tables have these checksums. A damaged `digests.json` is computed again
-from the tables. Parts of earlier versions have no checksums; they are read as a whole.
+from the tables. Parts of earlier versions have no checksums; all of their tables are read to check them.
 """
 
 import hashlib
@@ -63,10 +63,10 @@ def write(parts: Path, read: Sequence[tuple[Stored, Record]]) -> Path:
     parts.mkdir(exist_ok=True)
     aside = path_aside(parts)
     aside.mkdir()
-    ended = [stored.outcome.status for stored, _ in read]  # without what is judged when it is read
+    ended = [stored.outcome.status for stored, _ in read]  # `failed_to_train` is decided when a record is read
     runs = frames.runs.assign(status=ended).assign(**{RECORD: texts})
     for name, table in zip(NAMES, (runs, frames.epochs, frames.probes), strict=True):
-        with naming(parts):  # of a full disk, the library of the format names no file
+        with naming(parts):  # the library does not name the file if the disk is full
             write_parquet(table, aside / f"{name}.parquet")
         sync(aside / f"{name}.parquet")
     text = _digests(aside, {stored.id: stored.attempt for stored, _ in read})
@@ -100,18 +100,18 @@ def check(folder: Path) -> None:
                 read_parquet(folder / f"{name}.parquet")
         if _name(_digests(folder, {copy.run: copy.attempt for copy in copied})) != folder.name:
             raise UnreadablePart(
-                folder, "its tables must be those that were written, but their checksum is that of others"
+                folder, "its tables must be those that were written, but their checksum is that of other tables"
             )
         return
     for name in NAMES:
         path = folder / f"{name}.parquet"
         with _names(path):
             if sha256_of_file(path) != digests["tables"][name]:
-                raise ValueError("its content must be what was written, but its checksum is that of another")
+                raise ValueError("its content must be what was written, but its checksum is that of another content")
 
 
 def attempts(folder: Path) -> dict[str, int]:
-    """Return the attempt of each run of a part, also of a damaged one, if `digests.json` can be read."""
+    """Return the attempt of each run of a part, which may be damaged, if `digests.json` can be read."""
     try:
         runs = json.loads((folder / DIGESTS).read_text())["runs"]
         return {run: attempt for run, attempt in runs.items() if RUN_ID.fullmatch(run) and attempt in range(1, 10**5)}
@@ -120,14 +120,14 @@ def attempts(folder: Path) -> dict[str, int]:
 
 
 def copies(folder: Path, *, checked: bool = False) -> list[Copy]:
-    """Return the records that a part has.
+    """Return the records in a part.
 
     Args:
         folder: The part.
-        checked: Whether it has been checked.
+        checked: Whether the part has been checked.
 
     Raises:
-        Unreadable: It is damaged.
+        Unreadable: The part is damaged.
     """
     if not checked:
         check(folder)
@@ -141,10 +141,10 @@ def copies(folder: Path, *, checked: bool = False) -> list[Copy]:
 
 
 def records(folder: Path, ids: Collection[str]) -> Iterator[Record]:
-    """Yield these records of a part that has been checked, without their rows.
+    """Yield records of a part that has been checked, without their rows.
 
     Raises:
-        Unreadable: It is damaged.
+        Unreadable: The part is damaged.
     """
     path = folder / "runs.parquet"
     with _names(path):
@@ -169,7 +169,7 @@ def frames(folder: Path) -> Frames:
     """Return the tables of a part that has been checked.
 
     Raises:
-        Unreadable: It is damaged.
+        Unreadable: The part is damaged.
     """
     tables: dict[str, pd.DataFrame] = {}
     for name in NAMES:
@@ -186,8 +186,8 @@ def _runs(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
     """Return the table of runs, or some of its columns; runs of earlier versions get attempt 1."""
     import pyarrow.parquet as pq
 
-    there = {name.removeprefix("json:"): name for name in pq.read_schema(path).names}
-    table = read_parquet(path, None if columns is None else [there[name] for name in columns if name in there])
+    stored = {name.removeprefix("json:"): name for name in pq.read_schema(path).names}
+    table = read_parquet(path, None if columns is None else [stored[name] for name in columns if name in stored])
     strange = next((run for run in table["run"] if not RUN_ID.fullmatch(str(run))), None)
     if strange is not None:
         raise ValueError(f"a run's id must be of 16 hexadecimal digits, but it has {str(strange)[:40]!r}")
@@ -197,10 +197,10 @@ def _runs(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
 
 
 def _check_numbers(name: str, table: "pd.DataFrame") -> None:
-    """Check that numeric columns have numbers only; needed for parts without checksums.
+    """Check that numeric columns have only numbers, for parts without checksums.
 
     Raises:
-        ValueError: One has.
+        ValueError: A column has another value.
     """
     from pandas.api.types import is_numeric_dtype
 

@@ -1,4 +1,4 @@
-"""`Plan`: what a study planned, as stored in `study.json`."""
+"""`Plan`: the planned runs and the claims of a study, as stored in `study.json`."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -27,16 +27,21 @@ SPECS: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": Pro
 
 Scalar = bool | int | float | str | None
 RARE = ("data", "words", "probes", "sample")
-"""Fields that a `study.json` has if there is something in them."""
+"""Fields that are left out of a `study.json` if they are empty."""
 RESERVED = frozenset({"run", "seed", "label", "status", "step", "message", "seconds", "attempt"})
-"""Names of columns of every study's tables. Factors must not have them."""
+"""Names of columns of the tables of every study. A factor must not have such a name."""
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run of a plan: its id, seed and levels of factors; if its block is a user's, the block's name and code.
+    """A run of a plan.
 
-    In a search, `known` has the runs that ended between the previous proposal and this one, in order.
+    Attributes:
+        id: Id of the run.
+        seed: Seed of the run.
+        factors: Levels of the factors.
+        block, code: Name and hash of the code of a user's block or network; empty for a block of this project.
+        known: In a search, the runs that ended between the previous proposal and this one, in order.
     """
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
@@ -63,7 +68,7 @@ class PlannedRun:
 
     @property
     def place(self) -> str:
-        """Identity of a run up to the code of its block."""
+        """Identity of the run without the code of its block."""
         return json.dumps([self.seed, self.block, self.factors], sort_keys=True, default=str)
 
 
@@ -95,7 +100,7 @@ class Plan:
     """The plan of a study.
 
     Attributes:
-        name, question, source: The study, in words.
+        name, question, source: Name of the study, its question, and the paper it is from.
         base: Settings that all runs share, by name. A folder has one base.
         factors: Names of the factors, in the study's order.
         commands: All commands that added to the study.
@@ -105,11 +110,11 @@ class Plan:
         published: Published figures of the arms, see `ablations.study.Published`.
         tuning: Results of the trials of learning rates, a row for each arm and rate.
         data: Description of the data that the last command read; empty in old plans.
-        looks: At how many seeds the claims were judged: `seeds`, and `share` of the significance level; see
+        looks: The looks at which the claims were judged: number of `seeds`, and `share` of the significance level; see
             `analysis.looks`.
-        words: What levels are called, by factor and level as text: a name and, behind a colon, a sentence.
-        probes: Probes that were asked for with the runs, as `asked_for` takes them.
-        sample: The images that the last of these were measured on; none without probes.
+        words: Names of levels, by factor and level as text: a name and, after a colon, a sentence.
+        probes: Probes that were requested with the runs, in the form that `asked_for` reads.
+        sample: The images for the last of these probes; `None` without probes.
     """
 
     name: str
@@ -134,7 +139,7 @@ class Plan:
         """Read a `study.json`.
 
         Raises:
-            UserError: It is no `study.json` of this program, or its content has changed.
+            UserError: The file is not a `study.json` of this program, or its content has changed.
         """
         try:
             values = unseal(path.read_bytes())
@@ -163,7 +168,7 @@ class Plan:
             if run.factors.keys() != set(self.factors):
                 raise ValueError(f"every run must have the study's factors, but {run.id} has {', '.join(run.factors)}")
         if len({run.id for run in self.runs}) < len(self.runs):
-            raise ValueError("a run must be planned once, but one is there twice")
+            raise ValueError("a run must be planned once, but one is planned twice")
 
     def text(self) -> str:
         """Return the content of the `study.json`."""
@@ -207,18 +212,18 @@ class Plan:
                 )
 
     def check_code(self, by: "Plan", place: Path) -> None:
-        """Check that every block has one code in this plan and another together.
+        """Check that a block has the same code in all runs after the plan `by` is added.
 
         Raises:
-            UserError: A block has changed since a run was planned that does not get a newer one.
+            UserError: A planned run has an older code of its block, and `by` does not plan this run again.
         """
         codes = {run.block: run.code for run in by.runs}
         for run in self.grown(by).runs:
             if run.code != codes.get(run.block, run.code):
                 raise UserError(
                     f"a block must have one code in all runs of a study, but '{run.block}' has changed since "
-                    f"({run.label}) was planned in {place}; ask for these levels and seeds too, so that they are run "
-                    "anew, take them out by `resnet-ablate remove`, or choose another --out"
+                    f"({run.label}) was planned in {place}; run these levels and seeds again with the others, "
+                    "remove them by `resnet-ablate remove`, or choose another --out"
                 )
 
     def without(self, ids: Collection[str]) -> "Plan":
@@ -233,16 +238,16 @@ class Plan:
         )
 
     def grown(self, by: "Plan") -> "Plan":
-        """Return the plan with the runs and commands of another added; the number of threads stays.
+        """Return the plan after the runs and commands of another are added. The number of threads does not change.
 
-        A run replaces one with an older code of its block.
+        A run of `by` replaces the run with an older code of its block.
         """
         newer = {run.place: run for run in by.runs if run.code}
         kept = (newer.get(run.place, run) if run.code else run for run in self.runs)
         runs = {run.id: run for run in (*kept, *by.runs)}
         commands = dict.fromkeys((*self.commands, *by.commands))
         probes = tuple(dict.fromkeys((*self.probes, *by.probes)))
-        looks = {look["seeds"]: look for look in (*by.looks, *self.looks)}  # an earlier look stays as it was
+        looks = {look["seeds"]: look for look in (*by.looks, *self.looks)}  # an earlier look is not changed
         return replace(
             by, runs=tuple(runs.values()), commands=tuple(commands), threads=self.threads, probes=probes,
             sample=by.sample or self.sample,
@@ -258,7 +263,7 @@ def _has_arm(runs: Iterable[PlannedRun], term: Mapping[str, Any]) -> bool:
 
 
 def _default(setting: str) -> Any:
-    """Return the default of a setting of a base, as JSON gives it back; also of one that a search hands down."""
+    """Return the default of a setting of a base, as read from JSON. A setting of a search has the prefix `search.`."""
     kind, _, name = setting.removeprefix("search.").partition(".")
     fields = SPECS[kind].model_fields if kind in SPECS else {}
     default = fields[name].default if name in fields else DEFAULT
@@ -267,7 +272,7 @@ def _default(setting: str) -> Any:
 
 def _unusable(path: Path, reason: str) -> UserError:
     return UserError(
-        f"a study's folder must hold the study.json that this program wrote, but {path} is not: {reason}; put back a "
-        "copy, or move it away and repeat the study's command, since all records stay (if you changed it, take "
-        "its sha256 out)"
+        f"a study's folder must hold the study.json that this program wrote, but {path} is not: {reason}; restore a "
+        "copy, or move it away and repeat the study's command, since all records stay (if you changed it, remove "
+        "its sha256)"
     )

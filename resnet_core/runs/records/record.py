@@ -28,7 +28,7 @@ ADVICE: dict[str, str] = {
 
 Row = dict[str, Any]
 Columns = dict[str, list[Any]]
-NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}  # numbers that JSON has not
+NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}  # numbers that JSON does not have
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        status: `completed`; `diverged`: the loss was not finite; `out_of_memory`; `timed_out`: it took
-            longer than it was given; `crashed`: an error was raised, or its process ended by a fault in native code;
-            `killed`: its process ended otherwise.
-        step: Updates that were made; those that are known of, if the process ended.
-        message: What happened, if the run was not completed; a traceback if it crashed.
+        status: `completed`; `diverged`: the loss was not finite; `out_of_memory`; `timed_out`: the run exceeded its
+            time limit; `crashed`: an error was raised, or native code crashed the process; `killed`: the process ended
+            otherwise.
+        step: Number of updates made, as far as known.
+        message: What happened, if the run was not completed; the traceback, if it crashed.
     """
 
     status: Status
@@ -55,18 +55,18 @@ class Record:
     Attributes:
         run: The run.
         outcome: How it ended.
-        results: `train_loss`, `train_accuracy`, `val_…` and, if they are looked at, `test_…`, each at the last step
-            and in inference mode. Empty if the run was not completed, or had no step.
-        epochs: A row an epoch: `epoch`, `step` at its end, `learning_rate`, `loss` and `accuracy`
+        results: `train_loss`, `train_accuracy`, `val_…` and, if the test images are used, `test_…`, each after the last
+            step and in inference mode. Empty if the run was not completed, or had no step.
+        epochs: A row for each epoch: `epoch`, `step` at its end, `learning_rate`, `loss` and `accuracy`
             (means over its steps, in training mode), `val_loss`, `val_accuracy`.
-        probes: A row a measurement: `step`, `epoch`, `probe`, `layer`, `index`, `path`, `value`.
+        probes: A row for each measured value: `step`, `epoch`, `probe`, `layer`, `index`, `path`, `value`.
         network: `layers`, `parameters` and `macs` of the network.
         environment: See `runtime.environment`.
         seconds: Wall time, summed over the processes that executed parts of the run.
-        usage: `cpu_seconds` and `peak_memory_bytes` of the last of them, see `runtime.usage`, and `latency_seconds`
-            if it was asked for. May be empty.
-        attempt: Number of the attempt, from 1; the record of the last one counts.
-        data: What was read: numbers of images, classes and their names, and what was skipped; none in old records.
+        usage: `cpu_seconds` and `peak_memory_bytes` of the last of these processes, see `runtime.usage`, and
+            `latency_seconds` if requested. May be empty.
+        attempt: Number of the attempt, counted from 1. The record of the last attempt counts.
+        data: Description of the data set; `None` in old records.
         form: How the network was compiled, see `TrainSpec.form`.
     """
 
@@ -85,12 +85,12 @@ class Record:
 
     @property
     def status(self) -> str:
-        """How the run ended: the outcome's, or `failed_to_train`, see `resnet_core.runs.records.outcomes`."""
+        """The status of the outcome, or `failed_to_train`; see `resnet_core.runs.records.outcomes`."""
         counts = self.data.training_counts if self.data else ()
         return status_of(self.outcome.status, measured(self.results, dict(self.run.net), dict(self.run.train), counts))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON-serialisable values; the rows by columns."""
+        """Return the record as JSON-serialisable values. The rows are stored by columns."""
         return {
             "schema": SCHEMA,
             "id": self.run.id,
@@ -129,10 +129,10 @@ class Stored:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Check the values.
+        """Check the values, and return them as a `Stored`.
 
         Raises:
-            ValidationError: One is missing or of a wrong kind.
+            ValidationError: A value is missing or has a wrong type.
         """
         return _STORED.validate_python(values)  # type: ignore[return-value]
 
@@ -140,7 +140,7 @@ class Stored:
         """Return the record.
 
         Raises:
-            ValueError, KeyError, TypeError: The values are no record.
+            ValueError, KeyError, TypeError: The values are not those of a record.
         """
         epochs, probes = rows(self.epochs), rows(self.probes)
         about: dict[str, Any] = {"network": self.network, "environment": self.environment, "seconds": self.seconds}
@@ -159,7 +159,7 @@ def columns(table: Iterable[Row]) -> Columns:
 
 
 def rows(table: Columns) -> list[Row]:
-    """Return the rows of `columns`; the inverse of it.
+    """Return columns as rows, the inverse of `columns`.
 
     Raises:
         ValueError: The columns differ in length.

@@ -1,11 +1,10 @@
-"""Records on disk: a folder a study.
+"""`Store`: the records of a study in a folder.
 
-`study.json` says what was planned. `runs/<id>.json` is a run, whole; it is written beside its place and
-put into it at once, so that a reader never sees half of one and a process that dies leaves nothing that
-counts; `runs/<id>-2.json` is of its second attempt. `parts/<name>/` holds many runs as parquet tables. Of several
-records of a run the newest counts, see `copies`. `claims` says who executes what, `checkpoints` how far it is,
-`networks` holds the trained networks that are kept, `damaged` what could not be read, and `removed` the records of runs
-that are not planned any more.
+`study.json` is the plan. `runs/<id>.json` is the record of a run, and `runs/<id>-2.json` that of its second attempt. A
+record is written atomically, so a reader never sees a part of it, and a process that dies leaves nothing that counts.
+`parts/<name>/` holds the records of many runs as parquet tables. Of several records of a run the newest counts, see
+`copies`. `claims` has the claims to runs, `checkpoints` the states of unfinished runs, `networks` the kept networks,
+`damaged` the files that could not be read, and `removed` the records of runs that are no longer planned.
 """
 
 import uuid
@@ -64,22 +63,22 @@ class Store:
         """Return the plan, or `None` without one.
 
         Raises:
-            UserError: `study.json` is no file of this program.
+            UserError: `study.json` is not a file of this program.
         """
         path = self.root / PLAN
         return Plan.read(path) if path.exists() else None
 
     def check_base(self, base: dict[str, Any], unknown: frozenset[str] = frozenset()) -> None:
         """Check that runs with this base may be added; see `Plan.check_base`."""
-        here = self.plan()
-        if here:
-            here.check_base(base, self.root, unknown)
+        plan = self.plan()
+        if plan:
+            plan.check_base(base, self.root, unknown)
 
     def check_there(self) -> None:
         """Check that the folder exists.
 
         Raises:
-            UserError: It is gone.
+            UserError: The folder no longer exists.
         """
         if not self.root.is_dir():
             raise claims.gone(self.root)
@@ -98,22 +97,22 @@ class Store:
         self.root.mkdir(parents=True, exist_ok=True)
         sweep(self.root, "**/")
         with claims.held(self.root, "study", "change a study's plan"):
-            here = self.plan()
-            if here:
-                here.check_base(plan.base, self.root)
+            before = self.plan()
+            if before:
+                before.check_base(plan.base, self.root)
                 if not mixed:
-                    here.check_code(plan, self.root)
-                plan = here.grown(plan)
-            if plan != here:
+                    before.check_code(plan, self.root)
+                plan = before.grown(plan)
+            if plan != before:
                 write_file(self.root / PLAN, plan.text())
-            self.take_out({run.id for run in here.runs} - {run.id for run in plan.runs} if here else set())
+            self.take_out({run.id for run in before.runs} - {run.id for run in plan.runs} if before else set())
             self.put_back(run.id for run in plan.runs)
 
     def claim(self, run_id: str) -> claims.RunLease:
-        """Return the claim to execute a run, not yet taken.
+        """Return the claim to execute a run. The claim is not taken yet.
 
         Raises:
-            UserError: The folder is not there.
+            UserError: The folder does not exist.
         """
         return claims.claim(self.root, run_id)
 
@@ -133,10 +132,10 @@ class Store:
                 self.crash_of(run_id).unlink(missing_ok=True)
 
     def write(self, record: Record) -> None:
-        """Record a run. An attempt that is recorded already stays as it was.
+        """Record a run. An attempt that is already recorded does not change.
 
         Raises:
-            UserError: The disk is full, the folder is not writable, or it is gone.
+            UserError: The disk is full, or the folder is not writable or no longer exists.
         """
         path = self._file(record.run.id, record.attempt)
         try:
@@ -146,20 +145,20 @@ class Store:
             raise claims.gone(self.root) from None
         except OSError as error:
             reason = error.strerror or error
-            raise UserError(f"records must have room in a folder that can be written, but {path}: {reason}") from None
+            raise UserError(f"records must have room in a writable folder, but {path}: {reason}") from None
 
     def has(self, run_id: str, attempt: int = 1) -> bool:
         """Return whether this attempt of a run, or a later one in a part, is recorded."""
         if self._file(run_id, attempt).exists():
             return True
-        there = [_attempts(folder).get(run_id, 0) for folder in parts.folders(self._parts)]
-        return any(last >= attempt and not is_out(self.root, run_id, last) for last in there)
+        attempts = [_attempts(folder).get(run_id, 0) for folder in parts.folders(self._parts)]
+        return any(last >= attempt and not is_out(self.root, run_id, last) for last in attempts)
 
     def read(self, run_id: str, attempt: int = 1) -> Record:
-        """Return the record of an attempt, also if it has been moved into a part.
+        """Return the record of an attempt, which may have been moved into a part.
 
         Raises:
-            UserError: It is missing or damaged.
+            UserError: The record is missing or damaged.
         """
         path = self._file(run_id, attempt)
         try:
@@ -186,7 +185,7 @@ class Store:
         return networks.network_of(self.root, self.read(run_id, copy.attempt).run)
 
     def state_of(self, run_id: str) -> Path:
-        """Return the place of the state of a run under way."""
+        """Return the path of the saved state of an unfinished run."""
         return self.root / "checkpoints" / f"{run_id}.npz"
 
     def crash_of(self, run_id: str) -> Path:
@@ -197,12 +196,12 @@ class Store:
         """Return the survey of the folder.
 
         Args:
-            whole: Whether specs and rows are checked too, not only checksums.
+            whole: Whether specs and rows are checked, too, and not only checksums.
         """
         return look(self.root, record_files.read if whole else lambda path: (record_files.head(path), None))[1]
 
     def records(self) -> Iterator[Record]:
-        """Yield the records that count, in the order of their ids; those of parts without their rows."""
+        """Yield the records that count, in the order of their ids. Records in parts have no rows here."""
         files, survey = look(self.root, record_files.read)
         by_run = {run: files[copy.place][1] for run, copy in survey.copies.items() if copy.place in files}
         for folder, ids in in_parts(survey).items():
@@ -225,10 +224,10 @@ class Store:
         return replace(frames, probed=probed[probed["run"].isin({*frames.runs.get("run", ())})].reset_index(drop=True))
 
     def compact(self) -> int:
-        """Move the runs that have files of their own into one part; return their number.
+        """Move all records in single files into one part, and return their number.
 
-        Other processes may read and write meanwhile. Of several records of a run, the one that counts is moved, and the
-        others are removed. A file is removed only when its record is intact in the part.
+        Other processes may read and write at the same time. Of several records of a run, the one that counts is moved,
+        and the others are removed. A file is removed only after its record is intact in the part.
         """
         sweep(self.root, "**/")
         files, survey = look(self.root, record_files.read)
@@ -244,11 +243,11 @@ class Store:
         return len(moved)
 
     def take_out(self, ids: Collection[str]) -> None:
-        """Move the records of runs into the folder `removed`, from which `put_back` takes them."""
+        """Move the records of runs into the folder `removed`. `put_back` moves them back."""
         if not ids:
             return
         self._removed.mkdir(exist_ok=True)
-        for folder, runs in in_parts(self.survey()).items():  # the copy in a part stays and does not count
+        for folder, runs in in_parts(self.survey()).items():  # the copy in a part remains, but does not count
             for run_id in sorted(runs & {*ids}):
                 with suppress(UnreadablePart):
                     record = parts.record(folder, run_id)
@@ -261,26 +260,26 @@ class Store:
             self.state_of(run_id).unlink(missing_ok=True)
 
     def shrink(self, plan: Plan, ids: Collection[str]) -> None:
-        """Move the records of runs out, and remove the runs from the plan."""
+        """Move the records of runs into `removed`, and write the plan without the runs."""
         with claims.held(self.root, "study", "change a study's plan"):
             self.take_out(ids)
             write_file(self.root / PLAN, plan.text())
 
     def put_back(self, ids: Iterable[str]) -> None:
-        """Move records in `removed` back for those of the runs that have no record."""
+        """Move the records of these runs from `removed` back, unless a run has a record."""
         for path in files_of(self._removed, frozenset(ids)):
             if not (self._runs / path.name).exists():
                 self._runs.mkdir(exist_ok=True)
                 path.replace(self._runs / path.name)
 
     def set_aside(self, damaged: tuple[Damaged, ...]) -> Path:
-        """Move damaged files and parts into `damaged`; return that folder."""
+        """Move damaged files and parts into the folder `damaged`, and return this folder."""
         place = self.root / DAMAGED
         place.mkdir(exist_ok=True)
         for file in damaged:
-            what = file.path.parent if file.path.parent.parent == self._parts else file.path
-            if what.exists():
-                what.rename(place / f"{what.name}-{uuid.uuid4().hex[:8]}")
+            moved = file.path.parent if file.path.parent.parent == self._parts else file.path
+            if moved.exists():
+                moved.rename(place / f"{moved.name}-{uuid.uuid4().hex[:8]}")
         return place
 
     def _file(self, run_id: str, attempt: int) -> Path:
@@ -289,7 +288,7 @@ class Store:
 
 @lru_cache
 def _attempts(folder: Path) -> Mapping[str, int]:
-    """Return the attempt of each run of a part, which never changes; none if it is damaged."""
+    """Return the attempt of each run of a part; empty if the part is damaged. Cached, since a part never changes."""
     try:
         return {copy.run: copy.attempt for copy in parts.copies(folder)}
     except UnreadablePart:

@@ -1,4 +1,4 @@
-"""`Survey`: the records in a study's folder, which of them count, and what is damaged."""
+"""`Survey`: the records in a study's folder, the records that count, and the damaged files."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -41,12 +41,12 @@ class Survey:
 
     @cached_property
     def statuses(self) -> dict[str, str]:
-        """How each recorded run ended, by its id, `failed_to_train` among the ways; see `outcomes`."""
+        """The status of each recorded run, by its id. It may be `failed_to_train`; see `outcomes`."""
         judged = statuses_of([(copy.status, copy.measured) for copy in self.copies.values()])
         return dict(zip(self.copies, judged, strict=True))
 
     def next_attempt(self, run_id: str) -> int:
-        """Return the number of the next attempt at a run."""
+        """Return the number of the next attempt of a run."""
         recorded = self.copies[run_id].attempt + 1 if run_id in self.copies else 1
         return max(recorded, self.lost.get(run_id, 1))
 
@@ -54,7 +54,7 @@ class Survey:
 def look(root: Path, read: Callable[[Path], tuple[Stored, R]]) -> tuple[Files[R], Survey]:
     """Return the result of `read` for each file of a record, and the survey.
 
-    Files are read before parts, so that a record moved meanwhile is found in one of them.
+    Files are read before parts, so that a record that is moved at the same time is found in one of them.
     """
     files: Files[R] = {}
     copies: list[Copy] = []
@@ -67,7 +67,7 @@ def look(root: Path, read: Callable[[Path], tuple[Stored, R]]) -> tuple[Files[R]
             copies.append(copy_of(stored, path))
             files[path] = stored, whole
         except FileNotFoundError:
-            continue  # it has gone into a part
+            continue  # it has been moved into a part
         except UNREADABLE as error:
             damaged.append(Damaged(path, reason_of(error)))
     for folder in parts.folders(root / PARTS):
@@ -85,7 +85,7 @@ def counting(files: Files[Record], survey: Survey) -> list[tuple[Stored, Record]
 
 
 def in_parts(survey: Survey) -> dict[Path, set[str]]:
-    """Return by part the runs whose counting record is in it."""
+    """Return the runs whose record that counts is in a part, by part."""
     places: dict[Path, set[str]] = {}
     for run, copy in survey.copies.items():
         if copy.place.parent.name == PARTS:
@@ -94,7 +94,7 @@ def in_parts(survey: Survey) -> dict[Path, set[str]]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Return what is in a folder of records, in the order of the names."""
+    """Return the files in a folder of records, in the order of their names."""
     with suppress(FileNotFoundError):
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     return []
@@ -107,7 +107,7 @@ def files_of(folder: Path, runs: Collection[str]) -> list[Path]:
 
 
 def is_out(root: Path, run_id: str, attempt: int) -> bool:
-    """Return whether a record in a part was removed and does not count."""
+    """Return whether a record in a part does not count, because it was removed."""
     return (root / REMOVED / record_files.name_of(run_id, attempt)).exists()
 
 

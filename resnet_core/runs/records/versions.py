@@ -17,8 +17,8 @@ PACKAGES = ("tensorflow", "keras", "numpy")
 
 
 def check_versions(store: Store, survey: Survey, *, mix: bool) -> str:
-    """Check that the records of a folder were made with the installed versions. Versions that a record does not name
-    are not compared.
+    """Check that the records of a folder were made with the installed versions. A version that a record does not have
+    is not compared.
 
     Args:
         store: The folder.
@@ -26,27 +26,27 @@ def check_versions(store: Store, survey: Survey, *, mix: bool) -> str:
         mix: Whether other versions are allowed.
 
     Returns:
-        A warning about other versions; empty if there are none.
+        A warning if there are records of other versions; otherwise an empty text.
 
     Raises:
-        UserError: There are others, and they are not allowed.
+        UserError: There are records of other versions, and they are not allowed.
     """
-    here = {name: version(name) for name in PACKAGES}
+    installed = {name: version(name) for name in PACKAGES}
     others = Counter(
         f"{name} {environment[name]}"
         for environment in environments(store, survey).values() for name in PACKAGES
-        if name in environment and environment[name] != here[name]
+        if name in environment and environment[name] != installed[name]
     )  # fmt: skip
     if not others:
         return ""
-    theirs = ", ".join(f"{words} ({count} run{'s' * (count > 1)})" for words, count in sorted(others.items()))
-    now = ", ".join(f"{name} {number}" for name, number in here.items() if any(f"{name} " in word for word in others))
+    recorded = ", ".join(f"{words} ({count} run{'s' * (count > 1)})" for words, count in sorted(others.items()))
+    now = ", ".join(f"{name} {it}" for name, it in installed.items() if any(f"{name} " in word for word in others))
     if not mix:
         raise UserError(
             f"the runs of a study must be made with one version of the libraries, but {store.root} has runs of "
-            f"{theirs} and here is {now}; install those, choose another --out, or add to them by --mix-versions"
+            f"{recorded}, and {now} is installed; install the former, choose another --out, or mix by --mix-versions"
         )
-    return f"mixed versions: {store.root} has runs of {theirs}, and more are made with {now}"
+    return f"mixed versions: {store.root} has runs of {recorded}, and more are made with {now}"
 
 
 def environments(store: Store, survey: Survey) -> dict[str, Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""What is done to the images of a batch, by draws that are given (see `order.Batch`)."""
+"""Augmentation of the images of a batch. The random draws are arguments; see `order.Batch`."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from resnet_core.runs.training.order import CROP_PADDING
 
 
 def crop_and_flip(images: Any, offsets: Any, flips: Any) -> Any:
-    """Return the images padded by zeros, each cropped at its offset and perhaps mirrored.
+    """Return the images padded by zeros, each cropped at its offset and mirrored if `flips` says so.
 
     Args:
         images: (batch, height, width, channels).
         offsets: Row and column of each crop in its padded image, (batch, 2).
-        flips: Which are mirrored left to right, (batch,).
+        flips: Whether each image is mirrored left to right, (batch,).
     """
     height, width = images.shape[1:3]
     margin = [CROP_PADDING, CROP_PADDING]
@@ -25,13 +25,13 @@ def crop_and_flip(images: Any, offsets: Any, flips: Any) -> Any:
 
 
 def cut_out(images: Any, places: Any, side: int) -> Any:
-    """Return the images with a square of zeros in each, as far as it lies inside (DeVries and Taylor 2017).
+    """Return the images with a square of zeros in each, clipped at the borders (DeVries and Taylor 2017).
 
     Args:
         images: (batch, height, width, channels).
-        places: Row and column of each square's centre, as shares of height and width in [0, 1), (batch, 2).
-            The centre of an even side is its second row and column of the middle two, as in the released code.
-        side: In pixels.
+        places: Row and column of the centre of each square, as fractions of height and width in [0, 1), (batch, 2).
+            The centre of an even side is the second of the two middle pixels, as in the released code.
+        side: Side of the square in pixels.
     """
     size = tf.constant([*images.shape[1:3]], places.dtype)
     starts = tf.cast(tf.floor(places * size), tf.int32) - side // 2

@@ -30,8 +30,8 @@ class State:
         step: Number of updates made.
         variables: Variables of the network and the optimiser, in the engine's order.
         epochs, probes: The recorded rows.
-        taken: Loss and accuracy of each step of the epoch under way.
-        seconds: Wall time up to here.
+        taken: Loss and accuracy of each step of the current epoch.
+        seconds: Wall time of the run so far.
     """
 
     step: int = 0
@@ -73,7 +73,7 @@ class Checkpoint:
         path: An `.npz` file, or `None` for no states.
         seconds: Minimum time between two states.
         made_with: Versions and settings on which the bits of results depend; a state made with others is not loaded.
-        stop: Function that tells whether the run is to stop after the next saved state.
+        stop: Function that returns whether the run stops after the next saved state.
         keeps_last: Whether a state is saved after the last step.
     """
 
@@ -94,14 +94,14 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def due(self) -> bool:
-        """Return whether it is time for a state to be saved."""
+        """Return whether a state is to be saved now."""
         return self._stop() or (self._path is not None and time.monotonic() - self._last >= self._seconds)
 
     def save(self, state: State) -> None:
-        """Save `state` in place of the last one, which stays if the disk is full.
+        """Save `state` in place of the last state. If it cannot be written, the last state remains.
 
         Raises:
-            KeyboardInterrupt: The run is to stop.
+            KeyboardInterrupt: `stop` returns true.
         """
         with suppress(OSError):
             self._write(state)
@@ -113,13 +113,13 @@ class Checkpoint:
         """Save the state after the last step.
 
         Raises:
-            UserError: There is no room, or the folder cannot be written.
+            NoRoom: The disk is full, or the folder is not writable.
         """
         try:
             self._write(state)
         except OSError as error:
             raise NoRoom(
-                f"the last state of a run must have room in a folder that can be written, but {self._path}: "
+                f"the last state of a run must have room in a writable folder, but {self._path}: "
                 f"{error.strerror or error}"
             ) from None
 
@@ -131,7 +131,7 @@ class Checkpoint:
             "epochs": columns(state.epochs), "probes": columns(state.probes),
         }  # fmt: skip
         arrays = {f"variable{i}": array for i, array in enumerate(state.variables)}
-        self._path.parent.mkdir(exist_ok=True)  # in the folder of the study, if that is still there
+        self._path.parent.mkdir(exist_ok=True)  # in the folder of the study, which must exist
         content = io.BytesIO()
         np.savez(content, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
         write_file(self._path, content.getvalue())
@@ -154,7 +154,7 @@ def variables_of(path: Path) -> list[Array]:
     """Return the variables of the state in a file.
 
     Raises:
-        OSError, ValueError, KeyError, EOFError, BadZipFile: There is none that is whole.
+        OSError, ValueError, KeyError, EOFError, BadZipFile: The file is missing or damaged.
     """
     with _opened(path) as (_, file):
         return _variables(file)
@@ -165,7 +165,7 @@ def _variables(file: Any) -> list[Array]:
 
 
 def step_of(path: Path) -> int | None:
-    """Return the step of the state in a file, or None if there is none that is whole."""
+    """Return the step of the state in a file, or `None` if the file is missing or damaged."""
     try:
         with _opened(path) as (about, _):
             return about.step
@@ -175,6 +175,6 @@ def step_of(path: Path) -> int | None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[_About, Any]]:
-    """Context manager: the state without its variables, and the open file with them."""
+    """Context manager that yields the state without its variables, and the open file with the variables."""
     with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         yield _ABOUT.validate_json(str(file["about"])), file

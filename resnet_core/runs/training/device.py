@@ -13,17 +13,17 @@ from resnet_core.runs.training.order import Batch
 
 READ_AHEAD = 2  # batches
 Part = tuple[Any, tf.Tensor]
-"""Images and their labels; the images are stored where the data are streamed, else on the device."""
+"""Images and their labels. The images are on the device or, if the data are streamed, stored on disk."""
 
 
 class Preprocessing(NamedTuple):
-    """Images x become (x - shift) scale, in float32."""
+    """The preprocessing (x - shift) · scale of images x, in float32."""
 
     shift: tf.Tensor
     scale: tf.Tensor
 
     def __call__(self, images: Any) -> Any:
-        """Return the images, preprocessed."""
+        """Return the preprocessed images."""
         return (tf.cast(images, tf.float32) - self.shift) * self.scale
 
 
@@ -40,28 +40,28 @@ class Data:
         return tf.convert_to_tensor(images)
 
     def batches(self, draws: Iterator[Batch], count: int) -> Iterator[tuple[Batch, Part | None]]:
-        """Yield the first `count` of `draws`, with their images if these are not on the device."""
+        """Yield the first `count` batches of `draws`, with their images, or with `None` if these are on the device."""
         yield from zip(islice(draws, count), repeat(None))
 
     def taken(self, indices: Array) -> Part:
-        """Return these training images."""
+        """Return the training images and labels at these indices."""
         images, labels = self.train
         return tf.gather(images, indices), tf.gather(labels, indices)
 
     def parts(self, images: Any, labels: tf.Tensor, size: int) -> Iterator[Part]:
-        """Yield `images` in order, so many at a time."""
+        """Yield `images` and `labels` in order, `size` at a time."""
         for start in range(0, len(images), size):
             yield images[start : start + size], labels[start : start + size]
 
 
 class StreamedData(Data):
-    """A `Dataset` whose images are stored: they are read while the network computes."""
+    """A `Dataset` whose images are stored on disk. They are read while the network computes."""
 
     def _kept(self, images: Rows) -> Any:
         return images if isinstance(images, StoredImages) else super()._kept(images)
 
     def batches(self, draws: Iterator[Batch], count: int) -> Iterator[tuple[Batch, Part | None]]:
-        """See `Data.batches`; the images of the next steps are read ahead."""
+        """See `Data.batches`. The images of the next steps are read ahead."""
         images, labels = self.train
         drawn: dict[int, Batch] = {}
         ahead, lock = enumerate(draws), Lock()
@@ -82,7 +82,7 @@ class StreamedData(Data):
         return tf.convert_to_tensor(images[indices].read()), tf.gather(labels, indices)
 
     def parts(self, images: Any, labels: tf.Tensor, size: int) -> Iterator[Part]:
-        """See `Data.parts`; the next images are read ahead."""
+        """See `Data.parts`. The next images are read ahead."""
         if not isinstance(images, StoredImages):
             yield from super().parts(images, labels, size)
             return
@@ -99,7 +99,7 @@ def _read_ahead(images: StoredImages, rows: Callable[[int], Any], count: int) ->
         return images[rows(i)].read()
 
     def pictures(i: tf.Tensor) -> tf.Tensor:
-        # Stateless, as a function of i: with deterministic operations, stateful functions are not read ahead.
+        # The function is stateless, since with deterministic operations TensorFlow does not prefetch stateful ones.
         batch = tf.numpy_function(read, [i], images.dtype, stateful=False)
         return tf.ensure_shape(batch, (None, *images.shape[1:]))
 

@@ -24,13 +24,13 @@ from resnet_core.runs.training.step import StepSpec
 
 @lru_cache(maxsize=1)
 def engine(net: Net, step: StepSpec, code: str | None) -> "Engine":
-    """Return the engine of an architecture with this code of its block; the last one is cached."""
+    """Return the engine of an architecture whose block has this code. The last engine is cached."""
     keras.backend.clear_session()
     return Engine(net, step)
 
 
 class Engine:
-    """A network with its compiled functions. `reset` sets it back to a fresh state."""
+    """A network with its compiled functions. `reset` returns it to the state of a new network."""
 
     def __init__(self, net: Net, step: StepSpec) -> None:
         self._net = net
@@ -49,7 +49,7 @@ class Engine:
         self._gradients = GradientProbe(self._model, layers, between)
 
     def _places(self) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Return the layers with a kernel that is trained, and the places between blocks: of a user's, by its graph."""
+        """Return the layers with a trainable kernel, and the places between blocks; for an `OwnNet`, by its graph."""
         if not isinstance(self._net, OwnNet):
             return weight_sites(self._model), activation_sites(self._model)
         parts = anatomy(self._model)
@@ -73,13 +73,13 @@ class Engine:
         return [variable.numpy() for variable in self._model.weights]
 
     def restore(self, values: Sequence[Array]) -> None:
-        """Set these variables to values of `variables`."""
+        """Set all variables that an update changes to values that `variables` returned."""
         for variable, value in zip(self._changing(), values, strict=True):
             variable.assign(value)
 
     def fits(self, values: Sequence[Array]) -> bool:
         """Return whether `restore` can take these values: their number, shapes and types agree."""
-        return [(mine.shape, mine.dtype) for mine in self.variables()] == [
+        return [(variable.shape, variable.dtype) for variable in self.variables()] == [
             (value.shape, value.dtype) for value in values
         ]
 
@@ -90,13 +90,13 @@ class Engine:
     def update(
         self, data: Data, batch: Batch, learning_rate: float, read: Part | None = None
     ) -> tuple[tf.Tensor, tf.Tensor, Any]:
-        """Make one update; return loss and accuracy before it, and the norms for `rows`.
+        """Make one update. Return the loss and the accuracy before it, and the norms for `rows`.
 
         Args:
             data: The data.
             batch: The batch.
             learning_rate: Learning rate of the step.
-            read: The images of the batch, in its order, if they are not on the device with all others.
+            read: Images and labels of the batch, in its order, if the images are not on the device.
         """
         drawn = DrawnBatch.of(batch, is_read=read is not None)
         return self._train_step(read or data.train, data.preprocessing, drawn, tf.constant(learning_rate))  # type: ignore[no-any-return]
@@ -114,7 +114,7 @@ class Engine:
         return loss / total, right / total
 
     def latency(self, passes: int) -> float:
-        """Return the median time of a forward pass of one image in inference mode, in seconds, once it is traced."""
+        """Return the latency of the network; see `median_latency`."""
         return median_latency(self._model, passes)
 
     def probe(self, data: Data, indices: Array) -> Iterator[Row]:
@@ -149,7 +149,7 @@ class Engine:
 
 
 def median_latency(model: keras.Model, passes: int) -> float:
-    """Return the median time of a forward pass of one image in inference mode, in seconds, once it is traced."""
+    """Return the median time in seconds of a forward pass of one image in inference mode. Tracing is not timed."""
     forward = tf.function(lambda image: model(image, training=False), autograph=False)
     image = tf.zeros((1, *model.input_shape[1:]))
     forward(image)

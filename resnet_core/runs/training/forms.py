@@ -17,7 +17,7 @@ def form_of(run: Run) -> Form:
 
 
 def compiled_as(run: Run) -> Hashable:
-    """Return the key of compiled code that runs share: the network or, in open shapes, its kind."""
+    """Return a key that is equal for runs that share compiled code: the network or, in open shapes, its kind."""
     return opened(spec_of(run.net)).kind if form_of(run) == "open" else run.net
 
 

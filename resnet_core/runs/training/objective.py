@@ -1,4 +1,4 @@
-"""What a training step sees of a batch, and what it is to do: augmentation, targets, loss and accuracy."""
+"""The parts of a training step besides the network: augmentation, targets, loss and accuracy."""
 
 from typing import Any, NamedTuple
 
@@ -14,9 +14,9 @@ class DrawnBatch(NamedTuple):
     """A `Batch` as tensors.
 
     Attributes:
-        indices: Of the images among those that the step is given.
+        indices: Indices of the images among those that the step gets.
         offsets, flips, places: See `Batch`.
-        mixing: Its `partners` and `share`, or None where images are not mixed.
+        mixing: `partners` and `share` of the batch, or `None` if images are not mixed.
     """
 
     indices: Any
@@ -27,7 +27,7 @@ class DrawnBatch(NamedTuple):
 
     @classmethod
     def of(cls, batch: Batch, *, is_read: bool) -> "DrawnBatch":
-        """Return the tensors of a batch; `is_read`: the step is given its images and no others."""
+        """Return the tensors of a batch. If `is_read`, the step gets only the images of the batch."""
         indices = np.arange(len(batch.indices)) if is_read else batch.indices
         places = None if batch.places is None else tf.constant(batch.places)
         mixing = None if batch.partners is None else (tf.constant(batch.partners), tf.constant(batch.share))
@@ -35,7 +35,7 @@ class DrawnBatch(NamedTuple):
 
 
 def augmented(step: StepSpec, x: Any, drawn: DrawnBatch) -> Any:
-    """Return preprocessed images, augmented as the step has it."""
+    """Return preprocessed images with the augmentation of the step."""
     if step.augmentation == "crop_flip":
         x = crop_and_flip(x, drawn.offsets, drawn.flips)
     if step.cutout:
@@ -44,7 +44,7 @@ def augmented(step: StepSpec, x: Any, drawn: DrawnBatch) -> Any:
 
 
 def loss_of(step: StepSpec, labels: Any, logits: Any, mixing: Any) -> Any:
-    """Return the mean cross-entropy with the labels, smoothed and mixed as the step has it."""
+    """Return the mean cross-entropy with the labels, which are smoothed and mixed as in the step."""
     if not (step.label_smoothing or step.mixes):
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
     targets = targets_of(step, labels, logits.shape[-1], mixing)
@@ -52,18 +52,18 @@ def loss_of(step: StepSpec, labels: Any, logits: Any, mixing: Any) -> Any:
 
 
 def targets_of(step: StepSpec, labels: Any, classes: int, mixing: Any) -> Any:
-    """Return the labels as shares of the classes, smoothed and mixed as the step has it."""
+    """Return the labels as probabilities of the classes, smoothed and mixed as in the step."""
     wrong = step.label_smoothing / classes
     targets = tf.one_hot(labels, classes, 1.0 - step.label_smoothing + wrong, wrong)
     return mix_up(targets, *mixing) if step.mixes else targets
 
 
 def accuracy_of(labels: Any, logits: Any, mixing: Any) -> Any:
-    """Return the share of right answers; of a mixed image each label counts by its share."""
-    answers = tf.argmax(logits, -1)
-    right = tf.reduce_mean(tf.cast(answers == labels, tf.float32))
+    """Return the accuracy. Each label of a mixed image counts by its share."""
+    predictions = tf.argmax(logits, -1)
+    right = tf.reduce_mean(tf.cast(predictions == labels, tf.float32))
     if mixing is None:
         return right
     partners, share = mixing
-    others = tf.reduce_mean(tf.cast(answers == tf.gather(labels, partners), tf.float32))
+    others = tf.reduce_mean(tf.cast(predictions == tf.gather(labels, partners), tf.float32))
     return share * right + (1.0 - share) * others

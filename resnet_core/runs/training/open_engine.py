@@ -1,4 +1,4 @@
-"""The training of networks in open shapes: what is compiled serves every network of a kind."""
+"""The training of networks in open shapes. Compiled functions are shared by all networks of a kind."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,14 +24,14 @@ from resnet_core.runs.training.step import StepSpec
 
 
 class Updates:
-    """The compiled update of a kind; each function is traced once, whatever the network.
+    """The compiled update of a kind. Each function is traced once for all networks.
 
     Attributes:
         passes: The compiled passes of the kind, and its variables.
-        optimizer: What updates its weights.
-        make: From gradients, statistics and the learning rate; makes an update.
-        norms: From gradients to the norms of those of kernels, a vector a slot.
-        batch: From the images on the device and a `Drawn` to images and targets.
+        optimizer: The optimiser of its weights.
+        make: Function of gradients, statistics and the learning rate that makes an update.
+        norms: Function from gradients to the norms of the kernels' gradients, a vector for each slot.
+        batch: Function from the images on the device and a `Drawn` to images, targets and labels.
     """
 
     def __init__(self, kind: Kind, step: StepSpec) -> None:
@@ -47,7 +47,7 @@ class Updates:
 
     @cached_property
     def kernel_places(self) -> list[int]:
-        """The places of the kernels among the weights."""
+        """Positions of the kernels among the weights."""
         variables = self.passes.variables
         return [i for i, slot in enumerate(variables.slots("weight")) if slot.name == "kernel"]
 
@@ -67,18 +67,18 @@ class Updates:
 
 @lru_cache(maxsize=4)
 def updates(kind: Kind, step: StepSpec) -> Updates:
-    """Return the compiled update of a kind, of the last few the same."""
+    """Return the compiled update of a kind. The last few are cached."""
     return Updates(kind, step)
 
 
 class OpenEngine:
-    """A network in open shapes with what is compiled for its kind. `reset` gives it the state of a fresh one.
+    """A network in open shapes with the compiled functions of its kind. It has the methods of `engine.Engine`.
 
-    It has the methods of `engine.Engine`. One network of a kind is under way at a time.
+    Networks of a kind share variables. So only one of them can be trained at a time; `reset` begins with another.
 
     Args:
         net: The network.
-        step: What the update depends on.
+        step: Settings of the update.
 
     Raises:
         NotOpen: The network has no open form.
@@ -95,12 +95,12 @@ class OpenEngine:
         self._places = [Site(f"{name}_out", index, "main") for index, name in enumerate(names)]
 
     def reset(self, seed: int) -> None:
-        """Draw the initial weights from `seed` and forget all updates."""
+        """Draw the initial weights from `seed` and reset the optimiser."""
         self._passes.variables.take(self._net, self._spec.init, seed)
         self._updates.optimizer.reset()
 
     def variables(self) -> list[Array]:
-        """Return the values of all that an update changes."""
+        """Return the values of all variables that an update changes."""
         return [variable.numpy() for variable in self._changing()]
 
     def weights(self) -> list[Array]:
@@ -108,13 +108,13 @@ class OpenEngine:
         return [variable.numpy() for variable in self._model().weights]
 
     def restore(self, values: Sequence[Array]) -> None:
-        """Set all that an update changes to what `variables` returned."""
+        """Set all variables that an update changes to values that `variables` returned."""
         for variable, value in zip(self._changing(), values, strict=True):
             variable.assign(value)
 
     def fits(self, values: Sequence[Array]) -> bool:
-        """Return whether `restore` takes these values: they are as many, of the same shapes and types."""
-        return [(mine.shape, mine.dtype) for mine in self.variables()] == [
+        """Return whether `restore` can take these values: their number, shapes and types agree."""
+        return [(variable.shape, variable.dtype) for variable in self.variables()] == [
             (value.shape, value.dtype) for value in values
         ]
 
@@ -153,7 +153,7 @@ class OpenEngine:
         return [float(by_place[kernel.segment, kernel.slot][kernel.block]) for kernel in self._kernels]
 
     def evaluate(self, data: Data, images: Any, labels: tf.Tensor, batch: int = 512) -> tuple[float, float]:
-        """Return loss and accuracy in inference mode, so many images at a time."""
+        """Return loss and accuracy in inference mode, computed in batches."""
         total, loss, right = len(images), 0.0, 0.0
         for x, y in data.parts(images, labels, batch):
             logits = self._passes.infer(data.preprocessing(x))
@@ -162,7 +162,7 @@ class OpenEngine:
         return loss / total, right / total
 
     def latency(self, passes: int) -> float:
-        """Return the median time of a forward pass of one image, of the network as a Keras model."""
+        """Return the latency of the network as a Keras model; see `engine.median_latency`."""
         return median_latency(self._model(), passes)
 
     def probe(self, data: Data, indices: Array) -> Iterator[Row]:

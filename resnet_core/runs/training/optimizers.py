@@ -1,4 +1,4 @@
-"""The updates, written out; each keeps its state in variables that `reset` sets back."""
+"""The optimisers. Each keeps its state in variables, which `reset` sets to zero."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +9,12 @@ from resnet_core.runs.training.step import StepSpec
 
 
 class Optimizer:
-    """Updates `weights`. Its `state`, variables, is zero at first.
+    """Base class of optimisers.
 
     Args:
-        weights: The variables.
-        step: What to update them by.
-        stacked: Whether a variable is a stack of weights, of which one is as the variable without its first axis.
+        weights: The variables that are updated.
+        step: Settings of the update.
+        stacked: Whether a variable is a stack of the weights of several blocks along its first axis.
     """
 
     def __init__(self, weights: Sequence[Any], step: StepSpec, *, stacked: bool = False) -> None:
@@ -25,16 +25,16 @@ class Optimizer:
 
     @property
     def state(self) -> list[Any]:
-        """What is kept from one update to the next."""
+        """The variables that are kept from one update to the next."""
         return [slot for slot, _ in self._slots_of]
 
     def reset(self) -> None:
-        """Forget all updates, and take the shapes that the weights have now."""
+        """Set the state to zero, in the current shapes of the weights."""
         for slot, weight in self._slots_of:
             slot.assign(tf.zeros_like(weight))
 
     def apply(self, gradients: Sequence[Any], rate: Any) -> None:
-        """Make one update at this learning rate."""
+        """Update the weights by their gradients, with the learning rate `rate`."""
         raise NotImplementedError
 
     def _slots(self) -> list[Any]:
@@ -48,10 +48,10 @@ class Optimizer:
 
 
 class Sgd(Optimizer):
-    """v <- m v + g + d w,  w <- w - rate v, or, with Nesterov's momentum, w <- w - rate (g + d w + m v).
+    """SGD: v <- m v + g + d w,  w <- w - rate v, or, with Nesterov's momentum, w <- w - rate (g + d w + m v).
 
-    The learning rate is no part of the velocity, as in Torch; Keras' SGD folds it in, so that a drop of
-    the rate acts ten steps late.
+    As in PyTorch, the velocity does not contain the learning rate. In Keras' SGD it does, so that a drop of the rate
+    takes effect some ten steps late.
     """
 
     def __init__(self, weights: Sequence[Any], step: StepSpec, *, stacked: bool = False) -> None:
@@ -68,9 +68,9 @@ class Sgd(Optimizer):
 
 
 class AdamW(Optimizer):
-    """w <- w - rate (m̂ / (√v̂ + e) + d w): m̂ and v̂ are the averages of g and g², divided by 1 - b^t.
+    """AdamW: w <- w - rate (m̂ / (√v̂ + e) + d w), where m̂ and v̂ are the averages of g and g² divided by 1 - b^t.
 
-    Kingma and Ba 2015, algorithm 1; the decay of Loshchilov and Hutter 2019, times the rate as in Torch.
+    Kingma and Ba 2015, algorithm 1, with the decay of Loshchilov and Hutter 2019, times the rate as in PyTorch.
     """
 
     def __init__(self, weights: Sequence[Any], step: StepSpec, *, stacked: bool = False) -> None:

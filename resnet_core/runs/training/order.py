@@ -1,4 +1,4 @@
-"""Which images a step sees, and how they are augmented: functions of (seed, epoch), no state."""
+"""The order of the images and the draws of their augmentation, as functions of seed and epoch, without state."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,17 +15,18 @@ CROP_PADDING = 4
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's images.
+    """The images of one step, with the draws of their augmentation.
 
     Attributes:
-        epoch: Counted from 1.
-        ends_epoch: Whether it is the last of its epoch.
-        indices: Which training images, (batch,).
-        offsets: Where the crop of each starts in its padded image, (batch, 2), row and column.
-        flips: Whether each is mirrored left to right, (batch,).
-        places: Centre of the square that is cut out of each, (batch, 2), as shares of its height and width in [0, 1).
-        partners: The image that each is mixed with, as a place in the batch, (batch,).
-        share: The images' own share of the mixture.
+        epoch: Number of the epoch, counted from 1.
+        ends_epoch: Whether the batch is the last of its epoch.
+        indices: Indices of the training images, (batch,).
+        offsets: Row and column at which the crop of each image begins in the padded image, (batch, 2).
+        flips: Whether each image is mirrored left to right, (batch,).
+        places: Centre of the square that is cut out of each image, (batch, 2), as fractions of height and width in
+            [0, 1).
+        partners: Position in the batch of the image with which each image is mixed, (batch,).
+        share: Weight of each image in the mixture; its partner has the weight 1 - `share`.
     """
 
     epoch: int
@@ -43,8 +44,8 @@ def batches(
 ) -> Iterator[Batch]:
     """Yield the batches of `steps` steps over `images` images, from the `start`-th step on, counted from 0.
 
-    Every epoch is a permutation of its own, without its last, partial batch. `places` are drawn with `cutout`;
-    `partners` and, from Beta(mixup, mixup), `share` where `mixup` is not 0.
+    Every epoch has its own permutation of the images; its last, partial batch is dropped. `places` are drawn if
+    `cutout` is true. If `mixup` is not 0, `partners` are drawn, and `share` from Beta(mixup, mixup).
     """
     per_epoch = images // batch_size
     for epoch in count(1 + start // per_epoch):
@@ -68,5 +69,5 @@ def batches(
 
 
 def probed_batch(seed: int, images: int, batch_size: int) -> Array:
-    """Return which training images the probes see: the same for all runs of one data seed."""
+    """Return the indices of the training images for the probes, which are equal for all runs of one data seed."""
     return generator(seed, "probe").permutation(images)[:batch_size]

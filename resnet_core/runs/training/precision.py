@@ -13,7 +13,7 @@ STEPS_TO_GROW = 2000
 
 @contextmanager
 def dtype_policy(name: str) -> Iterator[None]:
-    """Let layers that are made meanwhile have the policy `name`."""
+    """Context manager in which new layers have the policy `name`."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -25,8 +25,8 @@ def dtype_policy(name: str) -> Iterator[None]:
 class LossScale:
     """A factor that keeps the gradients of half precision from underflow (Micikevicius et al. 2018, section 3.2).
 
-    An update whose gradients are not all finite is not made and halves the scale; so many finite ones in a
-    row double it.
+    An update with gradients that are not finite is skipped, and the scale is halved. After `STEPS_TO_GROW` updates
+    with finite gradients in a row, the scale is doubled.
     """
 
     def __init__(self) -> None:
@@ -35,12 +35,12 @@ class LossScale:
         self.state = [self.value, self._finite_steps]
 
     def reset(self) -> None:
-        """Take the initial scale again."""
+        """Set the scale to its initial value."""
         self.value.assign(HIGHEST_SCALE)
         self._finite_steps.assign(0)
 
     def apply(self, gradients: Sequence[Any], update: Callable[[], None]) -> None:
-        """Make `update` if the gradients are finite, and adapt the scale."""
+        """Call `update` if the gradients are finite, and adapt the scale."""
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
 
         def make() -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""What a compiled training step depends on."""
+"""`StepSpec`: the settings on which a compiled training step depends."""
 
 from dataclasses import dataclass, fields
 
@@ -8,7 +8,7 @@ from resnet_core.runs.spec import TrainSpec
 
 @dataclass(frozen=True)
 class StepSpec:
-    """What the compiled step depends on, and nothing else: runs that share it share the step."""
+    """All settings on which the compiled training step depends. Runs with equal settings share the compiled step."""
 
     augmentation: str
     batch_size: int

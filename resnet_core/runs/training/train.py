@@ -28,7 +28,7 @@ OnWeights = Callable[[list[Array]], None]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: after `step` of `steps` updates, in `epoch`, with this loss; `row` if the epoch has ended."""
+    """Progress of a run after `step` of `steps` updates, with the last loss. `row` is set if the epoch has ended."""
 
     step: int
     steps: int
@@ -38,7 +38,7 @@ class Progress:
 
 
 class Diverged(Exception):
-    """The loss, or another result, is not finite after `step` updates."""
+    """Raised if the loss, or another result, is not finite after `step` updates."""
 
     def __init__(self, step: int, value: float, name: str = "loss") -> None:
         super().__init__(f"the {name} was {value} at step {step}")
@@ -62,10 +62,10 @@ def train_run(
         run: The run.
         data: Its data.
         on_progress: Called every few steps.
-        checkpoint: Place of saved states.
-        on_trained: Called with the trained weights, in the order of `keras.Model.weights`, if the run completes. None
-            asks for none: a network in open shapes is then never built as a Keras model.
-        at_steps: What is called with the weights after so many updates.
+        checkpoint: Saves the states of the run.
+        on_trained: Called with the trained weights, in the order of `keras.Model.weights`, if the run completes. With
+            `None`, a network in open shapes is not built as a Keras model.
+        at_steps: Functions by number of updates; each is called with the weights after this number of updates.
 
     Raises:
         UserError: The block of the run is not registered here, or its code has changed since the run was planned.
@@ -116,16 +116,16 @@ def network_of(run: Run) -> dict[str, int]:
 
 
 def check_code(run: Run) -> None:
-    """Check that the code of a run's block has not changed since the run was planned.
+    """Check that the code of a run's block or network has not changed since the run was planned.
 
     Raises:
-        UserError: It has.
+        UserError: The code has changed, or is not registered in this process.
     """
     code = described_code(run.net)
     if run.code and not is_known(run.net):
         raise UserError(
-            f"{code} must be known in every process that executes its runs, but it is not in this one; "
-            "write it into a file of its own and name that by --plugin, or execute its runs in one process"
+            f"{code} must be known in every process that executes its runs, but it is not known in this one; "
+            "write it into a file and name the file by --plugin, or execute its runs in one process"
         )
     if code_of_net(run.net) != run.code:
         raise UserError(f"the code of {code} must be what it was when a run was made, but it has changed")
@@ -148,8 +148,8 @@ class Training:
 
     Attributes:
         state: Its state; the variables are those of the last checkpoint.
-        seconds_before: Wall time of the processes that had a part in it before this one.
-        data: What it is trained on.
+        seconds_before: Wall time of the run in earlier processes.
+        data: The data set of the run.
     """
 
     def __init__(
@@ -163,15 +163,15 @@ class Training:
         self._on_progress = on_progress
         self._checkpoint = checkpoint
         self._at_steps = at_steps
-        self._checked = 0  # losses of `state.taken`
+        self._checked = 0  # number of losses of `state.taken` that have been checked
         self._measured: list[tuple[int, int, Any]] = []  # step, epoch, and norms that are not rows yet
         self._started = time.perf_counter()
 
     def complete(self) -> dict[str, float]:
-        """Make the remaining updates; return the final results.
+        """Make the remaining updates, and return the final results.
 
         Raises:
-            Diverged: A loss is not finite.
+            Diverged: A loss or a result is not finite.
         """
         run, state, images = self._run, self.state, len(self.data.x_train)
         train, steps = run.train, run.train.total_steps(images)
@@ -194,7 +194,7 @@ class Training:
         return results
 
     def _begin(self, images: int) -> None:
-        """Take an engine and continue from the last state, or start from the initial network and probe it."""
+        """Prepare the engine, and continue from the saved state. Without one, probe the initial network."""
         from resnet_core.runs.training.device import on_device
 
         run = self._run
@@ -211,12 +211,12 @@ class Training:
             self._probe(epoch=0, ends_epoch=False)
 
     def _make_step(self, batch: Batch, read: Any, steps: int) -> None:
-        """Make one update, then probe, end the epoch and report progress where they are due.
+        """Make one update. Then probe the network, end the epoch and report progress, if these are due.
 
         Args:
-            batch: The images of the step.
-            read: The same, read, if they are not on the device.
-            steps: How many the run has in all.
+            batch: The batch of the step.
+            read: Its images and labels, if the images are not on the device.
+            steps: Number of updates of the run.
         """
         state = self.state
         rate = self._run.train.learning_rate_at(state.step, steps)
@@ -237,7 +237,7 @@ class Training:
             self._on_progress(Progress(state.step, steps, batch.epoch, float(loss), row))
 
     def weights(self) -> list[Array]:
-        """Return the weights as they are now."""
+        """Return the current weights."""
         return self._engine.weights()  # type: ignore[no-any-return]
 
     def latency(self) -> dict[str, float]:
@@ -252,7 +252,7 @@ class Training:
         (self._checkpoint.save_last if last else self._checkpoint.save)(self.state)
 
     def _check(self) -> None:
-        """Check the epoch's losses since the last check."""
+        """Check the losses of this epoch since the last check; raise `Diverged` if one is not finite."""
         self._record_steps()
         taken = self.state.taken
         for i, (loss, _) in enumerate(taken[self._checked :], self._checked):

@@ -220,7 +220,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"layer1.0.bn1.bias": None}, "stage1_block1_bn1/beta, but there is no 'layer1.0.bn1.bias'"),
+            ({"layer1.0.bn1.bias": None}, "stage1_block1_bn1/beta, but 'layer1.0.bn1.bias' is missing"),
             ({"layer9.0.conv1.weight": np.zeros(3)}, "'layer9.0.conv1.weight' has none"),
             (
                 {"fc.weight": np.zeros((7, 512))},

@@ -85,7 +85,7 @@ def test_a_warm_up_in_steps_follows_the_epochs():
 
 
 def test_two_lengths_of_a_warm_up_are_one_clear_error():
-    with pytest.raises(UserError, match="one of `warmup_steps` and `warmup_share` says how long .* but got 5 and 0.1"):
+    with pytest.raises(UserError, match="only one of `warmup_steps` and `warmup_share` .* but got 5 and 0.1"):
         TrainSpec(steps=10, warmup_steps=5, warmup_share=0.1)
 
 

@@ -1,8 +1,7 @@
-"""Loggers: they log the epochs of runs as they end, and their results. One file a logger, registered by
-`register_logger`.
+"""Loggers, which log each epoch of a run when it ends, and the results. `register_logger` registers them.
 
-Logs are for watching; only the record counts. A logger that fails is dropped with a warning, and the runs go on.
-Packages of loggers are imported when they are used.
+Logs are for watching; only records count. A logger that fails is dropped with a warning, and the runs continue. The
+package of a logger is imported when the logger is used.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +28,7 @@ class Loggers:
 
     Args:
         loggers: Loggers by name.
-        root: The study's folder. Nothing is logged if it is gone, so that no logger creates it again.
+        root: The study's folder. If it no longer exists, nothing is logged, so that no logger creates it again.
     """
 
     def __init__(self, loggers: Mapping[str, Logger], root: Path) -> None:
@@ -45,7 +44,7 @@ class Loggers:
             except Exception as error:  # whatever a server, a disk or a package may raise
                 del self._loggers[name]
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-                warn(f"warning: {name} failed, and the study goes on without it: {reason}")
+                warn(f"warning: {name} failed, and the study continues without it: {reason}")
 
     def progress(self, run: Run, progress: Progress) -> None:
         self._each(lambda logger: logger.progress(run, progress))
@@ -63,17 +62,17 @@ class Loggers:
 
 
 def check_loggers(names: Sequence[str]) -> None:
-    """Check that there are these loggers and that their packages are installed, without loading them.
+    """Check that loggers exist and that their packages are installed, without loading them.
 
     Raises:
-        UserError: One is not.
+        UserError: A logger does not exist, or its package is not installed.
     """
     for name in names:
         if name not in LOGGERS:
             raise UserError(f"unknown --log '{name[:40]}'{nearest(name, LOGGERS)}")
         package = LOGGERS[name].package
         spec = find_spec(package) if package else None
-        if package and (spec is None or spec.origin is None):  # a mere folder of that name has no origin
+        if package and (spec is None or spec.origin is None):  # a folder of that name has no origin
             raise UserError(
                 f"--log {name} needs the package {package}, but it is not installed; "
                 f"pip install 'resnet-ablation[{package}]'"
@@ -86,11 +85,10 @@ def open_loggers(names: Sequence[str], study: str, folder: Path) -> Loggers:
     Args:
         names: Names in `LOGGERS`.
         study: The study's name.
-        folder: A folder in that of the study, where a logger without a server keeps its files, each in a folder of its
-            name.
+        folder: Subfolder of the study for the files of loggers. Each logger has a subfolder with its name.
 
     Raises:
-        UserError: A package is missing, or Weights & Biases knows no user.
+        UserError: A package is missing, or no user is logged in to Weights & Biases.
     """
     check_loggers(names)
     return Loggers({name: LOGGERS[name].open(study, folder / name) for name in dict.fromkeys(names)}, folder.parent)

@@ -23,27 +23,27 @@ class Logger(Protocol):
         ...
 
     def end(self, record: Record) -> None:
-        """Log the end of a run; `progress` may never have been called for it."""
+        """Log the end of a run. `progress` may not have been called for it."""
         ...
 
     def close(self) -> None:
-        """Flush. Runs that did not end are marked as such, if the format can."""
+        """Write all files, and mark runs that did not end, if the format has a mark."""
         ...
 
 
 class Sink(Protocol):
-    """Where one run is logged."""
+    """The log of one run."""
 
     def row(self, row: Row) -> None:
         """Log the row of an epoch, see `Record.epochs`."""
         ...
 
     def end(self, record: Record, unseen: Sequence[Row]) -> None:
-        """Log the rows of the epochs that `row` did not get, and the end of the run."""
+        """Log the rows of epochs for which `row` was not called, and the end of the run."""
         ...
 
     def abandon(self) -> None:
-        """The run did not end."""
+        """Mark the run as not ended."""
         ...
 
 
@@ -51,7 +51,7 @@ class RunLogger:
     """A logger that opens a sink for each run.
 
     Args:
-        open_sink: Opens it.
+        open_sink: Function that opens the sink of a run.
     """
 
     def __init__(self, open_sink: Callable[[Run], Sink]) -> None:
@@ -100,11 +100,11 @@ LOGGERS: dict[str, RegisteredLogger] = {}
 def register_logger(name: str, *, package: str = "") -> Callable[[Open], Open]:
     """Register the decorated function as the logger of `--log NAME`.
 
-    A user's function may be registered again, as in a notebook; it replaces the earlier one.
+    A user's function may be registered again, as when a notebook cell is run again. It replaces the earlier one.
 
     Args:
         name: A new name.
-        package: Module that must be installed; also the name of this project's extra.
+        package: Module that must be installed. The extra of this project has the same name.
 
     Raises:
         UserError: This project has a logger of this name.
@@ -133,12 +133,12 @@ def measures(row: Row) -> dict[str, float]:
 
 
 def results(record: Record) -> dict[str, float]:
-    """Return the final results by name, as `results/test_accuracy`, and the wall time in seconds."""
+    """Return the final results by name, such as `results/test_accuracy`, and the wall time in seconds."""
     return {f"results/{name}": value for name, value in record.results.items()} | {"results/seconds": record.seconds}
 
 
 def by_depth(record: Record) -> Iterator[tuple[str, int, float]]:
-    """Yield name, index of the place and value of each probe, at the first and at the last step that was probed."""
+    """Yield the name, the index of the place and the value of each probe, at the first and the last probed step."""
     steps = [row["step"] for row in record.probes]
     for when, step in (("first", min(steps, default=0)), ("last", max(steps, default=0))):
         for row in sorted((row for row in record.probes if row["step"] == step), key=lambda row: int(row["index"])):

@@ -19,7 +19,7 @@ from resnet_core.runs.execution.loggers.base import (
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
 
-MESSAGE_LENGTH = 5000  # of a tag of MLflow
+MESSAGE_LENGTH = 5000  # maximum length of a tag of MLflow
 
 
 class MLflowSink:
@@ -28,7 +28,7 @@ class MLflowSink:
     Args:
         client: An `MlflowClient`.
         experiment: Id of the experiment.
-        run: What is logged.
+        run: The run.
     """
 
     def __init__(self, client: Any, experiment: str, run: Run) -> None:
@@ -66,21 +66,21 @@ class MLflowSink:
 
 @register_logger("mlflow", package="mlflow")
 def open_mlflow(study: str, folder: Path) -> Logger:
-    """Return the logger of MLflow runs: at MLFLOW_TRACKING_URI, or else in a file store in `folder`.
+    """Return the logger of MLflow runs, at MLFLOW_TRACKING_URI or, if that is not set, in a file store in `folder`.
 
     The experiment has the study's name.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the runs wait meanwhile; MLflow's 7 take minutes
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # runs wait meanwhile, with MLflow's 7 for minutes
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
-        # Of MLflow's stores the one that needs no database; later versions want it allowed explicitly.
+        # The only store of MLflow that needs no database. Later versions require this permission.
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         uri = folder.resolve().as_uri()
     from mlflow import MlflowClient
 
     @cache
-    def experiment() -> tuple[Any, str]:  # made with the first run: a server may be gone, a file store makes its folder
+    def experiment() -> tuple[Any, str]:  # called with the first run, since it connects to a server or creates a folder
         client = MlflowClient(uri)
         existing = client.get_experiment_by_name(study)
         return client, existing.experiment_id if existing else client.create_experiment(study)

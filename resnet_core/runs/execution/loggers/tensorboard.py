@@ -20,15 +20,15 @@ from resnet_core.runs.execution.loggers.base import (
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
 
-NAME_LENGTH = 150  # of a folder; a file system takes 255 bytes
+NAME_LENGTH = 150  # maximum length of the name of a folder; file systems allow 255 bytes
 
 
 class TensorBoardSink:
-    """An event file. The probes' curves have the depth, as an index, where others have the step.
+    """An event file. Curves of probes have the index of the place on the axis of steps.
 
     Args:
-        folder: The run's folder; another file in it is of an earlier attempt, whose later steps are void.
-        run: What is logged.
+        folder: The folder of the run. Another file in it is that of an earlier attempt, whose later steps are void.
+        run: The run.
     """
 
     def __init__(self, folder: Path, run: Run) -> None:
@@ -61,7 +61,7 @@ class TensorBoardSink:
         self._scalars(row["step"], measures(row))
 
     def end(self, record: Record, unseen: Sequence[Row]) -> None:
-        if unseen:  # steps must not go back
+        if unseen:  # steps must not decrease
             self._restart(0)
             for row in record.epochs:
                 self._scalars(row["step"], measures(row))
@@ -82,7 +82,7 @@ class TensorBoardSink:
         self._file.close()
 
     def _restart(self, step: int) -> None:
-        """Void whatever was logged of `step` and later."""
+        """Void everything that was logged for `step` and later steps."""
         self._begun = True
         start = self._event.SessionLog(status=self._event.SessionLog.START)
         self._write(step, session_log=start)
@@ -104,14 +104,14 @@ class TensorBoardSink:
 
 @register_logger("tensorboard", package="tensorboard")
 def open_tensorboard(study: str, folder: Path) -> Logger:
-    """Return the logger of event files: a folder a run in `folder`. It does not load TensorFlow."""
-    import tensorboard.summary.writer.record_writer  # noqa: F401 - a package that is broken shows here
+    """Return the logger of event files, with a subfolder of `folder` for each run. It does not load TensorFlow."""
+    import tensorboard.summary.writer.record_writer  # noqa: F401 - a broken package raises its error here
 
     return RunLogger(lambda run: TensorBoardSink(folder / folder_name(run), run))
 
 
 def folder_name(run: Run) -> str:
-    """Return the run's label as a name that every file system takes; with the run's id if that may not tell it."""
+    """Return the label of the run as a name for every file system. If it had to be changed, the id is appended."""
     label = run.label.replace(" ", ",")
     name = re.sub(r"[^\w.,=+-]", "_", label)[:NAME_LENGTH]
     return name if name == label else f"{name}-{run.id}"

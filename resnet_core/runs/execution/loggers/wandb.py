@@ -22,9 +22,9 @@ class WandbSink:
     """A run of Weights & Biases.
 
     Args:
-        study: Name of the study, which becomes the run's group.
-        folder: Where the package keeps its files.
-        run: What is logged.
+        study: Name of the study, which is the group of the run.
+        folder: Folder for the files of the package.
+        run: The run.
     """
 
     def __init__(self, study: str, folder: Path, run: Run) -> None:
@@ -55,10 +55,10 @@ class WandbSink:
 
 @register_logger("wandb", package="wandb")
 def open_wandb(study: str, folder: Path) -> Logger:
-    """Return the logger of Weights & Biases; WANDB_MODE, WANDB_PROJECT and the package's other variables hold.
+    """Return the logger of Weights & Biases. WANDB_MODE, WANDB_PROJECT and other variables of the package apply.
 
     Raises:
-        UserError: Nobody is logged in, and nobody can be asked.
+        UserError: No user is logged in, and there is no terminal to log in.
     """
     import wandb
 

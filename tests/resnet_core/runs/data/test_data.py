@@ -74,7 +74,7 @@ class TestNamed:
 
         monkeypatch.setattr("keras.src.datasets.mnist.get_file", unreachable)
         with pytest.raises(
-            UserError, match="'mnist' must be in Keras' folder of data sets or be downloadable.*no route"
+            UserError, match="'mnist' must be in Keras' folder of data sets, or be downloaded.*no route"
         ):
             _ = open_source("mnist").images
 

@@ -116,7 +116,7 @@ def test_names_and_paths_stay_as_they_are(path, tmp_path):
         ((X / np.nan, Y, X[:4] / 1.0, Y[:4]), "must be finite"),
         (STREAM.repeat(), "must be finite and of (image, class), but it repeats without end"),
         (tf.data.Dataset.from_tensor_slices(X), "but its elements are TensorSpec"),
-        (STREAM.take(0), "there are none"),
+        (STREAM.take(0), "it has no images"),
         (tf.data.Dataset.from_generator(lambda: iter([(X[0], 0), (X[0, :4], 1)]),
          output_signature=(tf.TensorSpec((None, 8, 3), tf.uint8), tf.TensorSpec((), tf.int64))), "of 2 shapes"),
     ],

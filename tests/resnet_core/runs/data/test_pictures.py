@@ -246,7 +246,7 @@ def test_what_is_made_of_a_large_picture_takes_little_memory(kind, tmp_path):
 
 def test_a_picture_that_would_be_large_on_its_way_is_refused(tmp_path):
     png(tmp_path / "a.png", [bytes(2)] * 3_000_000, 8, 0, (1, 3_000_000))
-    with pytest.raises(Unreadable, match=r"at most 2,097,152 rows where 64 columns are made of it, but .* 1x3000000"):
+    with pytest.raises(Unreadable, match=r"at most 2,097,152 rows to be resized to 64 columns, but .* 1x3000000"):
         read(tmp_path / "a.png", size=(64, 64))
 
 

@@ -54,7 +54,7 @@ def test_nothing_is_printed_without_progress_and_a_line_with_it(cache_folder, ca
         ({"batch_size": 64}, "`batch_size` must be at most the number of training images (18"),
         ({"bach_size": 4}, "TrainSpec has no field 'bach_size'; did you mean 'batch_size'?"),
         ({"epochs": 2, "steps": 3}, "exactly one of `steps` and `epochs` must be set"),
-        ({"data_sha256": "0"}, "a setting must not be what the data decide, but got `data_sha256`"),
+        ({"data_sha256": "0"}, "a setting must not be one that follows from the data, but got `data_sha256`"),
         ({"data": "nowhere"}, "a data set must be a known name"),
     ],
     ids=str,

@@ -231,7 +231,7 @@ class TestMLflow:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # the port of discard, which nobody serves
         follow(done, ["mlflow", "tensorboard"], tmp_path)
         printed = capfd.readouterr().err
-        assert printed.startswith("warning: mlflow failed, and the study goes on without it: MlflowException: ")
+        assert printed.startswith("warning: mlflow failed, and the study continues without it: MlflowException: ")
         assert printed.count("\n") == 1
         assert TestTensorBoard().read(tmp_path)["loss"] == curve(done[1], "loss")
 
@@ -350,7 +350,7 @@ class TestContract:
         loggers.end(record)
         loggers.close()
         printed = capsys.readouterr().err
-        assert printed.startswith(f"warning: {name} failed, and the study goes on without it: ")
+        assert printed.startswith(f"warning: {name} failed, and the study continues without it: ")
         assert printed.count("\n") == 1
 
     def test_a_folder_that_was_moved_away_is_not_made_again(self, done, name, tmp_path, capsys):
@@ -402,7 +402,7 @@ def test_the_first_error_of_a_logger_is_its_last_call(done, call, capsys, tmp_pa
     loggers.close()
     assert whole.calls == ["progress", "progress", "end", "close"]
     assert broken.calls == whole.calls[: whole.calls.index(call) + 1]
-    warning = "warning: broken failed, and the study goes on without it: OSError: no space left\n"
+    warning = "warning: broken failed, and the study continues without it: OSError: no space left\n"
     assert capsys.readouterr().err == warning
 
 

@@ -261,7 +261,7 @@ def test_two_write_one_plan_at_a_time(store):
 
 def test_a_folder_without_room_is_one_line(store):
     (store.root / "runs").touch()
-    with pytest.raises(UserError, match="records must have room in a folder that can be written, but .*: File exists"):
+    with pytest.raises(UserError, match="records must have room in a writable folder, but .*: File exists"):
         store.write(record())
 
 

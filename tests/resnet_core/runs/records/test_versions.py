@@ -23,7 +23,9 @@ def store(tmp_path):
 def test_other_versions_are_refused_with_what_to_do(store, compacted):
     if compacted:
         store.compact()
-    with pytest.raises(UserError, match=r"runs of tensorflow 2\.1 \(2 runs\) and here is tensorflow .* --mix-versions"):
+    with pytest.raises(
+        UserError, match=r"runs of tensorflow 2\.1 \(2 runs\), and tensorflow .* is installed.* --mix-versions"
+    ):
         check_versions(store, store.survey(), mix=False)
 
 

@@ -10,7 +10,7 @@ install: .venv/installed  ## install into .venv, at the locked versions
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,hub,hf,tfds,ray,mlflow,export]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,hub,hf,tfds,ray,mlflow,wandb,export]'
 	@touch $@
 
 demo: install  ## run the depth study on the embedded digits and report it

@@ -76,15 +76,18 @@ def print_list() -> None:
 
     size = Size.of(network(EXAMPLE))
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("probe", "measures", "needs", "when", f"passes of {EXAMPLE}: forward", "backward"):
+    columns = ("probe", "measures", "needs", "when", "half precision", f"passes of {EXAMPLE}: forward", "backward")
+    for column in columns:
         table.add_column(column)
     for name, probe in probes().items():
         passes = probe.passes(size)
         table.add_row(
             name, probe.about, ", ".join(probe.required), {"any": "any time", "after": "after training"}[probe.when],
+            "as it computes" if probe.half else "float32 copy",
             f"{passes.forward:g}", f"{passes.backward:g}",
         )  # fmt: skip
     console().print(table)
+    say("half precision: a network of half precision is measured as it computes, or by a copy that computes in float32")
     for name, about in NEEDS.items():
         say(f"{name}: {about}")
 
@@ -241,8 +244,8 @@ def measure_all(work: Work, workers: int, setup: Plugins) -> None:
     items = _items(work)
     results = []
     try:
-        with Shown(len(items)) as shown:
-            for item in measure(target, items, workers, setup):
+        with Shown(target, len(items)) as shown:
+            for item in measure(target, items, workers, setup, shown.under_way):
                 results.append(item)
                 shown(line(target, item), len(results))
     except KeyboardInterrupt:

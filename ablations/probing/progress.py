@@ -1,19 +1,24 @@
 """What the terminal shows of measurements."""
 
 import sys
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ablations.probing.networks import NetworkTarget
 from ablations.probing.targets import Target
 from resnet_core.errors import UserError
 from resnet_core.folders import write_file
+from resnet_core.probes.asked import Item
 from resnet_core.runs.records import measurements
 from resnet_core.telling import console, say
 
 if TYPE_CHECKING:
     from ablations.probing.sharing import Made
+
+QUIET_SECONDS = 30.0
+"""Time after which a line says how far a measurement is, where there is no terminal."""
 
 
 def line(target: Target, result: "Made") -> str:
@@ -24,23 +29,33 @@ def line(target: Target, result: "Made") -> str:
         if measured.status == "measured"
         else f"{measured.status}: {measured.reason}"
     )
-    name = f"{item.asked.name} {item.asked.text}".strip()
-    return f"{target.label(item.network_id)}: {name}: {what}" + ("" if result.here else " (measured before)")
+    return f"{_name(target, item)}: {what}" + ("" if result.here else " (measured before)")
+
+
+def _name(target: Target, item: Item) -> str:
+    return f"{target.label(item.network_id)}: {item.asked.name} {item.asked.text}".rstrip()
 
 
 class Shown:
-    """A bar on a terminal, lines elsewhere."""
+    """Bars on a terminal, lines elsewhere: how many measurements are made, and how far the present one is.
 
-    def __init__(self, total: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    Args:
+        target: The target.
+        total: Number of measurements.
+        clock: Returns the time in seconds.
+    """
 
-        self._total = total
+    def __init__(self, target: Target, total: int, clock: Callable[[], float] = time.monotonic) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._target, self._total, self._clock, self._last = target, total, clock, clock()
         self._bars = sys.stdout.isatty()
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn(),
-            console=console(), disable=not self._bars,
+            TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(), console=console(), disable=not self._bars,
         )  # fmt: skip
-        self._task = self._progress.add_task("measurements", total=total)
+        self._all = self._progress.add_task("measurements", total=total, state=f"0/{total}")
+        self._present = self._progress.add_task("", total=1.0, state="", visible=False)
 
     def __enter__(self) -> "Shown":
         self._progress.start()
@@ -50,11 +65,23 @@ class Shown:
         self._progress.stop()
 
     def __call__(self, line: str, ended: int) -> None:
+        """Show that a measurement has ended."""
+        self._last = self._clock()
         if self._bars:
-            self._progress.update(self._task, completed=ended)
+            self._progress.update(self._all, completed=ended, state=f"{ended}/{self._total}")
+            self._progress.reset(self._present, visible=False)
             self._progress.console.print(line, markup=False)
         else:
             say(f"[{ended}/{self._total}] {line}")
+
+    def under_way(self, item: Item, share: float) -> None:
+        """Show how far a measurement is: the share of its passes that have been made."""
+        name, state = _name(self._target, item), f"{share:.0%}"
+        if self._bars:
+            self._progress.update(self._present, description=name, completed=share, state=state, visible=True)
+        elif self._clock() - self._last >= QUIET_SECONDS:
+            self._last = self._clock()
+            say(f"{name}: {state} of its passes")
 
 
 def summarise(target: Target, results: "Sequence[Made]") -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from resnet_core.runs.records.measurements import Measurement
 
 POLL_SECONDS = 1.0
+OnProgress = Callable[[Item, float], None]
+"""Takes a measurement that is being made, and the share of its passes that have been made."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,13 @@ class Made:
     here: bool
 
 
-def measure(target: Target, items: Sequence[Item], workers: int, setup: Callable[[], object]) -> Iterator[Made]:
+def measure(
+    target: Target,
+    items: Sequence[Item],
+    workers: int,
+    setup: Callable[[], object],
+    on_progress: OnProgress = lambda item, share: None,
+) -> Iterator[Made]:
     """Make the missing measurements; yield the result of each item, whichever process made it.
 
     Args:
@@ -45,9 +53,10 @@ def measure(target: Target, items: Sequence[Item], workers: int, setup: Callable
         items: What is measured.
         workers: Number of processes. 1 means this process.
         setup: Called in every process, to load the user's code.
+        on_progress: Called during a measurement of this process.
     """
     left = list(items)
-    steps = _in_processes(target, workers, setup) if workers > 1 else _here(target, setup)
+    steps = _in_processes(target, workers, setup) if workers > 1 else _here(target, setup, on_progress)
     while left:
         ended = set()
         for item, came in steps(left):
@@ -62,9 +71,9 @@ def measure(target: Target, items: Sequence[Item], workers: int, setup: Callable
 Steps = Callable[[Sequence[Item]], Iterator[tuple[Item, Made | None]]]
 
 
-def _here(target: Target, setup: Callable[[], object]) -> Steps:
+def _here(target: Target, setup: Callable[[], object], on_progress: OnProgress) -> Steps:
     _begin(target.threads, setup)
-    return lambda items: ((item, perform(target, item)) for item in items)
+    return lambda items: ((item, perform(target, item, on_progress)) for item in items)
 
 
 def _in_processes(target: Target, workers: int, setup: Callable[[], object]) -> Steps:
@@ -109,7 +118,7 @@ def _perform(target: Target, items: Sequence[Item]) -> list[tuple[Item, Made | N
     return [(item, perform(target, item)) for item in items]
 
 
-def perform(target: Target, item: Item) -> Made | None:
+def perform(target: Target, item: Item, on_progress: OnProgress = lambda item, share: None) -> Made | None:
     """Make and write a measurement unless it exists; return `None` if another process is making it."""
     claim = claims.claim(target.root, f"probe-{item.id}")
     try:
@@ -121,7 +130,8 @@ def perform(target: Target, item: Item) -> Made | None:
         if measurement is None:
             from resnet_core.runs.execution.measuring import measured
 
-            measurement, here = measured(item, _network(target, item.network_id, item.sample, item.other)), True
+            given = _network(target, item.network_id, item.sample, item.other)
+            measurement, here = measured(item, given, lambda share: on_progress(item, share)), True
             measurements.write(target.root, measurement)
     finally:
         with suppress(OSError):

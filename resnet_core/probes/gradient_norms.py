@@ -8,6 +8,7 @@ statistics stay as they are, bit for bit.
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -94,7 +95,7 @@ class GradientProbe:
         with recursion_room(len(model.layers)):
             self._tapped = keras.Model(model.inputs, [*outputs, *model.outputs])
         self._scaled = any(layer.compute_dtype == "float16" for layer in model.layers)
-        self._measure: Callable[..., tuple[tf.Tensor, tf.Tensor]] = tf.function(self._norms, autograph=False)
+        self._measure: Callable[..., tuple[tf.Tensor, tf.Tensor]] = tf.function(partial(self._norms), autograph=False)
 
     def _norms(self, images: tf.Tensor, labels: tf.Tensor, scale: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape, keras.StatelessScope():

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from resnet_core.probes.part import stateless
+from resnet_core.probes.part import compiled, stateless
+from resnet_core.probes.progress import passed
 from resnet_core.probes.subject import Subject
 
 Array = npt.NDArray[np.float64]
@@ -30,7 +31,7 @@ class HessianProduct:
         self._places = [paths.get(variable.path) for variable in net.model.variables]
         self._batches = list(net.batches(images, labels))
         self._count = len(images)
-        self._product = tf.function(self._of_batch, autograph=False, reduce_retracing=True)
+        self._product = compiled(self._of_batch)
         self._values = [tf.convert_to_tensor(variable.value) for variable in variables]
         self._all = [tf.convert_to_tensor(variable.value) for variable in net.model.variables]
 
@@ -42,6 +43,7 @@ class HessianProduct:
         ]
         total = np.zeros(self.size)
         for x, y in self._batches:
+            passed(len(x), 3)  # forward, and backward twice
             products = self._product(x, y, self._values, self._all, parts)
             total += np.concatenate([np.asarray(product, np.float64).ravel() for product in products])
         return total / self._count

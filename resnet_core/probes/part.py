@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from resnet_core.probes.progress import passed
 
 Weights = Mapping[str, Any]
 """Values that replace those of variables, by the path of the variable."""
@@ -17,9 +20,11 @@ class NetworkPart:
 
     Attributes:
         model: The part as a model; its weights are the network's.
+        share: Its share of the network, for the progress of a measurement.
     """
 
     model: keras.Model
+    share: float = 1.0
     _compiled: dict[bool, Callable[..., Any]] = field(default_factory=dict)
     _gradients: dict[bool, Callable[..., Any]] = field(default_factory=dict)
 
@@ -33,7 +38,8 @@ class NetworkPart:
             training: Whether normalisation and dropout are in training mode.
         """
         if training not in self._compiled:
-            self._compiled[training] = tf.function(self._forward(training), autograph=False, reduce_retracing=True)
+            self._compiled[training] = compiled(self._forward(training))
+        passed(x.shape[0], self.share)
         changed = weights or {}
         # All values are tensors, so that replacing some of them causes no new trace.
         values = [changed.get(variable.path, tf.convert_to_tensor(variable.value)) for variable in self.model.variables]
@@ -49,7 +55,8 @@ class NetworkPart:
             training: See `__call__`.
         """
         if training not in self._gradients:
-            self._gradients[training] = tf.function(self._backward(training), autograph=False, reduce_retracing=True)
+            self._gradients[training] = compiled(self._backward(training))
+        passed(x.shape[0], self.share)
         return self._gradients[training](x, upstream, [tf.convert_to_tensor(v.value) for v in self.model.variables])
 
     def _backward(self, training: bool) -> Callable[[Any, Any, list[Any]], Any]:
@@ -66,6 +73,15 @@ class NetworkPart:
             return stateless(self.model, x, values, training=training)
 
         return forward
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function compiled by TensorFlow.
+
+    TensorFlow warns of a function that is traced again and again, and takes all closures and methods of one code for
+    one function; a `partial` is a function of its own.
+    """
+    return tf.function(partial(function), autograph=False, reduce_retracing=True)  # type: ignore[no-any-return]
 
 
 def stateless(model: keras.Model, x: Any, values: list[Any], *, training: bool) -> Any:

@@ -64,11 +64,16 @@ class Subject:
         """Number of layers with a kernel."""
         return len(self.layers)
 
+    @property
+    def _share(self) -> float:
+        """The share of the network that a part counts for: blocks, stem and head count alike."""
+        return 1 / (len(self.blocks) + 2)
+
     @cached_property
     def parts(self) -> list[NetworkPart]:
         """The stem, every block, and the head."""
         with recursion_room(len(self.model.layers)):
-            return [NetworkPart(segment) for segment in segments(self.model, self.anatomy)]
+            return [NetworkPart(segment, self._share) for segment in segments(self.model, self.anatomy)]
 
     @cached_property
     def whole(self) -> NetworkPart:
@@ -94,7 +99,7 @@ class Subject:
                 raise UserError(f"a plain block can be taken out if it keeps the shape, but '{block.block}' changes it")
             else:
                 model = keras.Model(segment.inputs, keras.layers.Identity()(segment.inputs[0]))
-            self._changed[key] = NetworkPart(model)
+            self._changed[key] = NetworkPart(model, self._share)
         return self._changed[key]
 
     def branch(self, block: Block) -> NetworkPart:
@@ -115,7 +120,7 @@ class Subject:
             raise UserError(f"a block must have a residual join, but '{block.block}' has none")
         key = (block.index, name)
         if key not in self._changed:
-            self._changed[key] = NetworkPart(change(self.part_of(block).model, block.join))
+            self._changed[key] = NetworkPart(change(self.part_of(block).model, block.join), self._share)
         return self._changed[key]
 
     def can_lose(self, block: Block) -> bool:

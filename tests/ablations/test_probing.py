@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from ablations.cli import main as ablate
 from ablations.probing import sharing
 from ablations.probing.cli import main
+from ablations.probing.progress import Shown, line
 from ablations.probing.targets import StudyTarget, runs
 from analysis import inside_figures, report
 from analysis.measures import find
@@ -98,6 +99,37 @@ def test_two_at_once_share_the_work(study, monkeypatch):
             measurements.write(study, measurements.Measurement(items[0], "measured"))
             theirs.release()
     assert ended == [(items[1].id, True), (items[0].id, False)]
+
+
+def test_a_long_measurement_says_how_far_it_is(study, capsys):
+    """Not more often than twice a minute, where there is no terminal."""
+    now = [0.0]
+    target, sample = StudyTarget(study, 1), Sample(images=16)
+    items = target.items(asked_for(["lesion"]), sample)[:1]
+    with Shown(target, len(items), lambda: now[0]) as shown:
+
+        def later(item, share):
+            now[0] += 20.0
+            shown.under_way(item, share)
+
+        for ended, each in enumerate(sharing.measure(target, items, 1, lambda: None, later), 1):
+            shown(line(target, each), ended)
+    *shares, last = capsys.readouterr().out.splitlines()
+    label = target.label(items[0].network_id)
+    told = [re.fullmatch(rf"{re.escape(label)}: lesion: (\d+)% of its passes", line) for line in shares]
+    assert all(told)
+    percent = [int(each[1]) for each in told]
+    assert percent == sorted(set(percent))
+    assert 3 < len(percent) < 12
+    assert last.startswith(f"[1/1] {label}: lesion: 3 rows")
+
+
+def test_the_list_says_how_a_probe_takes_half_precision(capsys):
+    assert probe("list") == 0
+    printed = capsys.readouterr().out
+    for name, each in PROBES.items():
+        (line,) = re.findall(rf"^{name} .*$", printed, re.MULTILINE)
+        assert ("as it computes" if each.half else "float32 copy") in line
 
 
 def test_a_probe_of_ones_own_in_processes(study, tmp_path, program):

@@ -93,13 +93,15 @@ class Stitch:
     def __init__(self, bottom: "Subject", top: "Subject", place: int) -> None:
         import tensorflow as tf
 
+        from resnet_core.probes.part import compiled
+
         below, above = (tuple(net.places[place].call.tensor.shape[1:]) for net in (bottom, top))
         if below[:-1] != above[:-1]:
             raise UserError(f"two places to be stitched must have maps of one size, but got {below} and {above}")
         self._bottom, self._top, self._place = bottom, top, place
         self._kernel = tf.Variable(tf.zeros((below[-1], above[-1])))
         self._bias = tf.Variable(tf.zeros(above[-1:]))
-        self._step = tf.function(self._gradients, autograph=False, reduce_retracing=True)
+        self._step = compiled(self._gradients)
 
     def fit(self, images: Any, labels: Any, epochs: int, learning_rate: float, random: np.random.Generator) -> None:
         """Set the map to the least squares fit, then train it by Adam on the cross-entropy."""

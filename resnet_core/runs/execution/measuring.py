@@ -12,6 +12,7 @@ from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.own import Net
 from resnet_core.probes.asked import TRAINING_TIMES, Asked, Item, Sample, unmeasurable
+from resnet_core.probes.progress import counted
 from resnet_core.probes.subject import Subject
 from resnet_core.runs.data.arrays import Dataset
 from resnet_core.runs.data.stored import Array, Rows
@@ -42,12 +43,13 @@ class Given:
     images: int
 
 
-def measured(item: Item, given: Given) -> Measurement:
+def measured(item: Item, given: Given, on_progress: Callable[[float], None] = lambda share: None) -> Measurement:
     """Measure one probe of a network. An error of the probe is a measurement, too.
 
     Args:
         item: The requested measurement.
         given: The network, and the inputs of the probe.
+        on_progress: Called with the share of the passes that have been made.
     """
     started = time.perf_counter()
     asked, reason = item.asked, unmeasurable(item.asked, given.needs)
@@ -56,7 +58,9 @@ def measured(item: Item, given: Given) -> Measurement:
     try:
         if not reason:
             needs = {name: given.needs[name]() for name in asked.probe.needs if name in given.needs}
-            with settings_of_a_run():
+            passes = asked.probe.passes(given.net)
+            total = max(1.0, given.images * (passes.forward + passes.backward))
+            with settings_of_a_run(), counted(lambda passed: on_progress(min(1.0, passed / total))):
                 rows = list(map(_tidy, asked.probe.rows(given.net, **needs, **asked.options)))
     except UserError as error:
         status, reason, rows = "unfit", str(error), []

@@ -1,14 +1,17 @@
 import numpy as np
 import pytest
+from tensorflow.python.platform import tf_logging
 
+from resnet_core import probes
 from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.kinds.lesion import lesion, lesions, shuffle
+from resnet_core.probes.progress import counted
 from resnet_core.probes.subject import Subject
 from resnet_core.probes.surgery import in_order, without_branch
 
-from .conftest import SMALL, images_for, labels_for
+from .conftest import SMALL, images_for, labels_for, our_residual, two_joins
 
 
 def error(model, images, labels):
@@ -44,6 +47,26 @@ def test_taking_out_branches_that_are_zero_changes_nothing():
     assert (rows["value"] == rows["intact"]).all()
     assert (rows["loss"] == rows["intact_loss"]).all()
     assert (lesions(model, images, labels, draws=2)["value"] == rows["intact"][0]).all()
+
+
+def test_tensorflow_does_not_warn_of_the_parts_that_are_traced_once_each(monkeypatch):
+    """It takes the closures of one code for one function, and warns from the fifth trace on."""
+    warnings = []
+    monkeypatch.setattr(tf_logging, "warning", lambda *words: warnings.append(words))
+    model = our_residual()
+    lesion(model, images_for(model, 10), labels_for(10))
+    for _ in range(6):
+        probes.gradients(two_joins(), images_for(model, 10), labels_for(10))
+    assert warnings == []
+
+
+def test_the_passes_are_counted_as_the_cost_says(networks):
+    model, told = networks("our_residual"), []
+    with counted(told.append):
+        lesion(model, images_for(model, 20), labels_for(20))
+    assert told == sorted(told)
+    expected = 20 * probes.lesion.passes(Subject(model)).forward
+    assert told[-1] == pytest.approx(expected, rel=0.2)  # which takes a block for its share of the whole
 
 
 def test_sets_of_blocks(networks):

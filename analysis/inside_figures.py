@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis import scales
 from analysis.drawing import literal
-from analysis.inside_lines import LINES, Lines, lines, over_training
+from analysis.inside_lines import LINES, LineFigure, lines, over_training
 from analysis.inside_words import EVAL, PREFIX, arms_of, option, range_text, rows_of, sample
 from analysis.layout import MOST_ARMS, Drawn, Style, legend_below, panels
 from analysis.of_probes import usual
@@ -33,7 +33,7 @@ def figures_of(probed: pd.DataFrame | None, style: Style) -> Iterator[Drawn]:
         if probe in DRAWS:
             yield from DRAWS[probe](rows, style)
         else:
-            yield from lines(rows, LINES.get(probe, Lines(probe)), style)
+            yield from lines(rows, LINES.get(probe, LineFigure(probe)), style)
         yield from over_training(tables[probe], style)
 
 

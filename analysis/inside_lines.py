@@ -20,7 +20,7 @@ ALONG = "place, from the input on"
 
 
 @dataclass(frozen=True)
-class Lines:
+class LineFigure:
     """How the rows of a probe are drawn as lines.
 
     Attributes:
@@ -55,19 +55,19 @@ class Lines:
         )
 
 
-LINES: Mapping[str, Lines] = {
-    "lesions": Lines("error", "count", "blocks taken out at once", mode=MOVING),
-    "shuffle": Lines("error", "tau", "Kendall's tau with the trained order", groups="swaps", mode=MOVING),
-    "linear_probe": Lines("accuracy of a linear classifier", along=ALONG, mode=MOVING),
-    "iterative": Lines("cosine of F(x) with ∂L/∂x", along="block, from the input on", mode=MOVING),
-    "paths": Lines("share of the gradient", "length", "branches on the path", "share", "share_of_paths",
+LINES: Mapping[str, LineFigure] = {
+    "lesions": LineFigure("error", "count", "blocks taken out at once", mode=MOVING),
+    "shuffle": LineFigure("error", "tau", "Kendall's tau with the trained order", groups="swaps", mode=MOVING),
+    "linear_probe": LineFigure("accuracy of a linear classifier", along=ALONG, mode=MOVING),
+    "iterative": LineFigure("cosine of F(x) with ∂L/∂x", along="block, from the input on", mode=MOVING),
+    "paths": LineFigure("share of the gradient", "length", "branches on the path", "share", "share_of_paths",
                    "share of all paths", mode=MOVING),
-    "shattering": Lines("autocorrelation of the gradient", along=ALONG, beside="white", first="lag",
+    "shattering": LineFigure("autocorrelation of the gradient", along=ALONG, beside="white", first="lag",
                         mode="on a line between two of them, of whose points are the statistics of normalisation",
                         dashed="two standard deviations of gradients without correlation"),
-    "stitching": Lines("error", along=ALONG, beside="control", dashed="the bottom at random weights", mode=MOVING),
-    "weight_gradient_l2": Lines("‖∂L/∂W‖₂", along="layer, from the input on", mode=BATCH, log=True),
-    "activation_gradient_l2": Lines("‖∂L/∂x‖₂", along=ALONG, mode=BATCH, log=True),
+    "stitching": LineFigure("error", along=ALONG, beside="control", dashed="the bottom at random weights", mode=MOVING),
+    "weight_gradient_l2": LineFigure("‖∂L/∂W‖₂", along="layer, from the input on", mode=BATCH, log=True),
+    "activation_gradient_l2": LineFigure("‖∂L/∂x‖₂", along=ALONG, mode=BATCH, log=True),
 }  # fmt: skip
 """By the name in the rows of a probe."""
 TITLES = {
@@ -79,7 +79,7 @@ TITLES = {
 }  # fmt: skip
 
 
-def lines(rows: pd.DataFrame, spec: Lines, style: Style) -> Iterator[Drawn]:
+def lines(rows: pd.DataFrame, spec: LineFigure, style: Style) -> Iterator[Drawn]:
     """Draw the rows of a probe over a coordinate, a line an arm; of a probe of a user's over its index.
 
     Args:
@@ -114,7 +114,7 @@ def lines(rows: pd.DataFrame, spec: Lines, style: Style) -> Iterator[Drawn]:
     )  # fmt: skip
 
 
-def _what(probe: str, spec: Lines) -> str:
+def _what(probe: str, spec: LineFigure) -> str:
     return f"values of the probe {probe}" if spec.value == probe else spec.value
 
 
@@ -122,7 +122,7 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _chosen(rows: pd.DataFrame, spec: Lines) -> tuple[pd.DataFrame, str]:
+def _chosen(rows: pd.DataFrame, spec: LineFigure) -> tuple[pd.DataFrame, str]:
     """Return the rows that are drawn, and what is said of those that are not."""
     rows = rows[rows["path"].isin(["main", ""])]
     if spec.first not in rows:
@@ -131,14 +131,14 @@ def _chosen(rows: pd.DataFrame, spec: Lines) -> tuple[pd.DataFrame, str]:
     return rows[rows[spec.first] == least], f", {spec.first} {least:g}"
 
 
-def _by_seed(rows: pd.DataFrame, spec: Lines) -> pd.DataFrame:
+def _by_seed(rows: pd.DataFrame, spec: LineFigure) -> pd.DataFrame:
     """Return the mean of each network at each place of the coordinate; levels of the index are the two."""
     numbers = [name for name in dict.fromkeys((spec.x, spec.y, spec.beside)) if name in rows]
     keys = [rows["run"], rows[spec.groups or spec.x].rename("at")]
     return rows[numbers].astype(float).groupby(keys).mean()
 
 
-def _axes(ax: Axes, rows: pd.DataFrame, spec: Lines) -> None:
+def _axes(ax: Axes, rows: pd.DataFrame, spec: LineFigure) -> None:
     if np.all(rows[spec.x] == np.round(rows[spec.x])):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel(spec.along)

@@ -1,5 +1,6 @@
 """`resnet-probe`, as a user calls it."""
 
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -116,9 +117,9 @@ def test_a_long_measurement_says_how_far_it_is(study, capsys):
             shown(line(target, each), ended)
     *shares, last = capsys.readouterr().out.splitlines()
     label = target.label(items[0].network_id)
-    told = [re.fullmatch(rf"{re.escape(label)}: lesion: (\d+)% of its passes", line) for line in shares]
-    assert all(told)
-    percent = [int(each[1]) for each in told]
+    counts = [re.fullmatch(rf"{re.escape(label)}: lesion: (\d+)% of its passes", line) for line in shares]
+    assert all(counts)
+    percent = [int(each[1]) for each in counts]
     assert percent == sorted(set(percent))
     assert 3 < len(percent) < 12
     assert last.startswith(f"[1/1] {label}: lesion: 3 rows")

@@ -61,12 +61,12 @@ def test_tensorflow_does_not_warn_of_the_parts_that_are_traced_once_each(monkeyp
 
 
 def test_the_passes_are_counted_as_the_cost_says(networks):
-    model, told = networks("our_residual"), []
-    with counted(told.append):
+    model, counts = networks("our_residual"), []
+    with counted(counts.append):
         lesion(model, images_for(model, 20), labels_for(20))
-    assert told == sorted(told)
+    assert counts == sorted(counts)
     expected = 20 * probes.lesion.passes(Subject(model)).forward
-    assert told[-1] == pytest.approx(expected, rel=0.2)  # which takes a block for its share of the whole
+    assert counts[-1] == pytest.approx(expected, rel=0.2)  # which takes a block for its share of the whole
 
 
 def test_sets_of_blocks(networks):

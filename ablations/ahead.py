@@ -1,4 +1,4 @@
-"""What a request still has to do: the runs and the trials of learning rates that are not recorded, and their time."""
+"""The remaining work of a request: runs and trials of learning rates that are not recorded, and their time."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from resnet_core.runs.spec import Run
 
 @dataclass(frozen=True)
 class Stage:
-    """Runs, each with its estimated time in seconds, and whether it is recorded."""
+    """Runs with their estimated times in seconds, and whether each is recorded."""
 
     runs: Sequence[Run]
     seconds: Sequence[float]
@@ -28,24 +28,25 @@ class Stage:
 
     @cached_property
     def left(self) -> list[float]:
-        """The seconds of the runs that are not recorded."""
+        """Estimated times in seconds of the runs that are not recorded."""
         return [time for time, done in zip(self.seconds, self.recorded, strict=True) if not done]
 
     def wall_time(self, workers: int) -> float:
-        """Return the estimated time in seconds of what is left with so many workers."""
+        """Return the estimated time in seconds of the runs that are not recorded, with this number of workers."""
         return max(sum(self.left) / workers, max(self.left, default=0.0))
 
 
 @dataclass(frozen=True)
 class Ahead:
-    """What a request comes to.
+    """The runs of a request, and which of them are recorded.
 
     Attributes:
-        data: What its data source has.
+        data: Description of the data set.
         data_sha256: Hash of the data; empty while it is unknown.
         arms: A run of each arm whose learning rate is to be chosen.
-        trials: The trials of learning rates at the rates of the grid.
-        runs: The runs, at the rates that are chosen already; with `--until`, those of the next look as well.
+        trials: The trials at the learning rates of the grid.
+        runs: The runs, with learning rates as far as they are chosen. With `--until`, they include those of the next
+            look.
     """
 
     data: DataInfo
@@ -66,15 +67,15 @@ class Ahead:
 
 
 def ahead(request: Request, execution: Execution, *, afresh: bool = False) -> Ahead:
-    """Return what a request still has to do. No image is decoded.
+    """Return the remaining work of a request. No image is decoded.
 
     Args:
-        request: What is asked for.
+        request: The request.
         execution: How runs are to be executed.
-        afresh: Whether what is recorded is passed over.
+        afresh: Whether existing records are ignored.
 
     Raises:
-        UserError: The request is impossible; faults in the content of images are not found here.
+        UserError: The request is impossible. Damaged images are not found here.
     """
     source = job.source(*asked_data(request.train, execution))
     data, sha256 = source.info, source.sha256()
@@ -104,7 +105,7 @@ def with_chosen(request: Request, arms: Iterable[Run], store: Store) -> Request:
 
 
 def _key(factors: object) -> str:
-    """Return the levels of an arm as text, the same whether they come from a plan or from a run."""
+    """Return the levels of an arm as text, which is equal for levels from a plan and from a run."""
     return json.dumps(factors, sort_keys=True, default=str)
 
 
@@ -118,5 +119,5 @@ def _work(runs: Sequence[Run], store: Store | None, data_sha256: str, images: in
 
 
 def _asked(run: Run, data_sha256: str) -> str:
-    """Return the identity of a run: its id or, if the content of the data is unknown, the id without it."""
+    """Return the identity of a run: its id or, if the content of the data is unknown, an id that ignores it."""
     return run.id if data_sha256 else replace(run, train=run.train.replace(data_sha256="")).id

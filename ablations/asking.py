@@ -1,4 +1,4 @@
-"""`request_of` makes a `Request` of a study and the user's arguments, for the command line and for Python."""
+"""`request_of`: makes a `Request` from a study and the user's arguments, for the command line and for Python."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,18 +40,19 @@ def request_of(
 
     Args:
         study: The study.
-        scale: Its size. `None` takes its first scale.
-        levels: Levels of factors, in place of the design's own.
+        scale: Name of the scale. `None` means the first scale of the study.
+        levels: Levels of factors that replace those of the design.
         fields: Fields that are set in every arm, by kind of spec: `net`, `train` and `probe`.
-        recipe: Training of a paper to start from.
-        seeds: Number of seeds of every arm. `None` takes the scale's.
+        recipe: Name of a training recipe that replaces the training of the scale.
+        seeds: Number of seeds of every arm. `None` means that of the scale.
         until: `decided` adds seeds to the arms of undecided claims until all claims are decided.
-        most_seeds: Largest number of seeds with `until`. `None` takes 20.
-        learning_rates: Rates that each arm chooses from. Empty takes the scale's, if its training is not changed.
-        trial_seeds: Number of trials at each rate. `None` takes the scale's.
+        most_seeds: Maximum number of seeds with `until`. `None` means 20.
+        learning_rates: Learning rates from which each arm chooses. Empty means those of the scale, if its training is
+            not changed.
+        trial_seeds: Number of trials at each rate. `None` means that of the scale.
         match: Cost that is made equal to that of the first arm, by scaling widths.
-        out: Folder that the study's folder is in.
-        command: The command, or the call, that asks.
+        out: Parent folder of the study's folder.
+        command: The command, or the call, for the plan.
         named: Formats an argument in error messages.
 
     Raises:
@@ -73,10 +74,10 @@ def request_of(
 
 
 def scale_of(study: Study, name: str | None) -> str:
-    """Return the name of a study's scale: this one, or the first.
+    """Return the name of a scale of a study; `None` means the first.
 
     Raises:
-        UserError: There is none of this name.
+        UserError: There is no scale of this name.
     """
     if name is None:
         return next(iter(study.scales))
@@ -86,8 +87,8 @@ def scale_of(study: Study, name: str | None) -> str:
 
 
 def untuned(scale: Scale, recipe: str | None, given: Mapping[str, Any]) -> str:
-    """Return why no learning rate is chosen, or an empty text. The scale's rates hold for its own training only, on any
-    data.
+    """Return why no learning rate is chosen, or an empty text. The rates of a scale are for its own training, on any
+    data set.
     """
     changed = ["--recipe", *given] if recipe else [name for name in given if name not in DATA]
     if not scale.learning_rates or not changed:
@@ -96,12 +97,13 @@ def untuned(scale: Scale, recipe: str | None, given: Mapping[str, Any]) -> str:
         return "it is set"
     rates = " ".join(f"{rate:g}" for rate in scale.learning_rates)
     return (
-        f"the scale's are for its own training, and {changed[0]} changes that; --learning-rates {rates} tunes every arm"
+        f"the rates of the scale are for its own training, which {changed[0]} changes; --learning-rates {rates} tunes "
+        "every arm"
     )
 
 
 def _rates(size: Scale, given: Sequence[float], trial_seeds: int | None, reason: str, named: Named) -> Rates:
-    """Return the learning rates to choose from: those given, or the scale's unless `untuned` has a reason against them.
+    """Return the learning rates to choose from: those given, or those of the scale unless there is a `reason` not to.
 
     Raises:
         UserError: A number of trials is given, but no rates.
@@ -119,7 +121,7 @@ def _seeds(first: int, until: str | None, most: int | None, named: Named) -> See
     """Return the numbers of seeds.
 
     Raises:
-        UserError: The largest number is given without `until`, or is less than the first.
+        UserError: The maximum number is given without `until`, or is less than the first.
     """
     if until not in (None, "decided"):
         raise UserError(f"{named('until')} must be 'decided', but got {until!r}")
@@ -137,7 +139,7 @@ def _set(named: Named) -> str:
 
 
 def _design(study: Study, scale: str, levels: Mapping[str, Sequence[Any]], named: Named) -> Design:
-    """Return the design of the scale, with the levels that were given."""
+    """Return the design of the scale with the given levels."""
     design = study.scales[scale].design
     for factor in levels:
         if factor not in design.levels:

@@ -1,4 +1,4 @@
-"""Carrying the claims of a study over to requested arms with other levels."""
+"""Adaptation of the claims of a study to requested arms with other levels."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,16 +13,16 @@ from analysis.claims import Claim
 def carried(claims: Mapping[str, Claim], arms: Sequence[Arm]) -> tuple[tuple[Claim, ...], tuple[str, ...]]:
     """Return the claims about these arms, and why other claims of the study are left out.
 
-    A claim whose arms exist is unchanged. Otherwise the levels of a numeric factor are replaced: the smallest level by
-    the smallest of the arms, the largest by the largest. A single level is replaced by the largest, unless it is the
-    smallest that any claim names. The text of the claim states the replacement.
+    A claim whose arms exist does not change. Otherwise the levels of numeric factors are replaced: the smallest level
+    by the smallest level of the arms, and the largest by the largest. A single level is replaced by the largest level,
+    unless it is the smallest in all claims. The text of the claim states the replacement.
 
     Args:
         claims: Claims of the study by their texts.
         arms: The requested arms.
 
     Returns:
-        The claims, and a line for each that cannot be carried over.
+        The claims, and a line for each claim that cannot be adapted.
     """
     named = _levels(claims.values())
     kept: list[Claim] = []
@@ -49,7 +49,7 @@ def _any_has(levels: Mapping[str, Any], arms: Sequence[Arm]) -> bool:
 
 
 def _levels(claims: Iterable[Claim]) -> dict[str, set[Any]]:
-    """Return the levels of each factor that claims name."""
+    """Return the levels of each factor in claims."""
     named: dict[str, set[Any]] = {}
     for levels in (term.levels for claim in claims for term in claim.terms):
         for factor, level in levels.items():
@@ -62,8 +62,8 @@ def _carrying(claim: Claim, named: Mapping[str, set[Any]], arms: Sequence[Arm]) 
 
     Args:
         claim: The claim.
-        named: Levels named by all claims of the study.
-        arms: What was asked for.
+        named: Levels in all claims of the study.
+        arms: The requested arms.
     """
     carrying: dict[str, dict[Any, Any]] = {}
     for factor, own in _levels([claim]).items():
@@ -94,7 +94,7 @@ def _moved(claim: Claim, text: str, carrying: Mapping[str, Mapping[Any, Any]]) -
 
 
 def _words(text: str, used: Mapping[str, Mapping[Any, Any]]) -> str:
-    """Return the text of a claim with the new levels, and a note of the old ones."""
+    """Return the text of a claim with the new levels, and a note on the old levels."""
     new = {f"{before:g}": f"{after:g}" for levels in used.values() for before, after in levels.items()}
     if new:
         number = rf"(?<![\w.])({'|'.join(map(re.escape, new))})(?![\w]|\.\d)"
@@ -106,7 +106,7 @@ def _words(text: str, used: Mapping[str, Mapping[Any, Any]]) -> str:
 
 
 def _reason(claim: Claim, moved: Claim, arms: Sequence[Arm]) -> str:
-    """Return why a claim cannot be carried over, or an empty text."""
+    """Return why a claim cannot be adapted, or an empty text."""
     for term in moved.terms:
         if not _any_has(term.levels, arms):
             return f"no arm has {term}"

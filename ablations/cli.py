@@ -36,10 +36,10 @@ from resnet_core.telling import console, say
 
 
 def parser(known: Mapping[str, Study]) -> Parser:
-    """Return the parser; every study has a command of its own, with its factors as options."""
+    """Return the parser. Every study has a command, with its factors as options."""
     top = Parser(prog="resnet-ablate", description="Run ablation studies of residual networks.", version=True)
     commands = top.add_subparsers(metavar="command", required=True, title="commands")
-    listing = commands.add_parser("list", help="list the studies", description="List the studies, a line each.")
+    listing = commands.add_parser("list", help="list the studies", description="List the studies, one in each row.")
     listing.set_defaults(command=list_studies)
     add_show_command(commands)
     run = commands.add_parser(
@@ -49,8 +49,8 @@ def parser(known: Mapping[str, Study]) -> Parser:
     every = run.add_argument_group("all studies, one after the other", "run --all [--scale SCALE] [--out OUT] [...]")
     every.add_argument(
         "--all", action="store_true",
-        help="run every study that `list` shows; with --hours, those that fit into them, the one with the most "
-        "undecided claims an hour first",
+        help="run every study of `list`; with --hours, only studies that fit into this time, in the order of undecided "
+        "claims per hour",
     )  # fmt: skip
     studies = run.add_subparsers(metavar="study", dest="study", title="studies, or FILE.py with one of your own")
     run.set_defaults(command=no_study)
@@ -65,7 +65,7 @@ def parser(known: Mapping[str, Study]) -> Parser:
 
 
 def _run_help() -> str:
-    """Return the options that every study has, and the settings."""
+    """Return the text on the options of all studies, and on the settings."""
     every = Parser(prog="resnet-ablate run STUDY", add_help=False, usage=argparse.SUPPRESS)
     _add_common_options(every)
     head = "These follow the name of a study, whose factors are options too:\n"
@@ -101,7 +101,7 @@ def _add_common_options(parser: Parser) -> None:
     parser.add_argument(
         "--learning-rates", nargs="+", metavar="RATE",
         help="choose the best of these for each arm on validation images, before its seeds run (default: those of the "
-        "scale, if it has any and its training is not changed)",
+        "scale, if it has some and its training is not changed)",
     )  # fmt: skip
     parser.add_argument(
         "--trial-seeds", metavar="N", help="number of seeds at each learning rate (default: the scale's, 2)"
@@ -122,7 +122,7 @@ def _add_common_options(parser: Parser) -> None:
 
 
 def no_study(options: argparse.Namespace) -> None:
-    """Raise the error that no study is named.
+    """Raise the error that the command names no study.
 
     Raises:
         UserError: Always.
@@ -131,10 +131,10 @@ def no_study(options: argparse.Namespace) -> None:
 
 
 def run_all(words: Sequence[str]) -> None:
-    """Run every study of this project with the same options; go on with the next where a run failed.
+    """Run every study of this project with the same options. If a run fails, the next study is run.
 
     Raises:
-        UserError: An option is wrong for a study; if possible, this is found before the first run.
+        UserError: An option is illegal for a study. If possible, this is found before the first run.
     """
     rest = [word for word in words if word != "--all"]
     known = suites()
@@ -177,11 +177,11 @@ def list_studies(options: argparse.Namespace) -> None:
 
 
 def run_study(options: argparse.Namespace, hours: float | None = None) -> None:
-    """Run the study that `options` name, or print what would be run.
+    """Run the study that `options` name, or with `--dry-run` print its runs.
 
     Args:
-        options: Of the command line.
-        hours: Time after which no run starts. `None` takes that of the options.
+        options: The parsed options.
+        hours: Time in hours after which no run starts. `None` means that of the options.
     """
     request, execution = _asked(options)
     if options.dry_run:
@@ -200,7 +200,7 @@ def run_study(options: argparse.Namespace, hours: float | None = None) -> None:
 
 
 def _asked(options: argparse.Namespace) -> tuple[Request, Execution]:
-    """Return the request that `options` make, and how it is to be executed."""
+    """Return the request and the execution of the parsed options."""
     study: Study = options.study_to_run
     scale_of(study, options.scale)
     own = [study.file] if study.file and study.registers else []
@@ -229,7 +229,7 @@ def _asked(options: argparse.Namespace) -> tuple[Request, Execution]:
 
 
 def _levels(study: Study, options: argparse.Namespace) -> dict[str, list[Any]]:
-    """Return the levels of factors that were given."""
+    """Return the levels of factors that the options give."""
     words = {factor: getattr(options, factor) or [] for factor in study.factors}
     return {factor: [study.parse_level(factor, word) for word in own] for factor, own in words.items() if own}
 
@@ -238,7 +238,7 @@ def _count(options: argparse.Namespace, name: str) -> int | None:
     """Return the value of an option as a positive integer, or `None`.
 
     Raises:
-        UserError: It is no positive integer.
+        UserError: The value is not a positive integer.
     """
     text = getattr(options, name)
     if text is None:
@@ -249,7 +249,7 @@ def _count(options: argparse.Namespace, name: str) -> int | None:
 
 
 def _studies(words: Sequence[str]) -> dict[str, Study]:
-    """Return the studies by name: the suites, and the file that the command line names."""
+    """Return the studies by name: the suites, and the study of a file on the command line."""
     files = [word for word in words[1:2] if words[0] == "run" and is_file(word)]
     return {**suites(), **{word: study_in(Path(word)) for word in files}}
 
@@ -269,7 +269,7 @@ def _main(arguments: Sequence[str] | None) -> None:
     if words[:1] == ["run"] and "--all" in words:
         return run_all(words[1:])
     if words[:1] == ["run"] and words[1:2] and words[1].startswith("--") and words[1] != "--help":
-        raise UserError(f"resnet-ablate run: the study comes first, then its options, but got {words[1]}")
+        raise UserError(f"resnet-ablate run: the study must come first, then its options, but got {words[1]}")
     options = parser(_studies(words)).parse(words)
     options.command_line = shlex.join(["resnet-ablate", *words])
     options.command(options)

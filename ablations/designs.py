@@ -1,7 +1,7 @@
-"""Designs: which arms a study has. An arm is a level of each factor that is active in it.
+"""Designs: the arms of a study. An arm has a level of each factor that is active in it.
 
-Designs are added, `a + b`, which runs the arms of both, and multiplied, `a * b`, which runs every arm of one with every
-arm of the other. The first arm of a design is its base.
+The sum `a + b` of designs has the arms of both. The product `a * b` has every arm of one combined with every arm of the
+other. The first arm of a design is its base.
 """
 
 from abc import ABC, abstractmethod
@@ -19,10 +19,10 @@ Kind = TypeVar("Kind", bound="Design")
 
 @dataclass(frozen=True, kw_only=True)
 class Design(ABC):
-    """Some arms, in order.
+    """A sequence of arms.
 
     Attributes:
-        line: Line of the user's file where the design is made.
+        line: Line of the user's file in which the design is made.
     """
 
     line: int = field(default_factory=lambda: line_of_caller(__file__, "<string>"), compare=False, repr=False)
@@ -33,7 +33,7 @@ class Design(ABC):
 
     @abstractmethod
     def with_levels(self, levels: Levels) -> "Design":
-        """Return the design with these levels; factors that the design lacks are ignored.
+        """Return the design with these levels. Factors that the design lacks are ignored.
 
         Raises:
             UserError: The levels of a factor cannot be changed without those of others.
@@ -58,7 +58,7 @@ class Design(ABC):
         return levels
 
     def only(self, factor: str, **where: Any) -> "Design":
-        """Return the design in which `factor` is active only in arms with these levels of others.
+        """Return the design in which `factor` is active only in arms with these levels of other factors.
 
         `grid(skip=("none", "A", "B"), zero_pooling=("subsample", "average")).only("zero_pooling", skip="A")` has four
         arms. A level may be a tuple of levels.
@@ -91,7 +91,7 @@ def _tuple(levels: Any) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Grid(Design):
-    """Every combination of levels, the last factor's fastest."""
+    """Every combination of levels. The levels of the last factor change fastest."""
 
     factors: Levels
 
@@ -130,7 +130,7 @@ class OneAtATime(Design):
 
     def with_levels(self, levels: Levels) -> Self:
         here = {name: own for name, own in levels.items() if name in self.factors}
-        _fixed(self, {name: own for name, own in levels.items() if name not in here}, "of a base that nothing varies")
+        _fixed(self, {name: own for name, own in levels.items() if name not in here}, "of a base that are not varied")
         others = {name: [level for level in own if level != self.base[name]] for name, own in here.items()}
         return replace(self, factors=_replaced(self.factors, others))
 
@@ -212,7 +212,7 @@ def _fixed(design: Kind, given: Levels, what: str) -> Kind:
     """Return `design`, whose levels cannot be replaced.
 
     Raises:
-        UserError: Levels are given.
+        UserError: Other levels of its factors are given.
     """
     taken = [name for name in given if name in design.levels]
     if taken:
@@ -226,7 +226,7 @@ def grid(**levels: Sequence[Any]) -> Design:
     """Return every combination of levels: `grid(depth=(8, 20), skip=("none", "A"))`.
 
     Raises:
-        UserError: A factor has no level, or one twice.
+        UserError: A factor has no level, or the same level twice.
     """
     return Grid(_checked(levels))
 
@@ -235,7 +235,7 @@ def pairwise(**levels: Sequence[Any]) -> Design:
     """Return a small set of combinations in which every two levels of two factors occur together.
 
     Raises:
-        UserError: A factor has no level, or one twice.
+        UserError: A factor has no level, or the same level twice.
     """
     return Pairwise(_checked(levels))
 
@@ -248,7 +248,7 @@ def paired(**levels: Sequence[Any]) -> Design:
     """
     if len({len(own) for own in levels.values()}) > 1:
         counts = ", ".join(f"{name} {len(own)}" for name, own in levels.items())
-        raise UserError(f"paired factors must have as many levels each, but got of {counts}")
+        raise UserError(f"paired factors must have the same number of levels, but got {counts}")
     return Paired(levels)
 
 
@@ -256,7 +256,7 @@ def one_at_a_time(base: Mapping[str, Any], **levels: Sequence[Any]) -> Design:
     """Return `base`, and `base` with one factor at another level, for each factor and level.
 
     Raises:
-        UserError: A factor is not in the base, or a level is the base's.
+        UserError: A factor is not in the base, or a level is that of the base.
     """
     for factor, own in _checked(levels).items():
         _check_in_base(factor, base)

@@ -1,4 +1,4 @@
-"""A block as the papers draw it: the branch from top to bottom, the skip beside it."""
+"""Diagram of a block as in the papers: the branch from top to bottom, with the skip beside it."""
 
 import re
 from html import escape
@@ -12,7 +12,7 @@ WORDS = {"global_average_pool": "mean of channels", "pad_channels": "zero channe
 
 
 def block_svg(spec: NetSpec) -> str:
-    """Return an SVG of the first block of the last stage, with kernel sizes and channels."""
+    """Return an SVG diagram of the first block of the last stage, with kernel sizes and channels."""
     stage, block = len(spec.depths), 1
     net = CostNet(spec)
     rows, columns, _ = spec.input_shape
@@ -44,7 +44,7 @@ def _text(spec: NetSpec, layer: LayerCost) -> str:
 
 
 def _svg(spec: NetSpec, main: list[LayerCost], skip: list[LayerCost], *, has_skip: bool) -> str:
-    """Lay the branch out on the left, the skip on the right, both from the input to the addition."""
+    """Return the SVG, with the branch on the left and the skip on the right, from the input to the addition."""
     step = BOX_HEIGHT + GAP
     join = next((i for i, layer in enumerate(main) if layer.kind == "add"), len(main))
     top = MARGIN + GAP

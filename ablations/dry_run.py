@@ -17,12 +17,12 @@ from resnet_core.telling import say, show
 
 
 def dry_run(request: Request, execution: Execution) -> None:
-    """Print the data, and every run with its cost and whether it is recorded.
+    """Print the description of the data, and every run with its cost and whether it is recorded.
 
-    Nothing is written, and no image decoded.
+    Nothing is written, and no image is decoded.
 
     Raises:
-        UserError: See `run`; faults in the content of images are not found here.
+        UserError: See `run`. Damaged images are not found here.
     """
     from resnet_core.runs.execution.display import runs_table
 
@@ -40,7 +40,7 @@ def dry_run(request: Request, execution: Execution) -> None:
         say(line)
     left = [run for run, done in zip(work.runs, work.recorded, strict=True) if not done]
     if execution.keep_networks:
-        say(f"the networks that are kept take {sum(map(networks.bytes_of, left)) / 2**20:.1f} MiB")
+        say(f"the kept networks take {sum(map(networks.bytes_of, left)) / 2**20:.1f} MiB")
         if any(work.recorded):
             say_without_network(Store(request.root), [run.id for run in work.runs])
     if execution.probes:
@@ -48,7 +48,7 @@ def dry_run(request: Request, execution: Execution) -> None:
 
 
 def of_trials(request: Request, coming: Ahead) -> Iterator[str]:
-    """Yield a line about the trials of learning rates that are left, if there are any."""
+    """Yield a line on the remaining trials of learning rates, if there are any."""
     from resnet_core.runs.execution.display import duration
 
     trials = coming.trials

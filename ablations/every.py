@@ -1,4 +1,4 @@
-"""`run --all --hours`: the studies that fit into a time, those first that have the most undecided claims an hour."""
+"""`run --all --hours`: runs the studies that fit into a time, in the order of undecided claims per hour."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A study with something left to do.
+    """A study with remaining work.
 
     Attributes:
-        name: Of the study.
+        name: Name of the study.
         claims: Number of its claims.
-        undecided: Number of those that are not decided yet.
+        undecided: Number of undecided claims.
         left: Number of runs and trials of learning rates that are not recorded.
-        seconds: Their estimated wall time.
+        seconds: Estimated wall time of these.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Waiting:
 
 
 def waiting(name: str, request: Request, execution: Execution) -> Waiting | None:
-    """Return what is left of a study, or `None` for nothing: all runs are recorded, and no seeds are to be added.
+    """Return the remaining work of a study, or `None` if all runs are recorded and no seeds are to be added.
 
     Raises:
         UserError: The request is impossible.
@@ -51,12 +51,12 @@ def waiting(name: str, request: Request, execution: Execution) -> Waiting | None
 
 
 def in_order(studies: Iterable[Waiting]) -> list[Waiting]:
-    """Return the studies, those with the most undecided claims per time first; of equal ones, the shorter first."""
+    """Return the studies sorted by undecided claims per time, the highest first; ties are sorted by time."""
     return sorted(studies, key=lambda study: (-study.undecided / max(study.seconds, 1.0), study.seconds))
 
 
 def fitting(studies: Sequence[Waiting], seconds: float) -> list[Waiting]:
-    """Return the studies that fit into a time, one after another in this order; one that is too long is passed over."""
+    """Return the studies that fit one after another into a time. A study that is too long is skipped."""
     fit = []
     for study in studies:
         if study.seconds <= seconds:
@@ -66,7 +66,7 @@ def fitting(studies: Sequence[Waiting], seconds: float) -> list[Waiting]:
 
 
 def table_of(studies: Sequence[Waiting], fit: Sequence[Waiting]) -> "Table":
-    """Return the plan as a table: a row a study, in order."""
+    """Return the plan as a table with a row for each study, in order."""
     from rich.table import Table
 
     from resnet_core.runs.execution.display import duration
@@ -88,19 +88,19 @@ def table_of(studies: Sequence[Waiting], fit: Sequence[Waiting]) -> "Table":
 def run_in_time(
     asked: Mapping[str, tuple[Request, Execution]], hours: float, run: Callable[[str, float], None], *, dry: bool
 ) -> None:
-    """Run the studies that fit into a time, and show the plan before.
+    """Show the plan, and run the studies that fit into a time.
 
-    The estimate of each study is multiplied by what the studies before it have taken of theirs. No run starts after
-    the time.
+    The estimate of each study is corrected by the ratio of actual to estimated time of the studies before it. No run
+    starts after the time.
 
     Args:
-        asked: What is asked for of each study, by its name.
+        asked: Request and execution of each study, by its name.
         hours: The time in hours.
-        run: Runs the study of a name, and starts no run after so many hours.
-        dry: Whether the plan is shown, and nothing run.
+        run: Function that runs the study of a name and starts no run after a number of hours.
+        dry: Whether the plan is only shown.
 
     Raises:
-        UserError: A request is impossible; nothing is written then.
+        UserError: A request is impossible. Nothing is written then.
     """
     from resnet_core.runs.execution.display import duration
 

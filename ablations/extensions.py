@@ -1,4 +1,4 @@
-"""`resnet-ablate extensions`: list everything that is registered, by this project or by a user's file."""
+"""`resnet-ablate extensions`: lists the registered extensions of this project and of a user's files."""
 
 import argparse
 from collections.abc import Iterator

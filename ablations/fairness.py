@@ -12,7 +12,7 @@ TOLERANCE = 0.01  # relative difference that is tolerated
 
 
 def mismatches(claims: Sequence[Claim], runs: Sequence[Run]) -> Iterator[str]:
-    """Yield a line for each claim whose two sides differ in parameters or multiply-accumulates, first over second."""
+    """Yield a line for each claim whose sides differ in parameters or multiply-accumulates, with the ratio."""
     for claim in claims:
         above, below = (_sides(claim, runs, sign) for sign in (1, -1))
         if not above or not below:

@@ -13,15 +13,15 @@ from resnet_core.users_code import guarded, load
 
 
 def is_file(word: str) -> bool:
-    """Return whether a word on the command line is a file with a study, not the name of one."""
+    """Return whether a word on the command line is the file of a study, and not the name of a study."""
     return word.endswith(".py")
 
 
 def study_in(file: Path) -> Study:
-    """Return the study that a Python file defines, under the name `study`.
+    """Return the study that a Python file defines under the name `study`.
 
     Raises:
-        UserError: There is none, or it is wrong; the line is named.
+        UserError: There is no such file or study, or the study is illegal. The message has the line.
     """
     if not file.is_file():
         raise UserError(f"a study must be {', '.join(suites())} or a Python file of yours, but there is no {file}")

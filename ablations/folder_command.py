@@ -19,14 +19,14 @@ def add_folder_command(commands: Any, name: str, help_: str, function: Any) -> P
 
 
 def study_folder(text: str) -> Path:
-    """Return the folder of a study that is given by its path, or by its name.
+    """Return the folder of a study, given by its path or its name.
 
     Raises:
-        UserError: There is no study, or its plan cannot be read.
+        UserError: There is no such study, or its plan cannot be read.
     """
     for path in (Path(text), DEFAULT_OUT / text):
         if text and Store(path).plan():
             return path
     raise UserError(
-        f"STUDY must be the folder of a study, with a study.json, but '{text}' is none{nearest(text, suites())}"
+        f"STUDY must be the folder of a study, with a study.json, but '{text}' is not one{nearest(text, suites())}"
     )

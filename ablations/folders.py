@@ -18,13 +18,13 @@ from resnet_core.telling import console, say
 
 def add_commands(commands: Any) -> None:
     """Add the commands to the subparsers of `resnet-ablate`."""
-    status = add_folder_command(commands, "status", "say how far a study is, and how its runs ended", print_status)
+    status = add_folder_command(commands, "status", "print how far a study is and how its runs ended", print_status)
     status.add_argument("--messages", action="store_true", help="print the whole message of each run that failed")
-    retry = add_folder_command(commands, "retry", "execute runs that failed once more", retry_runs)
+    retry = add_folder_command(commands, "retry", "execute failed runs again", retry_runs)
     retry.add_argument(
         "--failed", action="store_true",
-        help="those that crashed, timed out, were killed or had no memory, which is the default; divergence is a "
-        "result, and stays",
+        help="statuses of the runs: crashed, timed_out, killed, out_of_memory (default: all of these); divergence is a "
+        "result, and is not repeated",
     )  # fmt: skip
     add_plugin_option(retry)
     add_keep_option(retry)
@@ -37,9 +37,9 @@ def add_commands(commands: Any) -> None:
         export_csv,
     )
     export.add_argument("out", metavar="DIR", type=folder, help="folder of the files")
-    add_folder_command(commands, "compact", "put a study's records into few files, which are read faster", compact)
+    add_folder_command(commands, "compact", "combine a study's records into few files, which are read faster", compact)
     forget = add_folder_command(
-        commands, "forget-networks", "remove the trained networks that --keep-networks has kept; the records stay",
+        commands, "forget-networks", "remove the networks that --keep-networks kept; the records stay",
         forget_networks,
     )  # fmt: skip
     forget.add_argument("--dry-run", action="store_true", help="print what would be removed; change nothing")
@@ -91,7 +91,7 @@ def print_status(options: argparse.Namespace) -> None:
 
 
 def retry_runs(options: argparse.Namespace) -> None:
-    """Execute the failed runs of a study once more."""
+    """Execute the failed runs of a study again."""
     from ablations import runner
     from resnet_core.runs.records.record import FAILED
     from resnet_core.surroundings import check_backend, set_variables
@@ -106,7 +106,7 @@ def retry_runs(options: argparse.Namespace) -> None:
 
 
 def export_csv(options: argparse.Namespace) -> None:
-    """Write the tables, sorted, each file at once; wall times are in `runs.csv` alone."""
+    """Write the sorted tables, each file atomically. Only `runs.csv` has wall times."""
     root, out = study_folder(options.study), options.out
     check_writable(out)
     from analysis.formats import whole_csv
@@ -121,7 +121,7 @@ def export_csv(options: argparse.Namespace) -> None:
         write_file(out / f"{name}.csv", whole_csv(table))
         say(f"{out / name}.csv: {len(table)} rows")
     for file in frames.damaged:
-        say(f"damaged, and in none of them: {file.path}: {file.reason}")
+        say(f"damaged, and left out of all tables: {file.path}: {file.reason}")
 
 
 def compact(options: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def table_of(studies: Mapping[str, Study]) -> "Table":
-    """Return a table with a row a study: its question, its source, and how long each of its scales takes."""
+    """Return a table with a row for each study: its question, its source, and the time of each scale."""
     from rich.table import Table
 
     scales = list(dict.fromkeys(scale for study in studies.values() for scale in study.scales))
@@ -29,7 +29,7 @@ def table_of(studies: Mapping[str, Study]) -> "Table":
 
 
 def time_of(study: Study, scale: str) -> str:
-    """Return about how long a scale of a study takes on this machine without a GPU, as `24 min`."""
+    """Return the estimated time of a scale of a study on this machine without a GPU, such as `24 min`."""
     from resnet_core.runs.execution.display import duration
 
     execution = Execution()

@@ -1,4 +1,4 @@
-"""`--probe`: probes that are measured of every network of a study, at steps of its training or after it."""
+"""`--probe`: probes that are measured on every network of a study, at steps of its training or after it."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -21,31 +21,31 @@ from resnet_core.telling import say
 
 PARTS = ("auto", "train", "val", "test")
 GIVEN = ("images", "labels", "initial", "train_images", "train_labels")
-"""Needs of probes that a run can provide."""
+"""Inputs of probes that a run can provide."""
 
 
 def add_probe_options(parser: Parser) -> None:
     """Add `--probe` to a command that runs a study."""
     parser.add_argument(
         "--probe", action="append", default=[], metavar="PROBE",
-        help="measure this probe of every trained network, as resnet-probe does of kept ones (`resnet-probe list`); "
-        "may be given again; --set PROBE.OPTION=VALUE sets its options, and PROBE.at=0,100,end the steps that it is "
-        "measured at, if it makes sense in training",
+        help="measure this probe on every trained network (see `resnet-probe list`); may be repeated; "
+        "--set PROBE.OPTION=VALUE sets an option; --set PROBE.at=0,100,end sets the steps at which it is measured, if "
+        "it makes sense in training",
     )  # fmt: skip
     add_sample_options(parser, "--probe-part", "--probe-images")
 
 
 def add_sample_options(parser: Parser, part: str, images: str) -> None:
-    """Add the options that say which images probes are measured on."""
+    """Add the options for the images on which probes are measured."""
     parser.add_argument(
         part, dest="part", default="auto", choices=PARTS,
-        help="images that probes are measured on (default: test images, or those that there are)",
+        help="part of the data set for probes (default: test images or, if there are none, validation or training)",
     )  # fmt: skip
-    parser.add_argument(images, dest="images", metavar="N", help=f"how many of them (default: {IMAGES})")
+    parser.add_argument(images, dest="images", metavar="N", help=f"number of images for probes (default: {IMAGES})")
 
 
 def sample_of(options: argparse.Namespace) -> Sample:
-    """Return which images probes are measured on.
+    """Return the images on which probes are measured.
 
     Raises:
         UserError: The number of images is illegal.
@@ -76,7 +76,7 @@ def settings_of(words: Sequence[str], names: Sequence[str]) -> tuple[dict[str, d
             others.append(word)
             continue
         if name not in names:
-            raise UserError(f"--set {word} is of the probe '{name}', which is not asked for{nearest(name, names)}")
+            raise UserError(f"--set {word} is for the probe '{name}', which is not requested{nearest(name, names)}")
         if option in settings.setdefault(name, {}):
             raise UserError(f"an option must be set once, but {path} is set again by --set {word}")
         settings[name][option] = text
@@ -87,7 +87,7 @@ def asked_of(options: argparse.Namespace, study: Study) -> tuple[tuple[Asked, ..
     """Return the probes of the study and of the options, and the remaining words of `--set`.
 
     Raises:
-        UserError: A probe or an option is unknown, or a probe needs what a single run has not.
+        UserError: A probe or an option is unknown, or a probe needs an input that a run does not provide.
     """
     words = [*study.probes, *options.probe]
     names = [word.split()[0] for word in words if word.split()]
@@ -98,10 +98,10 @@ def asked_of(options: argparse.Namespace, study: Study) -> tuple[tuple[Asked, ..
 
 
 def probes_asked(words: Sequence[str], settings: Mapping[str, Mapping[str, str]] | None = None) -> tuple[Asked, ...]:
-    """Return probes that runs can take: each as its name and options, `lesions draws=10`.
+    """Return probes that can be measured with runs. Each is given by name and options: `lesions draws=10`.
 
     Raises:
-        UserError: A probe or an option is unknown, or a probe needs what a single run has not.
+        UserError: A probe or an option is unknown, or a probe needs an input that a run does not provide.
     """
     asked = asked_for(words, settings) if words else ()
     for item in asked:
@@ -115,10 +115,10 @@ def probes_asked(words: Sequence[str], settings: Mapping[str, Mapping[str, str]]
 
 
 def with_probes(execution: Execution, options: argparse.Namespace, plan: Plan | None) -> Execution:
-    """Return how runs of a plan are executed, with the probes that were asked for with it, and those of the options.
+    """Return the execution with the probes of a plan and those of the options.
 
     Raises:
-        UserError: A probe is not known here, or cannot be measured with a run.
+        UserError: A probe is unknown, or cannot be measured with a run.
     """
     before, sample = (plan.probes, plan.sample) if plan else ((), None)
     given = options.part != "auto" or options.images is not None
@@ -127,7 +127,7 @@ def with_probes(execution: Execution, options: argparse.Namespace, plan: Plan | 
 
 
 def say_cost(asked: Sequence[Asked], sample: Sample, nets: Sequence[Net]) -> None:
-    """Say how many passes the probes of these networks take."""
+    """Print the number of passes of probes for these networks."""
     passes = total_passes([(probe, Size.of(net)) for net in nets for probe in asked])
     names = ", ".join(dict.fromkeys(probe.name for probe in asked))
     say(
@@ -137,14 +137,14 @@ def say_cost(asked: Sequence[Asked], sample: Sample, nets: Sequence[Net]) -> Non
 
 
 def say_unprobed(store: Store, runs: Sequence[Run], asked: Sequence[Asked], sample: Sample) -> None:
-    """Say which of these runs were completed and are not probed, and how that is done."""
+    """Print which of these runs completed and are not probed, and how to probe them."""
     statuses, kept = store.survey().statuses, networks.kept(store.root)
     trained = [run.id for run in runs if statuses.get(run.id) in (COMPLETED, FAILED_TO_TRAIN)]
 
     def is_there(network_id: str, probe: Asked) -> bool:
         kind = (probe.name, probe.text, probe.step is None)
         alike = [other for other in asked if (other.name, other.text, other.step is None) == kind]
-        # A run may end before a step: of several steps one is enough.
+        # A run may end before a step, so one of several steps is enough.
         return any((store.root / name_of(Item(network_id, other, sample))).exists() for other in alike)
 
     lacking = [each for each in trained if not all(is_there(each, probe) for probe in asked)]
@@ -152,7 +152,7 @@ def say_unprobed(store: Store, runs: Sequence[Run], asked: Sequence[Asked], samp
         return
     how = f"resnet-probe {store.root} {' '.join(dict.fromkeys(probe.name for probe in asked))}"
     if any(probe.step is not None for probe in asked):
-        how = "they were recorded without --probe, and what is measured in training needs it anew: give another --out"
+        how = "they were recorded without --probe, and a probe in training needs a new run: give another --out"
     elif not kept.keys() >= {*lacking}:
         how = "they were recorded without --probe and their networks are not kept: give another --out"
     say(f"{len(lacking)} of {len(runs)} runs are not probed, {lacking[0]} first; {how}")

@@ -1,4 +1,4 @@
-"""`resnet-ablate remove`: take arms, or seeds, out of a study."""
+"""`resnet-ablate remove`: removes arms or seeds from a study."""
 
 import argparse
 import shlex
@@ -23,17 +23,17 @@ HALF_WRITTEN_SECONDS = 3.0  # after which a claim is taken for one whose owner d
 
 def add_remove_command(commands: Any) -> None:
     """Add the command to the subparsers of `resnet-ablate`."""
-    about = "take arms out of a study; their records are set aside, and `run` takes them back"
+    about = "remove arms from a study; their records are set aside, and `run` restores them"
     remove = add_folder_command(commands, "remove", about, remove_runs)
     remove.add_argument(
         "levels", nargs="+", metavar="FACTOR=LEVEL[,LEVEL]",
-        help="the runs that have these levels, of all the factors that are named: skip=C depth=8,20; or seed=3",
+        help="runs that have one of these levels of each named factor, such as skip=C depth=8,20; or seed=3",
     )  # fmt: skip
     remove.add_argument("--dry-run", action="store_true", help="print what would be removed; change nothing")
 
 
 def remove_runs(options: argparse.Namespace) -> None:
-    """Take runs out of the plan of a study, and set their records aside."""
+    """Remove runs from the plan of a study, and set their records aside."""
     root = study_folder(options.study)
     check_writable(root)
     store = Store(root)
@@ -43,7 +43,7 @@ def remove_runs(options: argparse.Namespace) -> None:
     ids = {run.id for run in chosen}
     busy = [run for run in store.claimed() & ids if _is_under_way(store, run)]
     if busy:
-        raise UserError(f"a run must have ended before it is taken out, but {len(busy)} of these are under way; wait")
+        raise UserError(f"a run must have ended before it is removed, but {len(busy)} of these are running; wait")
     left = plan.without(ids)
     recorded = len(ids & store.survey().statuses.keys())
     verb = "would be taken" if options.dry_run else "taken"
@@ -52,7 +52,7 @@ def remove_runs(options: argparse.Namespace) -> None:
         say(f"  {run.label}")
     for claim in plan.claims:
         if claim not in left.claims:
-            say(f"a claim on them goes with them: {claim['text']}")
+            say(f"a claim on them is removed, too: {claim['text']}")
     if options.dry_run:
         return
     command = shlex.join(["resnet-ablate", "remove", options.study, *options.levels])
@@ -72,13 +72,13 @@ def _is_under_way(store: Store, run: str) -> bool:
 
 
 def selected(plan: Plan, words: Sequence[str], root: Path) -> list[PlannedRun]:
-    """Return the runs of a plan that `FACTOR=LEVEL` name.
+    """Return the runs of a plan with the levels of `FACTOR=LEVEL`.
 
     Raises:
-        UserError: A factor or a level is none of the study's, or no run would be left.
+        UserError: The study has no such factor or level, or no run would remain.
     """
     if "oracle" in plan.base:
-        raise UserError(f"a study can lose arms, but {root} is a search, whose trials follow from each other")
+        raise UserError(f"arms can be removed from a study, but {root} is a search, whose trials depend on each other")
     wanted: dict[str, set[str]] = {}
     known = {name: _levels(plan, name) for name in (*plan.factors, SEED)}
     for word in words:
@@ -94,7 +94,7 @@ def selected(plan: Plan, words: Sequence[str], root: Path) -> list[PlannedRun]:
         wanted[name] = {*levels}
     chosen = [run for run in plan.runs if all(_text(_level(run, name)) in texts for name, texts in wanted.items())]
     if not chosen:
-        raise UserError(f"a run must have all of the levels that are named, but none of {root} has {' '.join(words)}")
+        raise UserError(f"a run must have all named levels, but no run of {root} has {' '.join(words)}")
     if len(chosen) == len(plan.runs):
         raise UserError(f"a study must keep a run, but {' '.join(words)} is all of {root}; remove the folder instead")
     return chosen
@@ -109,5 +109,5 @@ def _level(run: PlannedRun, name: str) -> Any:
 
 
 def _text(level: Any) -> str:
-    """Return a level as it is written on the command line."""
+    """Return a level as on the command line."""
     return ",".join(map(str, level)) if isinstance(level, list | tuple) else "none" if level is None else str(level)

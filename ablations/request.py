@@ -29,7 +29,7 @@ class Settings:
         train: The training, which an arm may change.
         given: Fields of `train` that the user gave.
         net: Fields of `NetSpec` that are set in every arm.
-        probe: What is measured while a run trains.
+        probe: Measurements during the training.
         match: Cost that is made equal to that of the first arm, by scaling widths. `None` changes no width.
     """
 
@@ -42,11 +42,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Seeds:
-    """Numbers of seeds; seeds count from 0.
+    """Numbers of seeds. Seeds are counted from 0.
 
     Attributes:
-        first: Number of seeds that every arm has.
-        most: Number up to which seeds are added until every claim is decided. `None` adds none.
+        first: Number of seeds of every arm.
+        most: Maximum number of seeds that are added until every claim is decided. `None` adds none.
     """
 
     first: int = 3
@@ -55,13 +55,13 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Rates:
-    """Learning rates that each arm chooses from, and the choice.
+    """Learning rates from which each arm chooses, and the choice.
 
     Attributes:
-        grid: Learning rates of `Settings.train`. Empty for that of `train` itself.
+        grid: Learning rates to choose from. If empty, each arm has that of `Settings.train`.
         trial_seeds: Number of trials at each rate.
-        untuned: Why no learning rate is chosen: the study says so, or the user changed the training.
-        chosen: The rate of each arm, by its name, once it is chosen.
+        untuned: Why no learning rate is chosen: a reason of the study, or the user changed the training.
+        chosen: The chosen rate of each arm, by the name of the arm.
         tried: Results of the trials, see `Plan`.
     """
 
@@ -74,12 +74,12 @@ class Rates:
 
 @dataclass(frozen=True)
 class Claimed:
-    """What is claimed of the arms.
+    """Claims and published figures about the arms.
 
     Attributes:
         claims: Claims about these arms.
-        left_out: For each other claim of the study, a line that says why it is left out.
-        published: Figures that others have published of these arms at these settings.
+        left_out: For each other claim of the study, a line on why it is left out.
+        published: Published figures of these arms at these settings.
     """
 
     claims: Sequence[Claim] = ()
@@ -89,18 +89,18 @@ class Claimed:
 
 @dataclass(frozen=True)
 class Request:
-    """A study with the arms, settings and seeds that a user asked for. `ablations.asking.request_of` makes one.
+    """A study with the requested arms, settings and seeds. `ablations.asking.request_of` makes a request.
 
     Attributes:
         study: The study.
-        arms: Levels of the factors.
-        settings: What the arms have in common.
+        arms: Levels of the factors of each arm.
+        settings: Settings that all arms share.
         root: Folder of the records.
         scale: Name of the scale.
-        seeds: How many seeds there are.
+        seeds: Numbers of seeds.
         rates: Learning rates to choose from.
-        claimed: What is claimed of the arms.
-        command: The command, or the call, that asked.
+        claimed: Claims about the arms.
+        command: The command, or the call, for the plan.
     """
 
     study: Study
@@ -123,11 +123,11 @@ class Request:
         return replace(self, settings=replace(self.settings, train=train))
 
     def with_seeds(self, count: int) -> "Request":
-        """Return the request with so many seeds of every arm."""
+        """Return the request with this number of seeds of every arm."""
         return replace(self, seeds=replace(self.seeds, first=count))
 
     def runs(self, data: DataInfo, data_sha256: str = "") -> list[Run]:
-        """Return the runs on data of this shape and content.
+        """Return the runs on a data set with this description and content.
 
         Raises:
             UserError: A combination has no network, two runs are the same, or a given field has no effect.
@@ -145,7 +145,7 @@ class Request:
                 what = " and ".join(changed) or "the seed"
                 raise UserError(
                     f"every run must differ from the others, but {what} changes nothing: "
-                    f"({twin.label}) and ({run.label}) are one run"
+                    f"({twin.label}) and ({run.label}) are the same run"
                 )
         chosen = self.rates.chosen
         runs = [self.at_rate(run, chosen[run.arm]) if run.arm in chosen else run for run in self._matched(runs)]
@@ -167,13 +167,13 @@ class Request:
         return [replace(run, net=nets[run.net]) for run in runs]
 
     def at_rate(self, run: Run, rate: float) -> Run:
-        """Return the run at this learning rate of `train`; an arm may derive its own rate from it."""
+        """Return the run at this learning rate of `train`, from which an arm may derive its own rate."""
         base = self.train.replace(learning_rate=rate, data_sha256=run.train.data_sha256)
         arm = {name: level for name, level in run.factors.items() if level is not None}
         return replace(run, train=self.study.training(base, arm))
 
     def base(self, data_sha256: str) -> dict[str, Any]:
-        """Return what all runs have in common, as JSON-serialisable values."""
+        """Return the settings that all runs share, as JSON-serialisable values."""
         train = self.train.replace(data_sha256=data_sha256).model_dump(mode="json", exclude={"data"})
         settings, rates = self.settings, self.rates
         net = {name: value for name, value in settings.net.items() if value != NetSpec.model_fields[name].default}

@@ -1,4 +1,4 @@
-"""From a request to records: plan, execute what is missing, record each run as it ends."""
+"""The execution of a request: it is planned, missing runs are executed, and each run is recorded when it ends."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,10 +33,10 @@ def run(request: Request, execution: Execution) -> list[Run]:
     """Execute the runs that are not recorded yet, and record each.
 
     Returns:
-        The runs of the request, however they ended; none if the hours of `execution` ended before.
+        The runs of the request, however they ended. The list is empty if the hours of `execution` were over before.
 
     Raises:
-        UserError: The request is impossible; nothing is written.
+        UserError: The request is impossible. Nothing is written then.
     """
     from ablations.tuning import tuned
     from ablations.until import keep_look, until_decided
@@ -48,7 +48,7 @@ def run(request: Request, execution: Execution) -> list[Run]:
     check_backend()
     check_writable(request.root)
     source = job.source(*asked_data(request.train, execution))
-    for run in request.runs(source.info):  # a mistake shows before a large data set is read
+    for run in request.runs(source.info):  # to find mistakes before a large data set is read
         check_sizes(run, source.info.train_images)
     images, sha256 = job.content_of(*asked_data(request.train, execution))
     runs = request.runs(source.info, sha256)
@@ -89,7 +89,7 @@ def run(request: Request, execution: Execution) -> list[Run]:
 
 
 class _HoursOver(Exception):
-    """The hours of an execution are over, and runs are missing."""
+    """Raised if the hours of an execution are over, and runs are missing."""
 
 
 def _fill_in_time(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, images: int) -> None:
@@ -104,7 +104,7 @@ def _fill_in_time(plan: Plan, runs: Sequence[Run], root: Path, execution: Execut
         missing = sum(run.id not in statuses for run in runs)
         if missing:
             raise _HoursOver(
-                f"the {execution.hours:g} hours are over, and {missing} of {len(runs)} runs of {root} are left; the "
+                f"the {execution.hours:g} hours are over, and {missing} of {len(runs)} runs of {root} are missing; the "
                 "same command runs the rest"
             )
 
@@ -115,7 +115,7 @@ def retry(root: Path, statuses: Sequence[str], execution: Execution) -> list[Run
     A run whose block has changed replaces the failed one.
 
     Returns:
-        The runs that were executed.
+        The executed runs.
 
     Raises:
         UserError: A block is not registered.
@@ -152,7 +152,7 @@ def retry(root: Path, statuses: Sequence[str], execution: Execution) -> list[Run
 
 
 def say_without_network(store: Store, ids: Sequence[str]) -> None:
-    """Say which of these runs were completed and have no kept network, and how to get it."""
+    """Print which of these runs completed and have no kept network, and how to get one."""
     kept, statuses = networks.kept(store.root), store.survey().statuses
     lacking = [run_id for run_id in ids if statuses.get(run_id) in (COMPLETED, FAILED_TO_TRAIN) and run_id not in kept]
     if lacking:

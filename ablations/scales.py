@@ -1,35 +1,35 @@
-"""The trainings that several suites share, by scale."""
+"""Trainings that several suites share, by scale."""
 
 from resnet_core.runs.recipes import recipe
 from resnet_core.runs.spec import TrainSpec
 
 DIGITS = TrainSpec(data="digits", steps=300, batch_size=64, learning_rate=0.05, weight_decay=0.0)
-"""`smoke`: the embedded 8x8 digits, some 15 epochs of them."""
+"""`smoke`: some 15 epochs of the embedded 8x8 digits."""
 
 DIGITS_RATES = (0.015, 0.05, 0.15)
-"""The learning rates from which every arm of `smoke` takes its best."""
+"""The learning rates from which every arm of `smoke` chooses."""
 
 CIFAR_16 = TrainSpec(
     data="cifar10", image_size=16, steps=2000, learning_rate=0.3, weight_decay=5e-4, schedule="one_cycle"
 )
 """`laptop`: CIFAR-10 at half its size, 5.7 epochs of 45,000 images.
 
-A residual network of 20 layers and width 8 comes to an accuracy of 0.70 on the test images. With seed 0, its accuracy
-on the validation images is 0.35, 0.47, 0.54, 0.55, 0.67 and 0.71 after the epochs. Images are not augmented: with crops
-by 4 of 16 pixels, the network does not fit them in so few epochs (0.60 after 1,500 steps, on training images as well).
+A residual network of 20 layers and width 8 reaches a test accuracy of 0.70. With seed 0, its validation accuracy is
+0.35, 0.47, 0.54, 0.55, 0.67 and 0.71 after the epochs. Images are not augmented, since with crops by 4 of 16 pixels the
+network does not fit the images in so few epochs (training and test accuracy are 0.60 after 1,500 steps).
 """
 
 CIFAR_16_RATES = (0.03, 0.1, 0.3)
-"""The learning rates from which every arm of `laptop` takes its best."""
+"""The learning rates from which every arm of `laptop` chooses."""
 
 OF_THE_PAPER = "the learning rate is the paper's, at which its figures are; --learning-rates tunes every arm"
 """Why no learning rate is chosen at `paper` scale."""
 
 HE_2015 = recipe("he2015", data="cifar10")
-"""`paper`: He et al. 2015, section 4.2; 45,000 images to train on, 5,000 to validate."""
+"""`paper`: He et al. 2015, section 4.2, with 45,000 training and 5,000 validation images."""
 
 WRN = recipe("wrn", data="cifar10", validation_fraction=0.0)
-"""`paper`: Zagoruyko and Komodakis 2016, on all 50,000 images; means and deviations of channels, no ZCA."""
+"""`paper`: Zagoruyko and Komodakis 2016, on all 50,000 images, with means and deviations of channels, without ZCA."""
 
 IMAGENET = TrainSpec(
     data="cifar10",

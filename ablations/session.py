@@ -29,13 +29,13 @@ MOST = 9999
 
 
 def load(name: str | Path) -> Study:
-    """Return a study by its name, or that of a Python file of yours.
+    """Return a study by its name, or from your Python file.
 
     Args:
-        name: As in `resnet-ablate list`, or the path of a file that defines `study`.
+        name: A name of `resnet-ablate list`, or the path of a file that defines `study`.
 
     Raises:
-        UserError: There is none.
+        UserError: There is no such study or file.
     """
     known = suites()
     if str(name) in known:
@@ -63,26 +63,27 @@ def run(
     """Run a study. Runs that are already recorded are not repeated.
 
     Args:
-        study: A study, its name, or a Python file of yours.
-        scale: Its size. `None` takes its first scale.
-        seeds: Number of seeds of every arm. `None` takes the scale's.
-        data: Name, path, arrays or a data set; see `resnet_core.runs.data.given.path_of`. `None` takes the scale's.
-        out: Folder that the study's folder is made in.
-        workers: Number of processes. `None` takes one for each core or GPU, or this process for little work.
+        study: A study, its name, or your Python file.
+        scale: Name of the scale. `None` means the first scale of the study.
+        seeds: Number of seeds of every arm. `None` means that of the scale.
+        data: Name, path, arrays or a data set; see `resnet_core.runs.data.given.path_of`. `None` means that of the
+            scale.
+        out: Parent folder of the study's folder.
+        workers: Number of processes. `None` means one for each core or GPU, or this process for little work.
         progress: Whether progress is shown. Without it, nothing is printed.
         keep_networks: Whether trained networks are kept, for `Results.network`.
-        probes: Probes of every network: `lesion`, `lesions draws=10`, at steps `signal at=0,100,end`.
-        plugins: Python files of yours that register blocks, data sets or probes.
-        execution: How runs are executed otherwise: time and memory limits, loggers, a cluster.
+        probes: Probes for every network: `lesion`, `lesions draws=10`, at steps `signal at=0,100,end`.
+        plugins: Your Python files that register blocks, data sets or probes.
+        execution: Further settings of the execution: time and memory limits, loggers, a cluster.
         **settings: Levels of factors, `depth=[8, 20]`; fields of `NetSpec` and `TrainSpec`, `steps=500`; fields of
             `ProbeSpec`, `probe={"batch_size": 64}`; and `until`, `most_seeds`, `recipe`, `learning_rates`,
             `trial_seeds` and `match` of `ablations.asking.request_of`.
 
     Returns:
-        The results, with the warnings that were given on the way. Runs that failed are rows of its tables.
+        The results, with the warnings of this call. Failed runs are rows of the tables.
 
     Raises:
-        UserError: Something asked for cannot be; nothing is written then.
+        UserError: The request is impossible. Nothing is written then.
     """
     from ablations import runner
 
@@ -107,7 +108,7 @@ def run(
 
 
 def _request(study: Study, out: Path, given: Mapping[str, Any]) -> Request:
-    """Return what a call asks for."""
+    """Return the request of a call."""
     words = ", ".join([repr(study.name), *(f"{name}={value!r}" for name, value in given.items())])
     asked = {name: value for name, value in given.items() if name in (*WISHES, "scale", "seeds")}
     asked |= {name: _count(name, value) for name, value in asked.items() if name in COUNTS}
@@ -120,7 +121,7 @@ def _sorted(study: Study, given: Mapping[str, Any]) -> tuple[dict[str, list[Any]
     """Return levels of factors, and fields by kind of spec.
 
     Raises:
-        UserError: A name is neither, or a value is illegal.
+        UserError: A name is neither a factor nor a field, or a value is illegal.
     """
     levels: dict[str, list[Any]] = {}
     fields: dict[str, dict[str, Any]] = {"net": {}, "train": {}, "probe": dict(given.get("probe", {}))}
@@ -142,17 +143,17 @@ def _sorted(study: Study, given: Mapping[str, Any]) -> tuple[dict[str, list[Any]
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of NumPy's as one of Python's, and a path as text."""
+    """Return a NumPy value as a Python value, and a path as text."""
     if isinstance(value, Path):
         return str(value)
     return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
 
 
 def _count(name: str, value: Any) -> int | None:
-    """Return a number of things.
+    """Return an argument as an integer, or `None`.
 
     Raises:
-        UserError: It is none.
+        UserError: The value is not a whole number from 1 to `MOST`.
     """
     value = _plain(value)
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST):

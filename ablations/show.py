@@ -1,4 +1,4 @@
-"""`resnet-ablate show`: a network, its stages, its cost, and how it differs from another."""
+"""`resnet-ablate show`: shows the stages and the cost of a network, or the differences of two networks."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ from resnet_core.telling import console
 
 
 def add_show_command(commands: Any) -> None:
-    """Add the command to a parser's."""
+    """Add the command to the subparsers of `resnet-ablate`."""
     show = commands.add_parser(
         "show",
         help="show a network, or how two networks differ",
@@ -50,7 +50,7 @@ def show_network(options: argparse.Namespace) -> None:
     """
     load_plugins(options.plugin)
     if options.json and options.other:
-        raise UserError(f"--json is of one network, but got {options.name} and {options.other}; leave one away")
+        raise UserError(f"--json is for one network, but got {options.name} and {options.other}; leave one out")
     changes = _changes(options)
     spec = network(options.name).replace(**changes) if options.name else NetSpec(**changes)
     total = cost(spec)

@@ -1,4 +1,4 @@
-"""A study is data: a function from factors to networks, a design over the factors, and claims, at each scale."""
+"""`Study`: a function from factors to networks and, at each scale, a design over the factors, and claims."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,17 +22,17 @@ from resnet_core.users_code import guarded
 
 @dataclass(frozen=True)
 class Published:
-    """A figure that others have published.
+    """A published figure.
 
     Attributes:
-        source: Where it was published.
-        measure: Name of a measure, one of `analysis.measures.MEASURES`.
+        source: The publication.
+        measure: Name of a measure in `analysis.measures.MEASURES`.
         arm: Levels of the factors.
-        value: The figure, in the unit of the measure. If it `failed`, what the source calls failed is above this; none
-            if that is not known.
-        statistic: What the figure is of several runs; empty if that is not known.
-        runs: Of how many; none if that is not known.
-        spread: Their standard deviation; none if that is not known.
+        value: The figure, in the unit of the measure. If training `failed`, the value above which the source says so;
+            `None` if unknown.
+        statistic: Statistic of several runs, such as the median; empty if unknown.
+        runs: Number of these runs; `None` if unknown.
+        spread: Standard deviation of these runs; `None` if unknown.
         failed: Whether the source has no figure but says that training failed.
     """
 
@@ -52,14 +52,15 @@ class Scale:
 
     Attributes:
         design: The arms.
-        train: How each network is trained.
-        seeds: How many seeds, 0, 1, ...; every arm is run with each, so that arms are compared seed by seed.
-        claims: What is claimed of these arms: in words, and as an inequality.
-        learning_rates: Learning rates of `train`, of which each arm takes the best before its seeds are run; see
-            `ablations.tuning`. If there are none, every arm is trained as `train` says, and `untuned` says why.
-        trial_seeds: How many trials each of them has.
+        train: The training of each network.
+        seeds: Number of seeds, which are counted from 0. Every arm is run with each seed, so that arms are compared
+            seed by seed.
+        claims: Claims about these arms: the text, and the inequality.
+        learning_rates: Learning rates, of which each arm chooses the best before its seeds are run; see
+            `ablations.tuning`. If empty, every arm has the rate of `train`, and `untuned` has the reason.
+        trial_seeds: Number of trials at each learning rate.
         untuned: Why no learning rate is chosen.
-        published: Figures that others have published of these arms, at these settings.
+        published: Published figures of these arms, at these settings.
     """
 
     design: Design
@@ -77,22 +78,22 @@ class Study:
     """A study: a question, and the runs that answer it.
 
     Attributes:
-        name: As in `resnet-ablate run NAME`.
-        question: What the study asks.
-        net: From factors, its keyword arguments, to the network of an arm: a `NetSpec`, or a function at the top of a
-            module (or a `functools.partial` of it) that builds a functional `keras.Model`, see `nets.own.OwnNet`. The
-            image shape and the classes of the data are filled in afterwards.
-        scales: `smoke`, `laptop` and `paper`.
-        source: Where it was asked first.
-        train: From the scale's `TrainSpec` and factors, again keyword arguments, to an arm's own.
-        probe: What is measured while a run trains.
-        probes: Probes that are measured of every network, each as its name and options: `lesion`, `lesions draws=10`;
-            at steps of the training `signal at=0,100,end`.
-        words: What levels are called, by factor and level: a name and, behind a colon, a sentence, as "residual, option
-            A: identity with zero padding". Those of `ablations.words` need not be repeated.
-        file: A file of the user's that it is from.
-        registers: Whether that file registers blocks, networks or data sets, which every process that executes runs
-            must know.
+        name: Name of the study, as in `resnet-ablate run NAME`.
+        question: The question of the study.
+        net: Function from factors, which are its keyword arguments, to the network of an arm: a `NetSpec`, or a
+            function at the top of a module (or a `functools.partial` of it) that builds a functional `keras.Model`, see
+            `nets.own.OwnNet`. The image shape and the number of classes are set afterwards.
+        scales: The scales by name, such as `smoke`, `laptop` and `paper`.
+        source: The paper that asked the question first.
+        train: Function from the scale's `TrainSpec` and factors, which are its keyword arguments, to the training of an
+            arm.
+        probe: Measurements during the training.
+        probes: Probes for every network, each given by name and options: `lesion`, `lesions draws=10`, at steps of the
+            training `signal at=0,100,end`.
+        words: Names of levels, by factor and level: a name and, after a colon, a sentence, such as "residual, option A:
+            identity with zero padding". Those in `ablations.words` need not be repeated.
+        file: The user's file that defines the study.
+        registers: Whether this file registers blocks, networks or data sets, which every process with runs must know.
     """
 
     name: str
@@ -114,10 +115,10 @@ class Study:
         return {name: argument.annotation for name, argument in arguments.items() if name != "base"}
 
     def parse_level(self, factor: str, text: Any) -> Any:
-        """Return the level of `factor` that `text`, or a value, stands for.
+        """Return the level of `factor` for a text or a value.
 
         Raises:
-            UserError: It is no level of the factor.
+            UserError: The factor cannot have this level.
         """
         kind = self.factors[factor]
         try:
@@ -126,7 +127,7 @@ class Study:
             raise UserError(first_mistake(error, factor)) from None
 
     def check(self) -> None:
-        """Check every scale: its design, that each arm has a network, and that each claim is on arms that are there.
+        """Check every scale: its design, the network of each arm, and that the arms of each claim exist.
 
         Raises:
             UserError: A check fails.
@@ -157,18 +158,18 @@ class Study:
         seeds: Sequence[int],
         fixed: Mapping[str, Any],
     ) -> Iterator[Run]:
-        """Yield every arm with every seed, the seeds of one network in a row.
+        """Yield the run of every arm with every seed. The seeds of one network follow each other.
 
         Args:
             arms: Levels of the factors. A factor that an arm lacks is `None` in its runs.
             train: Base training, passed to the study's `train`.
-            probe: What is measured.
-            data: The data set, which gives image shape and classes.
+            probe: Measurements during the training.
+            data: Description of the data set, with the image shape and the number of classes.
             seeds: The seeds.
             fixed: Fields of `NetSpec` that are set in every arm.
 
         Raises:
-            UserError: An arm has no network, or what is fixed is decided by the factors.
+            UserError: An arm has no network, or a field of `fixed` depends on the factors.
         """
         shape = {"input_shape": data.input_shape, "classes": data.classes}
         names = [name for name in self.factors if any(name in arm for arm in arms)]
@@ -201,10 +202,10 @@ class Study:
         return net
 
     def training(self, base: TrainSpec, arm: Arm) -> TrainSpec:
-        """Return how an arm is trained.
+        """Return the training of an arm.
 
         Raises:
-            UserError: `train` returns something else.
+            UserError: The function `train` returns something else than a `TrainSpec`.
         """
         with guarded(f"the function `train` of '{self.name}' must return a TrainSpec", self.file):
             train = self.train(base, **self._read_by(self.train, arm))
@@ -213,10 +214,10 @@ class Study:
         return train
 
     def _read_by(self, function: Callable[..., Any], arm: Arm) -> Arm:
-        """Return the levels that `function` takes.
+        """Return the levels of the factors that `function` takes.
 
         Raises:
-            UserError: It needs a factor that the arm lacks.
+            UserError: The function needs a factor that the arm lacks.
         """
         arguments = inspect.signature(function).parameters
         for name, argument in arguments.items():
@@ -229,10 +230,10 @@ class Study:
 
 
 def check_claim(claim: Claim, arms: Sequence[Arm], levels: Mapping[str, Sequence[Any]]) -> None:
-    """Check that a claim is on arms that are there.
+    """Check that the arms of a claim exist.
 
     Raises:
-        UserError: It names a factor, or levels, that no arm has.
+        UserError: No arm has a factor, or the levels, of the claim.
     """
     for term in claim.terms:
         for factor in term.levels:

@@ -1,4 +1,4 @@
-"""The results of a study in Python: tables, verdicts, figures, networks and the report of a folder."""
+"""`Results`: tables, verdicts, figures, networks and the report of a study, in Python."""
 
 import html
 import inspect
@@ -32,7 +32,7 @@ class ReportPath(type(Path())):  # type: ignore[misc]
 
 
 class Results:
-    """The results in a study's folder. Every call reads the folder anew.
+    """The results in a study's folder. Every call reads the folder again.
 
     Args:
         folder: Folder of a study.
@@ -43,7 +43,7 @@ class Results:
         warnings: See above.
 
     Raises:
-        UserError: It is not the folder of a study.
+        UserError: `folder` is not the folder of a study.
     """
 
     def __init__(self, folder: str | Path, warnings: Sequence[str] = ()) -> None:
@@ -58,19 +58,19 @@ class Results:
         return read(self.folder)
 
     def runs(self) -> "pd.DataFrame":
-        """Return a row a recorded run, see `analysis.tidy.runs_of`: factors, `seed`, `status`, measures, cost."""
+        """Return a row for each recorded run: factors, `seed`, `status`, measures, cost (`analysis.tidy.runs_of`)."""
         from analysis.tidy import runs_of
 
         return runs_of(self._study)
 
     def epochs(self) -> "pd.DataFrame":
-        """Return a row an epoch of each run, with the factors: `loss`, `accuracy`, `val_loss`, …, by `step`."""
+        """Return a row for each epoch of each run, with the factors: `step`, `loss`, `accuracy`, `val_loss`, …"""
         from analysis.tidy import epochs_of
 
         return epochs_of(self._study)
 
     def probes(self, probe: str | None = None, path: str | None = None) -> "pd.DataFrame":
-        """Return a row a measurement while training, with the factors: `value` of a `layer` at a `step`.
+        """Return a row for each value measured in training, with the factors: the `value` of a `layer` at a `step`.
 
         Args:
             probe: `weight_gradient_l2`, … `None` takes all.
@@ -84,14 +84,14 @@ class Results:
         return probes_of(self._study, probe, path)
 
     def verdicts(self) -> "pd.DataFrame":
-        """Return the verdict on each claim of the study; empty without claims. See `analysis.verdicts.verdicts`."""
+        """Return a row for the verdict on each claim; see `analysis.verdicts.verdicts`. Without claims it is empty."""
         from analysis.verdicts import verdicts
 
         study = self._study
         return verdicts(study.claims, study.planned, study.frames, study.looks)
 
     def table(self, measure: str = "test_error") -> "pd.DataFrame":
-        """Return a measure by arm and seed with the mean of each arm, see `analysis.tidy.table_of`.
+        """Return a measure by arm and seed, with the mean of each arm; see `analysis.tidy.table_of`.
 
         Raises:
             UserError: There is no such measure.
@@ -104,12 +104,12 @@ class Results:
         """Draw a figure of `analysis.plots`.
 
         Args:
-            name: Name of the function, such as `measure_by_depth` or `gradient_by_depth`. Gradients are those of the
-                weights on the main path, of the deepest networks, which the title names.
-            ax: Where to draw. `None` makes new axes.
+            name: Name of the function, such as `measure_by_depth` or `gradient_by_depth`. Figures of gradients show
+                those of the weights on the main path, of the deepest networks, which the title names.
+            ax: Axes to draw on. `None` makes new axes.
             step: Step of `gradient_by_depth`.
-            **options: Levels of factors, `depth=20` or `depth=[8, 20]`, to draw these alone; and what the function
-                takes, such as `hue="skip"`.
+            **options: Levels of factors, `depth=20` or `depth=[8, 20]`, to which the figure is restricted; and
+                arguments of the function, such as `hue="skip"`.
 
         Raises:
             UserError: There is no such figure, factor or level.
@@ -132,14 +132,14 @@ class Results:
         rows, title = self._rows(study, name, step)
         ax = plt.subplots(layout="constrained")[1] if ax is None else ax
         if levels and name == "forest":
-            raise UserError("effects are of factors, so that no level of one can be chosen; leave it away")
+            raise UserError("effects compare the levels of factors, so no level can be chosen; leave it out")
         drawn: Axes = draw(at(rows, levels, study.factors), ax=ax, **options)
         if title:
             drawn.set_title(title)
         return drawn
 
     def _rows(self, study: "StudyRecords", name: str, step: int) -> "tuple[pd.DataFrame, str]":
-        """Return what a figure draws, and its title."""
+        """Return the rows that a figure draws, and its title."""
         from analysis import tidy
 
         if name in OF_EPOCHS:
@@ -161,7 +161,7 @@ class Results:
             **levels: Level of each factor that has several.
 
         Raises:
-            UserError: No run has these levels, or several have, or its network was not kept.
+            UserError: No run or several runs have these levels, or the network was not kept.
         """
         return Store(self.folder).network(self._run_of(seed, levels))
 
@@ -175,19 +175,19 @@ class Results:
         calls: int = CALLS,
         **levels: Any,
     ) -> "Exports":
-        """Write a trained network as files that other programs load, each checked against the network.
+        """Write a trained network as files for other programs, each of which is compared with the network.
 
         Args:
             out: Folder of the exports, which is new or that of an earlier export.
             seed: Seed of the run.
-            formats: `keras`, `savedmodel`, `tflite`, `tflite-int8`, `onnx`. `None` takes all whose packages are
-                installed.
+            formats: Names of formats: `keras`, `savedmodel`, `tflite`, `tflite-int8`, `onnx`. `None` means all whose
+                packages are installed.
             softmax: Whether the outputs are probabilities. Otherwise they are logits.
-            calls: Number of calls that the latency is measured in; 0 for no latency.
+            calls: Number of calls in which the latency is measured; 0 for no latency.
             **levels: Level of each factor that has several.
 
         Raises:
-            UserError: See `network`; or something asked for cannot be.
+            UserError: See `network` and `resnet_core.runs.exports.exporting.export`.
         """
         from resnet_core.runs.execution.job import dataset, resident
         from resnet_core.runs.exports.exporting import Wishes, export
@@ -203,10 +203,10 @@ class Results:
         return export(trained, wishes, f"A trained network of {self.folder.name}: {record.run.label}")
 
     def _run_of(self, seed: int, levels: dict[str, Any]) -> str:
-        """Return the id of the planned run of a seed and these levels.
+        """Return the id of the planned run with a seed and these levels.
 
         Raises:
-            UserError: No run has these levels, or several have.
+            UserError: No run or several runs have these levels.
         """
         from analysis.tidy import at
 
@@ -219,7 +219,7 @@ class Results:
         return str(rows["run"].iloc[0])
 
     def report(self) -> Path:
-        """Write the report of the study, and return the path of its page, which a notebook shows."""
+        """Write the report of the study, and return the path of its page. A notebook shows the path as the page."""
         from analysis import report
 
         return ReportPath(report.write(self._study, self.folder / "report")[0])
@@ -237,6 +237,6 @@ def results(folder: str | Path) -> Results:
     """Return the results in the folder of a study.
 
     Raises:
-        UserError: It is not one.
+        UserError: `folder` is not the folder of a study.
     """
     return Results(folder)

@@ -1,9 +1,9 @@
-"""A learning rate for each arm, chosen by validation images before the seeds that are measured.
+"""The choice of a learning rate for each arm, by validation images, before the seeds are run.
 
-Every arm has the same rates, the same number of trials at each, and the same rule; see `analysis.tuning.best`. A trial
-is as long as a run, since the best rate depends on the length, but measures no gradients and never sees a test image:
-its record has no test result. Where the best rate of an arm is the lowest or the highest of the grid, one more is
-tried, a step beyond it; if that is the best, a warning says so.
+Every arm has the same rates, the same number of trials at each rate, and the same rule; see `analysis.tuning.best`. A
+trial is as long as a run, since the best rate depends on the length. It measures no gradients and never sees a test
+image, so its record has no test result. If the best rate of an arm is the lowest or the highest of the grid, one more
+rate is tried, a step beyond it. If that is the best one, a warning is given.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,16 +22,16 @@ from resnet_core.runs.spec import Run
 from resnet_core.telling import say, warn
 
 FOLDER = "learning_rates"
-SEED = 1_000_000  # far from those that are measured
+SEED = 1_000_000  # first seed of the trials, far from the seeds of the runs
 FACTOR = "learning_rate"
 Fill = Callable[[Plan, Sequence[Run], Path], None]
 
 
 def arms_of(request: Request, data: DataInfo, data_sha256: str) -> list[Run]:
-    """Return a run for each arm whose learning rate is to be chosen, as it is before that.
+    """Return a run of each arm whose learning rate is to be chosen, at the rate of `train`.
 
     Raises:
-        UserError: There is nothing to choose from, or no validation images to choose by.
+        UserError: There is only one rate, or there are no validation images.
     """
     rates = request.rates.grid
     if not rates or request.train.steps == 0:
@@ -50,10 +50,10 @@ def arms_of(request: Request, data: DataInfo, data_sha256: str) -> list[Run]:
 
 
 def trials(request: Request, rates: Iterable[tuple[Run, Sequence[float]]]) -> list[Run]:
-    """Return the trials of arms at the rates beside them, those of one arm in a row.
+    """Return the trials of arms, each given with its rates. The trials of one arm follow each other.
 
-    The training and validation images of each trial are split anew, so that a choice depends on more images than one
-    split keeps aside.
+    Each trial has another split into training and validation images, so that the choice depends on more images than the
+    validation images of one split.
 
     Raises:
         UserError: An arm is trained alike at two rates.
@@ -89,10 +89,10 @@ def tuned(request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> Req
     The trials are a study of their own, in the folder `learning_rates` of the study.
 
     Args:
-        request: What was asked for.
-        data: What the networks must fit.
+        request: The request.
+        data: Description of the data set.
         data_sha256: Hash of the data.
-        fill: Executes the runs of a plan in a folder.
+        fill: Function that executes the runs of a plan in a folder.
     """
     arms = arms_of(request, data, data_sha256)
     if not arms:
@@ -139,10 +139,10 @@ class Trials:
         self._records: dict[str, Record] = {}
 
     def run(self, rates: Sequence[tuple[Run, Sequence[float]]]) -> None:
-        """Execute the trials of arms at the rates beside them that are not recorded yet.
+        """Execute the trials that are not recorded yet. Each arm is given with its rates.
 
         Raises:
-            UserError: A trial has no record that can be read, so nothing can be chosen by it.
+            UserError: The record of a trial is missing or damaged.
         """
         runs = trials(self._request, rates)
         if not runs:
@@ -159,7 +159,7 @@ class Trials:
             )
 
     def of(self, arm: Run) -> list[Tried]:
-        """Return what the trials of an arm came to, a row a rate, in ascending order."""
+        """Return the results of the trials of an arm, a row for each rate, in ascending order."""
         mine = [run for run in self._runs if {**run.factors, FACTOR: None} == {**arm.factors, FACTOR: None}]
         rows = []
         for rate in sorted({run.factors[FACTOR] for run in mine}):
@@ -170,12 +170,12 @@ class Trials:
 
 
 def _result(record: Record, name: str) -> float | None:
-    """Return a validation result of a trial; None if it failed, in whatever way."""
+    """Return a validation result of a trial, or `None` if the trial failed."""
     return record.results.get(f"val_{name}") if record.status == "completed" else None
 
 
 def _say(arm: str, tried: Sequence[Tried], chosen: Tried | None, request: Request, images: int) -> None:
-    """Say which rate was chosen, and warn if the choice is doubtful."""
+    """Print the chosen rate, and warn if the choice is doubtful."""
     grid = ", ".join(f"{row.rate:.3g}" for row in tried)
     if chosen is None:
         rate = request.train.learning_rate

@@ -1,4 +1,4 @@
-"""Looks at a study's verdicts: which are kept in its plan, and seeds that are added until its claims are decided."""
+"""Looks at the verdicts of a study, which its plan keeps, and seeds that are added until its claims are decided."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -17,7 +17,7 @@ Fill = Callable[[Request, Sequence[Run]], None]
 
 
 def keep_look(root: Path) -> None:
-    """Keep that the verdicts on all seeds of a study are looked at, unless runs are missing."""
+    """Record in the plan a look at the verdicts on all seeds of a study, unless runs are missing."""
     plan = Store(root).plan()
     if plan and plan.claims:
         looks = Look.of(plan.looks)
@@ -25,15 +25,15 @@ def keep_look(root: Path) -> None:
 
 
 def until_decided(request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> list[Run]:
-    """Add seeds to the arms of the claims that are open, until none is, or there are the most.
+    """Add seeds to the arms of open claims, until no claim is open or the maximum number of seeds is reached.
 
-    The looks are those of `analysis.looks.announced`; what is recorded, and was looked at, stays.
+    The looks are those of `analysis.looks.announced`. Earlier looks and their records remain.
 
     Args:
-        request: What was asked for; its seeds are those of the first look.
-        data: What the networks must fit.
+        request: The request. Its seeds are those of the first look.
+        data: Description of the data set.
         data_sha256: Hash of the data.
-        fill: Executes runs that are planned.
+        fill: Function that executes planned runs.
 
     Returns:
         The runs.
@@ -59,12 +59,12 @@ def until_decided(request: Request, data: DataInfo, data_sha256: str, fill: Fill
 
 
 def further_runs(request: Request, runs: Callable[[Request], Sequence[Run]]) -> list[Run]:
-    """Return the runs of the look that follows those of the request's folder, where the first seeds are recorded;
-    none if all claims are decided.
+    """Return the runs of the next look at the request's folder, in which the first seeds are recorded. If all claims
+    are decided, the list is empty.
 
     Args:
-        request: What was asked for; its seeds are those of the first look.
-        runs: Returns the runs of a request.
+        request: The request. Its seeds are those of the first look.
+        runs: Function that returns the runs of a request.
     """
     plan, first = Store(request.root).plan(), request.seeds.first
     kept = Look.of(plan.looks) if plan else ()
@@ -75,12 +75,12 @@ def further_runs(request: Request, runs: Callable[[Request], Sequence[Run]]) -> 
 
 
 def _runs_of(runs: Sequence[Run], first: int, open_: Sequence[Claim]) -> list[Run]:
-    """Return those of the runs that have one of the first seeds, or are of an arm of an open claim."""
+    """Return the runs that have one of the first seeds, or belong to an arm of an open claim."""
     return [run for run in runs if run.seed < first or any(_is_of(run, claim) for claim in open_)]
 
 
 def _keep(root: Path, looks: tuple[Look, ...]) -> tuple[Look, ...]:
-    """Write the looks into the plan if all its runs have ended; return them."""
+    """Write the looks into the plan if all its runs have ended, and return them."""
     store = Store(root)
     plan, statuses = store.plan(), store.survey().statuses
     if plan and all(run.id in statuses for run in plan.runs):
@@ -99,5 +99,5 @@ def open_claims(root: Path) -> list[Claim]:
 
 
 def _is_of(run: Run, claim: Claim) -> bool:
-    """Return whether a run is of an arm that a claim is on."""
+    """Return whether a run belongs to an arm of a claim."""
     return any(term.levels.items() <= dict(run.factors).items() for term in claim.terms)

@@ -1,4 +1,4 @@
-"""`resnet-ablate verdicts` and `power`: what the records say of a study's claims, and what more seeds would."""
+"""`resnet-ablate verdicts`, `findings` and `power`: verdicts on claims, and differences that more seeds can show."""
 
 import argparse
 import math
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def add_verdict_commands(commands: Any) -> None:
     """Add the commands to the subparsers of `resnet-ablate`."""
-    add_folder_command(commands, "verdicts", "say which claims of a study its records support, or refute", say_verdicts)
+    add_folder_command(commands, "verdicts", "print which claims the records of a study support", say_verdicts)
     findings = commands.add_parser(
         "findings",
         help="print the verdicts on the claims of studies",
@@ -30,10 +30,10 @@ def add_verdict_commands(commands: Any) -> None:
         "folder", metavar="FOLDER", type=Path, help="folder of a study, or a folder that contains studies"
     )
     findings.add_argument(
-        "--out", metavar="FILE", type=Path, help="file to write; its links lead from its folder (default: print)"
+        "--out", metavar="FILE", type=Path, help="file to write; its links are relative to its folder (default: print)"
     )
     findings.set_defaults(command=say_findings)
-    add_folder_command(commands, "power", "say which differences how many seeds can show", say_power)
+    add_folder_command(commands, "power", "print which differences a number of seeds can show", say_power)
 
 
 def say_verdicts(options: argparse.Namespace) -> None:
@@ -43,7 +43,7 @@ def say_verdicts(options: argparse.Namespace) -> None:
 
 
 def say_findings(options: argparse.Namespace) -> None:
-    """Print, or write, the findings of the studies of a folder."""
+    """Print or write the findings of the studies in a folder."""
     from analysis.findings import findings
 
     file: Path | None = options.out
@@ -55,7 +55,7 @@ def say_findings(options: argparse.Namespace) -> None:
 
 
 def published() -> "dict[str, list[Figure]]":
-    """Return the published figures of the suites, by their names, at the scale of their papers."""
+    """Return the published figures of the suites at scale `paper`, by the name of the suite."""
     return {
         name: [cast("Figure", asdict(figure)) for figure in study.scales["paper"].published]
         for name, study in suites().items()
@@ -63,7 +63,7 @@ def published() -> "dict[str, list[Figure]]":
 
 
 def say_power(options: argparse.Namespace) -> None:
-    """Print which differences numbers of seeds can show, of each claim."""
+    """Print for each claim which differences numbers of seeds can show."""
     from rich.table import Table
 
     from analysis.power import SEEDS
@@ -86,7 +86,7 @@ def _with_claims(options: argparse.Namespace) -> Path:
     """Return the folder of a study that has claims.
 
     Raises:
-        UserError: It has none.
+        UserError: The study has no claims.
     """
     from resnet_core.runs.records.store import Store
 

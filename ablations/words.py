@@ -1,4 +1,4 @@
-"""What levels of factors that many studies have are called, by the papers: a name and, behind a colon, a sentence."""
+"""Names of levels of common factors, as in the papers: a name and, after a colon, a sentence."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,11 +22,11 @@ COMMON: Mapping[str, Mapping[Any, str]] = {
 
 
 def words_for(own: Mapping[str, Mapping[Any, str]], factors: Mapping[str, set[str]]) -> dict[str, dict[str, str]]:
-    """Return the words for the levels of a study: its own, and of others those of `COMMON`.
+    """Return the names of the levels of a study: its own names and, for other levels, those in `COMMON`.
 
     Args:
-        own: By factor and level.
-        factors: The levels that the study has, as text, by factor.
+        own: Names of the study, by factor and level.
+        factors: Levels of the study as text, by factor.
     """
     names = {}
     for factor, levels in factors.items():

@@ -1,4 +1,4 @@
-"""Searches for the best residual network within bounds, by KerasTuner's oracles on this project's runs.
+"""Searches for the best residual network within limits, by KerasTuner's oracles on runs of this project.
 
 KerasTuner and TensorFlow are loaded when a function that needs them is called.
 """

@@ -1,4 +1,4 @@
-"""`search_of` makes a `Search` of the user's arguments, for the command line and for Python."""
+"""`search_of`: makes a `Search` from the user's arguments, for the command line and for Python."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,9 @@ from search.spaces import space_of
 from search.starts import starts_of
 
 TRAIN = TrainSpec(data="digits", epochs=10, batch_size=64, validation_fraction=0.2, test=False)
-"""Base training; `space` and the settings change it."""
+"""Base training, which the space and the settings change."""
 PROBE = ProbeSpec(steps=(0,), each_epoch=False)
-PASSES = 100  # timings of the network, if its latency is an objective
+PASSES = 100  # number of timed passes, if the latency is an objective
 NONE: Mapping[str, Any] = MappingProxyType({})
 BUDGET = SearchBudget(60)
 UNBOUNDED = Limits()
@@ -57,19 +57,19 @@ def search_of(
 
     Args:
         space: The space, its name, or a Python file with a function `space`.
-        name: Name of its folder.
+        name: Name of the search and its folder.
         fix: Hyperparameters that are fixed: `skip=none`.
         oracle: Name of the oracle.
-        objective: Name of the objective; several, separated by commas, give a Pareto set.
-        budget: When to stop.
-        limits: What a network may cost.
-        epochs: Number of epochs of a trial. `None` takes 10.
-        recipe: Training of a paper to start from.
+        objective: Name of the objective. Several names, separated by commas, give a Pareto set.
+        budget: Bounds of the number of trials and of their time.
+        limits: Bounds of the cost of a network.
+        epochs: Number of epochs of a trial. `None` means 10.
+        recipe: Name of a training recipe that replaces the base training.
         fields: Fields that are set in every trial, by kind of spec: `net`, `train` and `probe`.
         start: Published networks, or folders of searches, whose nearest points are tried first.
         seed: Seed of the oracle and of the trials.
-        out: Folder that the search's folder is in.
-        command: The command, or the call, that asks.
+        out: Parent folder of the search's folder.
+        command: The command, or the call, for the plan.
         named: Formats an argument in error messages.
 
     Raises:
@@ -82,7 +82,7 @@ def search_of(
     _check_epochs(oracle, train, budget.epochs, named)
     train, probe = _measured(train, sought, limits, fields, named)
     with without_notices():
-        import keras_tuner  # noqa: F401 - it says much of itself when it is loaded
+        import keras_tuner  # noqa: F401 - loaded here, since it prints notices
     where = (space if isinstance(space, Space) else space_of(space)).with_fixed(fix)
     search = Search(
         name, where, oracle, sought, limits, budget, train, probe, fields.get("net", NONE), seed, out / name, command
@@ -98,7 +98,7 @@ def _measured(
     fields: Mapping[str, Mapping[str, Any]],
     named: Named,
 ) -> tuple[TrainSpec, ProbeSpec]:
-    """Return the training, and what is measured of each network; a bound on memory makes their batches smaller."""
+    """Return the training and the measurements. With a bound on memory, their batches are smaller."""
     timed = any(objective.name == "latency_seconds" for objective in sought)
     probe = probing(PROBE, {**({"latency": PASSES} if timed else {}), **fields.get("probe", NONE)})
     if limits.memory is None:
@@ -115,7 +115,7 @@ def _checked(name: str, oracle: str, objective: str, named: Named) -> tuple[Obje
     """Return the objectives, after checks of the name and the oracle.
 
     Raises:
-        UserError: One is illegal, or they do not fit.
+        UserError: A name is illegal, or the oracle does not take several objectives.
     """
     if oracle not in ORACLES:
         raise UserError(f"{named('oracle')} must be known, but got '{oracle}'{nearest(oracle, ORACLES)}")
@@ -156,7 +156,7 @@ def _check_epochs(oracle: str, train: TrainSpec, total: int | None, named: Named
     """Check that the training has `epochs` if the oracle or the budget needs them.
 
     Raises:
-        UserError: It has none.
+        UserError: The training has steps.
     """
     counts = [named("oracle", oracle)] * ORACLES[oracle].fidelities + [named("total_epochs")] * (total is not None)
     if counts and train.epochs is None:

@@ -1,4 +1,4 @@
-"""`resnet-search`: find the best residual network within bounds."""
+"""`resnet-search`: finds the best residual network within limits."""
 
 import argparse
 import re
@@ -29,13 +29,13 @@ from search.spaces import SPACES
 if TYPE_CHECKING:
     from search.request import Search
 
-SHOWN = 5  # classes of a picture
+SHOWN = 5  # printed classes of a picture
 UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 
 
 def parser() -> Parser:
     """Return the parser."""
-    top = Parser(prog="resnet-search", description="Find the best residual network within bounds.", version=True)
+    top = Parser(prog="resnet-search", description="Find the best residual network within limits.", version=True)
     commands = top.add_subparsers(metavar="command", required=True, title="commands")
     listing = commands.add_parser("list", help="list the spaces and oracles", description="List spaces and oracles.")
     listing.set_defaults(command=list_all)
@@ -51,15 +51,15 @@ def parser() -> Parser:
     trials.set_defaults(command=list_trials)
     predict = commands.add_parser(
         "predict", help="classify pictures",
-        description="Print the classes and probabilities that the exported network of a search gives to pictures.",
+        description="Print the classes and probabilities that the exported network of a search predicts for pictures.",
     )  # fmt: skip
     predict.add_argument("search", type=folder, metavar="SEARCH", help="folder of the search: results/local/search")
     predict.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a picture")
     predict.set_defaults(command=print_predictions)
     export = commands.add_parser(
         "export", help="export the best network of a search",
-        description="Write the confirmed network of a search as files that other programs load, each checked against "
-        "the network, with its accuracy, size and latency, and a model card.",
+        description="Write the confirmed network of a search as files for other programs. Each file is compared with "
+        "the network. A table has its accuracy, size and latency, and there is a model card.",
     )  # fmt: skip
     export.set_defaults(command=export_best)
     _add_export_options(export)
@@ -110,7 +110,8 @@ def _add_run_options(run: Parser) -> None:
     )
     run.add_argument(
         "--start", action="append", default=[], metavar="NAME|SEARCH",
-        help="start with the point nearest to a published network, or with the best of an earlier search (its folder)",
+        help="start with the point nearest to a published network, or with the best points of an earlier search, given "
+        "by its folder",
     )  # fmt: skip
     run.add_argument(
         "--confirm", default="3", metavar="K",
@@ -154,7 +155,7 @@ def list_trials(options: argparse.Namespace) -> None:
 
 
 def print_predictions(options: argparse.Namespace) -> None:
-    """Print the exported network's predictions for pictures, a line each, the most probable classes first."""
+    """Print the predictions of the exported network: a line for each picture, with the most probable classes first."""
     from search.predict import predictions
 
     lines = [
@@ -165,7 +166,7 @@ def print_predictions(options: argparse.Namespace) -> None:
 
 
 def export_best(options: argparse.Namespace) -> None:
-    """Export the confirmed network, and print what the exports give. Exit with 1 if one of them failed."""
+    """Export the confirmed network, and print the table of the exports. Exit with code 1 if an export failed."""
     from rich.table import Table
 
     load_plugins(options.plugin)
@@ -191,7 +192,7 @@ def export_best(options: argparse.Namespace) -> None:
 
 
 def run_search(options: argparse.Namespace) -> None:
-    """Search as `options` say, or print what would be searched."""
+    """Run the search of the parsed options, or with `--dry-run` print its space."""
     execution = Execution.of(options, Plugins(tuple(options.plugin)))
     best = int(number("--confirm", options.confirm, whole=True, least=0))
     seeds = 3 if options.confirm_seeds is None else int(number("--confirm-seeds", options.confirm_seeds, whole=True))
@@ -255,7 +256,7 @@ def _amount(option: str, text: str) -> float:
     """Return the number written as `300k` or `1.5M`.
 
     Raises:
-        UserError: It is no positive number.
+        UserError: The text is not a positive number.
     """
     parts = re.fullmatch(r"(?P<number>[\d._]+(e\d+)?)(?P<unit>[kKmMgG]?)", text)
     if not parts:

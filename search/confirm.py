@@ -1,4 +1,4 @@
-"""The end of a search: the best networks and their twins, trained with fresh seeds as a study."""
+"""The confirmation of a search: the best networks and their twins are trained with fresh seeds, as a study."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,9 +20,9 @@ FOUND, TWIN = "found", "twin"
 
 
 def twin(net: NetSpec) -> NetSpec:
-    """Return the network with its skip removed or, if it has none, added: option A, or B where A cannot be.
+    """Return the network without its skip. If it has no skip, one is added: option A, or B if A is not possible.
 
-    Fields that need a skip are removed with it: a branch scale that starts at 0, and stochastic depth.
+    Fields that need a skip are reset with it: a branch scale that starts at 0, and stochastic depth.
     """
     if net.skip == "none":
         for skip in ("A", "B"):
@@ -39,11 +39,11 @@ def twin(net: NetSpec) -> NetSpec:
 def confirming(search: Search, best: Sequence[tuple[int, Record]], seeds: int) -> list[Run]:
     """Return the runs: each network and its twin, trained alike with each seed, and evaluated on the test images.
 
-    A twin that is among the best networks itself is run once.
+    A twin that is also among the best networks is run once.
 
     Args:
         search: The search.
-        best: Number and record of each trial, the best first.
+        best: Number and record of each trial, in order of quality.
         seeds: Number of seeds.
     """
     runs: dict[str, Run] = {}

@@ -1,4 +1,4 @@
-"""The exports of the network that a search has confirmed, with their model card: `resnet-search export`."""
+"""`resnet-search export`: exports of the confirmed network of a search, with a model card."""
 
 import json
 from collections.abc import Iterator
@@ -25,10 +25,10 @@ def deliver(root: Path, wishes: Wishes) -> Exports:
 
     Args:
         root: Folder of the search.
-        wishes: What is to be exported.
+        wishes: Settings of the export.
 
     Raises:
-        UserError: No network was confirmed, the data are not what they were, or something asked for cannot be.
+        UserError: No network was confirmed, the data have changed, or see `exporting.export`.
     """
     plan = plan_of(root)
     wishes.check()
@@ -45,7 +45,7 @@ def _chosen(root: Path) -> Record:
     """Return the record of the run whose weights are in `best.keras`.
 
     Raises:
-        UserError: There is none.
+        UserError: No network was confirmed.
     """
     path = root / "best.json"
     try:

@@ -1,4 +1,4 @@
-"""The network that a search has found, as files: `.keras`, JSON, TOML and Python."""
+"""The best network of a search as files: `.keras`, JSON, TOML and Python."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -23,7 +23,7 @@ from search.confirm import FOUND
 from search.objectives import Objective
 
 EXPORTS = "best"
-"""Where exports are, in the folder of a search."""
+"""Subfolder of a search for exports."""
 
 
 class StateLost(Exception):
@@ -37,9 +37,9 @@ class StateLost(Exception):
 def export(root: Path, store: Store, ids: Collection[str], objective: Objective) -> list[Path]:
     """Write the best network, by the mean of an objective over fresh seeds, into `root` as `best.…`.
 
-    Networks with an incomplete seed are skipped. `best.keras` has the weights of the best seed, and
-    takes images as they are in the data: it begins with the preprocessing. It also has the names of the classes and how
-        images were read, for `predict`. It needs the last state of that seed.
+    Networks with an incomplete seed are skipped. `best.keras` has the weights of the best seed, which are taken from
+    the last state of its run. It begins with the preprocessing, so that it takes images as in the data set. It also has
+    the names of the classes and how images were read, for `predict`.
 
     Args:
         root: Folder of the search.
@@ -48,7 +48,7 @@ def export(root: Path, store: Store, ids: Collection[str], objective: Objective)
         objective: The objective, measured on validation images.
 
     Returns:
-        The written files; none if no network was completed with all seeds.
+        The written files. The list is empty if no network completed all its seeds.
 
     Raises:
         StateLost: The last state of the best seed is missing. All files but `best.keras` are written.
@@ -85,17 +85,17 @@ def export(root: Path, store: Store, ids: Collection[str], objective: Objective)
 
 
 def _warn_if_outdated(root: Path, run_id: str) -> None:
-    """Warn if a search's folder has exports, but of another run than the one whose weights are in `best.keras`."""
+    """Warn if a search's folder has exports of another run than that of `best.keras`."""
     try:
         about = json.loads((root / EXPORTS / ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return
     if about.get("run") != run_id:
-        warn(f"the exports in {root / EXPORTS} are of an earlier network; write them anew: resnet-search export {root}")
+        warn(f"the exports in {root / EXPORTS} are of an earlier network; repeat resnet-search export {root}")
 
 
 def say_what_is_written(paths: Sequence[Path], confirmed: Path) -> None:
-    """Print the files of the best network, or why there are none; `confirmed` is the folder of the fresh seeds."""
+    """Print the files of the best network, or why there are none. `confirmed` is the folder of the fresh seeds."""
     for path in paths:
         say(str(path))
     if not paths:
@@ -106,7 +106,7 @@ def say_what_is_written(paths: Sequence[Path], confirmed: Path) -> None:
 
 
 def toml(net: NetSpec, train: TrainSpec) -> str:
-    """Return the fields that are not at their defaults as two tables of TOML."""
+    """Return the fields that differ from their defaults as two tables of TOML."""
     tables = []
     for name, fields in _fields(net, train).items():
         tables.append(f"[{name}]\n" + "".join(f"{field} = {_toml_of(value)}\n" for field, value in fields.items()))
@@ -127,22 +127,22 @@ def _fields(net: NetSpec, train: TrainSpec) -> dict[str, Mapping[str, Any]]:
 
 
 def _set(spec: Spec) -> dict[str, Any]:
-    """Return the fields that are not at their defaults."""
+    """Return the fields that differ from their defaults."""
     fields = type(spec).model_fields
     return {name: getattr(spec, name) for name in fields if getattr(spec, name) != fields[name].default}
 
 
 def _toml_of(value: Any) -> str:
-    """Return a value as TOML. It equals JSON but for characters beyond U+FFFF and the delete character."""
+    """Return a value as TOML. It equals JSON except for characters beyond U+FFFF and the delete character."""
     text = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
     return text.replace("\x7f", "\\u007f")
 
 
 def _keras(path: Path, record: Record, store: Store) -> None:
-    """Write the trained network, with its preprocessing in front.
+    """Write the trained network, which begins with the preprocessing.
 
     Raises:
-        StateLost: The last state of its run is not there, or not whole.
+        StateLost: The last state of its run is missing or damaged.
     """
     from resnet_core.nets.keras_net import build
 

@@ -14,7 +14,7 @@ from search.request import excess
 from search.space import Space, Values
 from search.spaces import DEFAULT, space_of
 
-BEFORE = TrainSpec(steps=1)  # what the training of a space starts from; `Tuner.search` has batches and epochs
+BEFORE = TrainSpec(steps=1)  # base training of a space; batch size and epochs are those of `Tuner.search`
 
 
 class HyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
@@ -22,10 +22,10 @@ class HyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
 
     Args:
         space: Name of a space, a user's file, or a `Space`.
-        input_shape: Of an image: height, width, channels.
+        input_shape: Height, width and channels of an image.
         classes: Number of classes.
-        limits: What a network may cost. The oracle of `oracle` proposes no other.
-        seed: Of the initial weights.
+        limits: Bounds of the cost of a network. The oracle of `oracle` proposes only networks within them.
+        seed: Seed of the initial weights.
 
     Raises:
         UserError: There is no such space.
@@ -48,16 +48,16 @@ class HyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
         self.seed = seed
 
     def accepts(self, values: Values) -> bool:
-        """Return whether the values have a network within the limits."""
+        """Return whether the network of these values exists and is within the limits."""
         return excess(self.space, values, BEFORE, self.data, self.limits) <= 1
 
     def oracle(self, name: str, objective: Any = "val_accuracy", max_trials: int = 60, **options: Any) -> Any:
-        """Return an oracle on the space, which proposes networks within the limits; see `search.oracles.oracle`."""
+        """Return an oracle that proposes networks of the space within the limits; see `search.oracles.oracle`."""
         space = self.space.hyperparameters.copy()
         return oracle(name, objective, space, max_trials, self.seed, accepts=self.accepts, **options)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Return the network of the values in `hp`, compiled.
+        """Return the compiled network of the values in `hp`.
 
         Raises:
             UserError: The values contradict each other.
@@ -73,7 +73,7 @@ class HyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
 
 
 def optimizer(train: TrainSpec) -> keras.optimizers.Optimizer:
-    """Return Keras' optimiser of a training; its weight decay is decoupled, and of kernels alone."""
+    """Return the Keras optimiser of a training. Its weight decay is decoupled, and applies to kernels only."""
     rate, decay = train.learning_rate, train.weight_decay or None
     if train.optimizer == "adamw":
         adamw = keras.optimizers.AdamW(rate, decay, train.beta_1, train.beta_2, train.epsilon)

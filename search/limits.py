@@ -9,15 +9,15 @@ from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.spec import TrainSpec
 
 FLOAT = 4  # bytes
-KEPT = {"sgd": 3, "adamw": 4}  # per parameter: value, gradient, and state of the optimiser
+KEPT = {"sgd": 3, "adamw": 4}  # values per parameter: the parameter, its gradient, and the state of the optimiser
 GIB = 2**30
 
 
 def training_bytes(net: NetSpec, train: TrainSpec) -> int:
-    """Return the approximate memory of a training step in bytes, in float32: activations, parameters, gradients,
-    optimiser.
+    """Return the approximate memory of a training step in bytes, in float32: activations, parameters, gradients and the
+    state of the optimiser.
 
-    Standardised weights need memory for the standardised copies too.
+    Standardised weights also need memory for the standardised copies.
     """
     network_cost = cost(net)
     copies = KEPT[train.optimizer] + 2 * net.standardize_weights
@@ -27,7 +27,7 @@ def training_bytes(net: NetSpec, train: TrainSpec) -> int:
 def run_bytes(net: NetSpec, train: TrainSpec, probe: ProbeSpec) -> int:
     """Return the approximate peak memory of a run in bytes, without its images and TensorFlow itself.
 
-    A probe keeps the activations of its batch. An evaluation keeps only a part of those of its batch.
+    A probe keeps the activations of its batch. An evaluation keeps only a part of the activations of its batch.
     """
     network_cost = cost(net)
     most = max(train.batch_size, probe.batch_size, train.evaluation_batch)
@@ -40,9 +40,9 @@ def within_step(
     """Return both specs with batches of evaluation and probe no larger than the training batch.
 
     Args:
-        train: How a network is trained.
-        probe: What is measured of it.
-        given: The fields of `train` and of `probe` that a user gave, which stay.
+        train: The training.
+        probe: The measurements during the training.
+        given: Names of the fields of `train` and `probe` that the user gave, which do not change.
     """
     if "evaluation_batch" not in given["train"]:
         train = train.replace(evaluation_batch=min(train.evaluation_batch, train.batch_size))
@@ -53,12 +53,12 @@ def within_step(
 
 @dataclass(frozen=True)
 class Limits:
-    """Upper bounds; `None` for no bound.
+    """Upper bounds of the cost of a network; `None` for no bound.
 
     Attributes:
-        parameters: Trainable ones.
+        parameters: Number of trainable parameters.
         macs: Multiply-accumulates of an image.
-        memory: GiB of a run, see `run_bytes`.
+        memory: Memory of a run in GiB, see `run_bytes`.
     """
 
     parameters: float | None = None
@@ -67,13 +67,13 @@ class Limits:
 
     @property
     def text(self) -> str:
-        """The bounds in words; empty without any."""
+        """The bounds as text; empty if there are none."""
         named = {"parameters": self.parameters, "macs": self.macs, "memory": self.memory}
         return ", ".join(f"{name} <= {value:g}" for name, value in named.items() if value is not None)
 
     def excess(self, net: NetSpec, train: TrainSpec, probe: ProbeSpec | None = None) -> float:
-        """Return the largest ratio of a cost to its bound, at most 1 if all bounds are met. Without a probe, memory is
-        that of training.
+        """Return the largest ratio of a cost to its bound, which is at most 1 if all bounds are met. Without a probe,
+        memory is that of a training step.
         """
         network_cost, takes = cost(net), run_bytes(net, train, probe) if probe else training_bytes(net, train)
         ratios = [

@@ -1,4 +1,4 @@
-"""The trials in the folder of a search: their order, the best, and a table."""
+"""The trials in the folder of a search: their order, the best trials, and a table."""
 
 import math
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ def plan_of(root: Path) -> Plan:
     """Return the plan of a search's folder.
 
     Raises:
-        UserError: It is no folder of a search.
+        UserError: The folder is not that of a search.
     """
     plan = Store(root).plan() if root.is_dir() else None
     if plan is None or ORACLE not in plan.base:
-        raise UserError(f"SEARCH must be the folder of a search, with its study.json, but {root} is none")
+        raise UserError(f"SEARCH must be the folder of a search, with its study.json, but {root} is not one")
     return plan
 
 
@@ -42,10 +42,10 @@ def objectives_of(plan: Plan) -> tuple[Objective, ...]:
 
 
 def best_first(records: Sequence[Record], objectives: Sequence[Objective]) -> list[Record]:
-    """Return the completed runs with the largest number of epochs, the best first.
+    """Return the completed runs with the largest number of epochs, in order of quality.
 
-    With several objectives: first the knee of the front and the best in the first objective; then by the rank of the
-        front and, within a front, by crowding distance.
+    With several objectives, the knee of the front and the best run in the first objective come first. The others are
+    sorted by the rank of their front and, within a front, by crowding distance.
     """
     completed = [record for record in records if record.status == "completed"]
     most = max((record.run.train.epochs or 0 for record in completed), default=0)
@@ -74,7 +74,7 @@ def numbers(plan: Plan) -> dict[str, int]:
 
 
 def trials_table(plan: Plan, records: Sequence[Record], most: int | None = None) -> "Table":
-    """Return a row a trial, the best first, and below them those that were not completed."""
+    """Return a table with a row for each trial, in order of quality. Trials that were not completed come last."""
     from rich.table import Table
 
     objectives, places = objectives_of(plan), numbers(plan)
@@ -106,7 +106,7 @@ def trials_table(plan: Plan, records: Sequence[Record], most: int | None = None)
 
 
 def confirmed_table(root: Path) -> "Table":
-    """Return a row a network that was trained with fresh seeds: means, with their 95 % intervals of Student's t."""
+    """Return a table with a row for each network trained with fresh seeds: means with 95 % intervals of Student's t."""
     from rich.table import Table
 
     table = Table(box=None, header_style="bold")
@@ -142,7 +142,7 @@ def confirmed_rows(root: Path) -> list[tuple[str, ...]]:
 
 
 def _with_interval(mean: float, low: float, high: float) -> str:
-    """Return a mean with its interval, as far as there are any."""
+    """Return a mean with its interval as text, as far as they are known."""
     if math.isnan(mean):
         return "–"
     return f"{mean:.4f} [{low:.4f}, {high:.4f}]" if math.isfinite(low) else f"{mean:.4f} [–]"

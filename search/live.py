@@ -1,4 +1,4 @@
-"""What the terminal shows of a search under way: how far it is, and the best so far."""
+"""The progress of a search on the terminal, with the best trial so far."""
 
 import sys
 import time
@@ -16,12 +16,12 @@ from search.objectives import Objective
 
 
 class Live:
-    """Shows a line for each trial that ends; on a terminal, bars for what is under way below them.
+    """Shows a line for each trial that ends and, on a terminal, bars of the trials in progress below.
 
     Args:
-        trials: How many there are to be.
-        objectives: The first tells which trial is the best.
-        earlier: What was recorded before.
+        trials: Number of trials of the search.
+        objectives: The objectives. The first one decides which trial is the best.
+        earlier: Earlier records of the search.
     """
 
     def __init__(self, trials: int, objectives: Sequence[Objective], earlier: Sequence[Record] = ()) -> None:
@@ -52,7 +52,7 @@ class Live:
             self._bars.stop()
 
     def step(self, run: Run, step: Step) -> None:
-        """Show how far a run is."""
+        """Show the progress of a run."""
         if self._bars and (run.id in self._under_way or len(self._under_way) < MOST_BARS):
             if run.id not in self._under_way:
                 self._under_way[run.id] = self._bars.add_task("steps", total=step.steps, note="")
@@ -60,7 +60,7 @@ class Live:
             self._bars.update(self._under_way[run.id], completed=step.step, note=note)
 
     def end(self, record: Record) -> None:
-        """Show how a run ended, and what the best is now."""
+        """Show how a run ended, and the best trial so far."""
         self._ended += 1
         self._keep(record)
         self._trials = max(self._trials, self._ended)
@@ -95,7 +95,7 @@ class Live:
 
 
 def level(value: object) -> str:
-    """Return the value of a hyperparameter as text; of one that is not active, a dash."""
+    """Return the value of a hyperparameter as text; a dash if it is not active."""
     return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
@@ -105,7 +105,7 @@ def values_of(run: Run) -> str:
 
 
 def shown(name: str, value: float) -> str:
-    """Return a measure as text, in a unit that suits it."""
+    """Return a measure as text, in a suitable unit."""
     match name:
         case "parameters" | "macs":
             return magnitude(value)

@@ -13,7 +13,7 @@ DIRECTIONS: dict[str, Direction] = {
     "parameters": "min", "macs": "min", "latency_seconds": "min", "seconds": "min",
 }  # fmt: skip
 COSTS = ("parameters", "macs", "latency_seconds", "seconds")
-"""Costs of a network. They cannot be the only objective."""
+"""Costs of a network, which cannot be the only objectives."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Objective:
         return self.of(record) if self.direction == "max" else -self.of(record)
 
     def of(self, record: Record) -> float:
-        """Return the measure of a run; NaN if it was not completed. Oracles treat NaN as the worst value."""
+        """Return the measure of a run; NaN if the run was not completed. Oracles treat NaN as the worst value."""
         if record.status != "completed":
             return math.nan
         if self.name in COSTS:
@@ -44,10 +44,10 @@ class Objective:
 
 
 def objectives(text: str) -> tuple[Objective, ...]:
-    """Return the objectives of `val_accuracy,macs`.
+    """Return the objectives of a text such as `val_accuracy,macs`.
 
     Raises:
-        UserError: One is unknown or named twice, or all are costs.
+        UserError: An objective is unknown or named twice, or all are costs.
     """
     names = [name.strip() for name in text.split(",")]
     for name in names:
@@ -61,7 +61,7 @@ def objectives(text: str) -> tuple[Objective, ...]:
 
 
 def for_keras_tuner(objectives: tuple[Objective, ...]) -> Any:
-    """Return the objectives as KerasTuner takes them."""
+    """Return the objectives in the form that KerasTuner takes."""
     import keras_tuner
 
     asked = [keras_tuner.Objective(objective.name, objective.direction) for objective in objectives]

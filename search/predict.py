@@ -19,14 +19,14 @@ MODEL = "best.keras"
 
 
 def predictions(search: Path, files: Sequence[Path]) -> Iterator[tuple[Path, list[tuple[str, float]]]]:
-    """Yield each file with the classes and their probabilities, the most probable first.
+    """Yield each file with the classes and their probabilities, sorted by probability.
 
     Args:
         search: The folder of a search, its `best.keras`, or the `model.keras` of its exports.
-        files: Pictures.
+        files: Files of pictures.
 
     Raises:
-        UserError: There is no network, its images were not like pictures, or a file cannot be read.
+        UserError: There is no network, it was not trained on pictures, or a file cannot be read.
     """
     model = search / MODEL if search.is_dir() else search
     info, background = about(model)
@@ -44,7 +44,7 @@ def predictions(search: Path, files: Sequence[Path]) -> Iterator[tuple[Path, lis
     from resnet_core.nets.keras_net import load
 
     network: Any = load(model)
-    has_softmax = network.output_names == ["probabilities"]  # as exports name it
+    has_softmax = network.output_names == ["probabilities"]  # the name in exports
     at_once = max(1, CHUNK_VALUES // (rows * columns * channels))
     for start in range(0, len(files), at_once):
         some = files[start : start + at_once]

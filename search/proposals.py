@@ -1,4 +1,4 @@
-"""`Proposals`: the runs of an oracle's trials, in place of a `Todo`."""
+"""`Proposals`: a `Todo` that hands out the runs of an oracle's trials."""
 
 import shutil
 import time
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from keras_tuner import Oracle
 
 EPOCHS, PARENT = "tuner/epochs", "tuner/trial_id"
-"""Hyperparameters by which oracles with fidelities set the length of a trial and the trial that it continues."""
+"""Hyperparameters by which oracles with fidelities set the length of a trial, and the trial that it continues."""
 
 
 @dataclass(frozen=True)
 class SearchBudget:
-    """Bounds after which no further trial is proposed; `None` for no bound. Trials under way are completed.
+    """Bounds after which no further trial is proposed; `None` for no bound. Trials in progress are completed.
 
     Attributes:
         trials: Number of trials.
-        epochs: Passes over the training images, of all trials together.
+        epochs: Number of passes over the training images of all trials together.
         seconds: Wall time since the search was started, or resumed.
     """
 
@@ -43,19 +43,19 @@ class SearchBudget:
 
 
 class Proposals(Todo):
-    """Hands out the runs of an oracle's trials, and tells the oracle how each ended.
+    """Hands out the runs of an oracle's trials, and reports their results to the oracle.
 
-    The oracle saves itself before a trial is handed out and after it has ended, and the record of a run is written
-    before that: whatever is killed when, at most the trials under way are begun again.
+    The oracle saves its state before a trial is handed out and after it has ended. The record of a run is written
+    before the oracle is informed. So if a process is killed, at most the trials in progress begin again.
 
     Args:
-        oracle: Proposes; it has its folder, and what an earlier search left there.
-        run_of: From the values of a trial to its run.
-        plan: The search's, with no run yet; each run is added to that of the store when it is handed out.
-        store: Where the runs are recorded.
-        objectives: What the oracle is told of a run.
-        budget: When to stop.
-        proposed: Told of the values of every trial.
+        oracle: The oracle, with its folder and the state of an earlier search in it.
+        run_of: Function from the values of a trial to its run.
+        plan: Plan of the search, without runs. Each run is added to the plan of the store when it is handed out.
+        store: Store for the records.
+        objectives: Measures of a run that are reported to the oracle.
+        budget: Bounds of the search.
+        proposed: Called with the values of every trial.
         attempts: See `Todo`.
     """
 
@@ -87,13 +87,13 @@ class Proposals(Todo):
         kept = store.plan()
         self._planned = {run.id: run for run in kept.runs} if kept else {}
         known = {run_id for run in self._planned.values() for run_id in run.known or ()}
-        self._heard = [run.id for run in ended if run.id not in known]  # of, since the last proposal
+        self._heard = [run.id for run in ended if run.id not in known]  # runs that ended since the last proposal
 
     def _ended(self) -> list[Run]:
-        """Return the runs of the trials that have ended.
+        """Return the runs of the ended trials.
 
         Raises:
-            UserError: One is not planned: its values have another network, or training, than when it was proposed.
+            UserError: A run is not planned, since its values now have another network or training.
         """
         kept = self._store.plan()
         planned = {run.id for run in kept.runs} if kept else set()
@@ -108,12 +108,12 @@ class Proposals(Todo):
 
     @property
     def left(self) -> int:
-        """Trials that may still be proposed, and those whose records are lost."""
+        """Number of trials that may still be proposed, and of those whose records are lost."""
         left = 0 if self._exhausted or self._spent() else max(0, self._budget.trials - self._begun())
         return left + len(self._lost)
 
     def _begun(self) -> int:
-        """Return how many trials have ended or are under way; one that an earlier search left open is not."""
+        """Return the number of trials that have ended or are in progress, without those that an earlier search left."""
         return len(self._oracle.end_order) + len(self._open)
 
     def _spent(self) -> bool:
@@ -123,7 +123,7 @@ class Proposals(Todo):
         return epochs is not None and self._epochs() >= epochs
 
     def _epochs(self) -> int:
-        """Return the passes over the images that the trials begun so far have taken, or will have."""
+        """Return the number of passes over the images of the trials that have begun."""
         trials = self._oracle.trials
         begun = [*self._oracle.end_order, *(trial.trial_id for trial in self._open.values())]
         return sum(self._epochs_of(trials[trial_id].hyperparameters.values) for trial_id in begun)
@@ -132,7 +132,7 @@ class Proposals(Todo):
         return int(values.get(EPOCHS, self._plan.base["train.epochs"]) or 0) - int(values.get("tuner/initial_epoch", 0))
 
     def take(self, last: Net | None = None) -> Run | None:
-        """Return the run of the next trial, or None if there is none, or none before another has ended."""
+        """Return the run of the next trial, or `None` if there is none, or another trial must end before."""
         if self._lost:
             return self._taken(self._lost.pop())
         while self.left:
@@ -148,7 +148,7 @@ class Proposals(Todo):
             self._plan_run(run)
             self._open[run.id] = trial
             record = self._recorded_already(run)
-            if record:  # and the search was killed before its oracle heard of it
+            if record:  # the search was killed before its oracle was informed
                 self.ended(record)
                 continue
             self._take_up(values.get(PARENT), run)
@@ -156,7 +156,7 @@ class Proposals(Todo):
         return None
 
     def _plan_run(self, run: Run) -> None:
-        """Add a run to the plan, unless it is there and its trial is handed out again."""
+        """Add a run to the plan, unless its trial is handed out again."""
         self._store.check_there()
         if run.id not in self._planned:
             self._planned[run.id] = replace(PlannedRun.of(run), known=tuple(self._heard))
@@ -170,17 +170,17 @@ class Proposals(Todo):
 
     def _taken(self, run: Run) -> Run:
         claim = self._claims.setdefault(run.id, self._store.claim(run.id))
-        with suppress(Timeout):  # of a launcher that is no more: the search has one
+        with suppress(Timeout):  # a claim of a launcher that has ended, since a search has only one
             claim.acquire(timeout=0)
         self._held[run.id] = run.net
         return run
 
     def _free_tuner(self) -> str:
-        """Return a name of a taker of trials that has none."""
+        """Return the name of a tuner without a trial in progress."""
         return next(name for name in map(str, range(len(self._open) + 1)) if name not in self._oracle.ongoing_trials)
 
     def _take_up(self, parent: str | None, run: Run) -> None:
-        """Let a promoted trial begin with the last state of the one it goes on from, if that is here."""
+        """Let a promoted trial begin with the last state of its parent, if the state exists."""
         if parent is None:
             return
         before = self._store.state_of(self._run_of(self._oracle.trials[parent].hyperparameters.values).id)
@@ -190,6 +190,6 @@ class Proposals(Todo):
     def ended(self, record: Record) -> None:
         trial = self._open.pop(record.run.id, None)
         if trial is None:
-            return  # its record was lost, and the oracle has heard of it
+            return  # its record was lost, but the oracle has been informed
         self._heard.append(record.run.id)
         tell(self._oracle, trial, record, self._objectives)

@@ -1,4 +1,4 @@
-"""The state of an oracle, made anew from what else a search's folder has: its plan, and its records."""
+"""Reconstruction of the state of an oracle from the plan and the records of a search."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def tell(oracle: "Oracle", trial: Any, record: Record, objectives: Sequence[Objective]) -> None:
-    """Tell an oracle how the run of one of its trials has ended."""
+    """Report the result of the run of a trial to its oracle."""
     metrics = {objective.name: objective.of(record) for objective in objectives}
     oracle.update_trial(trial.trial_id, metrics, step=record.run.train.epochs or 0)
-    trial.status = "COMPLETED"  # how a run ended is in its record
+    trial.status = "COMPLETED"  # also for a failed run, whose record has the status
     oracle.end_trial(trial)
 
 
@@ -30,22 +30,22 @@ def replay(
     objectives: Sequence[Objective],
     proposed: Callable[[Mapping[str, Any]], None],
 ) -> None:
-    """Let a fresh oracle propose all trials of a search once more, and hear of them when it did.
+    """Let a new oracle propose all trials of a search again, with the results in their original order.
 
-    Since a proposal is a function of what has ended and is open before it, and the plan says which runs had ended, the
-    trials are bit for bit those that there were.
+    A proposal is a function of the trials that have ended or are open before it, and the plan has the runs that had
+    ended. So the trials are bit for bit the original ones.
 
     Args:
-        oracle: A fresh one, which has no folder yet.
+        oracle: A new oracle, which has no folder yet.
         planned: The runs of the plan, in the order of their proposals.
-        run_of: From the values of a trial to its run.
-        record_of: Returns the record of a run; executes it, if that is lost.
-        recorded: Whether a run is recorded.
-        objectives: What the oracle is told of a run.
-        proposed: Told of the values of every trial.
+        run_of: Function from the values of a trial to its run.
+        record_of: Function that returns the record of a run. If the record is lost, it executes the run.
+        recorded: Function that returns whether a run is recorded.
+        objectives: Measures of a run that are reported to the oracle.
+        proposed: Called with the values of every trial.
 
     Raises:
-        UserError: The oracle proposes something else.
+        UserError: The oracle proposes other trials.
     """
     open_: dict[str, tuple[Any, Run]] = {}
     ended: set[str] = set()
@@ -56,7 +56,7 @@ def replay(
         tell(oracle, trial, record_of(run), objectives)
 
     for number, plan in enumerate(planned):
-        known = list(open_) if plan.known is None else plan.known  # earlier versions say nothing: one after another
+        known = list(open_) if plan.known is None else plan.known  # None: earlier versions, one at a time
         for run_id in known:
             if run_id in open_:
                 end(run_id)
@@ -78,6 +78,6 @@ def replay(
 
 def _other(number: int, plan: PlannedRun) -> UserError:
     return UserError(
-        f"the state of a search is made anew from its records if the oracle proposes the same trials again, but trial "
+        f"to reconstruct the state of a search, the oracle must propose the same trials again, but trial "
         f"{number + 1} is not ({plan.label}) now; choose another --name or --out (all records stay)"
     )

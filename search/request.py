@@ -1,4 +1,4 @@
-"""What a user asked for: a space, what to seek in it, and how long."""
+"""`Search`: a requested search, with its space, objectives, limits and budget."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,25 +28,25 @@ from search.space import Space, SpaceError, Values
 
 @dataclass(frozen=True)
 class Search:
-    """What a user asked for.
+    """A requested search.
 
     Attributes:
-        name: Of its folder.
-        space: Where to search.
-        oracle: What proposes, by name.
-        objectives: What is sought.
-        limits: What a network may cost.
-        budget: When to stop.
-        train: What every training starts from.
-        probe: What is measured of each network.
+        name: Name of the search and its folder.
+        space: The space.
+        oracle: Name of the oracle.
+        objectives: The objectives.
+        limits: Bounds of the cost of a network.
+        budget: Bounds of the number of trials and of their time.
+        train: Base training, which the space changes.
+        probe: Measurements during the training.
         fixed: Fields of `NetSpec` that are set in every network.
         given: Fields of `TrainSpec` that the user gave.
-        seed: Of the oracle, and of every trial.
+        seed: Seed of the oracle and of every trial.
         root: Folder of the records.
-        command: The command line that asked.
-        data: What the networks must fit.
-        starts: Values that are tried first.
-        start_words: What they are of.
+        command: The command, or the call, for the plan.
+        data: Description of the data set.
+        starts: Points that are tried first.
+        start_words: The arguments of `--start` from which the points are.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Search:
         """Return the run of a trial.
 
         Raises:
-            UserError: The values have no network.
+            UserError: The values contradict each other.
         """
         net, train = self.space.point(values, self.train, self.data)
         taken = sorted(net.given().keys() & self.fixed.keys() - {"input_shape", "classes"})
@@ -89,7 +89,7 @@ class Search:
 
     @cached_property
     def codes(self) -> dict[str, str]:
-        """The code of each block of a user's that networks of the space have, by its name."""
+        """Hash of the code of each user's block in networks of the space, by the name of the block."""
         default = self.space.active({})
         blocks = set()
         for values in (default, *self.space.neighbours(default)):
@@ -99,7 +99,7 @@ class Search:
 
     @cached_property
     def accepts(self) -> "_Accepts":
-        """Whether a new point may be proposed: it has a network within the limits, and is not one proposed before."""
+        """Function that returns whether a point may be proposed: its network is within the limits and is new."""
         return _Accepts(self)
 
     def excess(self, values: Mapping[str, Any]) -> float:
@@ -115,7 +115,7 @@ class Search:
         return over
 
     def check_training(self, values: Mapping[str, Any]) -> None:
-        """Check that there are images enough for a trial, and that the shortest with these values leaves its warm-up.
+        """Check that there are enough images for a trial, and that the shortest trial is longer than its warm-up.
 
         Raises:
             UserError: See `check_sizes` and `run_of`.
@@ -124,10 +124,11 @@ class Search:
         check_sizes(self.run_of({**values, **shortest}), self.data.train_images)
 
     def check(self) -> None:
-        """Check that the space has a point within the limits and the images, and that its function bears every value.
+        """Check that the space has a point within the limits, with enough images, and that its function works.
 
         Raises:
-            UserError: It has none, or the function does not, or it sets a field of the training that the user gave.
+            UserError: The space has no such point, its function raises an error, or it sets a field of the training
+                that the user gave.
         """
         default = self.space.active({})
         points = [values for values in (default, *self.space.neighbours(default)) if self.excess(values) < math.inf]
@@ -142,7 +143,7 @@ class Search:
             return
         values, excess = self.space.least(self.excess)
         if math.isinf(excess):
-            self.check_training(default)  # says what contradicts what
+            self.check_training(default)  # raises the error of contradicting fields
         if not excess <= 1:
             run = self.run_of(values)
             network_cost = cost(run.net)
@@ -153,7 +154,7 @@ class Search:
             )
 
     def base(self) -> dict[str, Any]:
-        """Return what all trials have in common: a search in which it has changed is not resumed."""
+        """Return the settings that all trials share. If they have changed, a search is not resumed."""
         train = self.train.model_dump(mode="json", exclude={"data"})
         net = {name: value for name, value in self.fixed.items() if value != NetSpec.model_fields[name].default}
         return {
@@ -162,7 +163,7 @@ class Search:
             "limits": self.limits.text,
             "search_seed": self.seed,
             "space": self.space.name,
-            "code": "",  # once of a plugin
+            "code": "",  # of plugins, in earlier versions
             **{f"code.{block}": code for block, code in self.codes.items()},
             "starts": ", ".join(self.start_words),
             **{f"space.{name}": words for name, words in self.space.described().items()},
@@ -185,7 +186,7 @@ class Search:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the oracle must know beside the space."""
+        """Arguments of the oracle besides the space."""
         return {"max_epochs": self.train.epochs} if ORACLES[self.oracle].fidelities else {}
 
 
@@ -198,7 +199,7 @@ def excess(
     fixed: Mapping[str, Any] = MappingProxyType({}),
     probe: ProbeSpec | None = None,
 ) -> float:
-    """Return by how much a point is over the limits, as a ratio; infinite if it has no network.
+    """Return the largest ratio of a cost of a point to its bound; infinity if the point has no network.
 
     Args:
         space: The space.
@@ -207,7 +208,7 @@ def excess(
         data: See `Space.point`.
         limits: The bounds.
         fixed: Fields that are set in every network.
-        probe: What is measured of each; see `Limits.excess`.
+        probe: Measurements during the training; see `Limits.excess`.
     """
     try:
         net, train = space.point(values, train, data)
@@ -219,21 +220,21 @@ def excess(
 
 
 def check_constant_rate(oracle: str, train: TrainSpec) -> None:
-    """Check that a trial of fewer epochs is the beginning of one of more.
+    """Check that a trial with fewer epochs is the beginning of a longer one.
 
     Raises:
-        SpaceError: It is not.
+        SpaceError: The learning rate depends on the length of a trial.
     """
     if train.schedule != "steps" or train.learning_rate_drops or train.warmup_share:
         raise SpaceError(
-            f"--oracle {oracle} goes on with trials that were shorter, and so needs a learning rate that does not "
-            f"depend on their length, but got schedule={train.schedule!r} with learning_rate_drops="
-            f"{train.learning_rate_drops} and warmup_share={train.warmup_share}; leave them, or take another oracle"
+            f"--oracle {oracle} continues shorter trials, and so needs a learning rate that does not depend on their "
+            f"length, but got schedule={train.schedule!r} with learning_rate_drops={train.learning_rate_drops} and "
+            f"warmup_share={train.warmup_share}; leave these out, or take another oracle"
         )
 
 
 class _Accepts:
-    """Remembers the runs that were proposed."""
+    """See `Search.accepts`. It remembers the proposed runs."""
 
     def __init__(self, search: Search) -> None:
         self._search = search
@@ -243,7 +244,7 @@ class _Accepts:
         return self._search.excess(values) <= 1 and self._identity(values) not in self._seen
 
     def add(self, values: Mapping[str, Any]) -> None:
-        """Remember the run of a trial, at whatever number of epochs."""
+        """Remember the run of a trial, for any number of epochs."""
         self._seen.add(self._identity(values))
 
     def _identity(self, values: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""From a request to a network: propose and execute trials, confirm the best, export one."""
+"""The execution of a search: trials are proposed and executed, the best are confirmed, and the best one is exported."""
 
 import math
 from collections import Counter
@@ -40,16 +40,16 @@ from search.request import Search
 from search.space import Values, range_of
 
 STATE = "oracle.json"
-SHOWN = 10  # trials, at the end
+SHOWN = 10  # trials in the table at the end
 
 
 def dry_run(search: Search, execution: Execution) -> None:
-    """Print what the data are, the space, and what its smallest network costs.
+    """Print the description of the data, the space, and the cost of its smallest network.
 
-    Nothing is written, and no image decoded.
+    Nothing is written, and no image is decoded.
 
     Raises:
-        UserError: See `run`; what shows only in the content of images does not show here.
+        UserError: See `run`. Damaged images are not found here.
     """
     from rich.table import Table
 
@@ -79,19 +79,19 @@ def dry_run(search: Search, execution: Execution) -> None:
 
 
 def run(search: Search, execution: Execution, *, best: int, seeds: int) -> list[Run]:
-    """Execute the trials that are left, confirm the best, and print what came of it.
+    """Execute the remaining trials, confirm the best, and print the results.
 
     Args:
-        search: What to search.
+        search: The search.
         execution: How runs are executed.
-        best: How many networks are trained with fresh seeds, each beside its twin.
-        seeds: With how many.
+        best: Number of networks that are trained with fresh seeds, each beside its twin.
+        seeds: Number of fresh seeds.
 
     Returns:
         The runs with fresh seeds, however they ended.
 
     Raises:
-        UserError: Something asked for cannot be; nothing is written then.
+        UserError: The search is impossible, in which case nothing is written; or no trial was completed.
     """
     search = _with_data(search, execution)
     store = Store(search.root)
@@ -113,15 +113,15 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> list[
     places = numbers(plan)
     chosen = [(places[record.run.id], record) for record in ranked[:best]]
     if len(chosen) < best:
-        say(f"of the {best} networks to confirm, {len(chosen)} have been trained to the end")
+        say(f"of the {best} networks to confirm, only {len(chosen)} completed their trials")
     return _confirm(search, execution, chosen, seeds)
 
 
 def _with_data(search: Search, execution: Execution) -> Search:
-    """Return the search with what its data are, once they are read and fit.
+    """Read the data, and return the search with their description.
 
     Raises:
-        UserError: They do not fit.
+        UserError: The data do not fit the search.
     """
     check_writable(search.root)
     source = job.source(*asked_data(search.train, execution))
@@ -137,10 +137,10 @@ def _with_data(search: Search, execution: Execution) -> Search:
 
 @contextmanager
 def _alone(store: Store) -> Iterator[None]:
-    """Hold the lease of a search's launcher; say on an interrupt how far the search is.
+    """Context manager that holds the claim of a search's launcher. On an interrupt it prints the number of trials.
 
     Raises:
-        UserError: Another launcher holds it.
+        UserError: Another launcher holds the claim.
     """
     lease = store.claim("search")
     try:
@@ -148,19 +148,19 @@ def _alone(store: Store) -> Iterator[None]:
             lambda: say(f"{store.root} has a launcher, here or elsewhere; waiting a minute to see whether it is alive")
         )
     except Timeout:
-        raise UserError(f"a search must have one launcher, but another is at {store.root}; wait for it") from None
+        raise UserError(f"a search must have one launcher, but another uses {store.root}; wait for it") from None
     try:
         yield
     except KeyboardInterrupt:
         count = len(store.survey().statuses)
-        warn(f"interrupted; {count} trials recorded; the same command goes on")
+        warn(f"interrupted; {count} trials recorded; the same command continues")
         raise
     finally:
         lease.release()
 
 
 def _confirm(search: Search, execution: Execution, chosen: Sequence[tuple[int, Record]], seeds: int) -> list[Run]:
-    """Train the best trials and their twins with fresh seeds, and write the best network; return these runs."""
+    """Train the best trials and their twins with fresh seeds, write the best network, and return the runs."""
     runs = confirm.confirming(search, chosen, seeds)
     plan, root = confirm.plan_of(search, chosen, runs), search.root / confirm.FOLDER
     images = trained_on(search.train, search.data)
@@ -172,7 +172,7 @@ def _confirm(search: Search, execution: Execution, chosen: Sequence[tuple[int, R
 
 
 def _none_completed(search: Search, records: Sequence[Record]) -> str:
-    """Return what is wrong with a search none of whose trials was completed, and what helps against that."""
+    """Return the error message for a search without a completed trial, with advice."""
     ended = Counter(record.status for record in records)
     counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in ended.most_common())
     advice = ", ".join(ADVICE[status] for status, _ in ended.most_common())
@@ -181,13 +181,13 @@ def _none_completed(search: Search, records: Sequence[Record]) -> str:
 
 
 def _propose(search: Search, execution: Execution, store: Store) -> None:
-    """Execute trials until the budget is spent or the space is."""
+    """Execute trials until the budget is spent or the space is exhausted."""
     survey = store.survey(whole=True)
     set_aside(store, survey)
     budget, plan, kept = search.budget, search.plan(), store.plan()
     threads = kept.threads if kept else plan.threads
     if kept and not _is_whole(search, store):
-        say(f"{store.root / STATE} is made anew from the plan and the records of the {len(kept.runs)} trials")
+        say(f"{store.root / STATE} is reconstructed from the plan and the records of the {len(kept.runs)} trials")
         _replay(search, execution, store, kept, survey)
     proposes = _oracle(search, budget.trials)
     proposes._set_project_dir(str(store.root.parent.absolute()), store.root.name)
@@ -210,7 +210,7 @@ def _propose(search: Search, execution: Execution, store: Store) -> None:
 
 
 def _exported(search: Search, execution: Execution, store: Store, ids: set[str]) -> list[Path]:
-    """Write the best network as files; a run whose last state is lost is executed again for it."""
+    """Write the best network as files. If the last state of its run is lost, the run is executed again."""
     try:
         return export(search.root, store, ids, search.objectives[0])
     except StateLost as lost:
@@ -224,7 +224,7 @@ def _exported(search: Search, execution: Execution, store: Store, ids: set[str])
 
 
 def _oracle(search: Search, trials: int) -> Any:
-    """Return the oracle of a search as it is before the first trial."""
+    """Return the oracle of a search in its state before the first trial."""
     space = search.space.hyperparameters.copy()
     return oracle(
         search.oracle, for_keras_tuner(search.objectives), space, trials, search.seed,
@@ -233,7 +233,7 @@ def _oracle(search: Search, trials: int) -> Any:
 
 
 def _is_whole(search: Search, store: Store) -> bool:
-    """Return whether the oracle's state is there and whole; set it aside if it is damaged, and say so."""
+    """Return whether the oracle's state exists and is intact. A damaged state is set aside with a warning."""
     from search.oracles.state import DamagedState  # loads TensorFlow
 
     path = store.root / STATE
@@ -253,16 +253,16 @@ def _is_whole(search: Search, store: Store) -> bool:
 
 
 def _check_trial(search: Search, trial: Any, path: Path) -> None:
-    """Check that the values of a trial are of the space.
+    """Check that the values of a trial belong to the space.
 
     Raises:
-        DamagedState: Its function raises an error with them.
+        DamagedState: The function of the space raises an error with these values.
     """
     from search.oracles.state import DamagedState
 
     try:
         search.run_of(trial.hyperparameters.values)
-    except UserError:  # of another space, or a block that is not known here: what that means is said later
+    except UserError:  # another space, or an unknown block, which is reported later
         return
     except Exception as error:
         raise DamagedState(
@@ -272,7 +272,7 @@ def _check_trial(search: Search, trial: Any, path: Path) -> None:
 
 
 def _replay(search: Search, execution: Execution, store: Store, kept: Plan, survey: Survey) -> None:
-    """Make the state of the oracle anew, and execute those runs again whose records it needs and are lost."""
+    """Reconstruct the state of the oracle. Runs whose records are lost, but needed, are executed again."""
     anew = _oracle(search, max(search.budget.trials, len(kept.runs)))
 
     def recorded(run: Run) -> bool:
@@ -290,7 +290,7 @@ def _replay(search: Search, execution: Execution, store: Store, kept: Plan, surv
 
 
 def _parameters(search: Search, values: Values) -> float:
-    """Return the parameters of a point; infinite if it has no network."""
+    """Return the number of parameters of a point; infinity if it has no network."""
     try:
         return cost(search.run_of(values).net).trainable
     except UserError:

@@ -1,4 +1,4 @@
-"""Searches from Python: `run` one, and what it has found."""
+"""Searches from Python: `run`, and `SearchResults`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -49,7 +49,7 @@ class Best:
 
     @property
     def model(self) -> "keras.Model":
-        """The network that is best with fresh seeds. It takes images as they are in the data, and gives logits.
+        """The network that is best with fresh seeds, from images as in the data set to logits.
 
         Raises:
             UserError: No network was confirmed.
@@ -64,14 +64,14 @@ class Best:
 
 
 class SearchResults:
-    """What a search's folder holds.
+    """The results in the folder of a search.
 
     Args:
         folder: Folder of a search.
         warnings: Warnings that were given while the search ran.
 
     Raises:
-        UserError: It is not the folder of a search.
+        UserError: `folder` is not the folder of a search.
     """
 
     def __init__(self, folder: str | Path, warnings: Sequence[str] = ()) -> None:
@@ -97,7 +97,7 @@ class SearchResults:
         return Best(self.folder, ranked[0])
 
     def trials(self) -> "pd.DataFrame":
-        """Return a row a trial in the order of proposal: `trial`, `status`, objectives, hyperparameters, cost."""
+        """Return a row for each trial, in order of proposal: `trial`, `status`, objectives, hyperparameters, cost."""
         from analysis.search_report import search_of, tables_of
         from analysis.study import read
 
@@ -112,21 +112,21 @@ class SearchResults:
         images: int | None = None,
         calls: int = CALLS,
     ) -> "Exports":
-        """Write the confirmed network as files that other programs load, each checked against the network.
+        """Write the confirmed network as files for other programs, each of which is compared with the network.
 
         Args:
-            formats: `keras`, `savedmodel`, `tflite`, `tflite-int8`, `onnx`. `None` takes all whose packages are
-                installed.
+            formats: Names of formats: `keras`, `savedmodel`, `tflite`, `tflite-int8`, `onnx`. `None` means all whose
+                packages are installed.
             softmax: Whether the outputs are probabilities. Otherwise they are logits.
-            out: Folder of the exports. `None` takes `best` in the folder of the search.
-            images: How many test images the exports are checked on at most. `None` takes all.
-            calls: Number of calls that the latency is measured in; 0 for no latency.
+            out: Folder of the exports. `None` means `best` in the folder of the search.
+            images: Maximum number of test images on which the exports are checked. `None` means all.
+            calls: Number of calls in which the latency is measured; 0 for no latency.
 
         Returns:
-            Its `folder`, and its `rows`: what is known of each export.
+            The exports, with their `folder` and `rows`.
 
         Raises:
-            UserError: No network was confirmed, or something asked for cannot be.
+            UserError: No network was confirmed, or see `exporting.export`.
         """
         from resnet_core.runs.exports.exporting import Wishes
         from search.delivery import deliver
@@ -136,7 +136,7 @@ class SearchResults:
         return deliver(self.folder, Wishes(folder, formats, softmax, images, calls))
 
     def report(self) -> Path:
-        """Write the report of the search, and return the path of its page, which a notebook shows."""
+        """Write the report of the search, and return the path of its page. A notebook shows the path as the page."""
         from ablations.study_results import ReportPath
         from analysis import search_report
         from analysis.study import read
@@ -168,24 +168,24 @@ def run(
     """Run a search. Recorded trials are not repeated; with more trials, it continues.
 
     Args:
-        space: Where to search: a space, its name, or a Python file with a function `space`.
-        data: Name, path, arrays or a data set, see `resnet_core.runs.data.given.path_of`. `None` takes the digits.
+        space: A space, its name, or a Python file with a function `space`.
+        data: Name, path, arrays or a data set, see `resnet_core.runs.data.given.path_of`. `None` means the digits.
         trials: Number of trials.
         max_params: Bound on trainable parameters.
         max_macs: Bound on the multiply-accumulates for an image.
         max_memory: Bound on the memory of a run in GiB, besides its images and TensorFlow itself.
         confirm: Number of networks that are trained with fresh seeds, each beside its twin without (or with) the skip.
         confirm_seeds: Number of fresh seeds.
-        workers: Number of processes. `None` takes one for each core or GPU, or this process for little work.
-        out: Folder that the search's folder is made in.
+        workers: Number of processes. `None` means one for each core or GPU, or this process for little work.
+        out: Parent folder of the search's folder.
         progress: Whether progress is shown. Without it, nothing is printed.
-        plugins: Python files of yours.
-        execution: How runs are executed otherwise.
+        plugins: Your Python files with extensions.
+        execution: Further settings of the execution.
         **settings: `total_epochs` and `hours`, after which no trial starts; fields of `NetSpec` and `TrainSpec`; and
             `name`, `fix`, `oracle`, `objective`, `epochs`, `recipe`, `start`, `seed` of `search.asking.search_of`.
 
     Raises:
-        UserError: Something asked for cannot be, or no trial was completed.
+        UserError: The search is impossible, or no trial was completed.
     """
     from search import runner
     from search.asking import search_of
@@ -212,7 +212,7 @@ def _fields(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return fields by kind of spec.
 
     Raises:
-        UserError: A name is that of no field, or a value is illegal.
+        UserError: There is no field of a name, or a value is illegal.
     """
     fields: dict[str, dict[str, Any]] = {"net": {}, "train": {}, "probe": {}}
     for name, value in given.items():

@@ -1,4 +1,4 @@
-"""A space: hyperparameters, and the function from their values to a network and its training."""
+"""`Space`: hyperparameters, and the function from their values to a network and its training."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Values = dict[str, Any]
 Point = tuple[NetSpec, TrainSpec]
 Declare = Callable[["HyperParameters", TrainSpec], Point]
-MOST_LEVELS = 16  # of a hyperparameter, that are tried where a point is sought by one at a time
+MOST_LEVELS = 16  # values of a hyperparameter that are tried when a point is sought by one change at a time
 RESERVED = {
     "trial", "run", "rank", "seed", "status", "step", "message", "seconds", "parameters",
     "macs", "layers", "label", "net", "value", "epochs", "objective",
@@ -30,7 +30,7 @@ DECIDED = (*DATA, "data_sha256", "epochs", "steps", "test")
 
 
 class SpaceError(UserError):
-    """A mistake in a space, which no other values mend."""
+    """A mistake in a space, which occurs with all values."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Space:
     """Networks and their trainings, by hyperparameters.
 
     Attributes:
-        name: As in `--space NAME`.
-        about: What is in it, in a line.
-        declare: From `hp` and the training that all points start from to the point of the values in `hp`. It asks
-            `hp` for every hyperparameter in every call; one that is only there with certain values of another says so
-            by `parent_name` and `parent_values`, and is None without.
+        name: Name of the space, as in `--space NAME`.
+        about: Description in one line.
+        declare: Function from `hp` and the base training to the point of the values in `hp`. It must ask `hp` for every
+            hyperparameter in every call. A hyperparameter that exists only with certain values of another has
+            `parent_name` and `parent_values`; otherwise it is `None`.
         fixed: Values of hyperparameters that do not vary.
-        registers: Whether it is of a file that registers blocks or data sets, which every process must know.
+        registers: Whether the space is from a file that registers blocks or data sets, which every process must know.
     """
 
     name: str
@@ -55,10 +55,10 @@ class Space:
 
     @cached_property
     def hyperparameters(self) -> "HyperParameters":
-        """All hyperparameters, those that are fixed among them.
+        """All hyperparameters, including fixed ones.
 
         Raises:
-            UserError: There is none, or one that is fixed is not there.
+            UserError: There are no hyperparameters, or a fixed one does not exist.
         """
         from keras_tuner import HyperParameters
 
@@ -83,12 +83,12 @@ class Space:
 
     @property
     def names(self) -> list[str]:
-        """The hyperparameters that vary, in their order."""
+        """Names of the hyperparameters that vary, in order."""
         space = self.hyperparameters.space
         return list(dict.fromkeys(hp.name for hp in space if len(levels(hp)) > 1 and self.reached(hp)))
 
     def reached(self, hp: Any) -> bool:
-        """Return whether a hyperparameter can be active, with what is fixed."""
+        """Return whether a hyperparameter can be active with the fixed values."""
         single = {
             parameter.name: levels(parameter) for parameter in self.hyperparameters.space if len(levels(parameter)) == 1
         }
@@ -98,13 +98,13 @@ class Space:
         """Return the network and the training of these values.
 
         Args:
-            values: Of the active hyperparameters. What is not a hyperparameter is passed over.
-            train: What the training starts from.
-            data: What the network must fit.
+            values: Values of the active hyperparameters. Other entries are ignored.
+            train: The base training.
+            data: Description of the data set.
 
         Raises:
             UserError: Fields of the network or the training contradict each other.
-            SpaceError: The function does not ask for all hyperparameters, or does not return what it should.
+            SpaceError: The function does not ask for all hyperparameters, or returns something else than a point.
         """
         hp = self.hyperparameters.copy()
         known = {parameter.name for parameter in hp.space}
@@ -132,10 +132,10 @@ class Space:
         return declared
 
     def with_fixed(self, settings: Sequence[str]) -> "Space":
-        """Return the space in which `NAME=VALUE` are fixed.
+        """Return the space with the fixed values `NAME=VALUE`.
 
         Raises:
-            UserError: A name is none of the space's, or a value none of its hyperparameter's.
+            UserError: The space has no such hyperparameter, or the hyperparameter cannot have the value.
         """
         by_name: dict[str, list[Any]] = {}
         for hp in self.hyperparameters.space:
@@ -157,17 +157,17 @@ class Space:
         return space
 
     def described(self) -> dict[str, Any]:
-        """Return each hyperparameter's range in words: what a search must have kept to be resumed."""
+        """Return the range of each hyperparameter as text. A search is resumed only if these are equal."""
         words: dict[str, list[str]] = {}
         for hp in self.hyperparameters.space:
             words.setdefault(hp.name, []).append(range_of(hp) + "".join(f" if {_words(c)}" for c in hp.conditions))
         return {name: "; ".join(ranges) for name, ranges in words.items()}
 
     def least(self, amount: Callable[[Values], float]) -> tuple[Values, float]:
-        """Return values whose point has the least of an amount: from the defaults, one change at a time.
+        """Return the values with the least amount that is found from the defaults by one change at a time.
 
         Args:
-            amount: Of a point's values; infinite, where they have no point.
+            amount: Function from values to an amount, which is infinite if the values have no point.
         """
         best = self.active({})
         least = amount(best)
@@ -179,13 +179,13 @@ class Space:
             best, least = values, cost
 
     def neighbours(self, values: Values) -> Iterator[Values]:
-        """Yield the values that differ in one active hyperparameter, and in those that follow from it."""
+        """Yield the values that differ in one active hyperparameter, and in those that depend on it."""
         for hp in self.hyperparameters.space:
             if hp.name in values:
                 yield from (self.active({**values, hp.name: level}) for level in levels(hp) if level != values[hp.name])
 
     def active(self, values: Mapping[str, Any]) -> Values:
-        """Return the values of the hyperparameters that are active with them; one that is not given has its default."""
+        """Return the values of the active hyperparameters. Missing values have their defaults."""
         from keras_tuner import HyperParameters
 
         hp = HyperParameters()
@@ -197,7 +197,7 @@ class Space:
 
 
 def levels(hp: Any) -> list[Any]:
-    """Return values of a hyperparameter: all, or if there are many some from the first to the last."""
+    """Return all values of a hyperparameter or, if there are many, some of them from the first to the last."""
     values = list(hp.values)
     if len(values) <= MOST_LEVELS:
         return values
@@ -205,7 +205,7 @@ def levels(hp: Any) -> list[Any]:
 
 
 def range_of(hp: Any) -> str:
-    """Return the range of a hyperparameter in words."""
+    """Return the range of a hyperparameter as text."""
     match type(hp).__name__:
         case "Fixed":
             return str(hp.value)
@@ -232,10 +232,10 @@ def _fixed(hp: Any, value: Any) -> Any:
 
 
 def _parsed(choices: Sequence[Any], text: str) -> Any:
-    """Return the value that `text` is for one of the hyperparameters of a name.
+    """Return the value of `text` for one of the hyperparameters of a name.
 
     Raises:
-        UserError: It is for none.
+        UserError: No hyperparameter can have the value.
     """
     number = _number(text)
     for hp in choices:

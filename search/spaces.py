@@ -1,4 +1,4 @@
-"""The spaces by name, and a user's own in a file."""
+"""The spaces by name, and spaces in a user's file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,7 @@ def full(hp: "HyperParameters", train: TrainSpec) -> Point:
 
 
 def _training(hp: "HyperParameters", train: TrainSpec) -> TrainSpec:
-    """Return the training with an optimiser, its rate and weight decay."""
+    """Return the training with the optimiser, the learning rate and the weight decay as hyperparameters."""
     kind = hp.Choice("optimizer", ["sgd", "adamw"])
     sgd = hp.Float("sgd_rate", 1e-2, 0.5, default=0.1, sampling="log", parent_name="optimizer", parent_values=["sgd"])
     adamw = hp.Float(
@@ -85,7 +85,7 @@ DEFAULT = "cifar-small"
 
 
 def space_of(text: str) -> Space:
-    """Return the space with this name, or that of a user's file, which defines it as the function `space`.
+    """Return the space with this name, or that of a user's file with a function `space`.
 
     Raises:
         UserError: There is no such space, or the file does not load.

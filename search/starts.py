@@ -1,4 +1,4 @@
-"""What a search tries first: networks of the zoo, or the best of an earlier search."""
+"""Starting points of a search: published networks, or the best points of an earlier search."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,15 +15,15 @@ from search.oracles import ORACLES
 from search.request import Search
 from search.space import Values
 
-MOST = 5  # trials that are taken from an earlier search
+MOST = 5  # starting points from an earlier search
 SHAPE = ("input_shape", "classes")
 
 
 def starts_of(search: Search, words: Sequence[str]) -> list[Values]:
-    """Return the values that `--start` names: for a network the nearest point within the limits, for a folder its best.
+    """Return the points of `--start`: the point within the limits nearest to a network, or the best of a folder.
 
     Raises:
-        UserError: A word is neither, or the oracle takes none.
+        UserError: A word is neither a network nor a folder, or the oracle takes no starting points.
     """
     if words and ORACLES[search.oracle].fidelities:
         raise UserError(f"--start needs an oracle that trains every trial in full, but got --oracle {search.oracle}")
@@ -45,9 +45,10 @@ def nearest_to(search: Search, net: NetSpec) -> Values:
 
 
 def distance(first: NetSpec, other: NetSpec) -> float:
-    """Return the sum over the fields: 1 where words differ, the difference of logarithms where numbers do.
+    """Return the distance of two networks, a sum over the fields.
 
-    Of sequences, such as depths, the longer counts 1 for each entry more.
+    Texts that differ count 1, and numbers the difference of their logarithms. In sequences, such as depths, each
+    additional entry counts 1.
     """
     return sum(
         _difference(getattr(first, name), getattr(other, name)) for name in NetSpec.model_fields if name not in SHAPE
@@ -67,10 +68,10 @@ def _difference(first: Any, other: Any) -> float:
 
 
 def _of_search(search: Search, root: Path) -> list[Values]:
-    """Return the best points of an earlier search that this one's space and limits have, too.
+    """Return the best points of an earlier search that are in the space and within the limits of this search.
 
     Raises:
-        UserError: There is none.
+        UserError: There is no such point.
     """
     plan = plan_of(root)
     best = best_first(in_order(plan, list(Store(root).records())), objectives_of(plan))
@@ -84,7 +85,7 @@ def _of_search(search: Search, root: Path) -> list[Values]:
 
 
 def _here(search: Search, factors: Mapping[str, Any]) -> Values | None:
-    """Return the values as those of this space, or None if it has not them all."""
+    """Return the values of a point of this space, or `None` if the space does not have them all."""
     given = {name: value for name, value in factors.items() if value is not None}
     values = search.space.active(given)
     known = {hp.name: hp for hp in search.space.hyperparameters.space if hp.name in values}

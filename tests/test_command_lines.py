@@ -35,7 +35,7 @@ runn|unknown command 'runn'; did you mean 'run'?
 --verbose|the following arguments are required: command
 list now|takes no further argument, but got 'now'
 run|needs a study
-run --scale smoke|the study comes first, then its options, but got --scale
+run --scale smoke|the study must come first, then its options, but got --scale
 run dpeth|unknown study 'dpeth'; did you mean 'depth'?
 run mine.py|a study must load, but mine.py, line 2, raises SystemExit(0)
 run text.py|a study must load, but text.py, line 1, raises SyntaxError

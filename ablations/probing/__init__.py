@@ -1,1 +1,1 @@
-"""The program `resnet-probe`: probes of the networks of a study, of published networks, and of any Keras model."""
+"""The program `resnet-probe`: measures probes on networks of a study, published networks, and Keras models."""

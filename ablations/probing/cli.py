@@ -1,4 +1,4 @@
-"""`resnet-probe`: look inside the networks of a study, a published network, or a Keras model."""
+"""`resnet-probe`: measures probes on the networks of a study, a published network, or a Keras model."""
 
 import argparse
 import sys
@@ -27,12 +27,12 @@ from resnet_core.runs.runtime import available_cores
 from resnet_core.telling import console, say
 
 LIST, ALL = "list", "all"
-ABOUT = """Measure probes of trained networks; what is measured already is not measured again.
+ABOUT = """Measure probes of trained networks. Existing measurements are not repeated.
 
   resnet-probe list                            the probes: what each measures, needs and costs
   resnet-probe STUDY PROBE...                  the kept networks of a study: results/local/depth lesion similarity
   resnet-probe NETWORK --data PATH PROBE...    a published network: resnet50 --weights timm:FILE, or keras-resnet50
-  resnet-probe FILE.keras --data PATH all      a Keras model of yours; all that make sense for it"""
+  resnet-probe FILE.keras --data PATH all      your Keras model, with all probes that make sense for it"""
 EXAMPLE = "resnet20-cifar-A"
 """The network for which `list` prints the cost."""
 
@@ -42,27 +42,27 @@ def parser() -> Parser:
     usage = "resnet-probe TARGET PROBE... [options]"
     top = Parser(prog="resnet-probe", usage=usage, description=ABOUT, version=True)
     top.add_argument("target", metavar="TARGET", help="list, a study, a published network, or the file of a model")
-    top.add_argument("probes", nargs="*", metavar="PROBE", help="what to measure; all takes all that make sense")
+    top.add_argument("probes", nargs="*", metavar="PROBE", help="probes to measure; all means all that make sense")
     top.add_argument(
         "--set", action="append", default=[], metavar="PROBE.OPTION=VALUE", help="set an option: lesions.draws=10"
     )
     add_sample_options(top, "--part", "--images")
     top.add_argument(
         "--other", metavar="NETWORK",
-        help="the second network: of a study 'seed', the next seed of the arm, or the id of a run; else a Keras file",
+        help="second network: for a study 'seed' (the next seed of the arm) or the id of a run; otherwise a Keras file",
     )  # fmt: skip
     top.add_argument("--workers", default="1", metavar="N", help="processes that measure at the same time (default: 1)")
-    top.add_argument("--dry-run", action="store_true", help="say what would be measured and what it costs")
+    top.add_argument("--dry-run", action="store_true", help="print the measurements and their cost; measure nothing")
     add_plugin_option(top)
     group = top.add_argument_group("a published network, or the file of a model")
     group.add_argument(
-        "--data", help="data set: a name as digits, an .npz file, a folder of images, hf:NAME or tfds:NAME"
+        "--data", help="data set: a name such as digits, an .npz file, a folder of images, hf:NAME or tfds:NAME"
     )
     group.add_argument("--image-size", metavar="N", help="rows and columns to which images are resized")
     group.add_argument(
         "--preprocessing", choices=PREPROCESSING,
-        help="what is done to the images: none, unit (/255), torch, caffe and tf as in keras.applications, channel "
-        "(by the mean and deviation of the training images); default: as published, none for a file",
+        help="preprocessing of the images: none, unit (/255), torch, caffe or tf as in keras.applications, channel "
+        "(mean and deviation of the training images) (default: as published; none for a file)",
     )  # fmt: skip
     group.add_argument("--weights", metavar="FILE", help="weights of a published network: timm:FILE, torchvision:FILE")
     group.add_argument("--initial", type=Path, metavar="FILE", help="a Keras file of the model at its initial weights")
@@ -105,12 +105,12 @@ def work_of(options: argparse.Namespace) -> Work:
     """Return the measurements that the options request.
 
     Raises:
-        UserError: They contradict each other, or a probe cannot be measured.
+        UserError: Options contradict each other, or a probe cannot be measured.
     """
     every = ALL in options.probes
     names = list(probes()) if every else options.probes
     if not names:
-        raise UserError("resnet-probe needs a probe, or all; `resnet-probe list` has them")
+        raise UserError("resnet-probe needs a probe, or all; `resnet-probe list` lists them")
     settings, others = settings_of(options.set, names)
     if others:
         raise UserError(f"--set takes PROBE.OPTION=VALUE, but got '{others[0]}'")
@@ -119,7 +119,7 @@ def work_of(options: argparse.Namespace) -> Work:
     for item in asked_for(names, {name: settings.get(name, {}) for name in names}):
         if item.step is not None:
             raise UserError(
-                f"a step is of a run under way, but resnet-probe measures what is trained, and got '{item.words}'; "
+                f"resnet-probe measures trained networks, so a probe must have no step, but got '{item.words}'; "
                 "give it to resnet-ablate run --probe"
             )
         reason = unmeasurable(item, target.given)
@@ -159,26 +159,26 @@ def _is_study(word: str) -> bool:
 def _network_target(options: argparse.Namespace) -> NetworkTarget:
     is_file = options.target.endswith(FILES)
     if is_file and not Path(options.target).is_file():
-        raise UserError(f"the file of a model must be there, but there is no {options.target}")
+        raise UserError(f"the file of a model must exist, but there is no {options.target}")
     if not is_file:
         try:
             network(options.target)
         except UserError as error:
             raise UserError(
-                f"TARGET must be a study, a published network, or a .keras file, but '{options.target}' is no study "
-                f"(in {DEFAULT_OUT} neither), and: {error}"
+                f"TARGET must be a study, a published network, or a .keras file, but '{options.target}' is not a study "
+                f"(nor is there one in {DEFAULT_OUT}), and: {error}"
             ) from None
     if options.data is None:
-        raise UserError(f"a network is probed with images of yours, but {options.target} was given none; give --data")
+        raise UserError(f"a network needs images to be probed, but got none for {options.target}; give --data")
     if is_file and options.weights:
         raise UserError("--weights is for a published network, but a .keras file has its own weights; leave it out")
     if not is_file and options.initial:
-        raise UserError("--initial is for the file of a model; a published network takes a draw of its initialisers")
+        raise UserError("--initial is for the file of a model; a published network draws its initial weights")
     size = None if options.image_size is None else int(number("--image-size", options.image_size, whole=True))
     weights = options.weights and Path(options.weights.removeprefix("timm:").removeprefix("torchvision:"))
     root = options.out or DEFAULT_OUT / Path(options.target).stem
     if (root / "study.json").exists():
-        raise UserError(f"--out must be no study's folder, but {root} has a study.json; choose another")
+        raise UserError(f"--out must not be the folder of a study, but {root} has a study.json; choose another")
     check_writable(root)
     return NetworkTarget(
         root, options.target, options.data, available_cores(), weights, size, options.preprocessing or "",
@@ -187,7 +187,7 @@ def _network_target(options: argparse.Namespace) -> NetworkTarget:
 
 
 def dry_run(work: Work) -> None:
-    """Print what would be measured, and its cost."""
+    """Print the requested measurements, and their cost."""
     from rich.table import Table
 
     target, items = work.target, _items(work, dry=True)
@@ -209,7 +209,7 @@ def dry_run(work: Work) -> None:
             _count(passes, "backward"),
         )  # fmt: skip
     console().print(table)
-    say(f"passes of {work.sample.images} images through a whole network, of what is not measured yet")
+    say(f"passes of {work.sample.images} images through a whole network, for missing measurements")
 
 
 def _items(work: Work, *, dry: bool = False) -> list[Item]:
@@ -226,7 +226,7 @@ def measure_all(work: Work, workers: int, setup: Plugins) -> None:
     """Make all missing measurements, and print a summary.
 
     Raises:
-        UserError: None could be made.
+        UserError: No measurement could be made.
     """
     from ablations.probing.sharing import measure
     from resnet_core.surroundings import check_backend, set_variables
@@ -236,9 +236,9 @@ def measure_all(work: Work, workers: int, setup: Plugins) -> None:
     target = work.target
     if isinstance(target, NetworkTarget):
         if not target.is_file and not target.weights:
-            say(f"{target.name} is probed at a draw of its initial weights; --weights FILE gives it others")
+            say(f"{target.name} is probed at randomly drawn initial weights; --weights FILE loads others")
         if not target.is_file and any("initial" in item.probe.needs for item in work.asked):
-            say("its initial weights are not known: a draw of its initialisers stands for them")
+            say("its initial weights are unknown, and are replaced by a draw from its initialisers")
     target.root.mkdir(parents=True, exist_ok=True)
     sweep(target.root, "**/")
     items = _items(work)
@@ -249,7 +249,7 @@ def measure_all(work: Work, workers: int, setup: Plugins) -> None:
                 results.append(item)
                 shown(line(target, item), len(results))
     except KeyboardInterrupt:
-        print(f"interrupted; {len(results)} of {len(items)} are measured; the same command goes on", file=sys.stderr)
+        print(f"interrupted; {len(results)} of {len(items)} are measured; the same command continues", file=sys.stderr)
         raise
     summarise(target, results)
     if any(item.measured.status == "failed" for item in results):

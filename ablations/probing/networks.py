@@ -1,4 +1,4 @@
-"""A single network with the user's images: a published network, or a Keras model in a file."""
+"""`NetworkTarget`: a published network, or a Keras model in a file, with the user's images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ FILES = (".keras", ".h5")
 
 @dataclass(frozen=True)
 class NetworkTarget:
-    """One network, with images of the user's.
+    """One network, with the user's images.
 
     Attributes:
         root: Folder of the measurements.
@@ -34,9 +34,9 @@ class NetworkTarget:
         data: Name of a data set, an `.npz` file or a folder of images.
         threads: Number of TensorFlow's threads.
         weights: File with the weights of a published network. Without it, initial weights are drawn.
-        image_size: Height and width to which images are resized. `None` takes the network's input size.
+        image_size: Height and width to which images are resized. `None` means the input size of the network.
         preprocessing: One of `PREPROCESSING`. Empty means that of the published network, or `none` for a file.
-        initial, other: Files of Keras models: the network at its initial weights, and a second one.
+        initial, other: Files of Keras models: the network at its initial weights, and a second network.
     """
 
     root: Path
@@ -75,7 +75,7 @@ class NetworkTarget:
 
     @property
     def spec(self) -> "NetSpec":
-        """The spec of a published network, for images of the size that is asked for."""
+        """The spec of a published network, for images of the requested size."""
         spec, size = network(self.name), self.image_size
         return spec if size is None else spec.replace(input_shape=(size, size, spec.input_shape[-1]))
 
@@ -99,7 +99,7 @@ class NetworkTarget:
         """See `Target`.
 
         Raises:
-            UserError: The data have no images of the part, or labels that the network has no output for.
+            UserError: The data have no images of the part, or more classes than the network has outputs.
         """
         from resnet_core.probes.subject import Subject
         from resnet_core.runs.execution.measuring import Given, drawn
@@ -107,7 +107,7 @@ class NetworkTarget:
         images, part = _images(self), item.sample.part
         part = part if part != "auto" else "test" if len(images.y_test) else "train"
         if part == "val" or not len(getattr(images, f"y_{part}")):
-            raise UserError(f"--part must be one that the data have images of, but {self.data} has none for '{part}'")
+            raise UserError(f"--part must be one of which the data have images, but {self.data} has none of '{part}'")
         net = Subject(_model(self))
         outputs, classes = net.model.outputs[0].shape[-1], len(images.class_names)
         if classes > outputs:
@@ -150,12 +150,12 @@ class NetworkTarget:
 
 
 def _content(path: Path | None) -> str:
-    """Return the hash of a file that the user has named."""
+    """Return the hash of a file, or an empty text without one."""
     assert path
     try:
         return sha256_of_file(path)
     except OSError as error:
-        raise UserError(f"a file must be there to be read, but {path}: {error.strerror or error}") from None
+        raise UserError(f"a file must exist and be readable, but {path}: {error.strerror or error}") from None
 
 
 def _loaded(path: Path | None) -> "keras.Model":
@@ -168,7 +168,7 @@ def _loaded(path: Path | None) -> "keras.Model":
         return load(path)
     try:
         return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras' errors of a file that is none of its have no common base
+    except Exception as error:  # Keras' errors for other files have no common base
         raise UserError(f"a Keras model must be in a .keras or .h5 file, but {path}: {error}") from None
 
 

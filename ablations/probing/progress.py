@@ -1,4 +1,4 @@
-"""What the terminal shows of measurements."""
+"""The progress and the summary of measurements on the terminal."""
 
 import sys
 import time
@@ -22,7 +22,7 @@ QUIET_SECONDS = 30.0
 
 
 def line(target: Target, result: "Made") -> str:
-    """Return what came of a measurement, in a line."""
+    """Return the result of a measurement in one line."""
     item, measured = result.measured.item, result.measured
     what = (
         f"{result.rows} rows, {measured.seconds:.1f} s"
@@ -85,10 +85,10 @@ class Shown:
 
 
 def summarise(target: Target, results: "Sequence[Made]") -> None:
-    """Say what came of measurements, and where they are.
+    """Print a summary of measurements, and their folder.
 
     Raises:
-        UserError: None could be made.
+        UserError: No measurement could be made.
     """
     counts = Counter("measured now" if result.here and result.measured.status == "measured" else
                      "measured before" if result.measured.status == "measured" else result.measured.status

@@ -46,11 +46,11 @@ def measure(
     setup: Callable[[], object],
     on_progress: OnProgress = lambda item, share: None,
 ) -> Iterator[Made]:
-    """Make the missing measurements; yield the result of each item, whichever process made it.
+    """Make the missing measurements, and yield the result of each item, whichever process made it.
 
     Args:
-        target: What is probed.
-        items: What is measured.
+        target: The probed networks.
+        items: The requested measurements.
         workers: Number of processes. 1 means this process.
         setup: Called in every process, to load the user's code.
         on_progress: Called during a measurement of this process.
@@ -65,7 +65,7 @@ def measure(
                 yield came
         left = [item for item in left if item.id not in ended]
         if left and not ended:
-            time.sleep(POLL_SECONDS)  # others are at all of them
+            time.sleep(POLL_SECONDS)  # other processes are making all of them
 
 
 Steps = Callable[[Sequence[Item]], Iterator[tuple[Item, Made | None]]]
@@ -95,8 +95,8 @@ def _in_processes(target: Target, workers: int, setup: Callable[[], object]) -> 
                     yield from future.result()
             except BrokenProcessPool:
                 raise UserError(
-                    "every process must live until its measurements are made, but one was ended; the same command goes "
-                    "on, with fewer --workers if there was no memory left"
+                    "every process must live until its measurements are made, but one was killed; the same command "
+                    "continues, with fewer --workers if memory was exhausted"
                 ) from None
             finally:
                 pool.shutdown(cancel_futures=True)
@@ -141,5 +141,5 @@ def perform(target: Target, item: Item, on_progress: OnProgress = lambda item, s
 
 @lru_cache(maxsize=1)
 def _network(target: Any, network_id: str, sample: Sample, other: str) -> Any:
-    """Return a network of a target, the last one if it is the same, with what its probes may need."""
+    """Return a network of a target with the inputs of its probes. The last one is cached."""
     return target.network(Item(network_id, Asked(""), sample, other))

@@ -1,4 +1,4 @@
-"""What is probed, and the kept networks of a study."""
+"""`Target`, the networks that are probed, and `StudyTarget`, the kept networks of a study."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ class Target(Protocol):
 
     @property
     def root(self) -> Path:
-        """The folder that measurements are written into."""
+        """Folder of the measurements."""
 
     @property
     def threads(self) -> int:
-        """Threads of TensorFlow in each process."""
+        """Number of threads of TensorFlow in each process."""
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -40,13 +40,13 @@ class Target(Protocol):
         """Return the measurements, ordered so that equal architectures follow each other."""
 
     def label(self, network_id: str) -> str:
-        """Return what a network is called."""
+        """Return the name of a network for the terminal."""
 
     def size(self, network_id: str) -> "Sized":
         """Return the size of a network."""
 
     def network(self, item: Item) -> "Given":
-        """Return the network of an item, and what its probes may need."""
+        """Return the network of an item, and the inputs of its probes."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class StudyTarget:
         root: Folder of the study.
         threads: Number of TensorFlow's threads, as in the study's runs.
         other: The second network, for probes that take one: the id of a run, or `seed` for the next seed of the same
-            arm. If empty, `seed` for probes that need a second network.
+            arm. Empty means `seed` for probes that need a second network, and none for others.
     """
 
     root: Path
@@ -82,7 +82,7 @@ class StudyTarget:
                 "`resnet-ablate run … --keep-networks` keeps them (in another --out, if the runs are recorded already)"
             )
         if self.other not in ("", NEXT_SEED, *kept):
-            raise UserError(f"--other must be 'seed' or a run whose network is kept, but got '{self.other}'")
+            raise UserError(f"--other must be 'seed' or the id of a run with a kept network, but got '{self.other}'")
         return [Item(run, probe, sample, self._other(run, probe)) for run in kept for probe in asked]
 
     def _other(self, network_id: str, asked: Asked) -> str:

@@ -1,6 +1,6 @@
 """The registry of oracles, which propose the next point of a search.
 
-Each is a `keras_tuner.Oracle`, so it works in any `keras_tuner.Tuner`; see `base.Oracle` for what all have in common.
+Each is a `keras_tuner.Oracle`, so it works in any `keras_tuner.Tuner`. `base.Oracle` is their base class.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,11 +21,11 @@ class RegisteredOracle:
     """A registered oracle.
 
     Attributes:
-        about: What it proposes, in a few words.
-        make: Its class, see `base.Oracle`, or its place in this package, `module.Class`, since loading it loads
+        about: Short description.
+        make: Its class, see `base.Oracle`, or the name `module.Class` in this package, since loading the class loads
             TensorFlow.
         several: Whether it takes several objectives.
-        fidelities: Whether it sets the length of a trial, in KerasTuner's hyperparameters `tuner/…`.
+        fidelities: Whether it sets the length of a trial by KerasTuner's hyperparameters `tuner/…`.
     """
 
     about: str
@@ -60,7 +60,7 @@ ORACLES = {
     ),
     "asha": RegisteredOracle("asynchronous successive halving (Li et al. 2020)", "halving.ASHAOracle", fidelities=True),
 }
-"""By name; `register_oracle` adds to them."""
+"""The oracles by name. `register_oracle` adds to them."""
 BUILT_IN = frozenset(ORACLES)
 DEFAULT = "gp"
 
@@ -68,11 +68,11 @@ DEFAULT = "gp"
 def register_oracle(name: str, about: str, *, several: bool = False) -> "Callable[[type[Oracle]], type[Oracle]]":
     """Register the decorated class, a `search.oracles.base.Oracle`, as the oracle of `--oracle NAME`.
 
-    A user's class may be registered again, as in a notebook; it replaces the earlier one.
+    A user's class may be registered again, as when a notebook cell is run again. It replaces the earlier one.
 
     Args:
         name: A new name.
-        about: What it proposes, in a few words, for `resnet-search list`.
+        about: Short description for `resnet-search list`.
         several: Whether it takes several objectives.
 
     Raises:
@@ -107,20 +107,20 @@ def oracle(
 
     Args:
         name: One of `ORACLES`.
-        objective: As KerasTuner takes it: a name, a `keras_tuner.Objective`, or several.
+        objective: The objective in the form that KerasTuner takes: a name, a `keras_tuner.Objective`, or several.
         hyperparameters: The space.
-        max_trials: Largest number of trials; `None` for no bound.
+        max_trials: Maximum number of trials; `None` for no bound.
         seed: A non-negative integer.
-        accepts: Function that tells whether a new point may be proposed.
+        accepts: Function that returns whether a new point may be proposed.
         starts: Points that are proposed first; not for oracles with fidelities.
         options: `max_epochs`, `min_epochs` and `factor` of oracles with fidelities.
 
     Raises:
-        UserError: The name is unknown, the oracle takes no several objectives or no starting points, or a starting
+        UserError: The name is unknown, the oracle does not take several objectives or starting points, or a starting
             point is outside the space.
     """
     if name not in ORACLES:
-        raise UserError(f"an oracle must be one of those there are, but got {name!r}{nearest(name, ORACLES)}")
+        raise UserError(f"an oracle must be a registered one, but got {name!r}{nearest(name, ORACLES)}")
     known, starts = ORACLES[name], list(starts)
     if not isinstance(objective, str) and hasattr(objective, "__len__") and len(objective) > 1 and not known.several:
         raise UserError(
@@ -133,6 +133,6 @@ def oracle(
             "leave them out, or choose another oracle"
         )
     proposer = known.load()(objective, max_trials, hyperparameters, seed, accepts, starts, **options)
-    for start in starts if proposer.space.hyperparameters else ():  # a tuner may have the space yet to find
+    for start in starts if proposer.space.hyperparameters else ():  # a tuner may not know the space yet
         proposer.space.complete(start)
     return proposer

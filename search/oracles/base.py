@@ -1,4 +1,4 @@
-"""The base of all oracles: seeded, resumable at any moment, and not ended by failed trials."""
+"""The base class of all oracles, which are seeded, can be resumed at any moment, and tolerate failed trials."""
 
 import math
 import threading
@@ -17,33 +17,34 @@ from search.oracles.points import SamplerSpace, Values, own
 from search.oracles.state import Saved
 
 TRIES = 10_000  # consecutive rejected random points after which a space counts as exhausted
-MUTATIONS = 100  # of a rejected point, before a random one is proposed instead
+MUTATIONS = 100  # mutations of a rejected point before a random point is proposed instead
 
 Array = npt.NDArray[np.float64]
 Answer = dict[str, Any]
 
 
 class Oracle(Saved):
-    """A hardened `keras_tuner.Oracle`. Subclasses propose in `populate_space`, from `space`, `ended`, `open` and `rng`.
-    As a mixin before one of KerasTuner's oracles, it hardens that one.
+    """A hardened `keras_tuner.Oracle`. `populate_space` of a subclass proposes, from `space`, `ended`, `open`, `rng`.
 
-    Every proposal is a function of the seed, the number of the trial, and the ended and open trials, so a killed search
+    As a mixin before an oracle of KerasTuner, the class hardens that oracle.
+
+    Every proposal is a function of the seed, the number of the trial, and the ended and open trials. So a killed search
     continues as if it had not been killed. The whole state is in one file, which is replaced atomically. A metric that
     is not finite counts as the worst score of a completed trial. Failures never end the search. Nothing is printed
     unless `verbose` is set.
 
     Args:
-        objective: As KerasTuner takes it. Several are never summed: a trial's score is then the rank of its front
-            among the completed trials, 0 for those that none dominates.
-        max_trials: The search is over after as many; None for no bound.
-        hyperparameters: The space, or what of it is known before the first network is built.
+        objective: The objective in the form that KerasTuner takes. Several objectives are never summed: the score of a
+            trial is then the rank of its front among the completed trials, 0 if the trial is not dominated.
+        max_trials: Number of trials after which the search ends; `None` for no bound.
+        hyperparameters: The space, or the part of it that is known before the first network is built.
         seed: A non-negative integer. Unlike in KerasTuner, 0 is a seed like any other.
-        accepts: Whether a point that has not been proposed yet may be. It must not change its mind about a point
-            that it has rejected. Points that it rejects cost no trial.
-        starts: Points that are proposed first, in order, as far as they are accepted; what they lack is its default.
-        allow_new_entries: As KerasTuner's.
-        tune_new_entries: As KerasTuner's.
-        options: Arguments of the KerasTuner oracle behind this one.
+        accepts: Function that returns whether a new point may be proposed. It must always reject a point that it has
+            rejected once. Rejected points cost no trial.
+        starts: Points that are proposed first, in order, if they are accepted. Missing values have their defaults.
+        allow_new_entries: See KerasTuner.
+        tune_new_entries: See KerasTuner.
+        options: Arguments of the KerasTuner oracle that is hardened.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Oracle(Saved):
             hyperparameters=hyperparameters,
             allow_new_entries=allow_new_entries,
             tune_new_entries=tune_new_entries,
-            seed=1,  # KerasTuner takes 0 for none
+            seed=1,  # for KerasTuner, 0 means no seed
             **options,
         )
         self.max_trials = max_trials
@@ -77,7 +78,7 @@ class Oracle(Saved):
         self._directory = None
         self._project_name = ""
         self._display.verbose = 0
-        self._lock = threading.RLock()  # KerasTuner's own lock stays locked after an error
+        self._lock = threading.RLock()  # KerasTuner's lock stays locked after an error
         self._taken_up = False
         self._written = ""
         self._spaces: list[str] = []
@@ -88,20 +89,20 @@ class Oracle(Saved):
 
     @property
     def space(self) -> SamplerSpace:
-        """The space as far as it is known."""
+        """The known part of the space."""
         if self._space.hyperparameters != self.hyperparameters.space:
             self._space = SamplerSpace(self.hyperparameters)
         return self._space
 
     @property
     def ended(self) -> list[Trial]:
-        """The trials that ended, in this order."""
+        """The ended trials, in the order of their end."""
         return [self.trials[name] for name in self.end_order]
 
     def costs(self, trials: Sequence[Trial]) -> Array:
-        """Return what trials came to, each objective to be minimised: (trials, objectives).
+        """Return the objectives of trials, with signs so that all are minimised: (trials, objectives).
 
-        Failed trials and values that are not finite get the worst finite value, or 0 if there is none.
+        Failed trials, and values that are not finite, get the worst finite value, or 0 if there is none.
         """
         signs = {name: -1.0 if direction == "max" else 1.0 for name, direction in self.directions.items()}
         table = np.full((len(trials), len(signs)), np.nan)
@@ -116,7 +117,7 @@ class Oracle(Saved):
     # Proposals.
 
     def rng(self, *labels: str | int) -> np.random.Generator:
-        """Return the generator of the next trial's draws for one purpose."""
+        """Return the generator of the next trial for the purpose that `labels` name."""
         return generator(self.seed, "oracle", *labels, len(self.trials))
 
     def may_propose(self, values: Values) -> bool:
@@ -126,7 +127,7 @@ class Oracle(Saved):
         return self._accepts is None or self._accepts(own(values))
 
     def _random_values(self) -> Values | None:
-        """Return a random point that may be proposed, or None if none is found."""
+        """Return a random point that may be proposed, or `None` if none is found."""
         rng = self.rng("random")
         for _ in range(TRIES):
             values = self.space.sample(rng)
@@ -135,13 +136,13 @@ class Oracle(Saved):
         return None
 
     def near(self, values: Values) -> Values | None:
-        """Return the point if it may be proposed, otherwise a mutation of it, otherwise a random point, otherwise
-        `None`.
+        """Return the point if it may be proposed; otherwise a mutation of it, a random point, or `None` if none is
+        found.
         """
         rng = self.rng("near")
         for number in range(MUTATIONS):
             point = values
-            for _ in range(-(-number // 25)):  # first the point itself, then with a growing number of mutations
+            for _ in range(-(-number // 25)):  # the point itself, then a growing number of mutations
                 point = self.space.mutate(point, rng)
             if self.may_propose(point):
                 return point
@@ -214,7 +215,7 @@ class Oracle(Saved):
             self._score(kept)
             self.save()
             self._display.on_trial_end(kept)
-            for tuner_id, ongoing in list(self.ongoing_trials.items()):  # at last: a chief ends when there is none
+            for tuner_id, ongoing in list(self.ongoing_trials.items()):  # last, since a chief ends without such trials
                 if ongoing is kept:
                     del self.ongoing_trials[tuner_id]
 
@@ -233,13 +234,13 @@ class Oracle(Saved):
             trial.best_step = steps[0] if steps else 0
 
     def _rank(self) -> None:
-        """Score all completed trials by the rank of their fronts."""
+        """Set the score of all completed trials to the rank of their fronts."""
         completed = [trial for trial in self.ended if trial.status == TrialStatus.COMPLETED]
         for trial, rank in zip(completed, front_ranks(self.costs(completed))):
             trial.score = float(rank)
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
-        """Return the best completed trials, and no others; of several objectives, by front and then by crowding."""
+        """Return the best completed trials. With several objectives they are sorted by front, then by crowding."""
         completed = [trial for trial in self.ended if trial.status == TrialStatus.COMPLETED]
         if not completed:
             return []
@@ -261,7 +262,7 @@ def answer(values: Values | None, waiting: bool = False) -> Answer:
 
 
 def _best(trial: Trial, name: str) -> float:
-    """Return the best finite value of a metric; the worst possible value if none is finite."""
+    """Return the best finite value of a metric, or the worst possible value if none is finite."""
     history = trial.metrics.metrics[name]
     values = [value for value in (step.mean() for step in history.get_history()) if math.isfinite(value)]
     if history.direction == "max":

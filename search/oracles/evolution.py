@@ -12,9 +12,9 @@ SAMPLE = 8
 class EvolutionOracle(Oracle):
     """Regularised evolution (Real et al. 2019): the oldest die, not the worst.
 
-    The population are the last `POPULATION` trials that ended. The best of `SAMPLE` of them, drawn at random, has a
-    child that differs from it in one active hyperparameter. Of several objectives, the best is of the lowest front,
-    and in that the least crowded.
+    The population is the last `POPULATION` ended trials. Of these, `SAMPLE` are drawn at random. The best of them has a
+    child that differs in one active hyperparameter. With several objectives, the best trial is the least crowded of the
+    lowest front.
     """
 
     def populate_space(self, trial_id: str) -> Answer:

@@ -1,10 +1,11 @@
-"""A Gaussian process over points of a mixed space, its parameters by maximum a posteriori.
+"""A Gaussian process over points of a mixed space, with parameters by maximum a posteriori.
 
-The kernel is a sum of three: of one hyperparameter each, of pairs, and the product of all (Duvenaud et al. 2011), of
-a Matérn-5/2 of a number's coordinate, or exp(-d) of two categories. So it learns from few trials what a value is
-worth by itself, and from more how values go together. A category's values are points of a Euclidean space, at first
-equally far apart; hyperparameters of the same choices, as the operations of a cell or the kinds of a network's stages
-are, share these, so that what is alike in one place is expected to be in another.
+The kernel of one hyperparameter is a Matérn-5/2 kernel of the coordinate of a number, or exp(-d) of the distance of two
+categories. The kernel of points is a sum of three: the mean of these kernels, the mean of their products of pairs, and
+the product of all (Duvenaud et al. 2011). So the model learns from few trials the effects of single values, and from
+more trials their interactions. The values of a category are points of a Euclidean space, at first with equal distances.
+Hyperparameters with the same choices, such as the operations of a cell or the kinds of a network's stages, share these
+points, so that values that are similar in one place are expected to be similar in another.
 """
 
 from copy import copy
@@ -19,22 +20,22 @@ Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
 JITTER = 1e-6
-STEPS = 40  # of the search for parameters
-LARGEST = 30.0  # logarithm of a parameter
-# Means and standard deviations of the normal priors of: the logarithm of a category's weight, that of a number's (of an
-# inverse length scale, squared: a model of few trials that takes a number for nearly linear proposes the ends of its
-# range), those of the three kernels' variances and of the noise's; a place's spread.
+STEPS = 40  # maximum number of steps of the optimisation of parameters
+LARGEST = 30.0  # largest logarithm of a parameter
+# Means and standard deviations of the normal priors: of the logarithm of the weight of a category; of that of a number,
+# the squared inverse length scale (with few trials, a model that is nearly linear in a number proposes the ends of its
+# range); of those of the variances of the three kernels and of the noise; and the spread of the points of categories.
 CATEGORY, NUMBER = (np.log(0.3), 1.0), (np.log(3.0), 1.0)
 VARIANCE, NOISE, SPREAD = (np.log(1 / 3), 1.0), (np.log(0.05), 1.5), 0.5
 
 
 @dataclass(frozen=True)
 class Points:
-    """Points of a space as a kernel sees them.
+    """Points of a space as arrays for a kernel.
 
     Attributes:
-        codes: Which value each category has, (points, categories).
-        numbers: The coordinate of each number, (points, numbers).
+        codes: Index of the value of each category, (points, categories).
+        numbers: Coordinate of each number, (points, numbers).
     """
 
     codes: Codes
@@ -49,13 +50,13 @@ class Points:
 
 @dataclass(frozen=True)
 class _Parameters:
-    """What is fitted.
+    """The fitted parameters.
 
     Attributes:
-        weights: Of each category and each number, (hyperparameters,).
-        variances: Of the sum over hyperparameters, that over pairs and the product, (3,).
+        weights: Weight of each category and each number, (hyperparameters,).
+        variances: Variances of the mean over hyperparameters, of that over pairs, and of the product, (3,).
         noise: Variance of a measurement.
-        places: Of the values of each group of categories, (values, values).
+        places: Points of the values of each group of categories, (values, values).
     """
 
     weights: Array
@@ -68,10 +69,10 @@ class GaussianProcess:
     """A Gaussian process that is fitted to measurements with mean 0 and variance 1.
 
     Args:
-        points: What was measured.
+        points: The measured points.
         scores: The measurements, (points,).
-        groups: Of each category, the group of categories whose values are the same.
-        levels: How many values the categories of each group have.
+        groups: Group of each category. Categories of a group have the same values.
+        levels: Number of values of the categories of each group.
     """
 
     def __init__(self, points: Points, scores: Array, groups: list[int], levels: list[int]) -> None:
@@ -94,7 +95,7 @@ class GaussianProcess:
         self._solved = linalg.cho_solve((self._factor, True), self._scores)
 
     def given(self, points: Points, scores: Array) -> "GaussianProcess":
-        """Return the process with more measurements and the same parameters."""
+        """Return the process with these measurements and the same parameters."""
         more = copy(self)
         codes = np.concatenate([self._points.codes, points.codes])
         more._points = Points(codes, np.concatenate([self._points.numbers, points.numbers]))
@@ -103,7 +104,7 @@ class GaussianProcess:
         return more
 
     def predict(self, points: Points) -> tuple[Array, Array]:
-        """Return means and standard deviations, without noise, at points."""
+        """Return means and standard deviations at points, without noise."""
         kernel = self._kernel(self._points, points)
         explained = linalg.solve_triangular(self._factor, kernel, lower=True, check_finite=False)
         variance = self._parameters.variances.sum() - (explained * explained).sum(axis=0)
@@ -178,7 +179,7 @@ class GaussianProcess:
 
 
 def _terms(kernels: Array) -> tuple[Array, Array, Array]:
-    """Return, of kernels (hyperparameters, …): their mean, the mean of the products of pairs, and the product."""
+    """Return the mean of kernels, (hyperparameters, …), the mean of the products of pairs, and the product of all."""
     count = len(kernels)
     total = kernels.sum(axis=0)
     pairs = (total * total - (kernels * kernels).sum(axis=0)) / 2

@@ -10,8 +10,8 @@ from search.oracles.base import Answer, Array, Oracle, answer
 from search.oracles.gaussian import GaussianProcess, Points
 from search.oracles.points import Values
 
-INITIAL = 4  # points that are spread over the space, before there is a model
-MOST = 200  # trials that a model is fitted to: the best half of these, and the last
+INITIAL = 4  # points that are spread over the space before there is a model
+MOST = 200  # trials to which a model is fitted: the best trials for one half, the last trials for the other
 RANDOM, PARENTS, NEIGHBOURS = 500, 8, 60  # candidates: random, and mutations of each of the best
 AUGMENTATION = 0.05  # Knowles's rho
 BLAS = ThreadpoolController().select(user_api="blas")
@@ -20,29 +20,29 @@ BLAS = ThreadpoolController().select(user_api="blas")
 class GPOracle(Oracle):
     """Expected improvement by a Gaussian process; see `gaussian` for its kernel.
 
-    The first `INITIAL` points are spread over the space (`points.SamplerSpace.spread`). So a search of a dozen trials
-    has most of them from the model.
+    Only the first `INITIAL` points are spread over the space (`points.SamplerSpace.spread`), so that even in a search
+    of a dozen trials most points are proposed by the model.
 
-    The model is of scores whose scale does not matter, nor how bad a diverged trial is; see `_standard`.
-    An open trial counts as ended with the score that the model expects of it (Ginsbourger et al. 2010). Several
-    objectives are one by augmented Chebyshev weights that are drawn anew for each trial (ParEGO, Knowles 2006), of the
-    objectives' ranks.
+    The model is fitted to standardised scores, which do not depend on the scale of the objective or on how bad a
+    diverged trial is; see `_standard`. An open trial counts as ended with the score that the model predicts for it
+    (Ginsbourger et al. 2010). Several objectives are combined by augmented Chebyshev weights of their ranks, which are
+    drawn again for each trial (ParEGO, Knowles 2006).
     """
 
     def populate_space(self, trial_id: str) -> Answer:
         if len(self.ended) < INITIAL:
             return answer(self._spread_values())
-        with BLAS.limit(limits=1):  # quicker for small matrices, and no other bits on another machine's cores
+        with BLAS.limit(limits=1):  # faster for small matrices, and the same bits for any number of cores
             return self._modelled()
 
     def _spread_values(self) -> Values | None:
-        """Return the first point of the seed's sequence that may be proposed, or else a random one."""
+        """Return the first point of the spread sequence that may be proposed, or a random point if there is none."""
         seed = int(generator(self.seed, "oracle", "spread").integers(2**31))
         points = (values for values in self.space.spread(seed) if self.may_propose(values))
         return next(points, None) or self._random_values()
 
     def _modelled(self) -> Answer:
-        """Return a proposal by the model."""
+        """Return a proposal of the model."""
         ended = self.ended
         costs = self._scalar(self.costs(ended))
         if len(ended) > MOST:
@@ -65,17 +65,17 @@ class GPOracle(Oracle):
         return answer(self._random_values())
 
     def _scalar(self, costs: Array) -> Array:
-        """Return one cost a trial, (trials,), of costs (trials, objectives)."""
+        """Return one cost for each trial, (trials,), from costs (trials, objectives)."""
         if costs.shape[1] == 1:
             return costs[:, 0]
         places = stats.rankdata(costs, axis=0) / len(
             costs
-        )  # by ranges, a bad outlier would leave an objective no weight
+        )  # by ranks, since with ranges a bad outlier would remove the weight of an objective
         weighted = self.rng("weights").dirichlet(np.ones(costs.shape[1])) * places
         return np.asarray(weighted.max(axis=1) + AUGMENTATION * weighted.sum(axis=1))
 
     def _candidates(self, best: list[Values]) -> list[Values]:
-        """Return points to choose from: random ones, and some one or two mutations away from the best."""
+        """Return points to choose from: random points, and points one or two mutations away from the best."""
         rng, space = self.rng("candidates"), self.space
         candidates = [space.sample(rng) for _ in range(RANDOM)]
         for values in best:
@@ -85,7 +85,7 @@ class GPOracle(Oracle):
 
 
 class _Coding:
-    """How the points of an oracle's space are codes and numbers; what is inactive is a code of its own, or 1/2."""
+    """Converts points of an oracle's space to codes and numbers. An inactive value has a code of its own, or 1/2."""
 
     def __init__(self, oracle: Oracle) -> None:
         self._space = oracle.space
@@ -119,8 +119,8 @@ class _Coding:
 def _standard(costs: Array) -> Array:
     """Return costs with mean 0 and a variance of about 1: the mean of normal quantiles and of standardised costs.
 
-    The quantiles are of ranks, so no outlier matters much; the standardised costs, of which those worse than the median
-    are compressed by a logarithm, keep how far apart the good ones are.
+    The quantiles of ranks limit the effect of outliers. The standardised costs keep the distances of good trials; costs
+    worse than the median are compressed by a logarithm.
     """
     quantiles = np.asarray(stats.norm.ppf((stats.rankdata(costs) - 0.5) / len(costs)))
     offset = costs - np.median(costs)
@@ -133,6 +133,6 @@ def _standard(costs: Array) -> Array:
 
 
 def _expected_improvement(mean: Array, deviation: Array, best: float) -> npt.NDArray[np.float64]:
-    """Return how far below `best` a normal variable is expected to be, 0 where it is above."""
+    """Return the expected value of max(`best` - x, 0) for normal variables x."""
     z = (best - mean) / deviation
     return np.asarray(deviation * (z * stats.norm.cdf(z) + stats.norm.pdf(z)))

@@ -5,14 +5,14 @@ from search.oracles.points import permuted
 
 
 class GridOracle(Oracle):
-    """All points of the grid once, in an order that is a random permutation by the seed.
+    """Proposes every point of the grid once, in a random order given by the seed.
 
-    KerasTuner's order varies the last hyperparameter fastest, so that a grid that is cut off covers one corner; a
-    part of this one is spread over the whole. A continuous hyperparameter has ten values, evenly spaced in its
-    coordinate; points that differ in inactive values only are one.
+    KerasTuner's order varies the last hyperparameter fastest, so an incomplete grid covers one corner of the space. In
+    a random order, it covers the whole space. A continuous hyperparameter has ten values, evenly spaced in its
+    coordinate. Points that differ only in inactive values count once.
     """
 
-    _next = 0  # those before have been proposed or rejected, of a grid of this size
+    _next = 0  # points with a smaller number have been proposed or rejected
     _size = 0
 
     def populate_space(self, trial_id: str) -> Answer:

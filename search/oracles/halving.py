@@ -1,8 +1,8 @@
-"""Oracles that train many points a little and the best of them longer: Hyperband and ASHA.
+"""Oracles that train many points for a short time and the best of them longer: Hyperband and ASHA.
 
-A proposal says by `tuner/epochs` until which epoch it trains, by `tuner/initial_epoch` from which, and by
-`tuner/trial_id` from which trial's state, if not from the start. What failed, and what has no finite score, counts
-as ended and worst: it holds up no other, and is not trained on.
+In a proposal, `tuner/initial_epoch` and `tuner/epochs` are the first and the last epoch of the trial, and
+`tuner/trial_id` is the trial whose state it continues, if any. A failed trial, or one without a finite score, counts as
+ended and worst: it does not block others, and is not continued.
 """
 
 import math
@@ -20,7 +20,7 @@ Bracket = dict[str, Any]
 
 
 class _Halving(Oracle):
-    """What both have in common."""
+    """Base class of both oracles."""
 
     max_epochs: int
     min_epochs: int
@@ -31,13 +31,13 @@ class _Halving(Oracle):
         return {**super().identity(), **epochs}
 
     def _cost(self, trial: Trial) -> float:
-        """Return the score to be minimised; inf of what failed or is not finite."""
+        """Return the score, with a sign so that it is minimised; infinity for a failed trial or a score not finite."""
         if trial.status != TrialStatus.COMPLETED or not math.isfinite(trial.score):
             return math.inf
         return -float(trial.score) if self.objective.direction == "max" else float(trial.score)
 
     def _promotion(self, trial: Trial, epochs: int, **more: int) -> Answer:
-        """Return the proposal to train a trial's point on, from the epoch that it ended at."""
+        """Return the proposal to continue the training of a trial's point, from its last epoch."""
         values = trial.hyperparameters.values
         more = {f"tuner/{name}": value for name, value in more.items()}
         return answer(
@@ -51,17 +51,17 @@ class _Halving(Oracle):
 class HyperbandOracle(_Halving, StockHyperband):  # type: ignore[misc]
     """Hyperband (Li et al. 2018) by KerasTuner's brackets and sizes.
 
-    A sweep over all brackets trains some E (1 + log_factor E)² epochs of E `max_epochs` in all, if trials resume; its
-    sizes are rounded up, so that it is 576 of 30, twice what KerasTuner's documentation says. Sweeps follow each other
-    until `max_trials`; without that bound there is one.
+    With E = `max_epochs`, a sweep over all brackets takes about E (1 + log_factor E)² epochs, if trials are continued
+    from their states. Sizes are rounded up: for E = 30 it takes 576 epochs, twice as many as KerasTuner's documentation
+    says. Sweeps are repeated until `max_trials`; without this bound there is one sweep.
 
-    Where no new point is left, a bracket goes on with those it has.
+    If no new point is left, a bracket continues with the points it has.
 
     Args:
-        max_epochs: The longest that a point is trained.
-        min_epochs: The shortest.
-        factor: From one round to the next, so many times fewer points are trained so many times longer.
-        arguments: As of every oracle.
+        max_epochs: Maximum number of epochs of a point.
+        min_epochs: Minimum number of epochs of a point.
+        factor: From one round to the next, the number of points is divided, and the training is multiplied, by it.
+        arguments: Arguments of `Oracle`.
     """
 
     def __init__(
@@ -87,12 +87,12 @@ class HyperbandOracle(_Halving, StockHyperband):  # type: ignore[misc]
         return answer(None, waiting=bool(self.ongoing_trials))
 
     def _may_begin(self) -> bool:
-        """Return whether another bracket may be begun: sweeps are left, and new points were at the last try."""
+        """Return whether another bracket may begin: a sweep is left, and the last attempt found a new point."""
         last = self._current_bracket == 0 and self._current_iteration + 1 >= self.hyperband_iterations
         return not last and not any(bracket.get("exhausted") for bracket in self._brackets)
 
     def _begun(self, bracket: Bracket, trial_id: str) -> Answer | None:
-        """Return a new point for the first round of a bracket, if one is missing there and can be found."""
+        """Return a new point for the first round of a bracket, or `None` if the round is full or no point is found."""
         number, rounds = bracket["bracket_num"], bracket["rounds"]
         if bracket.get("exhausted") or len(rounds[0]) >= self._get_size(number, 0):
             return None
@@ -106,7 +106,7 @@ class HyperbandOracle(_Halving, StockHyperband):  # type: ignore[misc]
         return answer({**values, "tuner/epochs": epochs, **more})
 
     def _promoted(self, bracket: Bracket, trial_id: str) -> Answer | None:
-        """Return the promotion of a bracket's best trial that is surely among those that its next round takes."""
+        """Return the promotion of a bracket's best trial that certainly belongs to the next round, or `None`."""
         number, rounds = bracket["bracket_num"], bracket["rounds"]
         expected = len(rounds[0]) if bracket.get("exhausted") else self._get_size(number, 0)
         for turn in range(1, len(rounds)):
@@ -120,7 +120,7 @@ class HyperbandOracle(_Halving, StockHyperband):  # type: ignore[misc]
             if best is not None and worth and len(taken) < size and len(left) > expected - size:
                 rounds[turn].append({"past_id": best.trial_id, "id": trial_id})
                 return self._promotion(best, self._get_epochs(number, turn), bracket=number, round=turn)
-            # The round ends short if the one before has, or nothing in it is worth more.
+            # The round has fewer trials if the one before had, or if no further trial of that has a finite score.
             short = len(over) == len(before) == expected and not worth
             expected = len(rounds[turn]) if short else size
         return None
@@ -136,14 +136,14 @@ class HyperbandOracle(_Halving, StockHyperband):  # type: ignore[misc]
 class ASHAOracle(_Halving):
     """Asynchronous successive halving (Li et al. 2020): a trial is promoted when it is among the best of its rung.
 
-    The best 1/`factor` of what ended on a rung may be promoted, the highest rung first; while there is none, a new
-    point begins at the lowest. No trial waits for another. A promotion is a trial of its own.
+    The best 1/`factor` of the trials that ended on a rung may be promoted, those of the highest rung first. If there is
+    no such trial, a new point begins on the lowest rung. No trial waits for another. A promotion is a new trial.
 
     Args:
-        max_epochs: The longest that a point is trained.
-        min_epochs: How long all are.
-        factor: From one rung to the next, training is so many times longer.
-        arguments: As of every oracle.
+        max_epochs: Maximum number of epochs of a point.
+        min_epochs: Number of epochs of every point.
+        factor: Ratio of the numbers of epochs of consecutive rungs.
+        arguments: Arguments of `Oracle`.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class ASHAOracle(_Halving):
 
     @property
     def rungs(self) -> list[int]:
-        """The epochs at which trials are compared, and at last `max_epochs`."""
+        """The numbers of epochs at which trials are compared, in ascending order; the last is `max_epochs`."""
         epochs = [self.min_epochs]
         while epochs[-1] * self.factor < self.max_epochs:
             epochs.append(epochs[-1] * self.factor)

@@ -1,7 +1,7 @@
 """Points of a KerasTuner space: active values, coordinates in [0, 1], random points, neighbours and grids.
 
-A point is the dictionary of its active values, as `keras_tuner.Trial.hyperparameters.values` has them. A space is
-walked in the order in which its hyperparameters were declared, in which a parent stands before what depends on it.
+A point is the dictionary of its active values, as in `keras_tuner.Trial.hyperparameters.values`. A space is walked in
+the order in which its hyperparameters were declared, in which a parent precedes the hyperparameters that depend on it.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,22 +16,23 @@ from keras_tuner.engine.hyperparameters import HyperParameter
 from resnet_core.errors import UserError
 
 Values = dict[str, Any]
-MOST_CHOICES = 1000  # of a number with a step; one with more is taken for continuous
-MOST_SPREAD = 256  # points of a sequence, after which points are random
-STEP = 0.2  # standard deviation of a mutated number, as a share of its range
-ASIDE = "tuner/"  # what KerasTuner's hyperband adds to a point's values begins with this
+MOST_CHOICES = 1000  # a number with a step and more values counts as continuous
+MOST_SPREAD = 256  # points of a spread sequence, after which points are random
+STEP = 0.2  # standard deviation of the mutation of a number, as a fraction of its range
+ASIDE = "tuner/"  # prefix of the values that KerasTuner's Hyperband adds to a point
 
 
 def own(values: Values) -> Values:
-    """Return the values without those that say how long a trial trains."""
+    """Return the values without those that set the length of a trial."""
     return {name: value for name, value in values.items() if not name.startswith(ASIDE)}
 
 
 class SamplerSpace:
-    """The hyperparameters of a search, as a sampler sees them.
+    """The hyperparameters of a search, for samplers.
 
     Attributes:
-        hyperparameters: In the order of their declaration. Those of one name under different conditions are several.
+        hyperparameters: The hyperparameters in the order of their declaration. A name that is declared under several
+            conditions has several.
     """
 
     def __init__(self, hyperparameters: HyperParameters) -> None:
@@ -41,7 +42,7 @@ class SamplerSpace:
         self._counts: dict[tuple[Any, ...], int] = {}
 
     def walk(self, choose: Callable[[int, HyperParameter], Any]) -> Values:
-        """Return the point whose active values are chosen one by one: `choose(index, hyperparameter)`."""
+        """Return the point with the active values `choose(index, hyperparameter)`, which are chosen one by one."""
         values: Values = {}
         for index, hp in enumerate(self.hyperparameters):
             if hp.name not in values and active(hp, values):
@@ -49,12 +50,12 @@ class SamplerSpace:
         return values
 
     def free(self, index: int) -> bool:
-        """Return whether a hyperparameter has more values than one."""
+        """Return whether a hyperparameter has more than one value."""
         choices = self._choices[index]
         return choices is None or len(choices) > 1
 
     def choices(self, index: int) -> list[Any] | None:
-        """Return the values of a hyperparameter in order, or None of a continuous one."""
+        """Return the values of a hyperparameter in order, or `None` if it is continuous."""
         return self._choices[index]
 
     def ordered(self, index: int) -> bool:
@@ -63,7 +64,7 @@ class SamplerSpace:
         return hp.ordered if isinstance(hp, kinds.Choice) else isinstance(hp, (kinds.Int, kinds.Float))
 
     def value(self, index: int, coordinate: float) -> Any:
-        """Return the value at a coordinate in [0, 1]; log-scaled hyperparameters have a log-scaled coordinate."""
+        """Return the value at a coordinate in [0, 1]. A log-scaled hyperparameter has a log-scaled coordinate."""
         choices = self._choices[index]
         if choices is not None:
             return choices[min(int(coordinate * len(choices)), len(choices) - 1)]
@@ -72,14 +73,14 @@ class SamplerSpace:
         return min(max(value, hp.min_value), hp.max_value)
 
     def coordinate(self, index: int, value: Any) -> float:
-        """Return the coordinate of a value in [0, 1]: of the i-th of n values, (i + 1/2) / n."""
+        """Return the coordinate in [0, 1] of a value. The i-th of n values, counted from 0, has (i + 1/2) / n."""
         choices = self._choices[index]
         if choices is not None:
             return (self.place(index, value) + 0.5) / len(choices)
         return float(np.clip(self.hyperparameters[index].value_to_prob(value), 0.0, 1.0))
 
     def place(self, index: int, value: Any) -> int:
-        """Return which of the values of a hyperparameter that is not continuous this is; of numbers the nearest."""
+        """Return the index of a value of a hyperparameter that is not continuous; for numbers, of the nearest value."""
         choices = self._choices[index]
         assert choices is not None
         if value in choices:
@@ -87,17 +88,17 @@ class SamplerSpace:
         return int(np.argmin([abs(choice - value) for choice in choices]))
 
     def sample(self, rng: np.random.Generator) -> Values:
-        """Return a random point: each value uniform in its coordinate."""
+        """Return a random point, whose coordinates are uniform."""
         return self.walk(lambda index, _: self.value(index, rng.random()))
 
     def spread(self, seed: int) -> Iterator[Values]:
-        """Yield points that are spread over the space: those of a scrambled Sobol sequence (Owen 1998).
+        """Yield points that are spread over the space, from a scrambled Sobol sequence (Owen 1998).
 
-        Each hyperparameter has an axis of the sequence, also where it is inactive. Of the first 2^k points, one is
-        in each of 2^k equal parts of an axis.
+        Each hyperparameter has an axis of the sequence, whether it is active or not. Each of 2^k equal parts of an axis
+        has one of the first 2^k points.
 
         Args:
-            seed: Which scrambling.
+            seed: Seed of the scrambling.
         """
         from scipy.stats import qmc
 
@@ -109,9 +110,9 @@ class SamplerSpace:
             yield self.walk(lambda index, _, place=place: self.value(index, place[index]))  # type: ignore[misc]
 
     def repair(self, values: Values, rng: np.random.Generator) -> Values:
-        """Return the point with these values where they are active, and random ones where an active one is missing.
+        """Return the point with these values, as far as they are active. Missing active values are random.
 
-        The value of a name that stands for several hyperparameters is missing where it is none of the active one's.
+        A name may stand for several hyperparameters. A value that the active one of them cannot have counts as missing.
         """
 
         def choose(index: int, hp: HyperParameter) -> Any:
@@ -129,9 +130,9 @@ class SamplerSpace:
         return within and (isinstance(hp, kinds.Float) or value == int(value))
 
     def mutate(self, values: Values, rng: np.random.Generator) -> Values:
-        """Return a point that differs in one active value: of a category another, of a number one a normal step away.
+        """Return a point that differs in one active value: another category, or a number at a normal distance.
 
-        What becomes active by it is random. A point without a free value is returned as it is.
+        Values that become active by the change are random. A point without a free value does not change.
         """
         places = [index for index, _ in self.active(values) if self.free(index)]
         if not places:
@@ -151,7 +152,7 @@ class SamplerSpace:
         return others[rng.integers(len(others))] if others else value
 
     def active(self, values: Values) -> Iterator[tuple[int, HyperParameter]]:
-        """Yield place and hyperparameter of each that is active and has its value in the point."""
+        """Yield the index and the hyperparameter of each active hyperparameter whose value is in the point."""
         seen = set()
         for index, hp in enumerate(self.hyperparameters):
             if hp.name in values and hp.name not in seen and active(hp, values):
@@ -159,10 +160,10 @@ class SamplerSpace:
                 yield index, hp
 
     def complete(self, values: Values) -> Values:
-        """Return the point that a user means: with defaults where an active value is missing.
+        """Return a point with defaults for missing active values.
 
         Raises:
-            UserError: A name is unknown or inactive, or a value is not one of its hyperparameter's.
+            UserError: A name is unknown or inactive, or a hyperparameter cannot have a value.
         """
 
         def choose(index: int, hp: HyperParameter) -> Any:
@@ -180,23 +181,23 @@ class SamplerSpace:
         stray = sorted(own(values).keys() - point.keys())
         if stray:
             known = any(hp.name == stray[0] for hp in self.hyperparameters)
-            what = "is not active in" if known else "is no hyperparameter of"
+            what = "is not active in" if known else "is not a hyperparameter of"
             raise UserError(
                 f"a point to start from must have active values only, but `{stray[0]}` {what} {values}; leave it out"
             )
         return point
 
     def grid_values(self, index: int) -> list[Any]:
-        """Return the values of a hyperparameter on a grid: all, or of a continuous one the ten of KerasTuner's grid."""
+        """Return the values of a hyperparameter on a grid: all, or the ten of KerasTuner's grid if it is continuous."""
         choices = self._choices[index]
         return sorted({self.value(index, (i + 0.5) / 10) for i in range(10)}) if choices is None else choices
 
     def grid_size(self) -> int:
-        """Return how many points the grid has; those that differ in inactive values only are one."""
+        """Return the number of points of the grid. Points that differ only in inactive values count once."""
         return self._grid_count(0, {})
 
     def grid_point(self, number: int) -> Values:
-        """Return a point of the grid by its number, counted from 0; the last hyperparameter varies fastest."""
+        """Return a point of the grid by its number, counted from 0. The last hyperparameter varies fastest."""
         values: Values = {}
         for index, hp in enumerate(self.hyperparameters):
             if hp.name in values or not active(hp, values):
@@ -210,7 +211,7 @@ class SamplerSpace:
         return values
 
     def _grid_count(self, index: int, values: Values) -> int:
-        """Return how many points of the grid have these values of the hyperparameters before `index`."""
+        """Return the number of points of the grid with these values of the hyperparameters before `index`."""
         if index == len(self.hyperparameters):
             return 1
         hp = self.hyperparameters[index]
@@ -228,12 +229,12 @@ class SamplerSpace:
 
 
 def active(hyperparameter: HyperParameter, values: Values) -> bool:
-    """Return whether all conditions of a hyperparameter hold in these values."""
+    """Return whether these values meet all conditions of a hyperparameter."""
     return all(condition.is_active(values) for condition in hyperparameter.conditions)
 
 
 def _choices(hp: HyperParameter) -> list[Any] | None:
-    """Return the values of a hyperparameter in order, or None if it is continuous."""
+    """Return the values of a hyperparameter in order, or `None` if it is continuous."""
     if not isinstance(hp, (kinds.Int, kinds.Float)):
         return list(hp.values)
     number = int if isinstance(hp, kinds.Int) else float
@@ -245,14 +246,15 @@ def _choices(hp: HyperParameter) -> list[Any] | None:
 
 
 def permuted(number: int, size: int, seed: int) -> int:
-    """Return where a random permutation of `size` numbers, of any size, takes one of them.
+    """Return the image of a number under a random permutation of `size` numbers.
 
-    A Feistel network of four rounds over the next larger power of 4, walked until it is back in the range.
+    The permutation is a Feistel network of four rounds over the next larger power of 4, applied until the result is in
+    the range.
 
     Args:
-        number: From 0 to `size` - 1.
-        size: How many numbers are permuted.
-        seed: Which permutation.
+        number: A number from 0 to `size` - 1.
+        size: Number of permuted numbers.
+        seed: Seed of the permutation.
     """
     half = max(1, ((size - 1).bit_length() + 1) // 2)
     mask = (1 << half) - 1

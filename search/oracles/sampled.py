@@ -12,18 +12,18 @@ from search.oracles.base import Answer, Oracle, answer
 from search.oracles.points import Values
 
 STARTUP = 10  # random points before TPE has a model
-REPEATS = 20  # proposals of a sampler that may not be made, before a point near the last is taken
+REPEATS = 20  # rejected proposals of a sampler before a point near the last one is proposed
 POPULATION = 25
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class SampledOracle(Oracle):
-    """Proposals of a sampler of Optuna.
+    """Proposes points of an Optuna sampler.
 
-    For each, a study is made of the trials so far, so that nothing but these and the seed decides. A hyperparameter is
-    suggested by the place of its value in order, by its coordinate if it is continuous, and by its value if it is
-    not ordered. An open trial counts as ended and worst, so that a point away from it is proposed.
+    For each proposal, a new Optuna study is made from the trials so far, so that the proposal depends only on these and
+    the seed. The sampler suggests the index of the value of an ordered hyperparameter, the coordinate of a continuous
+    one, and the value of another. An open trial counts as ended and worst, so that the proposal is away from it.
     """
 
     def populate_space(self, trial_id: str) -> Answer:
@@ -38,11 +38,11 @@ class SampledOracle(Oracle):
         return answer(self.near(values))
 
     def sampler(self, seed: int) -> BaseSampler:
-        """Return a sampler that is seeded by a number."""
+        """Return a sampler with this seed."""
         raise NotImplementedError
 
     def attributes(self, trial: Trial) -> dict[str, Any]:
-        """Return what the sampler has noted of a trial."""
+        """Return the system attributes of a trial for the sampler."""
         return {}
 
     def _study(self) -> optuna.Study:
@@ -104,7 +104,7 @@ class TPEOracle(SampledOracle):
 
 
 class NSGA2Oracle(SampledOracle):
-    """NSGA-II (Deb et al. 2002) of Optuna; a generation are the next `POPULATION` trials."""
+    """NSGA-II (Deb et al. 2002) of Optuna, with generations of `POPULATION` consecutive trials."""
 
     def sampler(self, seed: int) -> BaseSampler:
         return NSGAIISampler(seed=seed, population_size=POPULATION)

@@ -1,4 +1,4 @@
-"""The state of an oracle: one file, which is replaced as a whole and read with care."""
+"""The state of an oracle in one file, which is replaced atomically and checked when it is read."""
 
 import json
 import math
@@ -17,11 +17,11 @@ from resnet_core.sealed import UNREADABLE, seal, unseal
 
 
 class DamagedState(UserError):
-    """The file of an oracle's state is not what was written."""
+    """Raised if the file of an oracle's state is damaged."""
 
 
 class Saved(keras_tuner.Oracle):  # type: ignore[misc]
-    """An oracle of KerasTuner that keeps its whole state in `oracle.json`; `base.Oracle` makes what it needs."""
+    """An oracle of KerasTuner that keeps its whole state in `oracle.json`; the base class of `base.Oracle`."""
 
     _lock: Any
     _taken_up: bool
@@ -31,25 +31,25 @@ class Saved(keras_tuner.Oracle):  # type: ignore[misc]
 
     @property
     def directions(self) -> dict[str, str]:
-        """Each objective with "min" or "max"."""
+        """The direction of each objective, "min" or "max"."""
         objectives = getattr(self.objective, "objectives", [self.objective])
         return {objective.name: objective.direction for objective in objectives}
 
     @property
     def open(self) -> list[Trial]:
-        """The trials that have been proposed and have not ended, in the order of their proposal."""
+        """The proposed trials that have not ended, in the order of their proposal."""
         over = set(self.end_order)
         return [self.trials[name] for name in self.start_order if name not in over]
 
     def identity(self) -> dict[str, Any]:
-        """Return what may not change when a search is continued."""
+        """Return the values that must not change when a search is continued."""
         return {"oracle": type(self).__name__, "objective": dict(self.directions), "seed": self.seed}
 
     def save(self) -> None:
         with self._lock:
             if self._directory is None:
                 return
-            self._take_up()  # before it is overwritten
+            self._take_up()  # before the file is overwritten
             text = seal(self.get_state())
             if text == self._written:
                 return
@@ -72,7 +72,7 @@ class Saved(keras_tuner.Oracle):  # type: ignore[misc]
             self._taken_up = True
 
     def _take_up(self) -> None:
-        """Continue what is in the folder, if the tuner has not: KerasTuner's looks for it after the first trial."""
+        """Load the state in the folder, unless it is loaded. KerasTuner's tuner loads it only after the first trial."""
         if not self._taken_up and self._directory is not None and Path(self._project_dir, "oracle.json").exists():
             self.reload()
         self._taken_up = True
@@ -141,7 +141,7 @@ class Saved(keras_tuner.Oracle):  # type: ignore[misc]
         return state
 
     def _trial_of(self, saved: dict[str, Any]) -> Trial:
-        """Return a trial from its state; one that was open has no metrics, as it will begin anew."""
+        """Return a trial from its state. A trial that was open has no metrics, since it begins again."""
         config = {"space": json.loads(self._spaces[saved["space"]]), "values": saved["values"]}
         hyperparameters = kinds.HyperParameters.from_config(config)
         trial = Trial(hyperparameters, saved["id"], saved["status"], saved["message"])
@@ -160,7 +160,7 @@ def _word(value: float | None) -> float | str | None:
 
 
 def _key(config: dict[str, Any]) -> str:
-    """Return what tells a hyperparameter's configuration from the others: name and conditions."""
+    """Return the name and the conditions of a hyperparameter's configuration, which identify it, as text."""
     return json.dumps([config["config"]["name"], config["config"]["conditions"]])
 
 

@@ -1,4 +1,4 @@
-"""KerasTuner's own random search and Bayesian optimisation, hardened."""
+"""KerasTuner's random search and Bayesian optimisation, hardened."""
 
 import warnings
 
@@ -14,24 +14,24 @@ BLAS = ThreadpoolController().select(user_api="blas")
 
 
 class RandomOracle(Oracle, RandomSearchOracle):  # type: ignore[misc]
-    """Random search: each hyperparameter uniform in its coordinate."""
+    """Random search, with uniform coordinates of the hyperparameters."""
 
 
 class BayesianOracle(Oracle, BayesianOptimizationOracle):  # type: ignore[misc]
-    """KerasTuner's Gaussian process with an upper confidence bound; `gp` is better and far quicker.
+    """KerasTuner's Gaussian process with an upper confidence bound. `gp` is better and much faster.
 
-    Its generator and its Gaussian process begin anew with every proposal, so that they have no state. Where it
-    proposes a point again, or one that is not accepted, one nearby is taken.
+    The generator and the Gaussian process are made again for every proposal, so they have no state. If the proposed
+    point was proposed before or is not accepted, a nearby point replaces it.
     """
 
     def populate_space(self, trial_id: str) -> Answer:
         seed = int(self.rng("bayesian").integers(2**32))
-        self._random_state = np.random.RandomState(seed)  # what KerasTuner draws from
+        self._random_state = np.random.RandomState(seed)  # KerasTuner's generator
         self.gpr = self._make_gpr().set_params(random_state=seed)
         with warnings.catch_warnings(), BLAS.limit(limits=1):
             warnings.simplefilter("ignore", ConvergenceWarning)
             if self.open and self.ended:
-                self.gpr.fit(*self._vectorized(self.ended))  # by which the scores of open trials are guessed
+                self.gpr.fit(*self._vectorized(self.ended))  # it predicts the scores of open trials
             proposed: Answer = super().populate_space(trial_id)
         values = proposed["values"]
         return answer(None if values is None else self.near(values))
@@ -45,7 +45,7 @@ class BayesianOracle(Oracle, BayesianOptimizationOracle):  # type: ignore[misc]
         return x, y
 
     def _vectorized(self, trials: list[Trial]) -> tuple[Array, Array]:
-        """Return coordinates, (trials, hyperparameters that are not fixed), and costs."""
+        """Return the coordinates, (trials, hyperparameters that are not fixed), and the costs of trials."""
         space = self._nonfixed_space()
         rows = np.zeros((len(trials), len(space)))
         for row, trial in zip(rows, trials):

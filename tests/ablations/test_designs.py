@@ -93,7 +93,7 @@ def test_given_levels_take_the_place_of_the_designs_own(design, given, expected)
         (lambda: one_at_a_time(BASE, skp=("none",)), "`skp` has none; did you mean 'skip'"),
         (lambda: leave_out(BASE, skip="A"), "must differ from the base, but `skip`=A is the base's"),
         (lambda: leave_out(BASE, most=2, skip="none"), "`most` must be from 1 to the number of components, 1"),
-        (lambda: paired(depth=(8, 20), width=(8,)), "as many levels each, but got of depth 2, width 1"),
+        (lambda: paired(depth=(8, 20), width=(8,)), "the same number of levels, but got depth 2, width 1"),
         (lambda: grid(skip="none"), "a sequence of levels, but `skip` got 'none'"),
         (lambda: grid(depth=()), r"a sequence of levels, but `depth` got \(\)"),
         (lambda: grid(depth=(8, 8)), "must differ, but `depth` got 8 twice"),
@@ -101,7 +101,10 @@ def test_given_levels_take_the_place_of_the_designs_own(design, given, expected)
         (lambda: grid(depth=(8,)).only("skip", depth=8), "on factors of the design, but got 'skip'"),
         (lambda: paired(depth=(8,)).with_levels({"depth": [20]}), "that are paired belong to the design.*`depth`"),
         (lambda: leave_out(BASE, skip="none").with_levels({"skip": ["B"]}), "of a component.*`skip`"),
-        (lambda: one_at_a_time(BASE, skip=("none",)).with_levels({"depth": [20]}), "of a base that nothing.*`depth`"),
+        (
+            lambda: one_at_a_time(BASE, skip=("none",)).with_levels({"depth": [20]}),
+            "of a base that are not varied.*`depth`",
+        ),
     ],
 )
 def test_a_mistake_is_named(make, message):

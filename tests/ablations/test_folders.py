@@ -105,7 +105,7 @@ def test_export_writes_the_tables_sorted(compacted, program, study, tmp_path):
 
 
 WRONG = [
-    (["status", "nowhere"], "STUDY must be the folder of a study, with a study.json, but 'nowhere' is none"),
+    (["status", "nowhere"], "STUDY must be the folder of a study, with a study.json, but 'nowhere' is not one"),
     (["status", "dept"], "did you mean 'depth'"),
     (["retry", "STUDY", "--failed", "--workers", "0"], "--workers must be a whole number above 0, but got '0'"),
     (["retry", "STUDY", "--failed", "--workers", "1.5"], "--workers must be a whole number above 0, but got '1.5'"),

@@ -113,7 +113,7 @@ def test_a_run_under_way_is_not_taken_out(tiny_study, tmp_path, monkeypatch):
     store = Store(tmp_path / "depth")
     run = next(run for run in store.plan().runs if run.factors["skip"] == "A")
     monkeypatch.setattr(remove, "HALF_WRITTEN_SECONDS", 0.0)
-    with store.claim(run.id), pytest.raises(UserError, match="but 1 of these are under way; wait"):
+    with store.claim(run.id), pytest.raises(UserError, match="but 1 of these are running; wait"):
         call(store, "skip=A")
     assert json.loads((store.root / "study.json").read_text())["runs"]
 

@@ -253,7 +253,7 @@ def test_starts_come_first_as_far_as_they_are_accepted(name):
         ({"kind": "wide"}, "`kind` of a point to start from must be one of .*, but got 'wide'"),
         ({"depth": 41}, "`depth` of a point to start from must be .*, but got 41"),
         ({"rate": "fast"}, "`rate` of a point to start from must be between 0.0001 and 1.0, but got 'fast'"),
-        ({"width": 3}, "`width` is no hyperparameter of"),
+        ({"width": 3}, "`width` is not a hyperparameter of"),
         ({"factor": 2}, "`factor` is not active in"),
     ],
 )
@@ -349,9 +349,7 @@ def test_a_folder_of_another_kind_is_refused(tmp_path):
 
 
 def test_mistakes():
-    with pytest.raises(
-        UserError, match="an oracle must be one of those there are, but got 'rnadom'; did you mean 'random'"
-    ):
+    with pytest.raises(UserError, match="an oracle must be a registered one, but got 'rnadom'; did you mean 'random'"):
         oracle("rnadom", LOSS, space(), 10, 0)
     with pytest.raises(UserError, match="the oracle 'asha' takes one objective, but got 2"):
         seeded("asha", objective=TWO)

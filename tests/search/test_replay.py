@@ -104,7 +104,7 @@ def test_the_plan_says_what_was_known_at_each_proposal(search):
 
 def test_an_oracle_that_proposes_something_else_is_refused(search):
     searched(search, 1)
-    with pytest.raises(UserError, match="proposes the same trials again, but trial 1 is not"):
+    with pytest.raises(UserError, match="must propose the same trials again, but trial 1 is not"):
         again(replace(search, seed=7))
 
 
@@ -135,7 +135,7 @@ def test_a_damaged_state_is_made_anew(damage, search, capsys, monkeypatch):
     runner.run(search, SERIAL, best=0, seeds=1)
     assert path.read_text() == state
     assert {file.name: file.read_bytes() for file in search.root.glob("runs/*")} == records
-    assert f"{path} is made anew" in capsys.readouterr().out
+    assert f"{path} is reconstructed" in capsys.readouterr().out
     assert len(list(search.root.glob("damaged/*"))) == (damage != "missing")
 
 

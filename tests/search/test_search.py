@@ -213,7 +213,7 @@ def test_halving_needs_a_rate_that_does_not_depend_on_the_length(search):
         net, train = depth_and_rate(hp, train)
         return net, train.replace(schedule="cosine")
 
-    with pytest.raises(UserError, match="--oracle asha goes on with trials that were shorter"):
+    with pytest.raises(UserError, match="--oracle asha continues shorter trials"):
         run(replace(search, space=Space("odd", "", declare), oracle="asha"))
 
 

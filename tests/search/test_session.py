@@ -234,4 +234,4 @@ def test_exports_of_an_earlier_network_are_named(exports, tmp_path, capsys):
     _warn_if_outdated(tmp_path, json.loads((exports.folder / "model.json").read_text())["run"])
     assert capsys.readouterr().err == ""
     _warn_if_outdated(tmp_path, "another")
-    assert "best are of an earlier network; write them anew: resnet-search export" in capsys.readouterr().err
+    assert "best are of an earlier network; repeat resnet-search export" in capsys.readouterr().err

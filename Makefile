@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install docs demo test pytest torture bench bench-search bench-convolutions reference lint lock clean
+.PHONY: help install docs docs-again demo test pytest torture bench bench-search bench-convolutions reference lint lock clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,10 +30,18 @@ torture: install  ## kill studies at random moments, damage files, fill a disk, 
 	$(BIN)/pytest tests/torture --kills 50 -s
 	$(BIN)/pytest tests/resnet_core/nets/test_keras_net.py tests/resnet_core/nets/test_opened.py --hypothesis-profile=search
 
-docs: .venv/documented  ## build the site in docs/_build/html, execute its pages, and check it (some five minutes; no network)
-	SOURCE_DATE_EPOCH=0 $(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet --jobs 2 \
-	  --doctree-dir docs/_build/doctrees docs docs/_build/html
-	$(BIN)/pytest tests/docs --site docs/_build/html
+SITE := docs/_build/html
+SPHINX = SOURCE_DATE_EPOCH=0 $(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet --jobs 2 \
+  --doctree-dir docs/_build/doctrees docs
+
+docs: .venv/documented  ## build the site in docs/_build/html, execute its pages, and check it (some five minutes)
+	rm -rf docs/_build
+	$(SPHINX) $(SITE)
+	$(BIN)/pytest tests/docs --site $(SITE)
+
+docs-again: .venv/documented  ## build the site a second time, and compare
+	$(SPHINX) docs/_build/again
+	diff --recursive --brief $(SITE) docs/_build/again
 
 .venv/documented: .venv/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
@@ -76,4 +84,4 @@ lock: install  ## write constraints.txt anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --upgrade --no-annotate --no-header --quiet --output-file constraints.txt
 
 clean:  ## remove what was installed and cached; results stay
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/_build docs/generated

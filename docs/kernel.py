@@ -17,8 +17,8 @@ from IPython import get_ipython
 from resnet_core import telling
 
 EXAMPLES = Path(os.environ["IPYTHONDIR"]).parents[1] / "examples"
-ELAPSED = re.compile(r", \d+ (?:s|min|h)\b[^;\n]*; ETA [^\n]*$", re.MULTILINE)
-"""The times in a line of progress."""
+ELAPSED = re.compile(r"^(\[\d+/\d+\] .*?)(?:, [\d.]+ (?:s|min|h)\b.*|; ETA .*)$", re.MULTILINE)
+"""A line of progress, and the times at its end."""
 
 
 def shown(command: str) -> None:
@@ -30,7 +30,7 @@ def shown(command: str) -> None:
     done = subprocess.run(
         command, shell=True, executable="/bin/bash", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    output = ELAPSED.sub("", done.stdout)
+    output = ELAPSED.sub(r"\1", done.stdout)
     print("\n".join(line.rstrip() for line in output.splitlines()))
     if done.returncode:
         raise RuntimeError(f"`{command}` ended with {done.returncode}:\n{output}")

@@ -82,7 +82,7 @@ def suite_page(study: Study, recorded: dict[str, str]) -> str:
 
     Args:
         study: The suite.
-        recorded: What the committed records say, by scale.
+        recorded: What the committed records say of it, by scale.
     """
     module = sys.modules[study.net.__module__]
     command = f"resnet-ablate run {study.name} --scale {next(iter(study.scales))}"

@@ -27,6 +27,7 @@ PAGES = sorted(path for path in DOCS.rglob("*.md") if path.relative_to(DOCS).par
 LINKED = [*PAGES, ROOT / "README.md"]
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^]\n]*\]\((?!https?:)([^)\s]+)\)|<a href=\"([^\"]+)\">")
+OPTIONS = re.compile(r"\A(:\w+:[^\n]*\n)+\n*")
 PROGRAMS = ("resnet-ablate", "resnet-report", "resnet-search", "resnet-probe")
 OURS = ("ablations", "analysis", "resnet_core", "search")
 
@@ -46,8 +47,8 @@ def generated():
 
 
 def blocks(page):
-    """Return the kind and the text of every block of code."""
-    return [(kind.split(" ")[0], code) for kind, code in BLOCK.findall(page.read_text())]
+    """Return the kind and the text of every block of code, without the options of a cell."""
+    return [(kind.split(" ")[0], OPTIONS.sub("", code)) for kind, code in BLOCK.findall(page.read_text())]
 
 
 def targets(text):
@@ -127,7 +128,8 @@ def test_every_figure_is_drawn_in_the_gallery_in_ten_lines(name):
     section = re.search(rf"^### `{name}`\n(.*?)^##", (DOCS / "gallery.md").read_text(), re.MULTILINE | re.DOTALL)[1]
     ((_, code),) = BLOCK.findall(section)
     assert f"plots.{name}(" in code or f'plot("{name}"' in code
-    assert len(code.splitlines()) <= 10
+    assert len(OPTIONS.sub("", code).splitlines()) <= 10
+    assert "alt:" in code
 
 
 def python_of(page):

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-TIMES = re.compile(r"ETA|\b\d+(\.\d+)? s;|20\d\d-\d\d-\d\d \d\d:\d\d")
-"""Of progress, and of a clock."""
+TIMES = re.compile(r"ETA|^\[\d+/\d+\] .*[\d.]+ s\b|20\d\d-\d\d-\d\d \d\d:\d\d|I0000", re.MULTILINE)
+"""Of progress, of a clock, and of TensorFlow's notices."""
 WIDTHS = (1400, 420)
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from resnet_core.errors import UserError
 from resnet_core.probes.anatomy import Layer, anatomy
 from resnet_core.probes.gradient_norms import step_rows
+from resnet_core.probes.graph import functional
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,8 +63,9 @@ class GradientsByDepth(keras.callbacks.Callback):  # type: ignore[misc]
                 f"gradients can be measured if steps_per_execution is 1, but it is {self.model.steps_per_execution}; "
                 "compile the model with 1"
             )
-        self._layers = anatomy(self.model).layers
-        kernels = {self.model.get_layer(layer.layer).kernel.path: i for i, layer in enumerate(self._layers)}
+        model = functional(self.model)
+        self._layers = anatomy(model).layers
+        kernels = {model.get_layer(layer.layer).kernel.path: i for i, layer in enumerate(self._layers)}
         self._norms = tf.Variable(tf.zeros(len(kernels)), trainable=False)
         optimizer = self.model.optimizer
         apply = type(optimizer).apply

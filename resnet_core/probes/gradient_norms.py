@@ -99,7 +99,7 @@ class GradientProbe:
 
     def _norms(self, images: tf.Tensor, labels: tf.Tensor, scale: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape, keras.StatelessScope():
-            *boundaries, logits = self._tapped(images, training=True)
+            *boundaries, logits = keras.tree.flatten(self._tapped(images, training=True))
             loss = tf.reduce_mean(self._losses(logits, labels))
             loss = loss if scale is None else loss * scale
         kernels = [kernel.value for kernel in self._kernels]

@@ -40,8 +40,12 @@ class Call:
 def functional(model: Any) -> keras.Model:
     """Return a functional model with one input and one output; a `Sequential` is converted.
 
+    The layers of models that it calls take their place, so that blocks of a nested model are found, too. They are the
+    same layers.
+
     Raises:
-        UserError: The model is not functional, or has several inputs or outputs.
+        UserError: The model is not functional, has several inputs or outputs, or calls models with equal names of
+            layers.
     """
     if isinstance(model, keras.Sequential) and model.built:
         model = keras.Model(model.inputs[0], model.outputs[0])
@@ -55,7 +59,24 @@ def functional(model: Any) -> keras.Model:
             f"a network to be probed must have one input and one output, but '{model.name}' has "
             f"{len(model.inputs)} and {len(model.outputs)}"
         )
+    while any(map(_is_graph, model.layers)):
+        try:
+            model = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=_call_within)
+        except ValueError as error:
+            raise UserError(
+                f"the models that a network calls must have layers of different names, but '{model.name}': {error}"
+            ) from None
     return model
+
+
+def _is_graph(layer: Any) -> bool:
+    """Return whether a layer is a model with a graph: a functional one, or a `Sequential` that is built."""
+    return isinstance(layer, keras.Model) and bool(getattr(layer, "outputs", None))
+
+
+def _call_within(operation: Any, *args: Any, **named: Any) -> Any:
+    """Call an operation; of a model, call its layers."""
+    return operation.call(*args, **named) if _is_graph(operation) else operation(*args, **named)
 
 
 def calls(model: keras.Model) -> list[Call]:

@@ -123,7 +123,8 @@ class Probe:
             **named: Inputs by name, and options of the probe.
 
         Raises:
-            UserError: An input is missing, an option is unknown, or the model is not functional.
+            UserError: An input is missing, an option is unknown, the model is not functional, or the probe gives no row
+                of it.
         """
         from resnet_core.probes.subject import subject_of
 
@@ -131,6 +132,11 @@ class Probe:
         net = subject_of(model)
         with global_numbers_kept():
             rows = list(self.measure(net if self.half else net.in_float32(), **given))
+        if not rows:
+            raise UserError(
+                f"a network must have what the probe '{self.name}' measures, but it gives no row of "
+                f"'{net.model.name}', with {net.block_count} blocks and {net.layer_count} layers with a kernel"
+            )
         yield from ({"probe": self.name, **values} for values in rows)
 
     def __call__(self, model: Any, *args: Any, **named: Any) -> "pd.DataFrame":

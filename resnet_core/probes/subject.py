@@ -37,6 +37,7 @@ class Subject:
 
     def __init__(self, model: Any) -> None:
         self.model = functional(model)
+        self._as_given = list(getattr(model, "weights", self.model.weights))  # a nested model's may have another order
         with recursion_room(len(self.model.layers)):
             self.anatomy: Anatomy = anatomy(self.model)
         self.places, self.blocks = self.anatomy.places, self.anatomy.blocks
@@ -128,7 +129,16 @@ class Subject:
         return block.join is not None or not block.changes_shape
 
     def at_places(self, images: Any, *, training: bool = False) -> list[Any]:
-        """Return the values at every place for one batch."""
+        """Return the values at every place for one batch.
+
+        Raises:
+            UserError: There is no place, or the images have another shape than the network takes.
+        """
+        if not self.places:
+            raise UserError(
+                f"a network must have residual joins, or two layers with a kernel, but '{self.model.name}' has "
+                f"{len(self.layers)} layers with a kernel and no join"
+            )
         self._check(images)
         values, x = [], images
         for part in self.parts[:-1]:
@@ -170,7 +180,7 @@ class Subject:
             UserError: The number or the shapes of the weights differ.
         """
         values = source.get_weights() if isinstance(source, keras.Model) else list(source)
-        variables = self.model.weights
+        variables = self._as_given
         if [np.shape(value) for value in values] != [tuple(variable.shape) for variable in variables]:
             raise UserError(
                 f"weights given to a probe must have the shapes of the network's {len(variables)} weights, but got "

@@ -24,12 +24,14 @@ def without_branch(model: keras.Model, block: str) -> keras.Model:
     Raises:
         UserError: There is no residual join of this name.
     """
-    return with_join(functional(model), join_of(anatomy(model), block), _skip_alone)
+    model = functional(model)
+    return with_join(model, join_of(anatomy(model), block), _skip_alone)
 
 
 def without_skip(model: keras.Model, block: str) -> keras.Model:
     """Return the model with y = F(x) in one block: the skip is removed. For the arguments see `without_branch`."""
-    return with_join(functional(model), join_of(anatomy(model), block), _branch_alone)
+    model = functional(model)
+    return with_join(model, join_of(anatomy(model), block), _branch_alone)
 
 
 def in_order(model: keras.Model, blocks: Sequence[str]) -> keras.Model:
@@ -42,6 +44,7 @@ def in_order(model: keras.Model, blocks: Sequence[str]) -> keras.Model:
     Raises:
         UserError: There is no block of a name, or the output of a block does not fit the next block.
     """
+    model = functional(model)
     parts = anatomy(model)
     known = {block.block: block for block in parts.blocks}
     for name in blocks:
@@ -83,7 +86,7 @@ def join_of(parts: Anatomy, block: str) -> Join:
 
 def segments(model: keras.Model, parts: Anatomy) -> list[keras.Model]:
     """Return the stem up to the first place, each block, and the head after the last place, with shared weights."""
-    cuts = [functional(model).inputs[0], *(place.call.tensor for place in parts.places), functional(model).outputs[0]]
+    cuts = [model.inputs[0], *(place.call.tensor for place in parts.places), model.outputs[0]]
     return [keras.Model(start, end) for start, end in pairwise(cuts)]
 
 

@@ -66,7 +66,11 @@ def stitching(
     below = subject_of(other).in_float32()
     random_below = below.with_weights(below.redrawn(seed))
     intact = net.scored(images, labels).error
-    for index in places or range(min(len(net.places), len(below.places))):
+    both = min(len(net.places), len(below.places))
+    for index in places:
+        if not 0 <= index < both:
+            raise UserError(f"`places` must be indices below {both}, the places of both networks, but got {index}")
+    for index in places or range(both):
         errors = []
         for bottom in (below, random_below):
             stitch = Stitch(bottom, net, index)

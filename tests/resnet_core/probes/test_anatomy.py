@@ -1,13 +1,17 @@
 import keras
+import numpy as np
 import pytest
 
+from resnet_core import probes
 from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
 from resnet_core.probes.anatomy import anatomy
 from resnet_core.probes.gradient_norms import activation_sites, weight_sites
+from resnet_core.probes.subject import Subject
+from resnet_core.probes.surgery import without_branch
 
-from .conftest import SMALL, operator_of
+from .conftest import SMALL, images_for, labels_for, operator_of, two_joins
 
 
 @pytest.mark.parametrize(
@@ -92,6 +96,33 @@ def test_two_towers_of_one_kind_are_no_residual_join():
     towers = [keras.layers.Conv2D(4, 3, name=name)(images) for name in ("left", "right")]
     model = keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(keras.layers.add(towers))))
     assert anatomy(model).joins == ()
+
+
+@pytest.mark.parametrize("wrap", [lambda base: base, lambda base: keras.Sequential([keras.Input((8, 8, 3)), base])])
+def test_the_blocks_of_a_nested_model_are_found(wrap):
+    """As of a network of `keras.applications` with a head of the user's, in a `Sequential` of its own or not."""
+    images = keras.Input((8, 8, 3))
+    base = two_joins()
+    x = wrap(base)(keras.layers.Rescaling(2.0, name="twice")(images), training=False)
+    model = keras.Model(images, keras.layers.Dense(4, name="head")(x))
+    net, pixels = Subject(model), images_for(model, 6)
+    assert [block.block for block in net.blocks] == [operator_of(base), "plus"]
+    assert [layer.layer for layer in net.layers] == ["begin", "lefty", "righty", "mix", "answer", "head"]
+    assert np.array_equal(net.outputs(pixels), model(pixels))
+    assert {id(variable) for variable in net.model.variables} == {id(variable) for variable in model.variables}
+    cut = without_branch(model, "plus")
+    assert probes.lesion(model, pixels, labels_for(6) % 4)["loss"].iloc[-1] == pytest.approx(
+        Subject(cut).scored(pixels, labels_for(6) % 4).loss, rel=1e-6
+    )
+    rows = probes.reset(model, pixels, labels_for(6) % 4, model.get_weights())
+    assert (rows["loss"] == rows["intact_loss"]).all()
+
+
+def test_two_nested_models_with_equal_names_are_refused():
+    images = keras.Input((4, 4, 3))
+    halves = [keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2D(3, 1, name="same")]) for _ in range(2)]
+    with pytest.raises(UserError, match="must have layers of different names"):
+        anatomy(keras.Model(images, halves[1](halves[0](images))))
 
 
 class Subclassed(keras.Model):

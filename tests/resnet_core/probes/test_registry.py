@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -121,6 +122,22 @@ def test_listing_the_probes_loads_no_tensorflow():
 def test_what_is_missing_or_unknown(given, named, message, networks):
     with pytest.raises(UserError, match=message):
         probes.lesion(networks("two_joins"), *given, **named)
+
+
+OF_A_WHOLE = ("curvature", "gradients", "landscape", "scores")
+
+
+@pytest.mark.parametrize("name", registered())
+def test_a_network_of_one_layer_has_rows_or_one_clear_error(name):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    probe = registered()[name]
+    needs, options = needed(model, probe), QUICK.get(name, {})
+    if name in OF_A_WHOLE:
+        assert len(probe(model, **needs, **options))
+        return
+    with pytest.raises(UserError, match="must have|must be indices|is needed"):
+        probe(model, **needs, **options)
 
 
 def test_a_probe_of_ones_own(networks):

@@ -48,7 +48,7 @@ def functional(model: Any) -> keras.Model:
             layers.
     """
     if isinstance(model, keras.Sequential) and model.built:
-        model = keras.Model(model.inputs[0], model.outputs[0])
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):
         raise UserError(
             f"a network to be probed must be a functional keras.Model, but got {type(model).__name__}; "

@@ -146,10 +146,10 @@ class Subject:
             values.append(x)
         return values
 
-    def onward(self, value: Any, place: int, *, training: bool = False) -> Any:
-        """Return the outputs for one batch, computed from the value at a place."""
+    def onward(self, value: Any, place: int, weights: Weights | None = None, *, training: bool = False) -> Any:
+        """Return the outputs for one batch, computed from the value at a place; at -1, from the images."""
         for part in self.parts[place + 1 :]:
-            value = part(value, training=training)
+            value = part(value, weights, training=training)
         return value
 
     def outputs(self, images: Any, weights: Weights | None = None, *, training: bool = False) -> Any:

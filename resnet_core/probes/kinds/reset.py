@@ -54,26 +54,28 @@ def randomise(net: "Subject", images: Any, labels: Any, seed: int = 0) -> Iterat
 
 
 def _replaced(net: "Subject", images: Any, labels: Any, values: "Weights") -> Iterator[Row]:
-    units: list[tuple[str, Layer | Block, int, Weights]] = []
-    for index, part in enumerate(net.parts):
-        inside = {layer.name: layer for layer in part.model.layers}
-        units += [
-            ("layer", layer, index, _some(values, [inside[layer.layer]]))
-            for layer in net.layers
-            if layer.layer in inside
-        ]
-    units += [("block", block, block.index + 1, _some(values, net.part_of(block).model.layers)) for block in net.blocks]
+    by_name = {layer.name: layer for layer in net.model.layers}
+    units: list[tuple[str, Layer | Block, Weights]] = [
+        ("layer", layer, _some(values, [by_name[layer.layer]])) for layer in net.layers
+    ]
+    units += [("block", block, _some(values, net.part_of(block).model.layers)) for block in net.blocks]
+    begins = [_first_part(net, weights) for _, _, weights in units]  # a layer may be in several parts
     intact, scores = Score(), [Score() for _ in units]
     for x, y in net.batches(images, labels):
         before = [x, *net.at_places(x)]
         intact.add(net.score(net.onward(before[-1], len(before) - 2), y))
-        for score, (_, _, index, weights) in zip(scores, units, strict=True):
-            changed = net.parts[index](before[index], weights)
-            score.add(net.score(net.onward(changed, index), y))
-    for score, (unit, place, _, _) in zip(scores, units, strict=True):
+        for score, (_, _, weights), index in zip(scores, units, begins, strict=True):
+            score.add(net.score(net.onward(before[index], index - 1, weights), y))
+    for score, (unit, place, _) in zip(scores, units, strict=True):
         yield row(
             place, value=score.error, intact=intact.error, loss=score.loss, intact_loss=intact.loss, unit=unit
         )  # fmt: skip
+
+
+def _first_part(net: "Subject", weights: "Weights") -> int:
+    """Return the index of the first part that has one of these weights; the last one, if there are none."""
+    paths = ({variable.path for variable in part.model.variables} for part in net.parts)
+    return next((i for i, there in enumerate(paths) if there & weights.keys()), len(net.parts) - 1)
 
 
 def _some(values: "Weights", layers: Sequence[Any]) -> "Weights":

@@ -12,10 +12,10 @@ from ablations.request import Request
 from ablations.study import Study
 from ablations.study_results import Results
 from ablations.suites import suites
-from resnet_core.errors import UserError, nearest
+from resnet_core.errors import UserError, in_arguments, nearest
 from resnet_core.folders import DEFAULT_OUT
 from resnet_core.runs.data.given import path_of
-from resnet_core.runs.execution.options import Execution
+from resnet_core.runs.execution.options import BY_EXECUTION, Execution
 from resnet_core.runs.execution.plugins import Plugins, load_plugins
 from resnet_core.runs.execution.session_code import SessionCode
 from resnet_core.runs.settings import field_named, settable
@@ -45,6 +45,7 @@ def load(name: str | Path) -> Study:
     raise UserError(f"a study must be known, or a Python file of yours, but got '{name}'{nearest(str(name), known)}")
 
 
+@in_arguments(BY_EXECUTION)
 def run(
     study: Study | str | Path,
     scale: str | None = None,

@@ -1,10 +1,12 @@
 """`UserError`, and helpers for one-line error messages."""
 
+import functools
+import re
 import sys
 from collections.abc import Callable, Iterable
 from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from pydantic import ValidationError
 
@@ -103,3 +105,47 @@ def as_option(name: str, *values: Any) -> str:
 def as_argument(name: str, *values: Any) -> str:
     """Return an argument as it is given in Python: `most_seeds=20`, or its name alone."""
     return f"{name}={', '.join(map(repr, values))}" if values else f"`{name}`"
+
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+_OPTION = re.compile(
+    r"--(?:(?P<choice>data-format|executor|stream|until) (?P<word>[a-z_]+)|(?P<name>[a-z][a-z-]*[a-z]))"
+    r"(?P<setting> \w[\w.]*=[^\s;]+)?"
+)
+"""An option in a message; of one with choices, the choice as well."""
+
+
+def in_arguments(
+    by_execution: Iterable[str] = (),
+) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    """Decorator for functions of the Python interface: errors name their arguments in place of command-line options.
+
+    Args:
+        by_execution: Options that are fields of the argument `execution`.
+    """
+    fields = {*by_execution}
+
+    def argument(option: re.Match[str]) -> str:
+        name = (option["choice"] or option["name"]).replace("-", "_")
+        if name == "set":
+            return (option["setting"] or "an argument").strip()
+        given = f"{name}={option['word']!r}" if option["word"] else name
+        if name in fields:
+            given = f"execution=Execution({given if option['word'] else f'{name}=…'})"
+        return f"`{given}`{option['setting'] or ''}"
+
+    def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        @functools.wraps(function)
+        def called(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+            try:
+                return function(*args, **kwargs)
+            except UserError as error:
+                words = _OPTION.sub(argument, str(error))
+                if words == str(error):
+                    raise
+                raise UserError(words, error.line) from None
+
+        return called
+
+    return decorate

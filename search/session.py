@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resnet_core.errors import UserError
+from resnet_core.errors import UserError, in_arguments
 from resnet_core.folders import DEFAULT_OUT
 from resnet_core.runs.data.given import path_of
-from resnet_core.runs.execution.options import Execution
+from resnet_core.runs.execution.options import BY_EXECUTION, Execution
 from resnet_core.runs.execution.plugins import Plugins, load_plugins
 from resnet_core.runs.execution.session_code import SessionCode
 from resnet_core.runs.exports.registry import CALLS
@@ -148,6 +148,7 @@ class SearchResults:
         return f"SearchResults('{self.folder}'): {len(list(Store(self.folder).records()))} trials recorded"
 
 
+@in_arguments(BY_EXECUTION)
 def run(
     space: Space | str = DEFAULT_SPACE,
     data: Any = None,

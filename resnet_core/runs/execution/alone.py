@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from resnet_core.errors import UserError
+from resnet_core.errors import UserError, in_arguments
 from resnet_core.nets.own import Net, OwnNet
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo, check_sizes
@@ -50,6 +50,7 @@ class TrainedRecord(Record):
         return with_weights(self.run, self.weights)
 
 
+@in_arguments()
 def train(
     net: Net | Callable[..., Any],
     data: Any = "digits",

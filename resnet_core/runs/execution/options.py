@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 RETRIES = 2
 STREAM = ("auto", "always", "never")
+BY_EXECUTION = ("executor", "memory", "mix_versions", "retries", "stream", "timeout")
+"""Options that the Python interface takes as fields of `Execution`."""
 BUILT_IN = dict(OWN_OPTIONS)
 """Options of this project's executors."""
 WORTH_PROCESSES = 60.0  # estimated seconds of work that justify processes, each of which starts in some five

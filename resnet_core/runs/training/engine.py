@@ -45,7 +45,7 @@ class Engine:
         places = {id(variable): i for i, variable in enumerate(self._model.trainable_variables)}
         self._kernels = [places[id(self._model.get_layer(site.layer).kernel)] for site in self._sites]
         self._train_step = tf.function(self._update, autograph=False, reduce_retracing=True)
-        self._evaluate_batch = tf.function(self._score, autograph=False, reduce_retracing=True)
+        self._evaluate_batch = tf.function(self._score, autograph=False)
         self._gradients = GradientProbe(self._model, layers, between)
 
     def _places(self) -> tuple[Sequence[Any], Sequence[Any]]:
@@ -108,8 +108,12 @@ class Engine:
     def evaluate(self, data: Data, images: Any, labels: tf.Tensor, batch: int = 512) -> tuple[float, float]:
         """Return loss and accuracy in inference mode, computed in batches."""
         total, loss, right = len(images), 0.0, 0.0
+        score = self._evaluate_batch.get_concrete_function(  # traced once for batches of every size
+            tf.TensorSpec((None, *images.shape[1:]), images.dtype), tf.TensorSpec((None,), labels.dtype),
+            Preprocessing(*map(tf.TensorSpec.from_tensor, data.preprocessing)),
+        )  # fmt: skip
         for part in data.parts(images, labels, batch):
-            sums = self._evaluate_batch(*part, data.preprocessing)
+            sums = score(*part, data.preprocessing)
             loss, right = loss + float(sums[0]), right + float(sums[1])
         return loss / total, right / total
 

@@ -122,6 +122,14 @@ def test_results_are_those_of_each_part_in_inference_mode(data, tmp_path):
     assert len({record.results[f"{part}_loss"] for part in ("train", "val", "test")}) == 3
 
 
+def test_parts_of_every_size_are_evaluated_by_one_trace(data):
+    engine, device = Engine(NET, StepSpec.of(TRAIN)), Data(data)
+    assert len(data.x_train) % 512 != len(data.x_val) != len(data.x_test)
+    for part in (device.train, device.val, device.test):
+        engine.evaluate(device, *part)
+    assert engine._evaluate_batch.experimental_get_tracing_count() == 1
+
+
 def test_the_schedule_reaches_the_training(data):
     dropping = TRAIN.replace(steps=60, learning_rate_drops=(0.4,), warmup_steps=3)
     record = train_run(Run(NET, dropping, PROBE), data)

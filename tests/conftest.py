@@ -69,6 +69,16 @@ def pytest_collection_finish(session):
     gc.freeze()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node, ids):
+    """Refuse tests that would not be grouped, as with a pytest that pytest-xdist does not know.
+
+    The tests of a module would go to all workers. Each would make its fixtures, and start a cluster of its own.
+    """
+    if node.config.getoption("dist") == "loadgroup" and not all("@" in name for name in ids):
+        pytest.exit("these versions of pytest and pytest-xdist do not group tests; take `make install`", returncode=4)
+
+
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory) -> Path:
     """The cache folder of the programs that the tests run."""

@@ -82,20 +82,20 @@ QUANTITIES: Mapping[str, Quantity] = {
     "cka": Quantity("CKA of the block's output with its input", ("similarity",), _alike),
     "linear": Quantity("gain of the accuracy of a linear classifier", ("linear_probe",), _gain),
 }  # fmt: skip
-"""The columns of the card, in their order."""
+"""The columns of the card, in order."""
 
 
 def block_card(probed: pd.DataFrame | None, runs: pd.DataFrame) -> pd.DataFrame:
     """Return the block card.
 
     Args:
-        probed: Rows of probes with `label` of the arm, as `analysis.study.read` has them; none for no probe.
-        runs: The table of runs, with `run` and the fields of the networks, `net.…`.
+        probed: Rows of probes with `label` of the arm, as `analysis.study.read` returns them. `None` if no probe ran.
+        runs: The table of runs, with `run` and the fields of the networks, `net.*`.
 
     Returns:
-        A row an arm and block: `label`, `block`, `n` (seeds of the quantity that has the most), of each quantity of
-        `QUANTITIES` that was measured its mean, and `{name}_low` and `{name}_high`, its 95 % interval of Student's t;
-        then `parameters` and `macs` of the block. Without rows if nothing of it was measured.
+        One row for each arm and block: `label`, `block` and `n` (the largest number of seeds of a quantity). For each
+        measured quantity of `QUANTITIES`: its mean, and `{name}_low` and `{name}_high`, its 95 % interval of Student's
+        t. Then `parameters` and `macs` of the block. The table is empty if no quantity was measured.
     """
     if probed is None or probed.empty:
         return pd.DataFrame(columns=["label", "block"])
@@ -129,7 +129,7 @@ def _summarised(values: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _ordered(card: pd.DataFrame, probed: pd.DataFrame) -> pd.DataFrame:
-    """Return the card by arm, the blocks from the input on."""
+    """Return the card sorted by arm, and by block from the input to the output."""
     names = [str(label) for label in dict.fromkeys(probed.sort_values("label")["label"])]
     depth = probed[probed["block"] != ""].groupby(["label", "block"], observed=True)["index"].max()
     keys = depth.index.to_frame()
@@ -140,7 +140,7 @@ def _ordered(card: pd.DataFrame, probed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_cost(card: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Add the cost of each block, if the arm's networks have a spec with these blocks."""
+    """Return the card with the cost of each block, where the spec of the arm's networks has these blocks."""
     first = runs.assign(label=runs["label"].astype(str)).drop_duplicates("label").set_index("label")
     costs: dict[tuple[str, str], tuple[int, int]] = {}
     for label in dict.fromkeys(card["label"]):

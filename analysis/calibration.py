@@ -10,18 +10,19 @@ QUOTED = {
     "A < .3": ("normal", "lognormal", "t3", "A fails .20", "A collapses .20"),
     "rate(A) > rate(B)": ("rates of 0.2",),
 }
-"""The claims and errors that a report shows: two arms, one arm against a bound, and how often training fails."""
+"""Claims and error distributions that a report shows: two arms, one arm against a bound, and failure rates."""
 
 
 def table() -> pd.DataFrame:
     """Return the simulated rates.
 
     Returns:
-        A row a cell: `claim`, `errors`, `n` seeds, the number of `claims` that are judged together, `looks` (`fixed`,
-        or `sequential`: seeds added from 3 to 20 until decided) and `simulations`. Then how often a verdict was
-        `false`, how often the nominal 95 % interval held the truth, `coverage`, and how often an effect was found that
-        Student's t-test finds in 80 % of studies with normal errors, `power`; of Student's t alone `false_t`,
-        `coverage_t` and `power_t`. See `benchmarks/verdicts.md` for the errors, and for what is true.
+        One row for each cell: `claim`, `errors` (their distribution), `n` seeds, the number of `claims`
+        that are judged together, `looks` (`fixed`, or `sequential`: seeds are added from 3 to 20 until all claims are
+        decided) and `simulations`. Then three rates. `false`: a verdict was false. `coverage`: the nominal 95 %
+        interval contained the true value. `power`: an effect was found that Student's t-test finds in 80 % of studies
+        with normal errors. `false_t`, `coverage_t` and `power_t` are the rates of Student's t alone.
+        `benchmarks/verdicts.md` describes the distributions and the true values.
     """
     return pd.read_csv(TABLE)
 
@@ -38,8 +39,8 @@ def sentence(n: int, name: str = "t") -> str:
     """Return a sentence on the coverage of the nominal 95 % interval of an arm's mean over `n` seeds.
 
     Args:
-        n: Number of seeds. The largest simulated number up to it is used.
-        name: `t` of Student, or `bca`.
+        n: Number of seeds. The largest simulated number that is not greater is used.
+        name: `t` (Student's t) or `bca` (bootstrap).
     """
     rows = _simulated("BCa of A", n)
     if rows.empty:
@@ -53,7 +54,7 @@ def sentence(n: int, name: str = "t") -> str:
 
 
 def of_verdicts(n: int) -> str:
-    """Return a sentence on how often a verdict with `n` seeds is false; see `sentence`."""
+    """Return a sentence on how often a verdict with `n` seeds is false; arguments as those of `sentence`."""
     pair, alone = _simulated("A > B", n), _simulated("A < .3", n)
     if pair.empty:
         return ""

@@ -1,4 +1,4 @@
-"""Texts below the tables of verdicts and outcomes of a page."""
+"""Texts that a page shows below its tables of verdicts and outcomes."""
 
 import re
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ CALIBRATION = (
     "Fails, collapses: with this probability, in A alone or in all arms. All of it is in benchmarks/verdicts.md."
 )
 NEEDED = r"(; )?some \d+ seeds would show an effect of this size"
-"""Part of a note that is repeated below the verdict."""
+"""Pattern of the part of a note that the page also shows below the verdict."""
 OUTCOMES = (
     f"{RULE} Failed rate: how many diverged or failed to train, of these and the completed, with its exact 95 % "
     "interval (Clopper and Pearson)."
@@ -42,7 +42,7 @@ OUTCOMES = (
 
 
 def claims(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the verdicts for a page, with remarks below each claim."""
+    """Return the verdicts as a page shows them, with remarks below each claim."""
     if rows.empty:
         return rows
     texts = ["\n".join(filter(None, _lines(row))) for row in rows.to_dict("records")]
@@ -80,13 +80,13 @@ def change(row: Mapping[Any, Any]) -> str:
 
 
 def failures_shown(words: str) -> str:
-    """Return in words in how many runs of the arms training failed."""
+    """Return a text: in how many runs of each arm training failed."""
     counts = [(int(failed), int(ended)) for failed, ended in re.findall(r"(\d+) of (\d+)(?: \(|,|$)", words)]
     return f"none of {sum(ended for _, ended in counts)}" if counts and not any(k for k, _ in counts) else words
 
 
 def blocks(card: pd.DataFrame) -> str:
-    """Return how the block card is read."""
+    """Return the caption of the block card."""
     return (
         f"{about(card)}. Mean over n seeds, with its 95 % interval of Student's t; parameters and MACs are those of "
         "the block. What a probe was measured on is said below its figure, and in the study's folder."

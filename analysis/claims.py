@@ -21,8 +21,8 @@ class Term:
     """A mean over arms, times a factor.
 
     Attributes:
-        factor: Factor of the mean.
-        levels: Levels of factors; the mean is over all arms that have them.
+        factor: Number by which the mean is multiplied.
+        levels: Levels by factor. The mean is over all arms that have these levels.
     """
 
     factor: float
@@ -88,8 +88,8 @@ class Claim:
         measure: See `mean`.
         terms: The terms of the contrast.
         relation: Relation to the bound.
-        bound: In the unit of the measure.
-        line: Line of the user's file where the claim is made.
+        bound: Bound, in the unit of the measure.
+        line: Line of the user's file on which the claim is written.
     """
 
     text: str
@@ -111,7 +111,7 @@ class Claim:
         """Return the claim whose `to_dict` is `values`.
 
         Raises:
-            UserError: They are no claim.
+            UserError: `values` do not describe a claim.
         """
         try:
             claim: Self = TypeAdapter(cls).validate_python(values)
@@ -135,12 +135,12 @@ def mean(measure: str, **levels: Any) -> Contrast:
     """Return the mean of a measure over the arms that have `levels`, averaged over all other factors.
 
     Args:
-        measure: Of `analysis.measures.MEASURES`, as `test_error`, or of a probe's rows, as `lesion.largest`; see
-            `analysis.of_probes`.
+        measure: A name in `analysis.measures.MEASURES`, such as `test_error`, or a measure of a probe's rows, such as
+            `lesion.largest` (see `analysis.of_probes`).
         levels: The level of each factor.
 
     Raises:
-        UserError: There is no such measure.
+        UserError: No measure has this name.
     """
     _check_measure(measure)
     if measure == FAILED:
@@ -154,11 +154,11 @@ def rate(outcome: str, **levels: Any) -> Contrast:
     rate("failed", depth=56, skip="none") > rate("failed", depth=56, skip="A") is judged by exact tests.
 
     Args:
-        outcome: `failed`: the run diverged, or failed to train (see `resnet_core.runs.records.outcomes`).
+        outcome: Must be `failed`: the run diverged or failed to train (see `resnet_core.runs.records.outcomes`).
         levels: The level of each factor.
 
     Raises:
-        UserError: There is no such outcome.
+        UserError: `outcome` is not `failed`.
     """
     if outcome != FAILED:
         raise UserError(f"a rate must be that of '{FAILED}', but got '{outcome}'")

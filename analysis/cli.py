@@ -1,4 +1,4 @@
-"""`resnet-report`: the report of studies, and what differs between them."""
+"""The program `resnet-report`: reports of studies, and comparisons of studies."""
 
 import argparse
 import sys
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 COMPARE, LIST = "compare", "list"
 ABOUT = """Write the report of a study: one HTML page, and its figures and tables as files.
 
-  resnet-report STUDY...             a report in each folder, of a study or of a search; it may be running
-  resnet-report FOLDER               one page of all studies in a folder: their verdicts, and links to their reports
-  resnet-report compare STUDY STUDY...   where the others differ from the first, arm by arm
-  resnet-report list                 the sections of a study's report
-  resnet-report TABLE --factors ...  verdicts on the runs of others, a row a run"""
+  resnet-report STUDY...             write a report into the folder of each study or search, also while it is running
+  resnet-report FOLDER               write one page for all studies in a folder: verdicts, and links to the reports
+  resnet-report compare STUDY STUDY...   show where the other studies differ from the first, arm by arm
+  resnet-report list                 list the sections of a study's report
+  resnet-report TABLE --factors ...  judge claims by any table with one row for each run"""
 
 
 def parser() -> Parser:
-    """Return the parser."""
+    """Return the argument parser."""
     usage = "resnet-report [compare] STUDY... [options]"
     top = Parser(prog="resnet-report", usage=usage, description=ABOUT, version=True)
     top.add_argument("studies", type=folder, nargs="+", metavar="STUDY", help="folder of a study: results/local/depth")
@@ -53,7 +53,7 @@ def parser() -> Parser:
 
 
 def is_index(folder: Path) -> bool:
-    """Return whether a folder is no study and has several in it."""
+    """Return whether a folder is not a study but contains several."""
     return folder.is_dir() and not (folder / "study.json").exists() and len(list(folder.glob("*/study.json"))) > 1
 
 
@@ -124,10 +124,10 @@ def _main(arguments: Sequence[str] | None) -> None:
 
 
 def _check_paper(options: argparse.Namespace) -> None:
-    """Check that what is chosen of a table for a paper has a paper.
+    """Check that options of a paper's table are given with a style that writes a paper.
 
     Raises:
-        UserError: It has not.
+        UserError: The style writes no paper.
     """
     for name in ("columns", "measures", "arms"):
         if getattr(options, name) is not None and not options.style.startswith("paper"):

@@ -1,4 +1,4 @@
-"""The report of a comparison: whether runs of the same id have the same results, and how far arms differ."""
+"""The report of a comparison of studies: whether runs with the same id agree, and how much arms differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from resnet_core.errors import UserError
 
 PAGE = "compare.html"
 COLUMNS = ("other", "measure", "n_first", "n_second", "difference", "low", "high", "interval")
-"""Columns of the table of differences, besides the factors."""
+"""Columns of the table of differences, in addition to the factors."""
 MEASURES = ("test_error", "train_error", "test_loss", "gradient_decades_at_init")
 
 
@@ -27,15 +27,15 @@ def tables_of(names: Sequence[str], studies: Sequence[StudyRecords]) -> dict[str
     """Return the tables of a comparison of the first study with each of the others.
 
     Args:
-        names: What the studies are called, as their folders.
-        studies: Two or more.
+        names: Names of the studies, such as those of their folders.
+        studies: Two or more studies.
 
     Returns:
-        `arms`: a row an arm of each other study: how many runs `first` and `other` have a record of, how many of these
-        have the `same_id`, how many of those are `identical` in every number but for rounding, and what `found` is
-        said of it, with what the others were made with that differs;
-        `differences`: see `analysis.comparisons.across`, of each measure, the first study minus the other;
-        `settings` and `environment`: what the studies do not have in common.
+        `arms`: One row for each arm of each other study: the number of recorded runs in the `first` and in the `other`
+        study; how many of them have the `same_id`; how many of those are `identical` up to rounding; and the finding
+        in words, `found`, with the settings that differ.
+        `differences`: For each measure, what `analysis.comparisons.across` returns, the first study minus the other.
+        `settings` and `environment`: The settings and versions that differ between the studies.
 
     Raises:
         UserError: A study has no factor in common with the first.
@@ -103,7 +103,7 @@ def _arms(first: StudyRecords, other: StudyRecords, by: Sequence[str], differenc
 
 
 def _judged_arm(row: dict[Any, Any], apart: str, causes: str) -> str:
-    """Say what is found of an arm; `causes` is what its runs with other results were made with that differs."""
+    """Return the finding on an arm in words; `causes` are the settings in which runs with other results differ."""
     if not row["first"] or not row["other_runs"]:
         return "only in the first" if row["first"] else "only in the other"
     if row["identical"] == row["first"] == row["other_runs"]:
@@ -116,7 +116,7 @@ def _judged_arm(row: dict[Any, Any], apart: str, causes: str) -> str:
 
 
 def _drawn(differences: pd.DataFrame, style: Style) -> Drawn | None:
-    """Draw the differences of the first measure, a line an arm."""
+    """Draw the differences of the first measure, one line for each arm."""
     rows = differences[differences["difference"].notna()]
     if rows.empty:
         return None
@@ -141,7 +141,7 @@ def _drawn(differences: pd.DataFrame, style: Style) -> Drawn | None:
 
 @dataclass(frozen=True)
 class Compared:
-    """What the sections of a comparison are made of: studies with their names, tables, and how figures are laid out."""
+    """The input of the sections of a comparison: the studies, their names, the tables, and the layout of figures."""
 
     names: Sequence[str]
     studies: Sequence[StudyRecords]
@@ -150,7 +150,7 @@ class Compared:
 
 
 def arms(report: Compared) -> Iterator[Part]:
-    """Which arms are the same, and how far the means of the others are apart."""
+    """Arms with the same results, and differences between the means of the others."""
     by_name = report.by_name
     drawn = _drawn(by_name["differences"], report.style)
     yield Part("Arms", [drawn] if drawn else [], [
@@ -180,10 +180,10 @@ def provenance(report: Compared) -> Iterator[Part]:
 def write(
     names: Sequence[str], studies: Sequence[StudyRecords], out: Path, style: Style = STYLES["screen"]
 ) -> tuple[Path, dict[str, pd.DataFrame]]:
-    """Write a comparison into `out`: `compare.html`, and its figure and tables as files beside it.
+    """Write a comparison into `out`: `compare.html`, and its figure and tables as files.
 
     Returns:
-        The path of the page, and the tables by name.
+        Path of the page, and the tables by name.
     """
     by_name = tables_of(names, studies)
     compared = Compared(names, studies, by_name, style)

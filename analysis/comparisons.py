@@ -1,7 +1,8 @@
 """Comparisons of arms: effects seed by seed, main effects and interactions, trends over depth, differences of studies.
 
-Each takes `data` of one measure, as `analysis.measures.measured` returns it or a user's own: a row a run, with `run`,
-`seed`, the factors, and `value`, NaN of a run that was lost. An arm is a combination of levels.
+Each function takes `data`: the values of one measure, from `analysis.measures.measured` or from a user. It has one row
+for each run and the columns `run`, `seed`, the factors, and `value`, which is NaN for a lost run. An arm is a
+combination of levels.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,10 +30,10 @@ ARM = "arm"
 
 
 def together(function: Callable[[pd.DataFrame], pd.DataFrame], data: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Apply a function to the rows of each measure; return one table with a column `measure`.
+    """Apply a function to the rows of each measure, and return one table with a column `measure`.
 
-    The p-values are corrected for the number of all its rows. Intervals of differences are cut at the largest possible
-    difference: two errors differ by 1 at most.
+    The p-values are corrected for the number of all rows of the table. Intervals of differences are cut at the largest
+    possible difference: two errors differ by 1 at most.
     """
     parts = [(name, function(rows)) for name, rows in data.items()]
     parts = [(name, _bounded(part, name)) for name, part in parts if len(part)]
@@ -55,18 +56,19 @@ def _bounded(table: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 
 def pairs(arms: pd.DataFrame) -> pd.DataFrame:
-    """Return which arms differ in one factor.
+    """Return the pairs of arms that differ in one factor.
 
-    An arm is compared with that which has the reference level of this factor and else its levels: the level that most
-    arms have, so that around a base it is the base's, and the first of those that equally many have. A factor that is
-    inactive in one of the two is no difference. If no two arms differ in one factor alone, each is compared with
-    the first.
+    An arm is compared with the arm that has the reference level of the factor and the same levels of all others. The
+    reference level is the one that most arms have, so in a design around a base it is the level of the base. Among
+    levels that equally many arms have, it is the first. A factor that is inactive in one of the two arms counts as
+    equal. If no two arms differ in one factor only, each arm is compared with the first.
 
     Args:
-        arms: A row an arm, a column a factor, in the study's order.
+        arms: One row for each arm, one column for each factor, in the study's order.
 
     Returns:
-        A row a pair: `arm` and `reference`, rows of `arms`, and `factor`: a column of it, or `arm`.
+        One row for each pair: `arm` and `reference` (positions of rows of `arms`), and `factor` (a column of `arms`, or
+        `arm` if the pair differs in several).
     """
     codes = np.stack([_codes(arms[name]) for name in arms], axis=1) if len(arms) else np.empty((0, 0), int)
     rows = []
@@ -86,7 +88,7 @@ def pairs(arms: pd.DataFrame) -> pd.DataFrame:
 
 
 def _codes(levels: "pd.Series[Any]") -> npt.NDArray[np.intp]:
-    """Return the rank of each level, by the number of arms that have it and by order; -1 of an inactive one."""
+    """Return the rank of each level, by the number of arms with it and then by order; -1 for an inactive factor."""
     order = sorted(levels.unique()) if pd.api.types.is_numeric_dtype(levels) else list(levels.unique())
     if isinstance(levels.dtype, pd.CategoricalDtype):
         order = [level for level in levels.cat.categories if level in set(order)]
@@ -99,13 +101,13 @@ def effects(data: pd.DataFrame, factors: Sequence[str], seed: int) -> pd.DataFra
     """Compare arms that differ in one factor, seed by seed.
 
     Args:
-        data: See above; with `failed`, the runs whose training failed are counted.
+        data: See the module's docstring. With `failed`, the runs whose training failed are counted.
         factors: Columns of `data`.
-        seed: Seed of resamples and sign flips.
+        seed: Seed of the resamples and of the sign flips.
 
     Returns:
-        A row a pair of arms: `factor`; its `level` and the `reference` level; the levels of the other factors `at`
-        which they are compared; `n` seeds of `N` on which both have a value; `effect`, the mean of the differences
+        One row for each pair of arms: `factor`; its `level` and the `reference` level; the levels of the other factors
+        `at` which they are compared; `n` seeds of `N` on which both have a value; `effect`, the mean of the differences
         (level minus reference) with its 95 % interval of Student's t, `low` to `high`; `bootstrap_low`,
         `bootstrap_high` and `bootstrap`; `d`, the effect in standard deviations of the differences (Cohen's, paired);
         `above`, the probability that a run of the level has the higher value; the p-values of Student's t-test, `p`,
@@ -167,7 +169,7 @@ def _level(arms: pd.DataFrame, row: int, factor: str) -> str:
 
 
 def _at(arms: pd.DataFrame, row: int, factor: str) -> str:
-    """Return the levels of the other factors that vary and are active."""
+    """Return a text: the levels of the other factors that vary and are active."""
     if factor == ARM:
         return ""
     others = ((name, arms[name].iloc[row]) for name in _varied(arms) if name != factor)
@@ -179,16 +181,18 @@ def _varied(arms: pd.DataFrame) -> list[str]:
 
 
 def trends(data: pd.DataFrame, by: str, x: str = "layers") -> pd.DataFrame:
-    """Return how a measure changes as `x` doubles: a least-squares slope over log2 x for each seed.
+    """Return the change of a measure as `x` doubles: for each seed, the least-squares slope over log2 x.
 
     Args:
-        data: See above. A seed without a value at one `x` of its group that others have is left out, and counted in N.
-        by: A column: the groups.
-        x: A column of positive numbers.
+        data: See the module's docstring. A seed that lacks a value at one `x` of its group is left out,
+            and counted in N.
+        by: Column of the groups.
+        x: Column of positive numbers.
 
     Returns:
-        A row a group with two `x` or more: `by`; `points`, how many x; `n` seeds of `N`; `slope`, their mean, with
-        its 95 % interval of Student's t, `low` to `high`; `p`, and `p_corrected` for the rows by Holm's method.
+        One row for each group with two `x` or more: `by`; `points`, the number of `x`; `n` of `N` seeds; `slope`, the
+        mean over the seeds, with its 95 % interval of Student's t, `low` to `high`; `p`, and `p_corrected` for the
+        number of rows by Holm's method.
     """
     rows, slopes = [], []
     for group, runs in data[data[x].notna()].groupby(by, observed=True):
@@ -217,13 +221,14 @@ def across(first: pd.DataFrame, second: pd.DataFrame, by: Sequence[str]) -> pd.D
     """Compare each arm of one study with the same arm of another.
 
     Args:
-        first: See above, of the one study.
-        second: Of the other.
-        by: Columns of both that tell arms apart.
+        first: Rows of one study; see the module's docstring.
+        second: Rows of the other study.
+        by: Columns of both tables that identify an arm.
 
     Returns:
-        `by`; `n_first` and `n_second` values; `difference` of the means, first minus second, with its 95 % interval,
-        `low` to `high`, and `interval`: `paired` by seed where both have the same seeds, two or more, else `Welch`'s.
+        `by`; the numbers of values `n_first` and `n_second`; the `difference` of the means, first minus second, with
+        its 95 % interval, `low` to `high`; and the kind of `interval`: `paired` by seed if both studies have the same
+        two or more seeds, else `Welch`.
     """
     names = list(by)
     keys = pd.concat([first[names], second[names]]).drop_duplicates(ignore_index=True)

@@ -28,8 +28,9 @@ class Contrasts:
         labels: For each arm, the label of its term.
         planned: Number of planned seeds.
         missing: Number of planned runs without a record.
-        lost: Planned runs without a value, and how they ended.
-        cost: Parameters, and multiply-accumulates, of the arms above over those below; NaN without both.
+        lost: Planned runs without a value, with how each ended.
+        cost: Ratios of the parameters, and of the multiply-accumulates, of the arms with positive shares to those of
+            the arms with negative shares. NaN if the contrast has only one sign.
         mixed: Libraries with several versions among the runs, with the versions; empty if there are none.
     """
 
@@ -50,7 +51,7 @@ class Contrasts:
 
     @property
     def failures(self) -> dict[str, tuple[int, int]]:
-        """For each term, the number of failed runs, and of runs that ended by themselves."""
+        """For each term, the number of failed runs, and the number of runs that ended by themselves."""
         counts: dict[str, tuple[int, int]] = {}
         for label, k, n in zip(self.labels, *self._failed_and_ended, strict=True):
             before = counts.get(label, (0, 0))
@@ -59,7 +60,7 @@ class Contrasts:
 
     @property
     def failure_rates(self) -> list[float]:
-        """For each arm, the share of failed runs among those that ended by themselves; NaN without any."""
+        """For each arm, the share of failed runs among those that ended by themselves; NaN if there are none."""
         failed, ended = self._failed_and_ended
         return [k / n if n else np.nan for k, n in zip(failed.tolist(), ended.tolist(), strict=True)]
 
@@ -77,7 +78,7 @@ def contrasts(claim: Claim, planned: pd.DataFrame, frames: Frames) -> Contrasts:
 
     Args:
         claim: The claim.
-        planned: A row a planned run: `run`, `seed` and the factors.
+        planned: One row for each planned run: `run`, `seed` and the factors.
         frames: The tables of the study's store.
     """
     runs = measured(claim.measure, _arms(claim, planned), frames)
@@ -155,13 +156,13 @@ def _over(runs: pd.DataFrame, column: str) -> float:
 
 
 def first_seeds(planned: pd.DataFrame, seeds: int) -> pd.DataFrame:
-    """Return the planned runs of the first so many seeds."""
+    """Return the planned runs of the first `seeds` seeds."""
     kept: npt.NDArray[np.object_] = np.sort(planned["seed"].unique())[:seeds]
     return planned[planned["seed"].isin(kept)]
 
 
 def failure_words(arms: Contrasts) -> str:
-    """Return a text: how often training failed in each arm, with the exact 95 % interval of the rate."""
+    """Return a text: the number of failures in each arm, with the exact 95 % interval of the rate."""
     words = []
     for label, (k, n) in arms.failures.items():
         low, high = rate_interval(k, n)

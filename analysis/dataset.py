@@ -14,7 +14,7 @@ MOST_NAMED = 12
 
 
 def tables_of(plan: Plan) -> dict[str, pd.DataFrame]:
-    """Return the classes with their numbers of images, and the skipped files; empty for an old plan."""
+    """Return the classes with their numbers of images, and the skipped files; no tables for an old plan."""
     if plan.data is None:
         return {}
     info = plan.data
@@ -28,11 +28,11 @@ def tables_of(plan: Plan) -> dict[str, pd.DataFrame]:
 
 
 def lead(plan: Plan, runs: pd.DataFrame) -> list[str]:
-    """Return a sentence or two on the data and the length of the training; empty for an old plan.
+    """Return sentences on the data and on the length of the training; an empty list for an old plan.
 
     Args:
         plan: The plan.
-        runs: The recorded runs, whose specs have the name of the data.
+        runs: The recorded runs. Their specs contain the name of the data.
     """
     info = plan.data
     if info is None:
@@ -56,7 +56,7 @@ def lead(plan: Plan, runs: pd.DataFrame) -> list[str]:
 
 
 def section_of(plan: Plan, by_name: Mapping[str, pd.DataFrame]) -> Part:
-    """Return the section; there is nothing in it if the plan is an old one."""
+    """Return the section; it is empty for an old plan."""
     if plan.data is None:
         return Part("Data")
     captions = {

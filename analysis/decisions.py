@@ -11,7 +11,7 @@ It is supported if part 2 supports it and part 1 does not contradict it, or if p
 seeds have trained in every arm. It is refuted if either part refutes it. Without failed runs, part 2 has the whole
 significance level; otherwise part 2 has three fifths and part 1 two fifths.
 
-All p-values are two-sided and of one direction: `for` and `against` the sentence.
+All p-values are two-sided for one direction (see `analysis.exact`): `for` and `against` the sentence.
 """
 
 from dataclasses import dataclass, replace
@@ -37,9 +37,9 @@ class Sentence:
         shares: Share of each arm in the contrast.
         relation: `>`, `<` or `within`.
         bound: Bound of the contrast.
-        worse: Where worse values are: 1 upwards, -1 downwards, 0 where failures say nothing of the measure.
+        worse: Direction of worse values: 1 upwards, -1 downwards, 0 if failures say nothing about the measure.
         low, high: Bounds of the measure.
-        images: Number of images of which a value is a share; NaN or infinite if it is no share.
+        images: Number of images, if a value is a share of them; else NaN or infinite.
         rate: Whether the inequality is about failure rates, which are judged by part 1 only.
     """
 
@@ -86,8 +86,8 @@ class Decision:
 
     Attributes:
         supports, refutes: P-values for and against it, from both parts.
-        failing: P-values that failures raise the contrast, and that they lower it.
-        part: Share of the significance level for the measure.
+        failing: P-values that failures raise the contrast, and p-values that failures lower it.
+        part: Share of the significance level that the measure has.
         samples: The contrasts of the measure by seed.
         collapsed: Which runs have collapsed, see `samples.collapsed`.
     """
@@ -104,7 +104,7 @@ def decide(sentence: Sentence, seeds: SeedValues, level: float = 0.05) -> Decisi
     """Return the decisions of studies on an inequality.
 
     Args:
-        sentence: What is judged.
+        sentence: The inequality.
         seeds: The runs of the studies.
         level: Significance level at which failures that contradict the inequality prevent support.
     """
@@ -141,7 +141,7 @@ def decide(sentence: Sentence, seeds: SeedValues, level: float = 0.05) -> Decisi
 
 
 def _sides(sentence: Sentence, above: Array, below: Array) -> tuple[Array, Array]:
-    """Return the p-values for and against a sentence from those that the contrast is above its bound, and below."""
+    """Return the p-values for and against a sentence, given those that the contrast is above and below its bound."""
     return (above, below) if sentence.relation == ">" else (below, above)
 
 
@@ -166,7 +166,7 @@ def _samples(sentence: Sentence, seeds: SeedValues, beyond: Rows) -> Samples:
 
 
 def _of_values(sentence: Sentence, seeds: SeedValues, samples: Samples, beyond: Rows) -> tuple[Array, Array]:
-    """Return the p-values of the measure for and against, at the least favourable values of the lost runs."""
+    """Return the p-values of the measure for and against the sentence, at the least favourable values of lost runs."""
     lowest = highest = samples
     if seeds.lost.any():
         lowest, highest = (_completed(sentence, seeds, samples, beyond, sign) for sign in (-1, 1))
@@ -186,7 +186,7 @@ def _of_values(sentence: Sentence, seeds: SeedValues, samples: Samples, beyond: 
 
 
 def _completed(sentence: Sentence, seeds: SeedValues, samples: Samples, beyond: Rows, sign: int) -> Samples:
-    """Return the samples with the lost runs at the bounds of the measure: the contrast lowest, or highest."""
+    """Return the samples with lost runs set to the bounds of the measure that make the contrast lowest, or highest."""
     ends = np.where(sentence.shares * sign > 0, sentence.high, sentence.low)
     values = np.where(seeds.lost, np.where(np.isfinite(ends), ends, np.nan)[None, :, None], seeds.values)
     rest = _contrast(np.where(beyond, np.nan, values), sentence.shares)
@@ -195,10 +195,10 @@ def _completed(sentence: Sentence, seeds: SeedValues, samples: Samples, beyond: 
 
 
 def _of_failures(sentence: Sentence, seeds: SeedValues) -> tuple[Array, Array]:
-    """Return the p-values that failures lift the contrast of the measure, and that they lower it.
+    """Return the p-values that failures raise the contrast of the measure, and that they lower it.
 
-    Of a sentence on rates: that the contrast of the rates is above the bound, or below; within: for, and against.
-    A lost run counts as what makes either less sure.
+    For a sentence on rates: that the contrast of the rates is above the bound, and that it is below. For `within`: for
+    the sentence, and against it. A lost run counts as the outcome that makes the p-value larger.
     """
     worse = 1 if sentence.rate else sentence.worse or 1
     shares = sentence.shares * worse
@@ -220,7 +220,7 @@ def _of_failures(sentence: Sentence, seeds: SeedValues) -> tuple[Array, Array]:
 
 
 def _rates_above(shares: Array, failed: Rows, ended: Rows, n: Array, bound: float) -> Array:
-    """Return the p-values that a contrast of the rates of failures is above a bound."""
+    """Return the p-values that a contrast of failure rates is above a bound."""
     k = failed.sum(axis=2).astype(float)
     if len(shares) == 1 and shares[0] > 0:
         return exact.above_a_rate(k[:, 0], n[:, 0], bound / shares[0])
@@ -235,7 +235,7 @@ def _rates_above(shares: Array, failed: Rows, ended: Rows, n: Array, bound: floa
 
 
 def _rates_below(shares: Array, failed: Rows, ended: Rows, n: Array, bound: float) -> Array:
-    """Return the p-values that it is below a bound."""
+    """Return the p-values that a contrast of failure rates is below a bound."""
     if len(shares) == 1 and shares[0] > 0:
         return exact.below_a_rate(failed.sum(axis=2)[:, 0].astype(float), n[:, 0], bound / shares[0])
     return _rates_above(-shares, failed, ended, n, -bound)

@@ -1,4 +1,4 @@
-"""What the plots have in common: groups of `hue`, points, bands, names of axes."""
+"""Functions that the plots share: groups of `hue`, points, bands and names of axes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from resnet_core.telling import printable
 MARKERS = "os^Dvp*X"
 LINES: tuple[Any, ...] = ("-", (0, (3, 2)), (0, (1, 1.5)), (0, (5, 1, 1, 1)))
 MOST_POINTS = 200
-"""More points of a group than these are pixels in a file of vectors."""
+"""Number of points of a group above which a vector file contains them as pixels."""
 LANE = "without a value"
 """Label of the axes in which runs without a value are drawn."""
 FAILED, LOST = "failed", "no result"
-"""What stands beside a lane."""
+"""Text beside a lane."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """A group of `hue`: its name, its rows, how it is drawn, and the level as a page has it."""
+    """A group of `hue`: its name, its rows, its style, and the level as a page shows it."""
 
     name: str
     rows: pd.DataFrame
@@ -35,7 +35,7 @@ class Group:
     arm: str = ""
 
     def counted(self, values: "pd.Series[Any]", units: str | None = None) -> str:
-        """Return the name with how many have a value, of how many."""
+        """Return the name with the number of rows that have a value, and the number of all rows."""
         if units is not None and units in self.rows:
             n, total = self.rows[values.notna()][units].nunique(), self.rows[units].nunique()
         else:
@@ -44,12 +44,12 @@ class Group:
 
 
 def literal(text: object) -> str:
-    """Return text as Matplotlib draws it character by character: no dollar begins a formula, controls are escapes."""
+    """Return text that Matplotlib draws literally: dollars start no formula, and control characters are escaped."""
     return printable(str(text)).replace("\t", " ").replace("$", r"\$")
 
 
 def words(column: str) -> str:
-    """Return the name of a column as an axis has it."""
+    """Return the name of a column as an axis shows it."""
     names = {
         "val_accuracy": "validation accuracy", "layers": "layers with weights", "macs": "multiply-accumulates",
         "train.epochs": "epochs", "weight_gradient_l2": "‖∂L/∂W‖₂ of each layer",
@@ -59,7 +59,7 @@ def words(column: str) -> str:
 
 
 def given_or_current(ax: Axes | None) -> Axes:
-    """Return the axes, or if there are none the current ones."""
+    """Return the axes, or the current axes if `ax` is `None`."""
     if ax is not None:
         return ax
     from matplotlib import pyplot as plt
@@ -69,10 +69,10 @@ def given_or_current(ax: Axes | None) -> Axes:
 
 
 def check_columns(data: pd.DataFrame, *columns: str | None) -> None:
-    """Check that a table has these columns.
+    """Check that a table has all columns.
 
     Raises:
-        UserError: It lacks one.
+        UserError: A column is missing.
     """
     missing = [name for name in columns if name is not None and name not in data]
     if missing:
@@ -83,7 +83,7 @@ def check_columns(data: pd.DataFrame, *columns: str | None) -> None:
 
 
 def levels_of(column: "pd.Series[Any]") -> list[Any]:
-    """Return the levels that are there, in the order of their category or of their appearance."""
+    """Return the levels in the order of their category, or of their appearance."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         there = set(column.dropna().unique())
         return [level for level in column.cat.categories if level in there]
@@ -91,10 +91,10 @@ def levels_of(column: "pd.Series[Any]") -> list[Any]:
 
 
 def groups_of(data: pd.DataFrame, hue: str | None, order: Sequence[Any] | None, palette: Any) -> list[Group]:
-    """Return the groups of `hue`, in this order if there is one.
+    """Return the groups of `hue`, in the given order if there is one.
 
-    Without an order, levels are in that of their category or sorted, so that the panels of a figure, whose tables have
-    the same levels in another order, give a level the same colour.
+    Without it, levels are in the order of their category, or sorted. So a level has the same colour in all panels of a
+    figure, whatever the order of the rows in their tables.
     """
     levels = ([None] if hue is None else _in_any_table(data[hue])) if order is None else list(order)
     colors = sns.color_palette(palette, len(levels))
@@ -108,7 +108,7 @@ def groups_of(data: pd.DataFrame, hue: str | None, order: Sequence[Any] | None, 
 
 
 def _in_any_table(column: "pd.Series[Any]") -> list[Any]:
-    """Return the levels in an order that does not depend on that of the rows: numbers by value, words by letter."""
+    """Return the levels in an order that does not depend on the rows: numbers by value, words by letter."""
     levels = levels_of(column)
     if isinstance(column.dtype, pd.CategoricalDtype):
         return levels
@@ -116,12 +116,12 @@ def _in_any_table(column: "pd.Series[Any]") -> list[Any]:
 
 
 def draw_band(ax: Axes, x: Any, low: "pd.Series[Any]", high: "pd.Series[Any]", group: Group) -> None:
-    """Fill what is between two lines of a group."""
+    """Fill the area between two lines of a group."""
     mark(ax.fill_between(x, low.astype(float), high.astype(float), color=group.color, alpha=0.18, lw=0), group.arm)
 
 
 def is_completed(rows: pd.DataFrame, value: "pd.Series[Any]") -> "pd.Series[bool]":
-    """Return which runs have a value, and were completed if the table says."""
+    """Return which runs have a value and, if the table has a column `status`, were completed."""
     return value.notna() & rows["status"].eq("completed") if "status" in rows else value.notna()
 
 
@@ -129,15 +129,15 @@ def draw_points(
     ax: Axes, place: "pd.Series[Any]", value: "pd.Series[Any]", group: Group, *, across: bool = False,
     label: str | None = None,
 ) -> None:  # fmt: skip
-    """Draw a point for each run: open, or a cross if it was not completed. Runs without a value are in a lane.
+    """Draw a point for each run: open, or a cross if the run was not completed. Runs without a value are in a lane.
 
     Args:
-        ax: Where to draw.
-        place: Coordinate of each run along the axis that is not of the value.
+        ax: Axes to draw on.
+        place: Coordinate of each run along the other axis.
         value: Value of each run.
-        group: The group that the runs are of.
-        across: Whether the value is along x.
-        label: Name in the legend.
+        group: Group of the runs.
+        across: Whether values are along x.
+        label: Text in the legend.
     """
     completed = is_completed(group.rows, value)
     look: dict[str, Any] = {"color": group.color, "zorder": 3, "rasterized": len(value) > MOST_POINTS}
@@ -153,16 +153,16 @@ def draw_points(
 
 
 def _mark_runs(points: Any, group: Group, value: "pd.Series[Any]") -> None:
-    """Say of which runs the points are."""
+    """Mark the points with the runs that they stand for."""
     rows = group.rows.loc[value.index]
     alone = group.arm or "label" not in rows
     mark(points, group.arm, tips_of(rows, value, group.arm), () if alone else rows["label"])
 
 
 def _draw_without_value(ax: Axes, place: "pd.Series[Any]", group: Group, look: dict[str, Any], *, across: bool) -> None:
-    """Draw runs without a value in a lane outside the scale: a cross if training failed, a plus if they were lost.
+    """Draw runs without a value in a lane outside the scale: a cross if training failed, a plus if the run was lost.
 
-    Of a table without a column `failed`, every such run is a cross.
+    If the table has no column `failed`, every such run is a cross.
     """
     failed = group.rows["failed"].astype(bool)[place.index] if "failed" in group.rows else place.notna()
     lane = lane_of(ax, across=across)
@@ -179,13 +179,13 @@ def _draw_without_value(ax: Axes, place: "pd.Series[Any]", group: Group, look: d
 
 
 def _beside_each_other(place: "pd.Series[Any]") -> "pd.Series[float]":
-    """Return where runs stand across a lane of width 1, so that those at one place do not hide each other."""
+    """Return the positions of runs across a lane of width 1, such that runs at one place do not hide each other."""
     at = place.groupby(place, dropna=False)
     return (at.cumcount() + 1) / (at.transform("size") + 1)
 
 
 def lane_of(ax: Axes, *, across: bool) -> Axes:
-    """Return the lane of axes for what has no value: above them or, for values along x, right of them."""
+    """Return the lane for runs without a value: above the axes or, for values along x, right of them."""
     for child in ax.child_axes:
         if isinstance(child, Axes) and child.get_label() == LANE:
             return child
@@ -205,7 +205,7 @@ def lane_of(ax: Axes, *, across: bool) -> Axes:
 
 
 def with_gaps(rows: pd.DataFrame, x: str, y: str, units: str) -> tuple[Any, Any]:
-    """Return the points of all runs, with a gap between two of them, so that they are one line to draw."""
+    """Return the points of all runs with a gap after each run, such that they can be drawn as one line."""
     starts = np.flatnonzero(rows[units].ne(rows[units].shift()).to_numpy())[1:]
     return tuple(np.insert(rows[name].to_numpy(float), starts, np.nan) for name in (x, y))  # type: ignore[return-value]
 

@@ -1,7 +1,7 @@
 """Exact tests of rates in few runs, vectorised over studies.
 
-A p-value here is two-sided and of one direction: twice that of the one-sided test, and at most 1. So at a level of 5 %
-each direction is found in at most 2.5 % of studies where it is not so.
+A p-value here is two-sided for one direction: twice the p-value of the one-sided test, and at most 1. So at a level of
+5 %, each direction is found in at most 2.5 % of the studies in which it does not hold.
 """
 
 from functools import cache
@@ -24,11 +24,11 @@ def below_a_rate(k: Array, n: Array, rate: float) -> Array:
 
 
 def more_often(k: Array, n: Array, other_k: Array, other_n: Array) -> Array:
-    """Return the p-values that something happens more often in one arm than in another: Boschloo's test (1970).
+    """Return the p-values that an event is more frequent in one arm than in another: Boschloo's test (1970).
 
     The test is unconditional, and exact for independent arms. If seeds matter, arms with the same seeds tend to fail
-    together, which makes differences rarer, so the test is conservative. A paired test (McNemar) needs six seeds where
-    this one needs three: all fail in one arm, none in the other.
+    together. Differences are then rarer, so the test is conservative. If all seeds fail in one arm and none in the
+    other, a paired test (McNemar) needs six seeds, and this one three.
     """
     counts = np.stack(np.broadcast_arrays(k, n, other_k, other_n), axis=-1).astype(int)
     rows, inverse = np.unique(counts.reshape(-1, 4), axis=0, return_inverse=True)
@@ -65,5 +65,5 @@ def above_a_mean(means: Array, n: Array, bound: Array | float, low: float, high:
 
 
 def below_a_mean(means: Array, n: Array, bound: Array | float, low: float, high: float) -> Array:
-    """Return the p-values that a mean is below a bound; arguments as those of `above_a_mean`."""
+    """Return the p-values that a mean is below a bound; the arguments are those of `above_a_mean`."""
     return above_a_mean(-np.asarray(means), n, -np.asarray(bound, dtype=float), -high, -low)

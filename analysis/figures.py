@@ -1,4 +1,4 @@
-"""The figures of what arms came to: tables in, matplotlib figures out, each with what is said of it."""
+"""Figures of the results of arms. Each function takes tables and returns a `Drawn`: a figure with its texts."""
 
 from collections.abc import Mapping
 from textwrap import wrap
@@ -21,11 +21,11 @@ MEANS = (
 
 
 def effects(table: pd.DataFrame, style: Style) -> Drawn:
-    """Draw a forest of effects, a panel a measure.
+    """Draw a forest of effects, one panel for each measure.
 
     Args:
-        table: As `analysis.comparisons.effects` returns it, with `measure`.
-        style: How it is laid out.
+        table: What `analysis.comparisons.effects` returns, with a column `measure`.
+        style: Layout of the figure.
     """
     measures = list(dict.fromkeys(table["measure"]))
     first = table[table["measure"] == measures[0]]
@@ -63,7 +63,7 @@ def by_depth(data: Mapping[str, pd.DataFrame], text: str, style: Style) -> Drawn
     Args:
         data: Of each measure its rows, see `analysis.measures.measured`, with `label`.
         text: The means in words.
-        style: How it is laid out.
+        style: Layout of the figure.
     """
     arms = Arms.of(next(iter(data.values()))["label"])
     figure, axes = panels(2, 2, style, sharey="row" if not style.narrow else "col")
@@ -97,7 +97,7 @@ def by_depth(data: Mapping[str, pd.DataFrame], text: str, style: Style) -> Drawn
 
 
 def by_arm(data: Mapping[str, pd.DataFrame], text: str, style: Style) -> Drawn:
-    """Draw the error of the training and the test images of each arm; arguments as those of `by_depth`."""
+    """Draw the error of the training and the test images of each arm; the arguments are those of `by_depth`."""
     arms = some([str(level) for level in levels_of(next(iter(data.values()))["label"])], MOST_ROWS)
     figure, axes = panels(1, 2, style, height=1.0 + 0.3 * len(arms), sharey=not style.narrow)
     for ax, part in zip(axes[0], ("train", "test"), strict=True):
@@ -117,11 +117,11 @@ def by_arm(data: Mapping[str, pd.DataFrame], text: str, style: Style) -> Drawn:
 
 
 def distributions(data: Mapping[str, pd.DataFrame], style: Style) -> Drawn:
-    """Draw the empirical distribution of each measure, a line an arm.
+    """Draw the empirical distribution of each measure, one line for each arm.
 
     Args:
         data: Of each measure its rows, see `analysis.measures.measured`, with `label`.
-        style: How it is laid out.
+        style: Layout of the figure.
     """
     arms = Arms.of(next(iter(data.values()))["label"])
     figure, axes = panels(1, len(data), style, sharey=not style.narrow)
@@ -147,7 +147,7 @@ def distributions(data: Mapping[str, pd.DataFrame], style: Style) -> Drawn:
 
 
 def accuracy_by_cost(data: pd.DataFrame, measure: str, text: str, style: Style) -> Drawn:
-    """Draw a measure against multiply-accumulates and parameters; arguments as those of `by_depth`."""
+    """Draw a measure against multiply-accumulates and parameters; the arguments are those of `by_depth`."""
     arms = Arms.of(data["label"])
     rows = arms.rows(data).rename(columns={"value": measure})
     figure, axes = panels(1, 2, style, sharey=not style.narrow)
@@ -173,7 +173,7 @@ def _effect_name(row: Mapping[Any, Any], style: Style) -> str:
 
 
 def _largest(table: pd.DataFrame, most: int) -> tuple[list[Any], int]:
-    """Return the rows of the greatest effect, in their order, and how many others there are."""
+    """Return the rows with the greatest effects in their original order, and the number of other rows."""
     if len(table) <= most:
         return list(table.index), 0
     greatest = set(table["effect"].abs().nlargest(most).index)

@@ -1,4 +1,4 @@
-"""What the records of studies say of their claims, as Markdown, so that nothing of it has to be typed."""
+"""Verdicts on the claims of studies as Markdown, written from the records."""
 
 import os
 import re
@@ -30,10 +30,10 @@ where a claim is decided, or where the effect is so small that more than ten tho
 
 
 def folders_of(root: Path) -> list[Path]:
-    """Return the folders of the studies in a folder, or below it; trials of learning rates are no study.
+    """Return the folders of all studies in a folder or below it, without the trials of learning rates.
 
     Raises:
-        UserError: There is none.
+        UserError: The folder contains no study.
     """
     folders = [file.parent for file in sorted(root.rglob("study.json")) if "learning_rates" not in file.parts]
     if not folders:
@@ -44,15 +44,15 @@ def folders_of(root: Path) -> list[Path]:
 
 
 def findings(root: Path, published: Mapping[str, Sequence[Figure]] | None = None, seen_from: Path | None = None) -> str:
-    """Return what the records of all studies of a folder say of their claims, and how many verdicts there are of each.
+    """Return the verdicts on the claims of all studies in a folder, and the number of verdicts of each kind.
 
     Args:
         root: Folder of a study, or a folder that contains studies.
-        published: Figures that others have published, by the name of the study that is about them.
-        seen_from: Folder from which the links to reports lead. `None` means the current one.
+        published: Published figures by the name of the study that reproduces them.
+        seen_from: Folder that links to reports are relative to. `None` means the current folder.
 
     Raises:
-        UserError: There is no study, or one cannot be read.
+        UserError: The folder contains no study, or one cannot be read.
     """
     studies = {folder: read(folder) for folder in folders_of(root)}
     tables = {folder: table(study) for folder, study in studies.items() if study.claims}
@@ -75,7 +75,7 @@ def findings(root: Path, published: Mapping[str, Sequence[Figure]] | None = None
 
 
 def overview(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.DataFrame], seen_from: Path) -> list[str]:
-    """Return the lines of a table with a row a study: its verdicts, the wall time of its runs, and its report."""
+    """Return the lines of a table with one row for each study: verdicts, wall time of the runs, and the report."""
     rows = []
     for folder, study in studies.items():
         counts = Counter(tables[folder]["verdict"])
@@ -99,7 +99,7 @@ def heading(folder: Path, study: StudyRecords) -> str:
 
 
 def anchor(words: str) -> str:
-    """Return the name that a heading has as the target of a link, as GitHub makes it."""
+    """Return the anchor of a heading, as GitHub generates it."""
     return re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")
 
 
@@ -123,7 +123,7 @@ def section(folder: Path, study: StudyRecords, rows: pd.DataFrame, published: Se
 
 
 def budget(study: StudyRecords) -> str:
-    """Return how long all runs of a study train, as `, for 400 steps`; nothing if they differ, or do not train."""
+    """Return `, for 400 steps` if all runs of a study train equally long, else an empty text."""
     for unit in ("epoch", "step"):
         count = study.plan.base.get(f"train.{unit}s")
         if isinstance(count, int) and count > 0:
@@ -132,7 +132,7 @@ def budget(study: StudyRecords) -> str:
 
 
 def figure_words(figure: Figure) -> str:
-    """Return an item of a list that says what others have published of an arm."""
+    """Return a list item with a published figure of an arm."""
     arm = ", ".join(f"{name}={level}" for name, level in figure["arm"].items())
     value = "failed to train" if figure.get("failed") else formats.text(figure["value"])
     count = f" of {figure['runs']} runs" if figure.get("runs") else ""
@@ -141,7 +141,7 @@ def figure_words(figure: Figure) -> str:
 
 
 def table(study: StudyRecords) -> pd.DataFrame:
-    """Return the verdicts of a study, and in how many of the n seeds each claim `holds`, and is `opposite`."""
+    """Return the verdicts of a study, with the number of seeds in which each claim `holds`, and is `opposite`."""
     values = (contrasts(claim, study.planned, study.frames).values for claim in study.claims)
     signs = [sides(claim, value) for claim, value in zip(study.claims, values, strict=True)]
     return verdicts(study.claims, study.planned, study.frames, study.looks).assign(

@@ -21,7 +21,7 @@ _LATEX = {
 
 
 def shown(table: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Return `table` without what says nothing to a reader: factors of one level, and layers where depth says them."""
+    """Return `table` without redundant columns: factors of one level, and `layers` if `depth` determines it."""
     here = [factor for factor in factors if factor in table]
     silent = [factor for factor in here if factor not in varied(table, here)]
     if {"depth", "layers"} <= set(table.columns) and (table["depth"].astype(str) == table["layers"].astype(str)).all():
@@ -30,9 +30,9 @@ def shown(table: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
 
 
 def text_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `table` as text, a value and its interval in one column.
+    """Return `table` as text, with a value and its interval in one column.
 
-    An interval is `{value}_low` to `{value}_high`, or `low` to `high` right of the value.
+    The ends of an interval are the columns `{value}_low` and `{value}_high`, or `low` and `high` right of the value.
     """
     texts = table.map(text).astype(object)
     for column, (low, high) in _ends(table).items():
@@ -42,12 +42,12 @@ def text_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def columns_of(table: pd.DataFrame) -> list[str]:
-    """Return the columns that `text_table` has: all but the ends of intervals."""
+    """Return the columns of `text_table`: all except the ends of intervals."""
     return [str(name) for name in table if str(name) not in {end for pair in _ends(table).values() for end in pair}]
 
 
 def _ends(table: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    """Return the columns of the ends of the interval of each column that has one."""
+    """Return, for each column with an interval, the columns of its ends."""
     columns = [str(column) for column in table]
     ends = {column: (f"{column}_low", f"{column}_high") for column in columns if f"{column}_low" in columns}
     if "low" in columns[1:]:
@@ -56,12 +56,12 @@ def _ends(table: pd.DataFrame) -> dict[str, tuple[str, str]]:
 
 
 def heading(column: str) -> str:
-    """Return the name of a column as a reader has it."""
+    """Return the name of a column as a page shows it."""
     return str(column).replace("_", " ")
 
 
 def text(value: Any) -> str:
-    """Return a cell as text: some three digits of a number, a dash of none."""
+    """Return a cell as text: about three digits of a number, and a dash for a missing value."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or value is pd.NA:
@@ -84,7 +84,7 @@ def _number(value: float) -> str:
 
 
 def csv(table: pd.DataFrame) -> str:
-    """Return a table as CSV: every column, ten digits, since the last of the sixteen are the processor's."""
+    """Return a table as CSV: every column, with ten digits, since further digits depend on the processor."""
     return _inert(table).to_csv(index=False, lineterminator="\n", float_format="%.10g")
 
 
@@ -94,7 +94,7 @@ def whole_csv(table: pd.DataFrame) -> str:
 
 
 def _inert(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table in which no text is a formula to a spreadsheet: `'` stands before what begins as one."""
+    """Return a table in which no spreadsheet takes a text for a formula: such texts are prefixed with `'`."""
     texts = [name for name, column in table.items() if not is_numeric_dtype(column)]
     inert = table.assign(**{str(name): table[name].astype(object).map(_without_formula) for name in texts})
     return inert.rename(columns=_without_formula)
@@ -111,10 +111,10 @@ def latex(texts: pd.DataFrame, numeric: Sequence[bool], caption: str, label: str
     r"""Return a table of text as a LaTeX `table` for the package booktabs.
 
     Args:
-        texts: As `text_table` returns it.
-        numeric: Which columns are numbers, and aligned to the right.
-        caption: What it is.
-        label: For `\ref`.
+        texts: What `text_table` returns.
+        numeric: Which columns contain numbers; these are aligned to the right.
+        caption: Caption of the table.
+        label: Label for `\ref`.
     """
     columns = "".join("r" if number else "l" for number in numeric) or "l"  # a table must have a column
     lines = [
@@ -131,16 +131,16 @@ def _latex_row(cells: Any) -> str:
 
 
 def escaped(words: str) -> str:
-    """Return text as LaTeX sets it."""
+    """Return text escaped for LaTeX."""
     return "".join(_LATEX.get(character, character) for character in " ".join(words.split()))
 
 
 def markdown(texts: pd.DataFrame, numeric: Sequence[bool]) -> str:
-    """Return a table of text as Markdown, as GitHub reads it; arguments as those of `latex`."""
+    """Return a table of text as GitHub's Markdown; the arguments are those of `latex`."""
     rows = [texts.columns, ["---:" if number else "---" for number in numeric], *texts.to_numpy()]
     return "".join("| " + " | ".join(marked(str(cell)) for cell in row) + " |\n" for row in rows)
 
 
 def marked(words: str) -> str:
-    """Return text, in one line, in which no character is a mark of Markdown."""
+    """Return text escaped for Markdown, in one line."""
     return re.sub(r"([\\|<>`*_])", r"\\\1", " ".join(words.split()))

@@ -1,4 +1,4 @@
-"""How much of the variance of an objective goes with each hyperparameter: fANOVA (Hutter et al. 2014), by Optuna."""
+"""Importance of hyperparameters: the share of an objective's variance, by Optuna's fANOVA (Hutter et al. 2014)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +11,12 @@ from analysis import trials as of_trials
 from analysis.trials import BUDGET, ObjectiveColumn
 
 LEAST = 10
-"""Of fewer trials there is no importance."""
+"""Least number of trials for which importance is computed."""
 FORESTS, TREES = 5, 16
 MOST_TRIALS = 200
-"""Of more trials, each forest has so many, drawn anew: the time grows faster than their number."""
+"""Most trials of a forest. Of more trials, each forest gets a new random sample, since the time grows faster than their
+number.
+"""
 INACTIVE = "inactive"
 
 
@@ -23,21 +25,22 @@ def table(
 ) -> tuple[pd.DataFrame, str]:
     """Return the importance of the hyperparameters for an objective.
 
-    A random forest predicts the objective; the importance of a hyperparameter is the share of the prediction's variance
-    over the space, all values that were tried being equally likely from the least to the greatest, that goes with this
-    hyperparameter alone. A number whose values span a factor of 20 or more is taken by its logarithm; an inactive one
-    has the median of the active ones, and an inactive category is a category of its own.
+    A random forest predicts the objective. The importance of a hyperparameter is the share of the prediction's variance
+    over the space that this hyperparameter explains alone. The space is uniform between the smallest and the largest
+    value that was tried. A number whose values span a factor of 20 or more enters by its logarithm. An inactive number
+    gets the median of the active ones, and an inactive category is a category of its own.
 
     Args:
-        trials: See `analysis.trials`. Those of the greatest number of epochs that ten have a value at.
-        factors: The hyperparameters.
-        objective: The objective. A trial whose training failed has no value, and is left out.
-        rng: What the forests are drawn from.
+        trials: See `analysis.trials`. Only trials of the greatest number of epochs at which ten have a value are used.
+        factors: Names of the hyperparameters.
+        objective: The objective. A trial whose training failed has no value and is left out.
+        rng: Random generator of the forests.
 
     Returns:
-        A row a hyperparameter of two values or more, the greatest importance first: `objective`, `hyperparameter`,
-        `importance` (mean over five forests), `low` to `high` (their range), `values` (how many were tried), `n`
-        trials, `epochs` if these differ. And why there is none, if there is none.
+        One row for each hyperparameter of two values or more, the greatest importance first: `objective`,
+        `hyperparameter`, `importance` (mean over five forests), `low` to `high` (their range), `values` (the number of
+        values that were tried), `n` trials, and `epochs` if these differ. The second item says why the table is empty,
+        if it is.
     """
     rows = of_trials.at_equal_epochs(trials, objective.name, LEAST)
     rows = rows[rows[objective.name].notna()]
@@ -65,7 +68,7 @@ def table(
 def _forest(
     rows: pd.DataFrame, names: Sequence[str], objective: ObjectiveColumn, rng: np.random.Generator
 ) -> dict[str, float]:
-    """Return the importance of each hyperparameter by one forest."""
+    """Return the importance of each hyperparameter from one forest."""
     import optuna  # loads scikit-learn
 
     seed = int(rng.integers(2**31))
@@ -88,7 +91,7 @@ def _forest(
     evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=TREES, seed=seed)
     try:
         return {name: float(value) for name, value in evaluator.evaluate(study, params=list(names)).items()}
-    except RuntimeError:  # the trials that were drawn agree in the objective
+    except RuntimeError:  # all sampled trials have the same objective
         return dict.fromkeys(names, np.nan)
 
 

@@ -21,7 +21,7 @@ REPORT = Path("report") / PAGE
 
 
 def write(root: Path, out: Path) -> tuple[Path, pd.DataFrame]:
-    """Write the index of the studies in a folder into `out`; return the page and all verdicts, with their `study`."""
+    """Write the index of the studies in a folder into `out`. Return the page and all verdicts with their `study`."""
     studies = {str(folder.relative_to(root)): read(folder) for folder in folders_of(root)}
     verdicts = {name: _verdicts(study) for name, study in studies.items()}
     every = pd.concat([table.assign(study=name) for name, table in verdicts.items()], ignore_index=True)
@@ -63,5 +63,5 @@ def _section(name: str, study: StudyRecords, verdicts: pd.DataFrame, root: Path,
 
 
 def _from(out: Path, place: Path) -> str:
-    """Return the path of a file as a page in `out` links to it."""
+    """Return the path of a file relative to a page in `out`."""
     return Path(os.path.relpath(place.absolute(), out.absolute())).as_posix()

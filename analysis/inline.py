@@ -1,7 +1,7 @@
-"""A figure within a page: its SVG cut into panels, which stand side by side where there is room, and else in a column.
+"""A figure within a page: its SVG is cut into panels, which stand side by side, or below each other on narrow screens.
 
-Each panel is a piece of the figure, so that nothing is drawn twice. Where panels stand in a column, one whose scale of
-y is beside its row's first panel has that scale to its left. Entries of the legend are pieces, too.
+Each panel is a part of the figure, so nothing is drawn twice. If panels stand below each other, a panel that shares the
+y scale of the first panel of its row is shown with a copy of that scale. Entries of the legend are parts, too.
 """
 
 import itertools
@@ -28,11 +28,12 @@ class Panel:
     """A panel of a figure.
 
     Attributes:
-        box: Its part of the figure.
-        place: Row, column, and how many rows and columns it takes, from 1.
-        axes: Number of its axes in the figure, from 1.
-        strip: The part with the scale of y of the first panel of its row, if that is the panel's own; and its axes.
-        measure: What it is of; empty if that was not said.
+        box: Part of the figure that the panel takes.
+        place: Row, column, and numbers of rows and columns of the panel, counted from 1.
+        axes: Number of the panel's axes in the figure, counted from 1.
+        strip: If the panel shares the y scale of the first panel of its row: the part with that scale, and the number
+            of its axes.
+        measure: Measure that the panel shows; empty if unknown.
     """
 
     box: Box
@@ -44,7 +45,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Key:
-    """An entry of a legend: its part of the figure, its text, and the arm that it explains."""
+    """An entry of a legend: the part of the figure, the text, and the arm that it explains."""
 
     box: Box
     text: str
@@ -53,13 +54,13 @@ class Key:
 
 @dataclass(frozen=True)
 class Inline:
-    """A figure that is cut up.
+    """A figure that is cut into parts.
 
     Attributes:
-        width: Of the figure, in points.
+        width: Width of the figure, in points.
         columns: Widths of the columns of panels.
-        panels, keys: Its parts.
-        svg: By the number of the axes, the content of a panel; `store` has what all need, and the legend.
+        panels, keys: Panels, and entries of the legend.
+        svg: Content of each panel by the number of its axes; `store` has shared definitions and the legend.
     """
 
     width: float
@@ -72,7 +73,7 @@ class Inline:
 
 
 def cut(figure: Figure) -> tuple[float, tuple[float, ...], tuple[Panel, ...], tuple[Key, ...]]:
-    """Return the width, the widths of columns, the panels and the keys of a figure that is laid out."""
+    """Return the width, the widths of the columns, the panels and the keys of a figure after its layout."""
     renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = {ax: _box(figure, ax.get_tightbbox(renderer)) for ax in figure.axes}
     grid = [ax for ax in figure.axes if ax.get_label() != COLORBAR and ax.get_subplotspec() is not None and ax.axison]
@@ -93,7 +94,7 @@ def cut(figure: Figure) -> tuple[float, tuple[float, ...], tuple[Panel, ...], tu
 
 
 def _span(ax: Any) -> tuple[range, range]:
-    """Return which columns and which rows axes take."""
+    """Return the columns and the rows that axes take."""
     place = ax.get_subplotspec()
     return place.colspan, place.rowspan
 
@@ -118,7 +119,7 @@ def _panel(
 
 
 def _edges(spans: Sequence[tuple[range, float, float]], end: float) -> list[float]:
-    """Return where rows or columns begin and end: half way between what stands on both sides."""
+    """Return the edges between rows or columns: halfway between the elements on both sides."""
     count = max((span.stop for span, _, _ in spans), default=1)
     edges = [0.0]
     for i in range(1, count):
@@ -136,7 +137,7 @@ def _box(figure: Figure, bbox: Any) -> Box:
 
 def _keys(figure: Figure, renderer: Any) -> Iterator[Key]:
     for legend in figure.legends:
-        legend.draw(renderer)  # which puts its texts in their places
+        legend.draw(renderer)  # this places its texts
         size = float(legend.get_texts()[0].get_fontsize()) if legend.get_texts() else 0.0
         before = (legend.handlelength + legend.handletextpad) * size
         for text, arm in zip(legend.get_texts(), arms_of(legend), strict=True):
@@ -145,12 +146,12 @@ def _keys(figure: Figure, renderer: Any) -> Iterator[Key]:
 
 
 def say_arms(legend: Any, handles: Sequence[Any]) -> None:
-    """Remember which arms the entries of a legend explain."""
+    """Store the arms that the entries of a legend explain."""
     legend._resnet_arms = [arm_of(handle) for handle in handles]
 
 
 def arms_of(legend: Any) -> list[str]:
-    """Return the arms of the entries; empty where an entry explains none."""
+    """Return the arms that the entries explain; empty texts for entries that explain none."""
     return getattr(legend, "_resnet_arms", None) or [""] * len(legend.get_texts())
 
 
@@ -158,13 +159,13 @@ def inlined(
     svg: bytes, name: str, parts: tuple[float, tuple[float, ...], tuple[Panel, ...], tuple[Key, ...]],
     marks: Mapping[str, Mark],
 ) -> Inline:  # fmt: skip
-    """Return a figure's SVG in its parts; ids begin with `name`, so that those of two figures are not the same.
+    """Return a figure's SVG in parts. Ids begin with `name`, so the ids of two figures differ.
 
     Args:
-        svg: As matplotlib writes it.
-        name: Of the figure.
+        svg: SVG that matplotlib has written.
+        name: Name of the figure.
         parts: What `cut` returns.
-        marks: What its elements stand for, by their ids.
+        marks: Meaning of elements, by their ids.
     """
     ElementTree.register_namespace("", _SVG[1:-1])
     root = ElementTree.fromstring(_prefixed(svg.decode(), name))
@@ -173,7 +174,7 @@ def inlined(
         if f"{name}-{gid}" in groups:
             _say(groups[f"{name}-{gid}"], mark)
     for image in root.iter(f"{_SVG}image"):
-        image.attrib.pop("id", None)  # equal images have the same, and nothing refers to it
+        image.attrib.pop("id", None)  # equal images have the same id, and nothing refers to it
     whole = groups[f"{name}-figure_1"]
     axes = [child for child in whole if child.get("id", "").startswith(f"{name}-axes_")]
     contents = {i: _text(child) for i, child in enumerate(axes, 1)}
@@ -191,7 +192,7 @@ def _prefixed(svg: str, name: str) -> str:
 
 
 def _say(group: ElementTree.Element, mark: Mark) -> None:
-    """Write what an element stands for into its attributes, and of its points into theirs."""
+    """Write the meaning of an element into its attributes, and that of its points into theirs."""
     if mark.arm:
         group.set("data-arm", mark.arm)
     points = [use for use in group.iter(f"{_SVG}use") if use.get("x") is not None] or list(group.iter(f"{_SVG}path"))

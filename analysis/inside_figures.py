@@ -1,4 +1,4 @@
-"""The figures of the section *Inside*: what probes have measured of trained networks."""
+"""Figures of the section *Inside*: the values of probes on trained networks."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -15,11 +15,11 @@ from analysis.of_probes import usual
 
 
 def figures_of(probed: pd.DataFrame | None, style: Style) -> Iterator[Drawn]:
-    """Yield the figures that there are rows for.
+    """Yield one figure for each probe that has rows.
 
     Args:
-        probed: Rows of probes with `label` and `seed`, as `analysis.study.read` has them.
-        style: How they are laid out.
+        probed: Rows of probes with `label` and `seed`, as `analysis.study.read` returns them.
+        style: Layout of the figures.
     """
     if probed is None or probed.empty:
         return
@@ -40,11 +40,11 @@ def figures_of(probed: pd.DataFrame | None, style: Style) -> Iterator[Drawn]:
 TAKEN = {
     "lesion": "without its branch", "reset": "back at its initial weights", "randomise": "at weights drawn anew",
 }  # fmt: skip
-"""What is done to a block, by the probe."""
+"""The change to a block in words, by the name of the probe."""
 
 
 def lesions(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
-    """Draw the error with each block taken out, or set back, as bars with every seed."""
+    """Draw the error with each block removed or reset as bars, with a point for every seed."""
     probe = str(rows["probe"].iloc[0])
     if "unit" in rows:
         rows = rows[rows["unit"] == "block"]
@@ -79,12 +79,12 @@ def lesions(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
 
 
 def _short(block: str) -> str:
-    """Return `stage1_block2` as `1.2`, and any other name as it is, cut."""
+    """Return `stage1_block2` as `1.2`, and any other name shortened."""
     return literal(block.replace("stage", "").replace("_block", ".")[:18])
 
 
 def similarity(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
-    """Draw CKA of all places as maps, with the pairs that are within the null."""
+    """Draw the CKA of all pairs of places as maps, and mark the pairs within the null distribution."""
     labels, note = arms_of(rows)
     figure, axes = panels(1, len(labels), style, height=style.row + 0.6)
     sentences = []
@@ -115,7 +115,7 @@ def similarity(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
 
 
 def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
-    """Draw the loss along one direction as lines with the seeds, along two as contours."""
+    """Draw the loss along one direction as lines with all seeds, or along two directions as contours."""
     labels, note = arms_of(rows)
     two = "y" in rows and rows["y"].notna().any()
     figure, axes = panels(1, len(labels), style, sharey=not two)
@@ -198,7 +198,7 @@ def variance(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
             mine = rows_of(rows[rows["quantity"] == quantity], label)
             if mine.empty:
                 continue
-            # A block's branch ends where its output is; places are counted from the one after the stem.
+            # A branch ends at the output of its block. Places are counted from the one after the stem.
             x = mine["index"] + (quantity == "branch_variance")
             means = mine["value"].groupby(x).mean()
             ax.plot(means.index, means, color=f"C{i}", marker="o", ms=3, label=literal(label))
@@ -224,6 +224,6 @@ DRAWS: dict[str, Callable[[pd.DataFrame, Style], Iterator[Drawn]]] = {
     "lesion": lesions, "reset": lesions, "randomise": lesions, "similarity": similarity, "landscape": landscape,
     "curvature": spectrum, "signal": variance,
 }  # fmt: skip
-"""What draws the rows of a probe. Those of any other are drawn as lines."""
+"""Functions that draw the rows of a probe, by its name. The rows of any other probe are drawn as lines."""
 WITHOUT = frozenset({"scores", "weight_gradient_rms"})
-"""Names in rows of which no figure is drawn: numbers of a whole network, and a second scale of another's."""
+"""Probes whose rows are not drawn: numbers of whole networks, and values that another figure shows on another scale."""

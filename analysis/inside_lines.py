@@ -1,4 +1,4 @@
-"""Figures of the section *Inside* that are lines: the rows of a probe over a coordinate, and over training."""
+"""Line figures of the section *Inside*: the rows of a probe over a coordinate, and over training."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ ALONG = "place, from the input on"
 
 @dataclass(frozen=True)
 class LineFigure:
-    """How the rows of a probe are drawn as lines.
+    """Specification of the line figure of a probe.
 
     Attributes:
-        value: What a value is; by default that of the probe of this name.
-        x: The column that values are drawn over.
-        along: What that is.
-        y: The column that is drawn.
-        beside: A column that is drawn beside it, dashed; empty for none.
-        dashed: What that is.
-        groups: The column by which draws are averaged; by default `x`.
-        first: A column of whose values the least alone is drawn.
-        mode: How normalisation is computed; `{training}` stands for the one of the option `training`.
+        value: Description of a value; by default the name of the probe.
+        x: Column that values are drawn over.
+        along: Description of `x`.
+        y: Column that is drawn.
+        beside: Column of a second, dashed line; empty for no second line.
+        dashed: Description of `beside`.
+        groups: Column by which random draws are averaged; by default `x`.
+        first: Column of which only the smallest value is drawn.
+        mode: Mode of normalisation in words; `{training}` is replaced according to the option `training`.
         log: Whether the axis is logarithmic.
     """
 
@@ -48,7 +48,7 @@ class LineFigure:
     log: bool = False
 
     def mode_of(self, rows: pd.DataFrame) -> str:
-        """Return how normalisation is computed."""
+        """Return the mode of normalisation in words."""
         options = str(rows["options"].iloc[0]).split()
         return {"training=True": BATCH, "training=False": MOVING}.get(
             next((word for word in options if word.startswith("training=")), ""), self.mode
@@ -69,7 +69,7 @@ LINES: Mapping[str, LineFigure] = {
     "weight_gradient_l2": LineFigure("‖∂L/∂W‖₂", along="layer, from the input on", mode=BATCH, log=True),
     "activation_gradient_l2": LineFigure("‖∂L/∂x‖₂", along=ALONG, mode=BATCH, log=True),
 }  # fmt: skip
-"""By the name in the rows of a probe."""
+"""Line figures by the name of the probe in the rows."""
 TITLES = {
     "lesions": "Error with blocks taken out at once", "shuffle": "Error with blocks exchanged",
     "linear_probe": "Linear classifiers by depth", "iterative": "Blocks as steps against the gradient",
@@ -80,12 +80,12 @@ TITLES = {
 
 
 def lines(rows: pd.DataFrame, spec: LineFigure, style: Style) -> Iterator[Drawn]:
-    """Draw the rows of a probe over a coordinate, a line an arm; of a probe of a user's over its index.
+    """Draw the rows of a probe over a coordinate, one line for each arm. A user's probe is drawn over its index.
 
     Args:
-        rows: Of one probe, with `label` of the arm.
-        spec: How they are drawn.
-        style: How figures are laid out.
+        rows: Rows of one probe, with `label` of the arm.
+        spec: Specification of the figure.
+        style: Layout of the figures.
     """
     probe = str(rows["probe"].iloc[0])
     rows, of_what = _chosen(rows, spec)
@@ -123,7 +123,7 @@ def _capital(text: str) -> str:
 
 
 def _chosen(rows: pd.DataFrame, spec: LineFigure) -> tuple[pd.DataFrame, str]:
-    """Return the rows that are drawn, and what is said of those that are not."""
+    """Return the rows that are drawn, and a note on the rows that are not."""
     rows = rows[rows["path"].isin(["main", ""])]
     if spec.first not in rows:
         return rows, ""
@@ -132,7 +132,7 @@ def _chosen(rows: pd.DataFrame, spec: LineFigure) -> tuple[pd.DataFrame, str]:
 
 
 def _by_seed(rows: pd.DataFrame, spec: LineFigure) -> pd.DataFrame:
-    """Return the mean of each network at each place of the coordinate; levels of the index are the two."""
+    """Return the mean of each network at each value of the coordinate, indexed by both."""
     numbers = [name for name in dict.fromkeys((spec.x, spec.y, spec.beside)) if name in rows]
     keys = [rows["run"], rows[spec.groups or spec.x].rename("at")]
     return rows[numbers].astype(float).groupby(keys).mean()
@@ -149,16 +149,16 @@ def _axes(ax: Axes, rows: pd.DataFrame, spec: LineFigure) -> None:
 
 MOST_PLACES = 8
 SERIES = ("quantity", "unit", "lag")
-"""Columns of which a figure over training draws the first value alone, or the one that `FIRST` names."""
+"""Columns of which a figure over training draws only one value: the one in `FIRST`, or else the first."""
 FIRST = {"quantity": "variance"}
 
 
 def over_training(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
-    """Draw the values of a probe over the steps at which it was taken, a panel an arm, a line a place.
+    """Draw the values of a probe over the steps of training, one panel for each arm, one line for each place.
 
     Args:
-        rows: Of one probe, at all steps, with `label` of the arm.
-        style: How figures are laid out.
+        rows: Rows of one probe at all steps, with `label` of the arm.
+        style: Layout of the figures.
     """
     if "step" not in rows or rows["step"].nunique(dropna=False) < 2 or rows["step"].notna().sum() == 0:
         return
@@ -202,7 +202,7 @@ def _plain(value: object) -> str | float:
 
 
 def _series(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Return the rows of the same options, and of one series of a probe that has several, and what that is called."""
+    """Return the rows with equal options, of one series if the probe has several, and the name of the series."""
     options = rows[rows["step"].notna()]["options"].iloc[0]
     alike = (rows["options"] == options) & (rows["images"] == rows["images"].max())
     rows = rows[alike & rows["path"].isin(["main", ""])].dropna(axis=1, how="all")

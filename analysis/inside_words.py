@@ -1,4 +1,4 @@
-"""What is said of the rows of probes, and which of them are drawn."""
+"""Captions of the rows of probes, and the choice of the arms that are drawn."""
 
 import pandas as pd
 
@@ -8,11 +8,11 @@ from resnet_core.probes.registry import probe
 
 EVAL = "in inference mode"
 PREFIX = "inside_"
-"""Of the names of the figures."""
+"""Prefix of the names of the figures."""
 
 
 def arms_of(rows: pd.DataFrame, most: int = MOST_PANELS) -> tuple[list[str], str]:
-    """Return the labels that are drawn, at most so many, and what is said if some are not."""
+    """Return the first `most` labels, and a note if there are more."""
     labels = [str(level) for level in levels_of(rows["label"])]
     left = len(labels) - most
     note = f" Of {len(labels)} arms the first {most} are drawn; all are in the tables." if left > 0 else ""
@@ -25,7 +25,7 @@ def rows_of(rows: pd.DataFrame, label: str) -> pd.DataFrame:
 
 
 def sample(rows: pd.DataFrame) -> str:
-    """Return what was measured, in words: networks, images, options."""
+    """Return a text on the measurement: networks, images and options."""
     runs, images = rows["run"].nunique(), " or ".join(f"{n:g}" for n in sorted(rows["images"].unique()))
     part = {"val": "validation", "train": "training"}.get(str(rows["part"].iloc[0]), str(rows["part"].iloc[0]))
     options = rows["options"].iloc[0]
@@ -37,12 +37,12 @@ def sample(rows: pd.DataFrame) -> str:
 
 
 def option(rows: pd.DataFrame, name: str) -> str:
-    """Return the value of an option of the probe that the rows are of, as it is written; its default, if not given."""
+    """Return the value of an option of the rows' probe as text; its default if it was not given."""
     given = dict(word.partition("=")[::2] for word in str(rows["options"].iloc[0]).split())
     return str(given.get(name, probe(str(rows["probe"].iloc[0])).options[name]))
 
 
 def range_text(values: "pd.Series[float]") -> str:
-    """Return the means of blocks in words."""
+    """Return a text with the means of the blocks."""
     parts = [f"{name} {value:.3g}" for name, value in values.head(MOST_WORDS).items()]
     return ", ".join(parts) + (", …" if len(values) > MOST_WORDS else "")

@@ -1,4 +1,4 @@
-"""Claims about the runs of others: any table with a row for each run.
+"""Claims about any table with one row for each run.
 
     from ablations import column, judge, mean
 
@@ -6,7 +6,7 @@
     table = pd.read_csv("runs.csv")  # depth, skip, seed, test_acc
     judge(table, [mean(accuracy, skip="A") > mean(accuracy, skip="none")], factors=["depth", "skip"])
 
-The verdicts are those that the same numbers would have in our own records.
+The verdicts are the same as for a study whose records contain these numbers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,27 +31,28 @@ ENDED = {
     **dict.fromkeys(("completed", "complete", "finished", "success", "succeeded", "done", "ok"), COMPLETED),
     **dict.fromkeys(("diverged", "nan"), DIVERGED),
 }
-"""Words for how a run ended, in small letters. Every other word is that of a run that was lost."""
+"""Words for the status of a run, in lower case. A run with any other word counts as lost."""
 RESERVED = frozenset({"run", "seed", "label", "status", "step", "message", "value", "failed", "arm", "share"})
-"""Names of columns that the tables here have themselves, so that no factor may have them."""
+"""Names of columns of our tables, which no factor may have."""
 SEED = 0
 MOST_NAMED = 5
 
 
 def column(name: str, *, best: float | None = None, worst: float | None = None) -> str:
-    """Make a column of a table a measure, and return the measure's name, for `mean`.
+    """Register a column of a table as a measure, and return the name of the measure, for `mean`.
 
     Args:
         name: Name of the column.
-        best: The best value there is. A run that diverged then counts as worse than all that have a value. 0 says that
-            lower is better, any other value that higher is. `None` if failures say nothing about the column.
-        worst: The worst value there is, if there is one.
+        best: Best possible value. 0 means that lower values are better, any other value that higher values are. A run
+            that diverged then counts as worse than all runs with a value. `None` if failures say nothing about the
+            column.
+        worst: Worst possible value. `None` if there is none.
 
     Returns:
-        `column NAME`, which no measure of our own records is called.
+        `column NAME`. No measure of our own records has such a name.
 
     Raises:
-        UserError: There is a worst value without a best one.
+        UserError: `worst` is given without `best`.
     """
     if worst is not None and best is None:
         raise UserError(f"a column with a worst value must have a best one, but '{name}' has worst={worst:g} only")
@@ -70,13 +71,13 @@ class _Column:
 
 @dataclass(frozen=True)
 class RunTable:
-    """A table of runs, checked.
+    """A validated table of runs.
 
     Attributes:
-        planned: A row a run: `run`, `seed` and the factors.
-        frames: Its other columns, as the tables of a store.
+        planned: One row for each run: `run`, `seed` and the factors.
+        frames: The other columns, in the form of a store's tables.
         factors: Names of the factors.
-        notes: What is missing, in words: cells without a run, seeds that do not pair.
+        notes: Sentences on missing data: cells without a run, and seeds without a pair.
     """
 
     planned: pd.DataFrame
@@ -94,19 +95,19 @@ class RunTable:
         status: str | None = None,
         measures: Iterable[str] = (),
     ) -> "RunTable":
-        """Check a table.
+        """Validate a table.
 
         Args:
-            table: A row a run.
-            factors: Names of the columns that say which arm a run is of.
-            seed: Name of the column that pairs the runs of arms: the seed, the fold, the split.
-            status: Name of the column that says how a run ended. `completed`, `finished`, `success`, … is a result,
-                `diverged` is a failure of training, and any other word is a run that was lost. Without it, a run with a
-                value is a result.
-            measures: What `column` has returned, of the columns that are measured.
+            table: One row for each run.
+            factors: Names of the columns that identify the arm of a run.
+            seed: Name of the column that pairs the runs of arms: the seed, the fold or the split.
+            status: Name of the column with the status of a run. `completed`, `finished`, `success` and similar words
+                mean a result, `diverged` means failed training, and any other word means a lost run. Without this
+                column, every run with a value counts as completed.
+            measures: Names of measures that `column` has returned.
 
         Raises:
-            UserError: A column is missing, a cell is no number, or two rows are of one arm and seed.
+            UserError: A column is missing, a cell is not a number, or two rows have the same arm and seed.
         """  # fmt: skip
         columns = [column_of(measure) for measure in measures]
         names = [*factors, seed, *([status] if status else []), *columns]
@@ -138,7 +139,7 @@ class RunTable:
         return cls(planned, frames, tuple(factors), tuple(_gaps(planned, factors)))
 
     def verdicts(self, claims: Sequence[Claim] | Mapping[str, Claim]) -> pd.DataFrame:
-        """Judge claims, see `analysis.verdicts.verdicts`.
+        """Judge claims by `analysis.verdicts.verdicts`.
 
         Raises:
             UserError: A claim is about a factor, a level or a column that the table has not.
@@ -146,15 +147,15 @@ class RunTable:
         return verdicts(self._checked(claims), self.planned, self.frames)
 
     def power(self, claims: Sequence[Claim] | Mapping[str, Claim], seeds: Sequence[int]) -> pd.DataFrame:
-        """Say which differences each claim's contrast can show, see `analysis.verdicts.power`."""
+        """Return the differences that each claim's contrast can show, by `analysis.verdicts.power`."""
         return power(self._checked(claims), self.planned, self.frames, seeds)
 
     def effects(self, measures: Iterable[str]) -> pd.DataFrame:
-        """Compare arms that differ in one factor, seed by seed, see `analysis.comparisons.effects`."""
+        """Compare arms that differ in one factor, seed by seed, by `analysis.comparisons.effects`."""
         return together(partial(effects, factors=self.factors, seed=SEED), self._values(measures))
 
     def summary(self, measures: Iterable[str]) -> pd.DataFrame:
-        """Summarise each arm over its seeds, see `analysis.tables.summaries`."""
+        """Summarise each arm over its seeds, by `analysis.tables.summaries`."""
         return summaries(self._values(measures), self.factors, SEED)
 
     def _values(self, measures: Iterable[str]) -> dict[str, pd.DataFrame]:
@@ -192,33 +193,33 @@ def judge(
     """Judge claims by the runs of any table.
 
     Args:
-        table: A row a run.
-        claims: Inequalities between means, or a dictionary of these by what they say.
-        factors: Names of the columns that say which arm a run is of, see `RunTable.of`.
+        table: One row for each run.
+        claims: Inequalities between means, or a dictionary from sentences to inequalities.
+        factors: Names of the columns that identify the arm of a run, see `RunTable.of`.
         seed: Name of the column that pairs the runs of arms.
-        status: Name of the column that says how a run ended, if there is one.
+        status: Name of the column with the status of a run, if there is one.
 
     Returns:
         What `analysis.verdicts.verdicts` returns.
 
     Raises:
-        UserError: The table cannot be read, or a claim is about what it has not.
+        UserError: The table is not valid, or a claim is about a factor, a level or a column that it does not have.
     """  # fmt: skip
     measures = measures_of(claims)
     return RunTable.of(table, factors=factors, seed=seed, status=status, measures=measures).verdicts(claims)
 
 
 def measures_of(claims: Sequence[Claim] | Mapping[str, Claim]) -> list[str]:
-    """Return the measures of claims, each once, without that of `rate`."""
+    """Return the distinct measures of claims, without the measure of `rate`."""
     listed = claims.values() if isinstance(claims, Mapping) else claims
     return [name for name in dict.fromkeys(claim.measure for claim in listed) if name != FAILED]
 
 
 def column_of(measure: str) -> str:
-    """Return the column that a measure is of.
+    """Return the column of a measure.
 
     Raises:
-        UserError: It is a measure of our own records.
+        UserError: The measure is one of our own records, and not of a column.
     """
     known = COLUMNS.get(measure)
     if known is None or not isinstance(known.compute, _Column):
@@ -254,7 +255,7 @@ def _numbers(cells: "pd.Series[Any]") -> "pd.Series[float]":
 
 
 def _gaps(planned: pd.DataFrame, factors: Sequence[str]) -> Iterable[str]:
-    """Say which arms lack which seeds that others have: these are not in any pair."""
+    """Yield a sentence for each arm that lacks seeds of other arms. These seeds are in no pair."""
     seeds = set(planned["seed"])
     arms = planned.groupby([*factors], observed=True, sort=False)["seed"]
     for levels, own in arms:

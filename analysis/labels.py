@@ -1,4 +1,4 @@
-"""What arms are called in figures: by the words of their study, else by their levels."""
+"""Labels of arms in figures: the study's own words for levels, or else the levels."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -15,13 +15,13 @@ def arm_labels(
     *,
     depths: bool = False,
 ) -> pd.Series:
-    """Return what tells an arm from others of its depth: `skip=none`, or `all` if nothing does.
+    """Return for each run the label of its arm: the levels that vary, such as `skip=none`, or `all` if none varies.
 
     Args:
-        runs: A row a run.
-        factors: Columns.
-        words: What levels are called, see `Plan.words`; a name stands in place of `skip=none`.
-        depths: Whether arms of other depths are told apart, too.
+        runs: One row for each run.
+        factors: Columns of the factors.
+        words: Names of levels, see `Plan.words`. A name replaces a text such as `skip=none`.
+        depths: Whether labels contain the depth.
     """
     names = [factor for factor in varied(runs, factors) if depths or factor != "depth"]
     texts = [_named(runs[name].astype(str), name, words.get(name, {})) for name in names]
@@ -33,7 +33,7 @@ def arm_labels(
 
 
 def _named(levels: pd.Series, factor: str, words: Mapping[str, str]) -> pd.Series:
-    """Return what levels are called: the names of the words, unless two levels would have one, else `factor=level`."""
+    """Return the names of levels: those of `words` if they are distinct, else `factor=level`."""
     names = {level: text.partition(":")[0].strip() for level, text in words.items()}
     if len(set(names.values())) < len(names):
         names = {}

@@ -1,4 +1,4 @@
-"""How figures are laid out: styles, panels, legends, and what is said of a figure."""
+"""Layout of figures: styles, panels, legends, and the texts of a figure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,25 +14,25 @@ from analysis.drawing import levels_of
 from analysis.inline import say_arms
 
 MOST_ARMS = 8
-"""Of more arms than these, the first are drawn: more lines cannot be told apart."""
+"""Most arms of a figure. Of more, the first are drawn, since more lines cannot be told apart."""
 MOST_PANELS = 4
 ALONE = 7.0  # inches, the width of a panel that is alone: a wider one is too small to read on a narrow screen
 MOST_ROWS = 40
-MOST_WORDS = 12  # values that the text for those who cannot see a figure names
+MOST_WORDS = 12  # most values in the alternative text of a figure
 INK, PAPER_WHITE = "#1b1b1c", "#ffffff"
-"""The colours of text and ground, which the page exchanges where it is dark."""
+"""Colours of text and background, which the page swaps in dark mode."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """How figures are laid out.
+    """A layout of figures.
 
     Attributes:
-        width: Of a figure, in inches.
+        width: Width of a figure, in inches.
         row: Height of a row of panels, in inches.
-        narrow: Whether what stands in a row is stacked.
-        suffixes: Kinds of files.
-        settings: Of matplotlib.
+        narrow: Whether the panels of a row are stacked.
+        suffixes: Suffixes of the files that are written.
+        settings: Settings of matplotlib.
     """
 
     width: float
@@ -64,14 +64,14 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure with what is said of it.
+    """A figure with its texts.
 
     Attributes:
         name: File name without its suffix.
-        title: Of its section.
+        title: Title of the figure.
         figure: The figure.
-        alt: What is to be seen, for who cannot see it.
-        caption: How to read it.
+        alt: Alternative text: what the figure shows.
+        caption: Caption: how to read the figure.
     """
 
     name: str
@@ -83,30 +83,30 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Arms:
-    """The labels that are drawn, of how many."""
+    """The labels that are drawn, and the number of all labels."""
 
     drawn: list[str]
     total: int
 
     @classmethod
     def of(cls, labels: "pd.Series[Any]") -> "Arms":
-        """Return the first of the labels that are there."""
+        """Return an instance with the first labels of the data."""
         levels = [str(level) for level in levels_of(labels)]
         return cls(levels[:MOST_ARMS], len(levels))
 
     def rows(self, data: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows of what is drawn."""
+        """Return the rows whose label is drawn."""
         return data[data["label"].isin(self.drawn)]
 
     @property
     def note(self) -> str:
-        """Say what is not drawn."""
+        """Return a sentence on the arms that are not drawn, or an empty text."""
         left = self.total - len(self.drawn)
         return f" Of {self.total} arms the first {len(self.drawn)} are drawn; all are in the tables." if left else ""
 
 
 def some(levels: Sequence[Any], most: int) -> list[Any]:
-    """Return at most so many of the levels, evenly from the first to the last."""
+    """Return at most `most` levels, spaced evenly from the first to the last."""
     if len(levels) <= most:
         return list(levels)
     return [levels[round(i * (len(levels) - 1) / (most - 1))] for i in range(most)]
@@ -115,7 +115,7 @@ def some(levels: Sequence[Any], most: int) -> list[Any]:
 def panels(
     rows: int, columns: int, style: Style, *, height: float | None = None, transposed: bool = True, **options: Any
 ) -> tuple[Figure, list[list[Axes]]]:
-    """Return a figure and its axes by row and column; where the style is narrow, rows and columns change places."""
+    """Return a figure and its axes by row and column. In a narrow style, rows and columns are swapped."""
     turned = style.narrow and transposed
     lines, across = (columns, rows) if turned else (rows, columns)
     width = min(style.width, ALONE) if rows == columns == 1 else style.width
@@ -125,7 +125,7 @@ def panels(
 
 
 def outer(axes: list[list[Axes]], style: Style) -> None:
-    """Leave out the labels that the first panel of a row has already, and below others those of x."""
+    """Remove labels of y right of the first panel of a row, and labels of x above the last panel of a column."""
     for line in axes:
         for ax in line[1:] if not style.narrow else []:
             ax.set_ylabel("")
@@ -136,7 +136,7 @@ def outer(axes: list[list[Axes]], style: Style) -> None:
 
 
 def legend_below(figure: Figure, *axes: Axes) -> None:
-    """Explain the lines of axes, each name once."""
+    """Add a legend for the lines of axes, with each name once."""
     named = {text: handle for ax in axes for handle, text in zip(*ax.get_legend_handles_labels(), strict=True)}
     longest = max(map(len, named), default=0)
     size = FontProperties(size=rcParams["legend.fontsize"]).get_size_in_points()

@@ -1,4 +1,4 @@
-"""What the elements of a figure stand for, so that a page can say it: the arm, and of a point its seed and value."""
+"""Meaning of the elements of a figure for the tooltips of a page: their arm, and the seed and value of each point."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,12 +16,12 @@ _MARK, _MEASURE = "_resnet_mark", "_resnet_measure"
 
 @dataclass(frozen=True)
 class Mark:
-    """What an element of a figure stands for.
+    """Meaning of an element of a figure.
 
     Attributes:
-        arm: Label of the arm; empty if its points are of several, or of none.
-        tips: What is said of each of its points, in their order.
-        arms: The arm of each point, where they are of several.
+        arm: Label of the arm; empty if the element belongs to several arms or to none.
+        tips: Tooltip of each point, in order.
+        arms: Arm of each point, if the element belongs to several.
     """
 
     arm: str
@@ -30,7 +30,7 @@ class Mark:
 
 
 def mark(drawn: Artist | Container, arm: object, tips: Sequence[str] = (), arms: Iterable[object] = ()) -> None:
-    """Say what is drawn: of a container, the first element has the points."""
+    """Attach a mark to an artist. The points of a container are in its first element."""
     parts = [artist for part in drawn.get_children() for artist in (part if isinstance(part, tuple) else (part,))] if (
         isinstance(drawn, Container)
     ) else [drawn]  # fmt: skip
@@ -40,23 +40,23 @@ def mark(drawn: Artist | Container, arm: object, tips: Sequence[str] = (), arms:
 
 
 def arm_of(drawn: Artist | Container) -> str:
-    """Return the arm that was said of what is drawn; empty if none was."""
+    """Return the arm of an artist's mark; an empty text if it has none."""
     parts = drawn.get_children() if isinstance(drawn, Container) else [drawn]
     return next((getattr(part, _MARK).arm for part in parts if hasattr(part, _MARK)), "")
 
 
 def of_measure(ax: Artist, name: str) -> None:
-    """Say which measure axes are of."""
+    """Store the measure that axes show."""
     setattr(ax, _MEASURE, name)
 
 
 def measure_of(ax: Artist) -> str:
-    """Return the measure that axes are of; empty if that was not said."""
+    """Return the measure that axes show; an empty text if none was stored."""
     return str(getattr(ax, _MEASURE, ""))
 
 
 def named(figure: Figure) -> dict[str, Mark]:
-    """Give each element with a mark an id of its own, and return the marks by these."""
+    """Give each element with a mark a unique id, and return the marks by id."""
     named_marks = {}
     for i, artist in enumerate(_marked(figure)):
         mark: Mark = getattr(artist, _MARK)
@@ -71,7 +71,7 @@ def _marked(figure: Figure) -> Iterator[Artist]:
 
 
 def tips_of(rows: pd.DataFrame, values: "pd.Series[Any]", arm: str) -> list[str]:
-    """Return what is said of the point of each run: its arm, seed, depth and value."""
+    """Return the tooltip of each run's point: its arm, seed, depth and value."""
     names = rows["label"].astype(str) if "label" in rows else pd.Series(arm, index=rows.index)
     words = names.to_numpy(dtype=object)
     for column, before, after in (("seed", ", seed ", ""), ("layers", ", ", " layers"), ("status", ", ", "")):
@@ -85,13 +85,13 @@ def tips_of(rows: pd.DataFrame, values: "pd.Series[Any]", arm: str) -> list[str]
 
 
 def means_said(line: pd.DataFrame, arm: str, at: str, column: str) -> list[str]:
-    """Return what is said of the point of each mean: its arm, where it is, the mean, its interval, and how many runs.
+    """Return the tooltip of each mean's point: its arm, coordinate, mean, interval and number of runs.
 
     Args:
-        line: As `analysis.tables.means` returns it.
-        arm: Label of the arm; if it is empty, `at` is the column of the arms.
-        at: Column of where it is.
-        column: The measure.
+        line: What `analysis.tables.means` returns.
+        arm: Label of the arm. If it is empty, `at` is the column of the arms.
+        at: Column of the coordinate.
+        column: Name of the measure.
     """
     lines = []
     for row in line.to_dict("records"):

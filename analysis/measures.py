@@ -1,7 +1,7 @@
-"""Measures: a number for each run, computed from the tables of a store. Claims and reports are about them.
+"""Measures: a number for each run, computed from the tables of a store. Claims and reports use them by name.
 
-A measure of the end of training has no value for a run that failed or was lost, even if earlier epochs went well. How
-often training fails is a measure of its own, `failed`.
+A measure of the end of training has no value for a run that failed or was lost, even if earlier epochs went well. The
+rate of failed training is a measure of its own, `failed`.
 """
 
 import math
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 COST = ("layers", "parameters", "macs")
 FAILED = "failed"
-"""The measure of `analysis.claims.rate`: 1 of a run whose training failed, 0 of one that was completed."""
+"""The measure of `analysis.claims.rate`: 1 for a run whose training failed, 0 for a completed run."""
 WEIGHTS = ("weight_gradient_l2", 1, -2)
-"""The probe of the kernels' gradients; of its layers, the second convolution and the last are compared."""
+"""The probe of the kernels' gradients. The second convolution is compared with the last."""
 ACTIVATIONS = ("activation_gradient_l2", 0, -1)
-"""The probe of the gradients between blocks; of these, the first and the last are compared."""
+"""The probe of the gradients between blocks. The first place is compared with the last."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Measure:
 
     Attributes:
         about: Description.
-        compute: Function from the tables to the number by run; a run without one is NaN or missing. `measured` decides
-            the value of a run that was not completed.
+        compute: Function from the tables to the values by run. A run without a value is NaN or missing. `measured`
+            decides on the value of a run that was not completed.
         best, worst: Best and worst possible values; `None` without a bound.
-        when: `end`: only a completed run has a value; one that diverged or failed to train is worse than all that have.
-            `start`: it is known before the first update, so every run has it, however it ended. `outcome`: it is how
-            training ended.
-        images: Of which images it is a share, `train`, `val` or `test`; none if it is no share of images.
+        when: `end`: Only completed runs have a value, and a run that diverged or failed to train is worse than all of
+            them. `start`: The value is known before the first update, so every run has it. `outcome`: The value is the
+            outcome of training.
+        images: The images of which the value is a share: `train`, `val` or `test`; empty if it is not a share.
     """
 
     about: str
@@ -102,9 +102,9 @@ def register_measure(
     worst: float | None = None,
     when: Literal["start", "end"] = "end",
 ) -> "Callable[[Callable[[Frames], pd.Series[float]]], Callable[[Frames], pd.Series[float]]]":
-    """Register the decorated function, from the tables of a store to a number by run, as a measure.
+    """Register the decorated function as a measure. It maps the tables of a store to a number for each run.
 
-    Claims, tables and reports then take it by its name. See `Measure` for the arguments.
+    Claims, tables and reports then accept its name. See `Measure` for the arguments.
 
     Example::
 
@@ -113,7 +113,7 @@ def register_measure(
             return frames.epochs.groupby("run")["loss"].last()
 
     Raises:
-        UserError: There is another measure of this name.
+        UserError: Another measure has this name, or the name contains a dot.
     """
 
     def register(compute: "Callable[[Frames], pd.Series[float]]") -> "Callable[[Frames], pd.Series[float]]":
@@ -129,11 +129,12 @@ def register_measure(
 def find(name: str) -> Measure | None:
     """Return the measure of this name: one of `MEASURES`, of `COLUMNS`, or of a probe's rows, see `analysis.of_probes`.
 
-    `A or B` is the measure A, and B of a run that has no value of A: the error of a network from which a block was
-    taken, and of one that never had it, is `lesion[block=stage1_block3].mean or test_error`.
+    `A or B` is the measure A where it has a value, and the measure B elsewhere. For example,
+    `lesion[block=stage1_block3].mean or test_error` is the error of a network after the removal of a block, and the
+    error of a network that never had the block.
 
     Raises:
-        UserError: It has the form of a measure of a probe, with a mistake.
+        UserError: The name has the form of a probe's measure but is not valid.
     """
     if name in MEASURES or name in COLUMNS:
         return MEASURES.get(name) or COLUMNS[name]
@@ -145,7 +146,7 @@ def find(name: str) -> Measure | None:
 
 
 def _either(first: Measure | None, second: Measure | None) -> Measure | None:
-    """Return the measure that is the first where it has a value, with the bounds of the second."""
+    """Return a measure: the first where it has a value, else the second. It has the bounds of the second."""
     if first is None or second is None:
         return None
 
@@ -171,7 +172,7 @@ def measure(name: str) -> Measure:
 
 
 def bounds(name: str) -> tuple[float, float]:
-    """Return the smallest and the largest possible value of a measure; infinite without a bound."""
+    """Return the smallest and the largest possible value of a measure; infinite if there is no bound."""
     measure = find(name)
     if measure is None or measure.best is None:
         return -math.inf, math.inf
@@ -184,15 +185,15 @@ def measured(name: str, planned: "pd.DataFrame", frames: "Frames") -> "pd.DataFr
 
     Args:
         name: See `measure`.
-        planned: A row a planned run: `run`, and any columns; `layers`, `parameters` and `macs` are those of the
-            record if they are not among them.
+        planned: One row for each planned run: `run`, and any columns; `layers`, `parameters` and `macs` are those of
+            the record if they are not among them.
         frames: The tables of the study's store.
 
     Returns:
         `planned` with `status` (`missing` without a record), `layers`, `parameters`, `macs`, `value` and `failed`.
-        `failed` says whether training failed: the run diverged or failed to train (`runs.records.outcomes`), so
-        that it is worse than every run that has a value, and has none itself; never of a measure of the start. The
-        value of a run that was lost, or is missing, is NaN too, and so is a value that is not finite.
+        `failed` says whether training failed: the run diverged or failed to train (`runs.records.outcomes`). Such a
+        run has no value and counts as worse than every run with a value; for a measure of the start, no run is marked
+        as failed. The value of a lost or missing run is NaN, and a value that is not finite becomes NaN.
     """
     import numpy as np
 
@@ -217,7 +218,7 @@ def _nothing(frames: "Frames") -> "pd.Series[float]":
 
 PARTS = (("train", "training"), ("val", "validation"), ("test", "test"))
 COLUMNS: dict[str, Measure] = {}
-"""Measures of columns in tables of other tools; see `analysis.judging.column`."""
+"""Measures of columns of users' tables; see `analysis.judging.column`."""
 MEASURES: dict[str, Measure] = {
     **{
         f"{part}_error": Measure(

@@ -1,12 +1,12 @@
-"""Measures of what probes have measured: `lesion.largest`, `reset[unit=block].mean`, of any probe, a user's too.
+"""Measures of the rows of any probe, also a user's: `lesion.largest`, `reset[unit=block].mean`.
 
-The name of such a measure is a probe, conditions on its rows, and a statistic of them:
+The name of such a measure consists of a probe, conditions on its rows, and a statistic:
 
     PROBE[COLUMN=VALUE,COLUMN=VALUE].STATISTIC
 
-A condition is on a coordinate of the rows or on an option of the probe, and `COLUMN!=VALUE` on a coordinate alone;
-`of=COLUMN` takes the statistic of another column than `value`, and `over=COLUMN` the order and the slope of another
-than `index`.
+A condition is on a coordinate of the rows or on an option of the probe; `COLUMN!=VALUE` is on a coordinate only.
+`of=COLUMN` computes the statistic of this column instead of `value`. `over=COLUMN` takes the order, and the slope, from
+this column instead of `index`.
 """
 
 import math
@@ -30,7 +30,7 @@ STATISTICS: Mapping[str, str] = {
     "slope": "the least-squares slope over the index", "log10_largest": "log10 of the largest",
 }  # fmt: skip
 WITHIN = frozenset({"mean", "largest", "smallest", "first", "last"})
-"""Statistics that are never beyond the values that they are of."""
+"""Statistics that always lie within the range of the values."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class OfProbe:
 
     Attributes:
         probe: Name of the probe, as the rows have it.
-        conditions: By column or option, what its value is written as; a column that ends with `!` must not have it.
+        conditions: Value as text, by column or option. A column that ends with `!` must not have the value.
         statistic: One of `STATISTICS`.
-        column: That the statistic is of.
-        over: The column that gives the order, and that a slope is over.
+        column: Column of the statistic.
+        over: Column that gives the order, and the x of a slope.
     """
 
     probe: str
@@ -53,7 +53,7 @@ class OfProbe:
 
     @property
     def about(self) -> str:
-        """What it is, in words."""
+        """Description of the measure."""
         column = "" if self.column == "value" else f" ({self.column})"
         where = "".join(f", {name}={value}" for name, value in self.conditions)
         return (
@@ -62,7 +62,7 @@ class OfProbe:
 
     @property
     def bounds(self) -> tuple[float | None, float | None]:
-        """The best and the worst value, those of the probe's rows. None where there is no such bound."""
+        """The best and the worst possible value, from the probe; `None` without a bound."""
         known = probes().get(self.probe)
         if known is None or self.column != "value" or self.statistic not in WITHIN:
             return None, None
@@ -91,7 +91,7 @@ class OfProbe:
                 return rows.groupby("run")[[self.over, self.column]].apply(_slope)
 
     def rows(self, probed: "pd.DataFrame | None") -> "pd.DataFrame":
-        """Return the rows of the probe on which the conditions hold, in the order of the index."""
+        """Return the rows of the probe that satisfy the conditions, in order."""
         import pandas as pd
 
         if probed is None or probed.empty or not {self.column, self.over} <= {*probed}:
@@ -113,11 +113,11 @@ def usual(rows: "pd.DataFrame", options: Mapping[str, str] | None = None) -> "pd
     """Return the rows of a probe that were measured with these options, on the most images.
 
     Args:
-        rows: Of one probe.
-        options: Options that are not at their defaults. Without any: the rows at the defaults or, if there are none,
-            those of the first other options.
+        rows: Rows of one probe.
+        options: Options that are not at their defaults. If empty, the rows at the defaults are returned or, if there
+            are none, the rows of the first other options.
 
-    Of rows of several steps those after the training are returned or, if there are none, those of the last step.
+    If there are rows of several steps, the rows after training are returned or, without these, those of the last step.
     """
     if rows.empty:
         return rows
@@ -135,10 +135,10 @@ def usual(rows: "pd.DataFrame", options: Mapping[str, str] | None = None) -> "pd
 
 
 def of_probe(name: str) -> OfProbe | None:
-    """Return the measure of this name, or none if it is not written as one.
+    """Return the measure of this name, or `None` if the name does not have the form of one.
 
     Raises:
-        UserError: It is, and its statistic or a condition is wrong.
+        UserError: The name has this form, but its statistic or a condition is not valid.
     """
     match = _NAME.fullmatch(name)
     if not match:

@@ -1,4 +1,4 @@
-"""A page: sections of text, figures and tables as one HTML file that needs nothing but itself."""
+"""A page: sections of text, figures and tables in one self-contained HTML file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from analysis.layout import INK, PAPER_WHITE, Drawn
 from analysis.words import head as head_of
 
 MOST_ROWS = 1000
-"""Of a longer table, the page shows so many rows."""
+"""Most rows of a table that the page shows."""
 DARK_INK, DARK_PAPER = "#dfe3e8", "#15181c"
 
 
@@ -23,12 +23,12 @@ class Table:
 
     Attributes:
         name: File name without its suffix.
-        caption: What it is.
-        frame: What is shown of it.
-        note: How to read it.
-        folded: Whether it is shut until it is asked for.
-        suffixes: Of the files it is in.
-        arms: The label of each row's arm, if rows are of arms.
+        caption: Caption.
+        frame: The part of the table that the page shows.
+        note: Text on how to read the table.
+        folded: Whether the table is closed until a reader opens it.
+        suffixes: Suffixes of the table's files.
+        arms: Label of each row's arm, if rows belong to arms.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Table:
 
     @property
     def cells(self) -> dict[str, Any]:
-        """What the template needs: heads (heading, meaning, of numbers), and rows: cells (text, key), arm, measure."""
+        """Input of the template: heads (heading, meaning, if numeric) and rows (cells (text, key), arm, measure)."""
         head = self.frame.head(MOST_ROWS)
         names, texts = columns_of(head), text_table(head)
         numeric = numeric_columns(self.frame)
@@ -73,7 +73,7 @@ def _keys(column: "pd.Series[Any]") -> list[str]:
 
 @dataclass(frozen=True)
 class Image:
-    """A figure of a page: what is drawn, its SVG in parts, and the kinds of its files."""
+    """A figure of a page: the figure with its texts, its SVG in parts, and the suffixes of its files."""
 
     drawn: Drawn
     inline: Inline
@@ -82,7 +82,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Section:
-    """A section of a page; `lines` are shown as they are, as commands are; `links` are addresses and texts."""
+    """A section of a page. `lines` are shown verbatim, such as commands; `links` are pairs of address and text."""
 
     title: str
     images: Sequence[Image] = ()
@@ -93,18 +93,18 @@ class Section:
 
     @property
     def id(self) -> str:
-        """What a link within the page names."""
+        """The anchor of the section."""
         return "-".join(self.title.lower().replace("/", " ").split())
 
     @property
     def there(self) -> bool:
-        """Whether there is anything in it."""
+        """Whether the section has content."""
         return bool(self.images or self.words or self.lines or any(len(table.frame) for table in self.tables))
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its title, what is asked, what was done, its sections; and a summary, which is shown in a box."""
+    """A page: title, question, sentences on the study, sections, and a summary, which is shown in a box."""
 
     title: str
     question: str

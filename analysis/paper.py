@@ -1,8 +1,8 @@
-r"""What a paper takes of a report: a table for one column, and a `main.tex` that sets it with the figures.
+r"""The parts of a report for a paper: a table for one column, and a `main.tex` with the table and the figures.
 
-The numbers of a column are aligned by siunitx. A value has as many digits as half of its interval has two significant
-ones, which stands behind it in brackets, in units of the last digit: 0.0178(86). The best arm is bold only if a test
-shows that it is better than each of the others.
+siunitx aligns the numbers of a column. Half of the interval is rounded to two significant digits and stands in brackets
+behind the value, in units of its last digit: 0.0178(86). The best arm is bold only if a test shows that it is better
+than each of the others.
 """
 
 import math
@@ -24,19 +24,19 @@ from resnet_core.folders import write_file
 
 FOLDER = "paper"
 COLUMNS = ("parameters", "macs", "n", "failed")
-"""What a table may have beside the factors and the measures."""
+"""Columns that a table may have in addition to the factors and the measures."""
 MEASURES = ("test_error",)
 ALPHA = 1 - CONFIDENCE
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What a table for a paper has.
+    """The choice of the contents of a table for a paper.
 
     Attributes:
-        columns: Beside the factors and the measures; of `COLUMNS`.
+        columns: Names in `COLUMNS`, in addition to the factors and the measures.
         measures: Names of measures.
-        arms: Labels of arms; all if there are none.
+        arms: Labels of arms. An empty choice means all.
     """
 
     columns: tuple[str, ...] = ("n",)
@@ -44,10 +44,10 @@ class Choice:
     arms: tuple[str, ...] = ()
 
     def check(self, study: StudyRecords) -> None:
-        """Check that what was chosen is there.
+        """Check that the chosen columns, measures and arms exist.
 
         Raises:
-            UserError: It is not.
+            UserError: One of them does not exist.
         """
         labels = list(map(str, study.planned["label"].unique()))
         for name in self.columns:
@@ -62,16 +62,16 @@ class Choice:
 
 
 def write(study: StudyRecords, by_name: Mapping[str, pd.DataFrame], out: Path, choice: Choice) -> Path:
-    """Write into the folder `paper` of a report what a paper takes of it; return `main.tex`.
+    """Write the parts for a paper into the folder `paper` of a report, and return the path of `main.tex`.
 
     Args:
         study: The study.
         by_name: The tables of its report.
-        out: The folder of the report, which has the figures as PDF.
-        choice: What the table has.
+        out: Folder of the report, which contains the figures as PDF.
+        choice: Contents of the table.
 
     Raises:
-        UserError: Something was chosen that is not there.
+        UserError: A chosen column, measure or arm does not exist.
     """
     choice.check(study)
     drawn = sorted((out / "figures").glob("*.pdf"))
@@ -162,9 +162,10 @@ def _head(name: str) -> str:
 
 
 def value(mean: float, low: float, high: float) -> str:
-    """Return a mean with half of its interval in units of the last digit, two of whose digits are kept.
+    """Return a mean followed by half of its interval, with two digits, in units of the last digit.
 
-    Without an interval, as of one seed, the mean has three digits and no brackets; without a mean there is nothing.
+    Without an interval, such as for one seed, the mean has three digits and no brackets. Without a mean, the text is
+    empty.
     """
     if not math.isfinite(mean):
         return ""
@@ -178,7 +179,7 @@ def value(mean: float, low: float, high: float) -> str:
 
 
 def _format(texts: Sequence[str]) -> str:
-    """Return siunitx' description of the widest number of a column."""
+    """Return the siunitx table format for the widest number of a column."""
     numbers = [text.partition("(")[0] for text in texts if text and "e" not in text]
     whole = max((len(number.lstrip("-").partition(".")[0]) for number in numbers), default=1)
     places = max((len(number.partition(".")[2]) for number in numbers), default=0)
@@ -188,7 +189,7 @@ def _format(texts: Sequence[str]) -> str:
 
 
 def best(study: StudyRecords, name: str, keys: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
-    """Return the arm whose measure is better than that of each of the others, by tests; none if no test says so."""
+    """Return the arm that tests show to be better than each of the others, or `None` if there is none."""
     measure = find(name)
     data = measured(name, study.planned, study.frames)
     names = list(map(tuple, data[study.factors].astype(str).to_numpy()))
@@ -218,12 +219,12 @@ def _count(study: StudyRecords, summarised: pd.DataFrame, name: str, key: tuple[
 
 
 def main(study: StudyRecords, figures: Mapping[str, str], tables: Sequence[str]) -> str:
-    """Return a document that sets the tables, the methods and all figures.
+    """Return a document with the tables, the methods and all figures.
 
     Args:
         study: The study.
-        figures: The captions of the figures, as LaTeX, by their names.
-        tables: Names of the files of tables.
+        figures: Captions of the figures as LaTeX, by the names of the figures.
+        tables: Names of the tables' files.
     """
     drawn = [
         line

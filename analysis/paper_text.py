@@ -1,4 +1,4 @@
-"""What a paper says of a study's methods, and the answers of a reproducibility checklist: from its records alone."""
+"""Texts for a paper, written from a study's records: methods, and answers to a reproducibility checklist."""
 
 from collections.abc import Mapping
 
@@ -52,7 +52,7 @@ PAPERS = {
   booktitle = {NeurIPS}, year = {2020}, eprint = {2002.10444}, archiveprefix = {arXiv}
 }""",
 }
-"""BibTeX by what a study's source, or the fields of its networks, begin with."""
+"""BibTeX entries by the beginning of a study's source, or of the source of a field's value."""
 BLOCKS = (
     ("net.cardinality", lambda value: value not in (1, None), "Xie"),
     ("net.se_reduction", bool, "Hu et al"),
@@ -61,11 +61,11 @@ BLOCKS = (
     ("net.branch_scale", lambda value: value == "skipinit", "De and Smith"),
     ("net.order", lambda value: value not in ("original", None), "He et al. 2016"),
 )
-"""Of a field of networks, which values are of which paper."""
+"""Fields of networks, conditions on their values, and the papers that these values come from."""
 
 
 def methods(study: StudyRecords, by_name: Mapping[str, pd.DataFrame]) -> str:
-    """Return a paragraph on design, seeds, tests, corrections, versions and hardware, and on what diverged."""
+    """Return a paragraph on design, seeds, tests, corrections, failed runs, versions and hardware."""
     planned, runs = study.planned, study.runs
     levels = "; ".join(
         f"{name} ({', '.join(map(str, planned[name].unique()))})" for name in varied(planned, study.factors)
@@ -139,7 +139,7 @@ def checklist(study: StudyRecords, by_name: Mapping[str, pd.DataFrame]) -> str:
 
 
 def references(study: StudyRecords) -> str:
-    """Return BibTeX of the paper that asked the question, and of those whose blocks were used."""
+    """Return BibTeX of the paper that is the source of the question, and of the papers whose blocks are used."""
     used = [name for name in PAPERS if name in study.plan.source]
     used += ["He et al. 2015"]
     for column, is_of, name in BLOCKS:

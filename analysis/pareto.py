@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-Directions = Sequence[str] | None  # "min" or "max" of each objective; None: all are minimised
+Directions = Sequence[str] | None  # "min" or "max" for each objective; `None` minimises all
 
 
 def costs(values: npt.ArrayLike, directions: Directions = None) -> Array:
@@ -20,15 +20,15 @@ def costs(values: npt.ArrayLike, directions: Directions = None) -> Array:
     signs = np.array([-1.0 if direction == "max" else 1.0 for direction in directions or ["min"] * table.shape[1]])
     if len(signs) != table.shape[1]:
         raise ValueError(f"each of {table.shape[1]} objectives needs a direction, but got {len(signs)}")
-    table = table * signs + 0.0  # no -0
+    table = table * signs + 0.0  # turns -0 into 0
     return np.where(np.isfinite(table), table, np.inf)
 
 
 def front_ranks(values: npt.ArrayLike, directions: Directions = None) -> npt.NDArray[np.int64]:
-    """Return the rank of each point's front: 0 if none dominates it, 1 if only those of rank 0 do, and so on.
+    """Return the rank of each point's front: 0 if no point dominates it, 1 if only points of rank 0 do, and so on.
 
     Args:
-        values: (points, objectives). Equal points have one rank.
+        values: (points, objectives). Equal points have equal ranks.
         directions: "min" or "max" of each objective.
     """
     table = costs(values, directions)
@@ -41,12 +41,12 @@ def front_ranks(values: npt.ArrayLike, directions: Directions = None) -> npt.NDA
 def crowding(values: npt.ArrayLike, ranks: npt.NDArray[np.int64]) -> Array:
     """Return the crowding distance of each point in its front (Deb et al. 2002): larger is less crowded.
 
-    The sum, over objectives, of the distance between its neighbours as a share of the front's range; inf at an end
-    of a front, also in an objective in which all are equal. It is 0 of a point between two equals.
+    It is the sum, over objectives, of the distance between the neighbours of the point as a share of the front's range.
+    It is inf at an end of a front, also in an objective in which all points are equal, and 0 between two equal points.
 
     Args:
         values: (points, objectives), in any directions.
-        ranks: Of `front_ranks`.
+        ranks: What `front_ranks` returns.
     """
     table = costs(values)
     distances = np.zeros(len(table))
@@ -64,7 +64,7 @@ def crowding(values: npt.ArrayLike, ranks: npt.NDArray[np.int64]) -> Array:
 
 
 def hypervolume(values: npt.ArrayLike, directions: Directions, reference: npt.ArrayLike) -> float:
-    """Return the volume that is dominated by the points and dominates the reference (Zitzler and Thiele 1998).
+    """Return the hypervolume: the volume between the points and the reference (Zitzler and Thiele 1998).
 
     Args:
         values: (points, objectives). A point that is not better than the reference in every objective adds nothing.
@@ -80,9 +80,10 @@ def hypervolume(values: npt.ArrayLike, directions: Directions, reference: npt.Ar
 def knee(values: npt.ArrayLike, directions: Directions = None) -> int:
     """Return the index of the knee of the front: the point farthest from the plane through the front's extremes.
 
-    The objectives are scaled to [0, 1] over the front, in which the plane is where they add to one if the extremes
-    are its corners, as of two objectives they are; the knee is the point with the least sum (Das 1999, the bulge from
-    the convex hull of individual minima). Of equals the first; -1 if no point is finite in all objectives.
+    The objectives are scaled to [0, 1] over the front. The plane is where their sum is 1, if the extremes are the
+    corners of the scaled box, as is the case for two objectives. The knee is the point with the smallest sum (Das 1999,
+    the bulge from the convex hull of individual minima), and the first such point among equals. The result is -1 if no
+    point is finite in all objectives.
 
     Args:
         values: (points, objectives).

@@ -1,4 +1,4 @@
-"""Figures on axes of the user's own, as seaborn's: a tidy table first, its columns by name, an `Axes` out.
+"""Plots in the style of seaborn: they take a tidy table and names of columns, draw on an `Axes`, and return it.
 
 `ax=None` is the current axes. What is drawn is computed by `analysis.tables`. The groups of `hue` differ in colour
 (safe for colour-blind readers), in marker and in line, so that a print in black and white can be read as well.
@@ -43,20 +43,20 @@ def measure_by_depth(
     hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True, ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:  # fmt: skip
-    """Draw a measure against depth: a line the mean, a band its 95 % interval (Student's t), a point a run.
+    """Draw a measure against depth: a line for the mean, a band for its 95 % interval (Student's t), a point per run.
 
     Args:
-        data: A row a run. Runs without a value of `y` are in a lane above the axes, and counted in the legend: a
-            cross if training failed (column `failed`), a plus if they were lost. With a column `status`, a run that is
-            not `completed` is a cross at its value.
+        data: One row for each run. Runs without a value of `y` are drawn in a lane above the axes and counted in the
+            legend: as a cross if training failed (column `failed`), as a plus if they were lost. If there is a column
+            `status`, a run that is not `completed` is a cross at its value.
         x: Column of the depth, drawn on a log scale.
         y: Column of the measure. Of `analysis.measures.MEASURES`, its bounds bound the intervals.
-        hue: Column that tells lines apart.
-        hue_order: Its levels, in order.
-        palette: A palette of seaborn's.
-        legend: Whether there is one.
-        ax: Where to draw.
-        **kwargs: For `Axes.plot`.
+        hue: Column whose levels are drawn as separate lines.
+        hue_order: Levels of `hue`, in order.
+        palette: Seaborn palette.
+        legend: Whether to add a legend.
+        ax: Axes to draw on.
+        **kwargs: Passed to `Axes.plot`.
     """
     ax = given_or_current(ax)
     check_columns(data, x, y, hue)
@@ -67,7 +67,7 @@ def measure_by_depth(
         style = {"color": group.color, "marker": group.marker, "ms": 5} | kwargs
         (drawn,) = ax.plot(line[x], line["mean"], label=group.counted(group.rows[y]), **style)
         mark(drawn, group.arm, means_said(line, group.arm, x, y))
-        beside = group.rows[x] * (1 + 0.02 * (i + 1))  # the line, so that both show
+        beside = group.rows[x] * (1 + 0.02 * (i + 1))  # right of the line, such that both are visible
         draw_points(ax, beside, group.rows[y], group)
     scales.log(ax.xaxis, scales.count)
     ticks = sorted(data[x].dropna().unique())
@@ -82,18 +82,18 @@ def measure_by_arm(
     hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True, ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:  # fmt: skip
-    """Draw a measure of each arm, a line an arm: the mean, its 95 % interval (Student's t), a point a run.
+    """Draw a measure of each arm, one line for each arm: the mean, its 95 % interval (Student's t), a point per run.
 
     Args:
-        data: A row a run, see `measure_by_depth`.
+        data: One row for each run, see `measure_by_depth`.
         x: Column of the measure.
-        y: Column of the arms, from the top down in their order.
-        hue: Column of colours.
-        hue_order: Its levels, in order.
-        palette: A palette of seaborn's.
-        legend: Whether there is one.
-        ax: Where to draw.
-        **kwargs: For `Axes.errorbar`.
+        y: Column of the arms, which are drawn from the top down in order.
+        hue: Column whose levels differ in colour.
+        hue_order: Levels of `hue`, in order.
+        palette: Seaborn palette.
+        legend: Whether to add a legend.
+        ax: Axes to draw on.
+        **kwargs: Passed to `Axes.errorbar`.
     """
     ax = given_or_current(ax)
     check_columns(data, x, y, hue)
@@ -118,20 +118,21 @@ def forest(
     hue: str | None = None, hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True,
     ax: Axes | None = None, **kwargs: Any,
 ) -> Axes:  # fmt: skip
-    """Draw effects with their intervals, a line an effect, from the top down in the order of the rows.
+    """Draw effects with their intervals, one line for each effect, from the top down in the order of the rows.
 
     Args:
-        data: A row an effect, as `analysis.comparisons.effects` returns them. One that is NaN has its line, empty.
+        data: One row for each effect, as `analysis.comparisons.effects` returns them. The line of an effect that is NaN
+            is empty.
         x: Column of the effect.
-        y: Column of its name.
+        y: Column of the effect's name.
         low: Column of the interval's lower end.
         high: Column of its upper end.
-        hue: Column of colours.
-        hue_order: Its levels, in order.
-        palette: A palette of seaborn's.
-        legend: Whether there is one.
-        ax: Where to draw.
-        **kwargs: For `Axes.errorbar`.
+        hue: Column whose levels differ in colour.
+        hue_order: Levels of `hue`, in order.
+        palette: Seaborn palette.
+        legend: Whether to add a legend.
+        ax: Axes to draw on.
+        **kwargs: Passed to `Axes.errorbar`.
     """
     ax = given_or_current(ax)
     check_columns(data, x, y, low, high, hue)
@@ -164,16 +165,16 @@ def distribution(
     """Draw empirical distribution functions: the share of the runs with a value of x or less.
 
     Args:
-        data: A row a run. One without a value is counted, beyond all values: the line ends below 1.
+        data: One row for each run. A run without a value counts as beyond all values, so the line ends below 1.
         x: Column of the measure.
-        hue: Column that tells lines apart.
-        hue_order: Its levels, in order.
-        palette: A palette of seaborn's.
-        legend: Whether there is one.
-        complementary: Whether it is the share with x or more, of a measure that is to be great: a run without a value
-            is below all values.
-        ax: Where to draw.
-        **kwargs: For `Axes.step`.
+        hue: Column whose levels are drawn as separate lines.
+        hue_order: Levels of `hue`, in order.
+        palette: Seaborn palette.
+        legend: Whether to add a legend.
+        complementary: Whether to draw the share of runs with x or more, for a measure of which greater values are
+            better. A run without a value then counts as below all values.
+        ax: Axes to draw on.
+        **kwargs: Passed to `Axes.step`.
     """
     ax = given_or_current(ax)
     check_columns(data, x, hue)
@@ -197,18 +198,18 @@ def measure_against_cost(
     hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True, ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:  # fmt: skip
-    """Draw a measure against the cost of the networks: the mean of each cost, its 95 % interval, a point a run.
+    """Draw a measure against the cost of the networks: the mean at each cost, its 95 % interval, a point per run.
 
     Args:
-        data: A row a run, see `measure_by_depth`.
+        data: One row for each run, see `measure_by_depth`.
         x: Column of the cost, drawn on a log scale.
         y: Column of the measure.
-        hue: Column of colours.
-        hue_order: Its levels, in order.
-        palette: A palette of seaborn's.
-        legend: Whether there is one.
-        ax: Where to draw.
-        **kwargs: For `Axes.errorbar`.
+        hue: Column whose levels differ in colour.
+        hue_order: Levels of `hue`, in order.
+        palette: Seaborn palette.
+        legend: Whether to add a legend.
+        ax: Axes to draw on.
+        **kwargs: Passed to `Axes.errorbar`.
     """
     ax = given_or_current(ax)
     check_columns(data, x, y, hue)
@@ -216,7 +217,7 @@ def measure_against_cost(
         arm = tables.means(group.rows, [x], y)
         error = [(arm["mean"] - arm["low"]).fillna(0), (arm["high"] - arm["mean"]).fillna(0)]
         style = {"color": group.color, "fmt": group.marker, "ms": 6, "capsize": 3} | kwargs
-        aside = 1 + 0.03 * i  # so that twins of equal cost both show
+        aside = 1 + 0.03 * i  # such that arms of equal cost are both visible
         drawn = ax.errorbar(arm[x] * aside, arm["mean"], yerr=error, label=group.counted(group.rows[y]), **style)
         mark(drawn, group.arm, means_said(arm, group.arm, x, y))
         draw_points(ax, group.rows[x] * (aside + 0.015), group.rows[y], group)

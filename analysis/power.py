@@ -15,7 +15,7 @@ ROUNDING = 1e-12
 
 
 def detectable(n: int, alpha: float) -> float:
-    """Return the difference, in standard deviations, that a t-test of n values shows with a probability of 80 %.
+    """Return the difference, in standard deviations, that a t-test of n values detects with a power of 80 %.
 
     The other tail of the two-sided test is neglected, since it is negligible at these powers.
     """
@@ -25,15 +25,15 @@ def detectable(n: int, alpha: float) -> float:
 
 
 def needed(d: float, alpha: float, *, both: bool = False) -> float:
-    """Return how many values a t-test needs to show a difference of d standard deviations with a probability of 80 %.
+    """Return the number of values that a t-test needs to detect d standard deviations with a power of 80 %.
 
     Args:
-        d: The distance of the mean from the bound, or from the margin that is nearer.
-        alpha: Two-sided.
-        both: Whether the mean is in the middle between two margins, so that both tests must show it.
+        d: Distance of the mean from the bound, or from the nearer margin.
+        alpha: Two-sided significance level.
+        both: Whether the mean is in the middle between two margins, so that both tests must reject.
 
     Returns:
-        At least 2; NaN for no difference, and where more than ten thousand are needed.
+        Number of values, at least 2. NaN if there is no difference, or if more than ten thousand are needed.
     """
     from statsmodels.stats.power import TTestPower
 
@@ -46,24 +46,25 @@ def needed(d: float, alpha: float, *, both: bool = False) -> float:
 
 
 def needed_of_signs(alpha: float) -> int:
-    """Return how many seeds a test of signs needs at least: with fewer, not even all on one side show anything."""
+    """Return the least number of seeds of a sign test. With fewer, not even seeds that all agree are significant."""
     return int(np.floor(1 - np.log2(alpha))) + 1
 
 
 def needed_of_rates(rates: Sequence[float], shares: Sequence[float], bound: float, alpha: float) -> float:
-    """Return how many runs of each arm would show that training fails as often as it has.
+    """Return the number of runs of each arm that would show the observed difference of failure rates from the bound.
 
-    It is the number that the normal approximation of the arcsine of the rates needs for a probability of 80 % (Cohen
-    1988, chapter 6), or more, if the exact test does not show even the rates themselves.
+    It is the number for a power of 80 % by the normal approximation of the arcsine of the rates (Cohen 1988, chapter
+    6). It is larger if the exact test would not reject even at exactly these rates.
 
     Args:
-        rates: How often training fails in each of one or two arms.
-        shares: Of the arms in the contrast.
-        bound: Of the contrast.
-        alpha: Two-sided.
+        rates: Failure rates of one or two arms.
+        shares: Shares of the arms in the contrast.
+        bound: Bound of the contrast.
+        alpha: Two-sided significance level.
 
     Returns:
-        NaN for no difference or an unknown rate, for other contrasts, and where more than a thousand are needed.
+        Number of runs. NaN if there is no difference, if a rate is unknown, for other contrasts, and if more than a
+        thousand are needed.
     """
     from scipy.stats import norm
     from statsmodels.stats.proportion import proportion_effectsize
@@ -90,13 +91,13 @@ def needed_of_rates(rates: Sequence[float], shares: Sequence[float], bound: floa
 
 
 def _fewest(shows: Callable[[int], bool], most: int) -> float:
-    """Return the least number from 2 that shows something, by bisection; NaN if more than `most` are needed."""
+    """Return the least number from 2 that is enough, by bisection; NaN if more than `most` are needed."""
     enough = 2
     while not shows(enough):
         enough *= 2
         if enough > most:
             return float("nan")
-    few = enough // 2  # too few, or 1
+    few = enough // 2  # not enough, or 1
     while enough - few > 1:
         middle = (few + enough) // 2
         few, enough = (few, middle) if shows(middle) else (middle, enough)

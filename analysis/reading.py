@@ -1,4 +1,4 @@
-"""What a page says of itself: three sentences at its top, and how it is read; from verdicts and numbers alone."""
+"""Texts of a page on itself, written from its verdicts and numbers: three sentences at the top, and how to read it."""
 
 from collections.abc import Iterator, Mapping
 
@@ -29,12 +29,12 @@ HOW = (
 
 
 def summary(study: StudyRecords, by_name: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Return three sentences: what was asked, what was done, and what came out."""
+    """Return three sentences: on the question, on the runs, and on the results."""
     return [f"Asked: {study.plan.question}", f"Done: {done(study)}", f"Came out: {_came_out(study, by_name)}"]
 
 
 def done(study: StudyRecords) -> str:
-    """Return what was done: how many arms, on what, with how many seeds, and how many runs completed."""
+    """Return a sentence with the numbers of arms, seeds and completed runs, and the data."""
     planned, status = study.planned, study.runs["status"]
     arms = planned.groupby(study.factors, observed=True, dropna=False).ngroups if study.factors else 1
     levels = [
@@ -63,7 +63,7 @@ def _came_out(study: StudyRecords, by_name: Mapping[str, pd.DataFrame]) -> str:
 
 
 def _least(study: StudyRecords, summarised: pd.DataFrame) -> str:
-    """Say which arm has the least error on average, and how sure that number is."""
+    """Return a text with the arm of the lowest mean error, and the interval of that mean."""
     varied = [name for name in study.factors if study.planned[name].nunique() > 1]
     for name in RESULTS:
         rows = [row for row in summarised.to_dict("records") if row["measure"] == name and not np.isnan(row["mean"])]
@@ -79,7 +79,7 @@ def _least(study: StudyRecords, summarised: pd.DataFrame) -> str:
 
 
 def reading(report: Reported) -> Iterator[Part]:
-    """How the page is read: arms, intervals, verdicts and the words of its tables."""
+    """How to read the page: arms, intervals, verdicts and the words of its tables."""
     study = report.study
     tables = []
     arms = arms_table(study)
@@ -93,7 +93,7 @@ def reading(report: Reported) -> Iterator[Part]:
 
 
 def arms_table(study: StudyRecords) -> pd.DataFrame:
-    """Return what a study says of its levels: `factor`, `level`, `name` and `what it is`."""
+    """Return the names and descriptions of a study's levels: `factor`, `level`, `name` and `what it is`."""
     rows = [
         (factor, level, *(part.strip() for part in (name, sentence)))
         for factor, levels in study.plan.words.items()

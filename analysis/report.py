@@ -24,11 +24,11 @@ PAGE = "report.html"
 SEED = 0
 MOST_MEASURES = 4
 COMPARED = ("test_error", "train_error", "val_error", "test_loss", "gradient_decades_at_init")
-"""What arms are compared by, after what is claimed of them."""
+"""Measures by which arms are compared, after the measures of the claims."""
 
 
 def tables_of(study: StudyRecords) -> dict[str, pd.DataFrame]:
-    """Return the tables of the report by name, each a column a name and every digit; without rows if it has none."""
+    """Return the tables of the report by name, with every digit. A table without data has no rows."""
     planned, frames, factors, runs = study.planned, study.frames, study.factors, study.runs
     values = tables.values(planned, frames, [claim.measure for claim in study.claims])
     compared = compared_by(study, values)
@@ -60,16 +60,16 @@ def tables_of(study: StudyRecords) -> dict[str, pd.DataFrame]:
 
 
 def compared_by(study: StudyRecords, values: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Return the measures by which arms are compared: those that are claimed of, then the usual ones."""
+    """Return the measures by which arms are compared: those of the claims, then the usual ones."""
     names = dict.fromkeys([*(claim.measure for claim in study.claims), *COMPARED])
     return {name: values[name] for name in [name for name in names if name in values][:MOST_MEASURES]}
 
 
 def write(study: StudyRecords, out: Path, style: Style = STYLES["screen"]) -> tuple[Path, dict[str, pd.DataFrame]]:
-    """Write a report into `out`: `report.html`, and all its figures and tables as files beside it.
+    """Write a report into `out`: `report.html`, and all its figures and tables as files.
 
     Returns:
-        The path of the page, and the tables by name.
+        Path of the page, and the tables by name.
     """
     by_name = tables_of(study)
     sections, images = sections_drawn(list(SECTIONS.values()), Reported(study, by_name, style), style)
@@ -79,7 +79,7 @@ def write(study: StudyRecords, out: Path, style: Style = STYLES["screen"]) -> tu
 
 
 def progress(study: StudyRecords) -> list[str]:
-    """Return a text: how many runs were completed, and what is missing."""
+    """Return sentences on the numbers of completed and missing runs."""
     planned, status = len(study.planned), study.runs["status"]
     completed, missing = int((status == "completed").sum()), planned - len(study.runs)
     source = f"Source of the question: {study.plan.source}. " if study.plan.source else ""

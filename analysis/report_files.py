@@ -1,4 +1,4 @@
-"""A report as files: the page, and its figures and tables beside it."""
+"""The files of a report: the page, the figures and the tables."""
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,17 +24,17 @@ def sections_drawn(
     """Build the sections of a report.
 
     Args:
-        builders: In the order of the page.
-        source: What each is called with.
-        style: How figures are laid out.
+        builders: Builders of sections, in the order of the page.
+        source: Argument of each builder.
+        style: Layout of the figures.
 
     Returns:
-        The sections, and the files of their figures: path below the report, and content.
+        The sections, and the contents of the files of their figures by the path below the report.
 
     Raises:
-        ValueError: Two figures or two tables have one name, which would be one file.
+        ValueError: Two figures or two tables have the same name, and so the same file.
     """
-    with styles.context(["default", dict(style.settings)]):  # whatever the user's own settings are
+    with styles.context(["default", dict(style.settings)]):  # independent of the user's settings
         parts = [part for build in builders for part in build(source)]
         drawn = {part: [_drawn(figure, style) for figure in part.figures] for part in parts}
     _check_names(parts)
@@ -48,7 +48,7 @@ def sections_drawn(
 
 
 def _drawn(drawn: Drawn, style: Style) -> tuple[Image, dict[str, bytes]]:
-    """Return a figure as a page has it, and as files."""
+    """Return a figure in the form of a page, and its files."""
     figure = drawn.figure
     named = marks.named(figure)
     lay_out(figure)
@@ -57,7 +57,7 @@ def _drawn(drawn: Drawn, style: Style) -> tuple[Image, dict[str, bytes]]:
     if "pdf" in style.suffixes:
         kinds["tex"] = (
             f"{formats.escaped(f'{drawn.title}. {drawn.caption}')}\n".encode()
-        )  # a document takes it for the caption
+        )  # a LaTeX document reads the caption from this file
     return Image(drawn, inline.inlined(kinds["svg"], drawn.name, parts, named), style.suffixes), kinds
 
 
@@ -74,7 +74,7 @@ def _check_names(parts: Sequence[Part]) -> None:
 def write_files(
     out: Path, name: str, page: Page, images: Mapping[str, bytes], by_name: Mapping[str, pd.DataFrame]
 ) -> None:
-    """Write a page, its figures and its tables, each aside and then into its place."""
+    """Write a page, its figures and its tables, each to a temporary file that is then renamed."""
     files: dict[str, bytes | str] = dict(images)
     for table in (table for section in page.sections for table in section.tables):
         files.update(_table_files(table, by_name.get(table.name, table.frame)))
@@ -87,7 +87,7 @@ def write_files(
 
 
 def lay_out(figure: Figure) -> None:
-    """Lay a figure out, once for all kinds of files."""
+    """Compute the layout of a figure once for all kinds of files."""
     layout = figure.get_layout_engine()
     if layout:
         layout.execute(figure)
@@ -95,12 +95,12 @@ def lay_out(figure: Figure) -> None:
 
 
 def image_files(drawn: Drawn, style: Style) -> dict[str, bytes]:
-    """Return a figure as the kinds of files of a style, by suffix; the same figure gives the same bytes."""
+    """Return the files of a figure in a style by suffix. Equal figures give equal bytes."""
     figure = drawn.figure
     lay_out(figure)
     files = {}
     for suffix in style.suffixes:
-        buffer = io.BytesIO()  # by the canvas, since `savefig` draws everything once more before it does
+        buffer = io.BytesIO()  # printed by the canvas, since `savefig` would first draw everything once more
         match suffix:
             case "svg":
                 FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
@@ -114,7 +114,7 @@ def image_files(drawn: Drawn, style: Style) -> dict[str, bytes]:
 
 
 def _table_files(table: Table, whole: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Yield the files of a table: all of it as CSV; what is shown of it as LaTeX and Markdown, if that is not long."""
+    """Yield the files of a table: the whole table as CSV, and the part on the page as LaTeX and Markdown if short."""
     if not table.suffixes:
         return
     yield f"tables/{table.name}.csv", formats.csv(whole)

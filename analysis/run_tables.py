@@ -1,6 +1,6 @@
-"""Tables of the runs of others, read: a row a run, from what other tools keep.
+"""Readers of tables with one row for each run, from files of other tools.
 
-A source is a path, or KIND:PATH; `READERS` has the kinds.
+A source is a path, or KIND:PATH with a kind in `READERS`.
 """
 
 import logging
@@ -15,7 +15,7 @@ import pandas as pd
 from resnet_core.errors import UserError, nearest, one_line
 
 MISSING = ("", "nan", "NaN")
-"""What stands for no value in a CSV file. `None` and `NA` are not among them: they are levels, as in skip=None."""
+"""Texts of missing values in a CSV file. `None` and `NA` are not among them, since they are levels, as in skip=None."""
 SUFFIXES = {".csv": ",", ".tsv": "\t"}
 
 
@@ -27,12 +27,13 @@ def read_runs(source: str) -> pd.DataFrame:
             of Optuna, with `#NAME` of the study if it has several.
 
     Returns:
-        A row a run. From MLflow: the parameters, the last value of each metric, `status`, `name` and `experiment`. From
-        Optuna: the parameters, the user attributes, `value` or `value_0` and so on, `state` and `number`. Where
-        two of these have one name, the kind is part of it: `metric.lr` beside `param.lr`.
+        One row for each run. The columns from MLflow are the parameters, the last value of each metric, `status`,
+        `name` and `experiment`. The columns from Optuna are the parameters, the user attributes, `value` or `value_0`
+        and so on, `state` and `number`. If two columns have the same name, the kind is prefixed: `metric.lr` and
+        `param.lr`.
 
     Raises:
-        UserError: It cannot be read, not even one run of it, or a row has more cells than there are columns.
+        UserError: The source, or one of its runs, cannot be read, or a row has more cells than there are columns.
     """
     kind, colon, place = source.partition(":")
     if colon and kind in READERS:
@@ -51,7 +52,7 @@ def read_runs(source: str) -> pd.DataFrame:
 
 @contextmanager
 def _read(place: Path, what: str) -> Iterator[None]:
-    """Turn whatever a library raises for damaged contents into an error that names the place."""
+    """Convert any error that a library raises for damaged contents into a `UserError` that names the place."""
     try:
         yield
     except UserError:
@@ -61,7 +62,7 @@ def _read(place: Path, what: str) -> Iterator[None]:
 
 
 def _csv(path: Path, separator: str) -> pd.DataFrame:
-    """Read a CSV file; pandas takes a first cell too many for the name of the row, and renames columns of one name."""
+    """Read a CSV file, and check it first: pandas takes a surplus first cell as an index, and renames equal columns."""
     header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False)
     names = list(header.iloc[0])
     twice = sorted({name for name in names if name and names.count(name) > 1})
@@ -109,7 +110,7 @@ def _mlflow(place: str) -> pd.DataFrame:
 
 @contextmanager
 def _nothing_dropped(folder: Path) -> Iterator[None]:
-    """Raise an error for what MLflow leaves out, with a warning or without, and keep its warnings off the terminal."""
+    """Raise an error if MLflow skips a run, with a warning or without, and hide its warnings."""
     dropped = [
         f"{path.relative_to(folder)} has no meta.yaml"
         for path in folder.glob("*/*")
@@ -145,7 +146,7 @@ def _optuna(place: str) -> pd.DataFrame:
     from optuna.storages.journal import JournalFileBackend
 
     file, _, name = place.partition("#")
-    if not Path(file).is_file():  # Optuna would make it
+    if not Path(file).is_file():  # Optuna would create it
         raise UserError(f"optuna:FILE must be the journal of a study, but {file} does not exist")
     with _read(Path(file), "a journal of Optuna"):
         storage = JournalStorage(JournalFileBackend(file))
@@ -171,7 +172,7 @@ def _values(values: Iterable[float] | None) -> dict[str, float]:
 
 
 def _flat(rows: Sequence[Mapping[str, Mapping[str, object]]], place: Path) -> pd.DataFrame:
-    """Return a table of rows whose values are grouped by kind."""
+    """Return a table from rows whose values are grouped by kind."""
     if not rows:
         raise UserError(f"a table of runs must have runs, but {place} has none")
     kinds: defaultdict[str, set[str]] = defaultdict(set)
@@ -192,7 +193,7 @@ def _flat(rows: Sequence[Mapping[str, Mapping[str, object]]], place: Path) -> pd
 
 
 def _with_numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with numbers where all words of a column are: parameters are kept as words."""
+    """Return the table with columns of numeric texts converted to numbers. Other tools store parameters as text."""
     for name in table:
         try:
             table[name] = pd.to_numeric(table[name])
@@ -202,4 +203,4 @@ def _with_numbers(table: pd.DataFrame) -> pd.DataFrame:
 
 
 READERS: dict[str, Callable[[str], pd.DataFrame]] = {"mlflow": _mlflow, "optuna": _optuna}
-"""Kind of a source to what reads it."""
+"""Functions that read a source, by its kind."""

@@ -1,4 +1,4 @@
-"""Whether two studies have the same results, and what they were made with that differs."""
+"""Comparison of the results of two studies run by run, and of their settings and versions."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 
@@ -8,16 +8,16 @@ import pandas as pd
 from analysis.study import StudyRecords
 
 ROUNDING = 1e-5
-"""Numbers that differ by no more, relative to the larger, are equal but for rounding: some hundred of float32."""
+"""Largest relative difference of numbers that are equal up to rounding: about a hundred roundings of float32."""
 RESULTS = ("status", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
 NAMED = ("processor", "instruction_set", "onednn", "onednn_isa", "threads")
-"""What is named first of what differs."""
+"""Settings that are named first among those that differ."""
 UNKNOWN = "nothing that the records have of both differs"
 MOST_VALUES = 3
 
 
 def agreeing(first: StudyRecords, other: StudyRecords) -> set[str]:
-    """Return the runs that are in both and have the same results, epochs and probes, but for rounding."""
+    """Return the runs that both studies have with equal results, epochs and probes, up to rounding."""
     common = set(first.runs["run"]) & set(other.runs["run"])
     different = set().union(*_unequal(first.runs, other.runs, common, RESULTS))
     for ours, theirs in ((first.epochs, other.epochs), (first.probes, other.probes)):
@@ -27,7 +27,7 @@ def agreeing(first: StudyRecords, other: StudyRecords) -> set[str]:
 
 
 def _unequal(first: pd.DataFrame, second: pd.DataFrame, common: set[str], columns: Sequence[str]) -> Iterator[set[str]]:
-    """Yield sets of runs whose rows differ in their number, or in a column."""
+    """Yield sets of runs that differ in the number of their rows, or in a column."""
     ours, theirs = (
         table.reindex(columns=["run", *columns]).loc[lambda rows: rows["run"].isin(common)] for table in (first, second)
     )
@@ -53,12 +53,12 @@ def _differ(left: "pd.Series[float]", right: "pd.Series[float]") -> "pd.Series[b
 
 
 def causes(first: StudyRecords, other: StudyRecords, agreed: Set[str]) -> pd.DataFrame:
-    """Return what the runs of the same id with other results were made with that differs.
+    """Return the settings in which runs with the same id and different results differ.
 
-    What one of the two records does not have says nothing.
+    A setting that one of the two records lacks is not compared.
 
     Returns:
-        A row a run and setting: `run`, `setting`, and its values `first` and `other`.
+        One row for each run and setting: `run`, `setting`, and its values `first` and `other`.
     """
     runs = sorted((set(first.runs["run"]) & set(other.runs["run"])) - agreed)
     ours, theirs = (study.runs.set_index("run").reindex(runs) for study in (first, other))
@@ -78,7 +78,7 @@ def _known(value: object) -> bool:
 
 
 def words_of(differing: pd.DataFrame, runs: Set[str]) -> str:
-    """Say what differs in some of these runs."""
+    """Return a text with the settings that differ in some of these runs."""
     rows = differing[differing["run"].isin(runs)]
     words = []
     for setting, group in rows.groupby("setting", sort=False):
@@ -88,9 +88,9 @@ def words_of(differing: pd.DataFrame, runs: Set[str]) -> str:
 
 
 def fields(runs: pd.DataFrame, *kinds: str) -> dict[str, str]:
-    """Return the value of each setting in words, with how many runs have it where there are several.
+    """Return the value of each setting as text, with the number of runs if there are several values.
 
-    A setting that no run has is not there.
+    Settings that no run has are left out.
     """
     by_name = {}
     for name in map(str, runs):
@@ -109,9 +109,9 @@ def fields(runs: pd.DataFrame, *kinds: str) -> dict[str, str]:
 
 
 def apart(by_name: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
-    """Return the settings in which studies differ: `setting`, and a column a study.
+    """Return the settings in which studies differ: `setting`, and one column for each study.
 
-    One that fewer than two studies have is in no comparison; a study that has it not has a null.
+    A setting that fewer than two studies have is left out. A study without the setting has a null.
     """
     names = dict.fromkeys(name for settings in by_name.values() for name in settings)
     table = pd.DataFrame(

@@ -1,23 +1,23 @@
 """One-sided tests of the mean of a few seeds, vectorised over studies.
 
-A sample is a row, and a seed a column; NaN is a seed without a value. Which tests decide follows from the sample:
+A sample is a row, a seed is a column, and NaN marks a seed without a value. The sample determines which tests decide:
 
-- Student's t, always. Where the values are shares of `images` images, the standard error has a part for these: of a
-  difference d between arms, d (1 - d) / images, the variance if no more images are classified differently than the
-  difference says (the least there is, McNemar 1947); of one arm's error e, e (1 - e) / images. So a statement is about
-  new images, not about those of this test set (Dietterich 1998; Bouthillier et al. 2021). The seeds alone must
-  decide too.
-- Where the values are equal, or all but a quarter are: the sign test too. Their spread says nothing of how far the next
-  seed may be. It needs six seeds that agree.
-- Where an arm's seeds fall into two groups, with a gap between, those on the worse side are `collapsed`: they are
-  counted as failures, and left out here. And sign flips of all seeds, which need no normality (Fisher 1935), must
-  decide as these do. They also need six seeds.
-- Where one arm makes up most of the spread, `lopsided`, the skewed errors of a loss or a share do not cancel: Hall's
-  transformation of t (1992) too, which allows for the skewness of the sample. It is weighted so that the power with
-  normal errors is not below four fifths of Student's; for 3 to 7 seeds that is not enough for lognormal errors of
-  sigma 1, see `benchmarks/verdicts.md`.
+- Student's t-test always decides. If the values are shares of `images` images, the squared standard error has a term
+  for the images. For a difference d between arms it is d (1 - d) / images, the variance if the arms classify no more
+  images differently than necessary (McNemar 1947); for the error e of one arm it is e (1 - e) / images. So a statement
+  is about new images, and not about those of this test set (Dietterich 1998; Bouthillier et al. 2021). The t-test
+  without this term must agree.
+- If at least three quarters of the values are equal, the sign test must agree. The spread of such values says nothing
+  about the next seed. The test needs six seeds with the same sign.
+- If a gap divides an arm's seeds into two groups, those on the worse side have `collapsed`. They count as failures and
+  are left out here. Sign flips of all seeds, which assume no normality (Fisher 1935), must agree. They also need six
+  seeds.
+- If one side of the contrast makes up most of the spread (`lopsided`), the skewness of the errors of a loss or a share
+  does not cancel. Hall's transformation of t (1992), which corrects for the skewness of the sample, must then agree. It
+  is weighted such that the power with normal errors is at least four fifths of that of Student's t. For 3 to 7 seeds
+  this does not suffice for lognormal errors with sigma 1, see `benchmarks/verdicts.md`.
 
-A claim is decided by the least favourable of these. A p-value is two-sided and of one direction, see `analysis.exact`.
+The least favourable of these tests decides a claim. A p-value is two-sided for one direction, see `analysis.exact`.
 """
 
 from dataclasses import dataclass
@@ -30,31 +30,31 @@ from scipy import stats
 
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.bool_]
-ROUNDING = 1e-12  # of the greatest magnitude: by so much, equal values may differ
-ALIKE = 0.75  # of the values are equal where the sign test is asked too
+ROUNDING = 1e-12  # largest difference of equal values, relative to the greatest magnitude
+ALIKE = 0.75  # share of equal values from which the sign test must agree
 LEAST_ALIKE = 3
-LOPSIDED = 0.7  # of the variance of a contrast, less that of the arms of the other sign
+LOPSIDED = 0.7  # share of a contrast's variance, less that of the other sign, from which one side dominates
 HALL = ((2, 3, 4, 5, 7, 10, 20), (0.0, 0.2, 0.35, 0.6, 1.0, 1.5, 1.3))
 """Seeds, and the weight of the sample's skewness: about the most that leaves four fifths of Student's power of 80 %."""
 GAPS = ((3, 4, 5, 7, 10, 20), (285.0, 33.0, 18.0, 10.5, 8.0, 5.5))
 """Seeds, and how large a gap in an arm's values must be, over the rest of their range: it is so large in 1 % of samples
 of lognormal errors with sigma 1, in .4 % of t with 3 degrees of freedom, and in fewer of normal ones."""
-LEAST_GAP = 0.1  # of the range of the measure
-MOST_FREEDOM = 1e9  # degrees: there, t is normal
-MOST_FLIPPED = 13  # values, of which all signs are tried
-FLIPS = 8192  # of more values, drawn
-STEPS = 80  # of bisection: more than the bits of a number
+LEAST_GAP = 0.1  # smallest gap, relative to the range of the measure
+MOST_FREEDOM = 1e9  # degrees of freedom from which t is taken as normal
+MOST_FLIPPED = 13  # most values for which all combinations of signs are tried
+FLIPS = 8192  # random combinations of signs for more values
+STEPS = 80  # steps of bisection, more than a float has bits
 
 
 def collapsed(values: Array, worse: int, span: float) -> Rows:
-    """Return which values of a row are beyond a gap, on the worse side of it; none where there is no such gap.
+    """Return which values of each row are on the worse side of a gap; none if there is no gap.
 
-    On the other side there are two values or more: one alone does not say what training comes to.
+    The other side must have two values or more, since a single value does not show the usual result of training.
 
     Args:
-        values: The last axis is of seeds, a row an arm; NaN are left out.
-        worse: Where worse is, 1 upwards and -1 downwards.
-        span: The range of the measure, from good to chance.
+        values: One row for each arm; seeds are on the last axis. NaN are left out.
+        worse: Direction of worse values: 1 upwards, -1 downwards.
+        span: Range of the measure, from perfect to chance.
     """
     if values.shape[-1] < GAPS[0][0]:
         return np.zeros(values.shape, dtype=bool)
@@ -71,11 +71,11 @@ def collapsed(values: Array, worse: int, span: float) -> Rows:
 
 
 def lopsided(values: Array, shares: Array) -> Rows:
-    """Return of which studies one side of the contrast makes up most of the spread.
+    """Return the studies in which one side of the contrast makes up most of the spread.
 
     Args:
-        values: Of studies, arms and seeds.
-        shares: Of each arm in the contrast.
+        values: (studies, arms, seeds).
+        shares: Share of each arm in the contrast.
     """
     n = np.isfinite(values).sum(axis=-1)
     center = np.where(n > 0, np.nansum(values, axis=-1) / np.maximum(n, 1), np.nan)
@@ -86,14 +86,14 @@ def lopsided(values: Array, shares: Array) -> Rows:
 
 @dataclass(frozen=True)
 class Samples:
-    """Contrasts by seed, of many studies.
+    """Contrasts of many studies, by seed.
 
     Attributes:
-        values: A row a study.
-        whole: The same, with the collapsed seeds.
-        flipped: Of which studies sign flips of `whole` decide too.
-        skewed: Of which Hall's transformation does.
-        variance: That the images add to the variance of the mean.
+        values: One row for each study.
+        whole: The values including collapsed seeds.
+        flipped: Studies in which sign flips of `whole` must agree.
+        skewed: Studies in which Hall's transformation must agree.
+        variance: Term of the images in the variance of the mean.
     """
 
     values: Array
@@ -116,19 +116,19 @@ class Samples:
 
     @cached_property
     def same(self) -> Array:
-        """How far apart equal values may be."""
+        """The largest difference of values that count as equal."""
         return np.asarray(ROUNDING * np.nan_to_num(np.abs(self.values)).max(axis=1, initial=0.0))
 
     @cached_property
     def sd(self) -> Array:
-        """The standard deviation; NaN below two values, and 0 of equal ones."""
+        """The standard deviation: NaN for fewer than two values, 0 for equal values."""
         squares = np.nansum((self.values - self.means[:, None]) ** 2, axis=1)
         sd = np.sqrt(squares / np.maximum(self.n - 1, 1))
         return np.where(self.n < 2, np.nan, np.where(sd > self.same, sd, 0.0))
 
     @cached_property
     def alike(self) -> Rows:
-        """Of which samples all values are equal, or all but a quarter."""
+        """Which samples have at least three quarters of equal values."""
         ordered = np.sort(self.values, axis=1)
         steps = np.diff(ordered, axis=1) <= self.same[:, None]
         longest, run = np.ones(len(ordered), int), np.ones(len(ordered), int)
@@ -140,10 +140,11 @@ class Samples:
 
     @cached_property
     def _errors(self) -> list[tuple[Array, Array]]:
-        """Standard errors of the mean, each with its degrees of freedom: of the seeds alone, and with the images'.
+        """Two standard errors of the mean with their degrees of freedom: of the seeds alone, and with the images' term.
 
-        Those of the second are Satterthwaite's (1946), which rise with the part of the images. Both must decide, for
-        with few seeds the quantile falls faster than the error grows: to know one more error may not make surer.
+        The degrees of freedom of the second are Satterthwaite's (1946). They grow with the images' term. With few seeds
+        the quantile then falls faster than the error grows. A further error must not make a result more certain, so
+        both must decide.
         """
         of_seeds = self.sd**2 / np.maximum(self.n, 1)
         freedom = np.maximum(self.n - 1, 1).astype(float)
@@ -157,7 +158,7 @@ class Samples:
 
     @cached_property
     def _skewness(self) -> Array:
-        """The weighted skewness of the samples, 0 of those that are not asked for it."""
+        """The weighted skewness of the samples; 0 for samples that are not transformed."""
         n = self.n
         cubes = np.nansum((self.values - self.means[:, None]) ** 3, axis=1)
         asked = self.skewed & (n > 2) & (self.sd > 0)
@@ -166,7 +167,7 @@ class Samples:
         return np.asarray(np.interp(n, *HALL) * np.where(asked, skewness, 0.0))
 
     def above(self, bounds: Array | float) -> Array:
-        """Return the p-value of each sample that its mean is above a bound; 1 below two values."""
+        """Return the p-value of each sample that its mean is above a bound; 1 for fewer than two values."""
         bound = np.broadcast_to(np.asarray(bounds, dtype=float), self.means.shape)
         distance = np.where(np.abs(self.means - bound) > self.same, self.means - bound, 0.0)
         p = np.zeros_like(self.means)
@@ -185,18 +186,18 @@ class Samples:
         return np.asarray(np.minimum(1.0, p))
 
     def below(self, bounds: Array | float) -> Array:
-        """Return the p-value of each sample that its mean is below a bound; 1 below two values."""
+        """Return the p-value of each sample that its mean is below a bound; 1 for fewer than two values."""
         return self.mirrored().above(-np.asarray(bounds, dtype=float))
 
     def _hall(self, t: Array) -> Array:
-        """Return t after Hall's transformation, which is monotone."""
+        """Return t after Hall's monotone transformation."""
         skew, n = self._skewness, np.maximum(self.n, 1)
         root = np.sqrt(n)
         u = np.where(skew != 0, t, 0.0) / root
         return np.where(skew == 0, t, root * (u + skew * u**2 / 3 + skew**2 * u**3 / 27 + skew / (6 * n)))
 
     def low(self, level: Array) -> Array:
-        """Return the lower ends of the intervals: what the means are above, at these levels; -inf if above nothing."""
+        """Return the lower ends of the intervals at these levels; -inf without a lower end."""
         ends = np.min([self.means - error * stats.t.isf(level / 2, freedom) for error, freedom in self._errors], axis=0)
         asked = np.flatnonzero((self.n > 1) & (self.alike | self.flipped | (self._skewness != 0)))
         if len(asked):
@@ -224,7 +225,7 @@ class Samples:
 
 
 def _flipped(values: Array) -> float:
-    """Return the p-value that the mean is above 0, by flipping signs: all of 13 values, or 8192 that are drawn."""
+    """Return the p-value that the mean is above 0, by sign flips: all for up to 13 values, else 8192 random ones."""
     signs = _signs(len(values))
     least = values.sum() - ROUNDING * np.abs(values).sum()
     return min(1.0, 2 * float((signs @ values >= least).mean()))

@@ -1,4 +1,4 @@
-"""Axes on a log scale: two labels or more, in plain characters, that do not collide; and losses off the scale."""
+"""Log axes with two or more labels that do not overlap, in plain characters; and losses beyond the end of an axis."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,13 +13,13 @@ RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 MOST_LABELS = 6
 EXPLODED = 10.0
-"""A loss that is so many times that of the median arm, at their greatest, is off the scale."""
+"""Ratio of an arm's greatest loss to that of the median arm from which the arm is off the scale."""
 CLOSEST = 0.08
-"""Of the length of an axis, how far apart labels are at least."""
+"""Least distance of labels, relative to the length of an axis."""
 
 
 class LogTicks(Locator):
-    """Ticks of a log scale: powers of ten; of fewer than three decades their double and fivefold too, else even."""
+    """Ticks of a log scale: powers of ten, and for fewer than three decades also two and five times these."""
 
     def __call__(self) -> Any:
         axis: Any = self.axis
@@ -62,12 +62,12 @@ def log(axis: XAxis | YAxis, label: Any = number) -> None:
     set_scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
     set_scale("log")
     axis.set_major_locator(LogTicks())
-    axis.set_minor_locator(NullLocator())  # over many decades they are a blur, and slow
+    axis.set_minor_locator(NullLocator())  # over many decades, minor ticks overlap and are slow
     axis.set_major_formatter(FuncFormatter(label))
 
 
 def apart(values: Iterable[float]) -> list[float]:
-    """Return those of the values, in their order, whose labels on a log scale do not collide."""
+    """Return, in order, the values whose labels on a log scale do not overlap."""
     logs = np.log(sorted(values))
     span = logs[-1] - logs[0] if len(logs) else 0.0
     kept: list[float] = []
@@ -78,14 +78,15 @@ def apart(values: Iterable[float]) -> list[float]:
 
 
 def ceiling(values: pd.DataFrame, y: str) -> tuple[float, pd.DataFrame] | None:
-    """Return where a scale ends that is of the arms that have not exploded, and what is beyond it.
+    """Return the end of a scale for the arms that have not exploded, and the arms beyond it.
 
     Args:
-        values: A row a measurement: `label`, `layers` and y.
+        values: One row for each measurement: `label`, `layers` and y.
         y: Column of a loss.
 
     Returns:
-        The end, and a row an arm and depth whose greatest value, `greatest`, is beyond it; none if there are none.
+        The end, and one row for each arm and depth whose greatest value, `greatest`, is beyond it. The table is empty
+        if there are none.
     """
     finite = values[np.isfinite(values[y].astype(float))]
     greatest = finite.groupby(["label", "layers"], observed=True)[y].max()
@@ -99,7 +100,7 @@ def ceiling(values: pd.DataFrame, y: str) -> tuple[float, pd.DataFrame] | None:
 
 
 def cut_at(ax: Axes, end: float) -> None:
-    """End an axis of y, and mark at its edge where lines leave it."""
+    """Set the end of an axis of y, and mark the points at which lines leave it."""
     bottom = ax.get_ylim()[0]
     ax.set_ylim(bottom, end)
     for line in ax.get_lines():

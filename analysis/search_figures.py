@@ -1,4 +1,4 @@
-"""The figures of a search's report: tables in, matplotlib figures out, each with what is said of it."""
+"""Figures of a search's report. Each function takes tables and returns a `Drawn`: a figure with its texts."""
 
 from collections.abc import Sequence
 
@@ -13,19 +13,19 @@ from analysis.layout import MOST_ROWS, MOST_WORDS, Drawn, Style, legend_below, p
 from analysis.trials import BUDGET, COSTS, KIND, PLAIN, WITH, Direction, ObjectiveColumn
 
 COLOURS = ListedColormap(colormaps["viridis"](np.linspace(0.2, 0.85, 256)))
-"""Neither as dark as the ground of a dark page, nor as light as that of a light one."""
+"""Colours that are visible on dark and on light backgrounds."""
 MOST_AXES = 18
-"""Of more hyperparameters, the first are drawn."""
+"""Most hyperparameters of a figure. Of more, the first are drawn."""
 CROSSES = "A cross is a trial that was not completed, in a lane outside the scale if it has no value"
 
 
 def anytime(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn], style: Style) -> Drawn:
-    """Draw what the search had come to after each trial, and after how many seconds.
+    """Draw the best result of the search so far against the trials, and against the time.
 
     Args:
-        rows: As `analysis.trials.anytime` returns it.
+        rows: What `analysis.trials.anytime` returns.
         objectives: The objectives.
-        style: How it is laid out.
+        style: Layout of the figure.
     """
     several, epochs = len(objectives) > 1, rows[BUDGET].nunique() > 1
     name = "hypervolume" if several else objectives[0].name
@@ -65,7 +65,7 @@ def anytime(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn], style: St
 
 
 def importance(table: pd.DataFrame, style: Style) -> Drawn:
-    """Draw the importance of hyperparameters, a panel an objective; `table` as of `analysis.importance.table`."""
+    """Draw what `analysis.importance.table` returns: the importance of hyperparameters, one panel per objective."""
     measures = list(dict.fromkeys(table["objective"]))
     names = list(dict.fromkeys(table["hyperparameter"]))[:MOST_ROWS]
     figure, axes = panels(1, len(measures), style, height=0.9 + 0.24 * len(names), sharey=not style.narrow)
@@ -93,13 +93,13 @@ def importance(table: pd.DataFrame, style: Style) -> Drawn:
 def parallel_coordinates(
     trials: pd.DataFrame, names: Sequence[str], objectives: Sequence[ObjectiveColumn], style: Style
 ) -> Drawn:  # fmt: skip
-    """Draw a line a trial through its hyperparameters to the objective.
+    """Draw one line for each trial through its hyperparameters to the objective.
 
     Args:
         trials: See `analysis.trials`.
-        names: Of what varies, in the order in which it is drawn.
-        objectives: The objectives; the first colours the lines.
-        style: How it is laid out.
+        names: Hyperparameters in the order of their axes.
+        objectives: The objectives. The first one colours the lines.
+        style: Layout of the figure.
     """
     first, *others = objectives
     kept = [*names[:MOST_AXES], *(objective.name for objective in others)]
@@ -127,13 +127,13 @@ def parallel_coordinates(
 
 
 def skips(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn], text: str, style: Style) -> Drawn:
-    """Draw the distribution of each objective, of the trials with a skip and of the plain ones.
+    """Draw the distribution of each objective over the trials with a skip, and over the plain ones.
 
     Args:
         rows: Recorded trials of equal epochs, see `analysis.trials.at_equal_epochs`.
         objectives: The objectives.
-        text: What the table says, in words.
-        style: How it is laid out.
+        text: Sentence with the numbers of the table.
+        style: Layout of the figure.
     """
     figure, axes = panels(1, len(objectives), style, sharey=not style.narrow)
     masked = _masked(rows, objectives)
@@ -160,9 +160,9 @@ def objectives_by_cost(trials: pd.DataFrame, objectives: Sequence[ObjectiveColum
 
     Args:
         trials: See `analysis.trials`.
-        objectives: The objectives; the first that is no cost is drawn against the others.
-        text: What the table of the best says, in words.
-        style: How it is laid out.
+        objectives: The objectives. The first one that is not a cost is drawn against the others.
+        text: Sentence with the numbers of the table of the best trials.
+        style: Layout of the figure.
     """
     y = next((objective for objective in objectives if objective.name not in COSTS), objectives[0])
     others = {
@@ -193,7 +193,7 @@ def objectives_by_cost(trials: pd.DataFrame, objectives: Sequence[ObjectiveColum
 
 
 def _masked(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn]) -> pd.DataFrame:
-    """Return the trials without the values of those that were not completed, which would be far from all others."""
+    """Return the trials with missing values for trials that were not completed, which would be outliers."""
     done = rows["status"] == "completed"
     return rows.assign(
         **{objective.name: rows[objective.name].where(done) for objective in objectives if objective.name not in COSTS}
@@ -201,7 +201,7 @@ def _masked(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn]) -> pd.Dat
 
 
 def _sorted(rows: pd.DataFrame, hue: str | None) -> pd.DataFrame:
-    """Return the trials with `hue` as a category in its order."""
+    """Return the trials with `hue` as an ordered category."""
     if hue is None:
         return rows
     levels = sorted(rows[hue].dropna().unique(), reverse=hue == KIND)

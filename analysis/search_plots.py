@@ -1,4 +1,4 @@
-"""Plots of a search, on axes of the user's own; see `analysis.plots`, which has them, too."""
+"""Plots of a search on given axes. `analysis.plots` exports them, too."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,9 +26,9 @@ from analysis.marks import mark
 
 MOST_TICKS = 8
 ASIDE = -0.1
-"""Where, left of an axis from 0 to 1, what is inactive is drawn."""
+"""Position of inactive hyperparameters, left of an axis from 0 to 1."""
 SPREAD = 0.02
-"""How far to both sides the lines of a level are spread, in the order of their colour, so that all show."""
+"""Spread of the lines of a level to both sides, in the order of their colour, such that all are visible."""
 BEHIND = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.7}
 
 
@@ -37,20 +37,20 @@ def best_so_far(
     hue: str | None = None, hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True,
     ax: Axes | None = None, **kwargs: Any,
 ) -> Axes:  # fmt: skip
-    """Draw the best value up to each trial, a point a trial.
+    """Draw the best value up to each trial, one point for each trial.
 
     Args:
-        data: A row a trial. One without a value of `y` is in a lane above the axes; with a column `status`, one that
-            is not `completed` is a cross at its value, and not in the line.
-        x: Column of the order: the number of the trial, or the time up to its end.
+        data: One row for each trial. One without a value of `y` is in a lane above the axes; with a column `status`,
+            one that is not `completed` is a cross at its value, and not in the line.
+        x: Column of the order: the number of the trial, or the time at its end.
         y: Column of the measure.
         direction: Whether the greatest value is the best, `max`, or the least, `min`.
-        hue: Column that tells lines apart.
-        hue_order: Its levels, in order.
-        palette: A palette of seaborn's.
-        legend: Whether there is one.
-        ax: Where to draw.
-        **kwargs: For `Axes.step`.
+        hue: Column whose levels are drawn as separate lines.
+        hue_order: Levels of `hue`, in order.
+        palette: Seaborn palette.
+        legend: Whether to add a legend.
+        ax: Axes to draw on.
+        **kwargs: Passed to `Axes.step`.
     """
     ax = given_or_current(ax)
     check_columns(data, x, y, hue)
@@ -73,20 +73,20 @@ def pareto_front(
     hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True, ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:  # fmt: skip
-    """Draw one objective against another, a point a trial, and the front that no trial is beyond.
+    """Draw one objective against another, one point for each trial, and the Pareto front.
 
     Args:
-        data: A row a trial. One without a value of `y` is in a lane above the axes; with a column `status`, one that
-            is not `completed` is a cross at its value, and not of the front.
+        data: One row for each trial. One without a value of `y` is in a lane above the axes; with a column `status`,
+            one that is not `completed` is a cross at its value, and not of the front.
         x: Column of an objective, drawn on a log scale if its values are above 0 and differ by a factor of 3 or more.
-        y: Column of the other.
-        directions: Of both, whether the greatest value is the best, `max`, or the least, `min`.
-        hue: Column of colours; the front is that of all.
-        hue_order: Its levels, in order.
-        palette: A palette of seaborn's.
-        legend: Whether there is one.
-        ax: Where to draw.
-        **kwargs: For `Axes.step`, of the front.
+        y: Column of the other objective.
+        directions: Direction of each objective: `max` if the greatest value is the best, `min` if the least is.
+        hue: Column whose levels differ in colour. The front is that of all trials.
+        hue_order: Levels of `hue`, in order.
+        palette: Seaborn palette.
+        legend: Whether to add a legend.
+        ax: Axes to draw on.
+        **kwargs: Passed to `Axes.step`, of the front.
     """
     ax = given_or_current(ax)
     check_columns(data, x, y, hue)
@@ -108,19 +108,19 @@ def parallel_coordinates(
     data: pd.DataFrame, *, columns: Sequence[str], hue: str = "val_accuracy", direction: trials.Direction = "max",
     cmap: Any = "viridis", cbar: bool = True, ax: Axes | None = None, **kwargs: Any,
 ) -> Axes:  # fmt: skip
-    """Draw a line a trial through its hyperparameters, whose axes lie below one another.
+    """Draw one line for each trial through its hyperparameters, whose axes lie below one another.
 
     Args:
-        data: A row a trial. A missing value is drawn left of its axis, as inactive; a trial without a value of `hue` is
-            not drawn.
-        columns: Of the hyperparameters, from the top down. Numbers are drawn on a log scale if they span a factor
-            of 20 or more; words evenly, in the order of their category or of their appearance.
-        hue: Column of the measure that colours the lines, and is the last axis.
-        direction: Whether the greatest value is drawn over the others, `max`, or the least, `min`.
-        cmap: Of matplotlib.
-        cbar: Whether the colours are explained beside it.
-        ax: Where to draw.
-        **kwargs: For `matplotlib.collections.LineCollection`.
+        data: One row for each trial. A missing value is drawn left of its axis, as inactive; a trial without a value of
+            `hue` is not drawn.
+        columns: Columns of the hyperparameters, from the top down. Numbers that span a factor of 20 or more are drawn
+            on a log scale. Words are spaced evenly, in the order of their category or of their appearance.
+        hue: Column of the measure that colours the lines and is the last axis.
+        direction: Whether the line with the greatest value is drawn on top, `max`, or the one with the least, `min`.
+        cmap: Matplotlib colour map.
+        cbar: Whether to add a colour bar.
+        ax: Axes to draw on.
+        **kwargs: Passed to `matplotlib.collections.LineCollection`.
     """
     ax = given_or_current(ax)
     check_columns(data, *columns, hue)
@@ -160,7 +160,7 @@ def _trial_said(row: Mapping[Any, Any], names: Sequence[str]) -> str:
 
 
 def _coordinate(column: "pd.Series[Any]") -> tuple[Any, list[tuple[float, str]]]:
-    """Return where values lie on an axis from 0 to 1, those that are missing left of it, and the ticks of the axis."""
+    """Return the positions of values on an axis from 0 to 1, with missing values left of it, and the axis' ticks."""
     scale = trials.scale(column)
     levels = levels_of(column) if scale == "categories" else sorted(column.dropna().unique())
     if scale == "categories" or len(levels) < 2:

@@ -1,4 +1,4 @@
-"""The report of a search: its page, and where it goes; `search_sections` has what is on the page."""
+"""The report of a search: its page and its files. The sections are in `search_sections`."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ __all__ = ["search_of", "tables_of", "write"]
 
 
 def write(search: StoredSearch, out: Path, style: Style = STYLES["screen"]) -> tuple[Path, dict[str, pd.DataFrame]]:
-    """Write the report of a search into `out`: `report.html`, and all its figures and tables as files beside it.
+    """Write the report of a search into `out`: `report.html`, and all its figures and tables as files.
 
     Returns:
-        The path of the page, and the tables by name.
+        Path of the page, and the tables by name.
     """
     by_name = tables_of(search)
     reported = SearchReported(search, by_name, style)

@@ -18,14 +18,14 @@ from resnet_core.runs.records.outcomes import RULE
 
 @dataclass(frozen=True)
 class SearchReported:
-    """What the sections of a search's report are made of: the search, its tables, and how figures are laid out."""
+    """The input of the sections of a search's report: the search, its tables, and the layout of figures."""
 
     search: StoredSearch
     by_name: Mapping[str, pd.DataFrame]
     style: Style
 
     def table(self, name: str, caption: str, note: str = "", *, folded: bool = False) -> Table:
-        """Return a table of the page: all of it, without hyperparameters of one value."""
+        """Return a table of the page, without hyperparameters of one value."""
         whole = self.by_name[name]
         silent = {*self.search.study.factors} - {*self.search.varied}
         return table_of(name, whole, caption, note, whole.drop(columns=silent, errors="ignore"), folded=folded)
@@ -37,7 +37,7 @@ class SearchReported:
 
     @property
     def equal(self) -> str:
-        """Which trials are compared, where not all are; to be appended to a sentence."""
+        """A sentence on the trials that are compared, if not all are; else an empty text."""
         return " Of the trials of the most epochs alone." if epochs_of(self.search) else ""
 
     @property
@@ -83,7 +83,7 @@ def _best_words(search: StoredSearch, goals: str, objectives: pd.DataFrame) -> t
 
 
 def confirmation(report: SearchReported) -> Iterator[Part]:
-    """The best trials with fresh seeds: what was measured, and the verdicts."""
+    """The best trials with fresh seeds: measures and verdicts."""
     search, by_name = report.search, report.by_name
     if search.confirm is None:
         yield Part("Confirmation", words=[search.why_not] if search.why_not else [])
@@ -135,7 +135,7 @@ def anytime(report: SearchReported) -> Iterator[Part]:
 
 
 def importances(report: SearchReported) -> Iterator[Part]:
-    """How much of the objective goes with each hyperparameter."""
+    """The share of the objective's variance by hyperparameter."""
     by_name = report.by_name
     drawn = [search_figures.importance(by_name["importance"], report.style)] if len(by_name["importance"]) else []
     yield Part("Importance of hyperparameters", drawn, [
@@ -192,7 +192,7 @@ def skips(report: SearchReported) -> Iterator[Part]:
 
 
 def _of_kinds(by_name: Mapping[str, pd.DataFrame]) -> str:
-    """Return the medians of the two kinds of networks in words."""
+    """Return a text with the medians of the two kinds of networks."""
     return "; ".join(
         f"{row['network']}: median {text(row['median'])}, best {text(row['best'])} (n={row['n']} of {row['N']})"
         for row in by_name["skips"].to_dict("records")
@@ -208,7 +208,7 @@ def cost(report: SearchReported) -> Iterator[Part]:
 
 
 def _of_best(search: StoredSearch, by_name: Mapping[str, pd.DataFrame]) -> str:
-    """Return the first of the best trials in words."""
+    """Return a text with the first of the best trials."""
     names = list(dict.fromkeys([*(objective.name for objective in search.objectives), *COSTS]))
     row = by_name["best"].iloc[0]
     return f"Trial {row['trial']} has {', '.join(f'{text(row[name])} {name}' for name in names)}."

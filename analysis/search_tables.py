@@ -1,4 +1,4 @@
-"""A search as its report has it: its objectives, its trials, and the tables that are made of them."""
+"""The data of a search's report: objectives, trials, and the tables that are computed from them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +14,21 @@ from resnet_core.errors import UserError
 
 CONFIRM = "confirm"
 CONFIRMED = ("verdicts", "accuracy", "effects", "summary")
-"""The tables of the study of fresh seeds that are in the report of the search."""
+"""The tables of the confirming study that the report of the search contains."""
 NAMES = {BUDGET: "epochs", KIND: "network"}
 
 
 @dataclass(frozen=True)
 class StoredSearch:
-    """What is reported on: the study that a search's folder is, its objectives, its trials.
+    """A search: its folder, read as a study, with objectives and trials.
 
     Attributes:
-        study: The folder, read.
+        study: The content of the folder.
         objectives: The objectives.
         trials: See `analysis.trials.table`.
         varied: The hyperparameters of two values or more, and the epochs if these differ.
-        confirm: The study of the best with fresh seeds.
-        why_not: Why there is none, if it is begun.
+        confirm: The study that repeats the best trials with fresh seeds, if there is one.
+        why_not: If that study was started but cannot be read: the reason.
     """
 
     study: StudyRecords
@@ -40,10 +40,10 @@ class StoredSearch:
 
 
 def search_of(study: StudyRecords, folder: Path) -> StoredSearch:
-    """Return the search whose folder has been read, with its confirmation if it has one.
+    """Return the search of a folder, with its confirming study if there is one.
 
     Raises:
-        UserError: The plan has no objective that is known.
+        UserError: The plan has no known objective.
     """
     objectives = trials.objectives(str(study.plan.base.get("objective")))
     rows = trials.table(study, objectives)
@@ -57,7 +57,7 @@ def search_of(study: StudyRecords, folder: Path) -> StoredSearch:
 
 
 def tables_of(search: StoredSearch) -> dict[str, pd.DataFrame]:
-    """Return the tables of the report by name, each a column a name and every digit; without rows if it has none."""
+    """Return the tables of the report by name, with every digit. A table without data has no rows."""
     rows, objectives, study = search.trials, search.objectives, search.study
     rng = np.random.default_rng(SEED)
     weighed = [
@@ -93,7 +93,7 @@ def tables_of(search: StoredSearch) -> dict[str, pd.DataFrame]:
 
 
 def first_objective(search: StoredSearch) -> ObjectiveColumn:
-    """Return the first objective that is no cost."""
+    """Return the first objective that is not a cost."""
     return next((objective for objective in search.objectives if objective.name not in COSTS), search.objectives[0])
 
 
@@ -110,7 +110,7 @@ def _anytime(search: StoredSearch) -> pd.DataFrame:
 
 
 def _space(study: StudyRecords) -> pd.DataFrame:
-    """Return the range of each hyperparameter that the plan names: `hyperparameter`, `range`."""
+    """Return the range of each hyperparameter in the plan: `hyperparameter`, `range`."""
     entries = [
         (name.partition(".")[2], str(words)) for name, words in study.plan.base.items() if name.startswith("space.")
     ]
@@ -118,5 +118,5 @@ def _space(study: StudyRecords) -> pd.DataFrame:
 
 
 def _named(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with names for readers, where none is taken by a hyperparameter."""
+    """Return a table with readable names of columns, where no hyperparameter has such a name."""
     return table.rename(columns={name: word for name, word in NAMES.items() if word not in table})

@@ -1,4 +1,4 @@
-"""What a report is put together from: builders of sections, each with its own figures and tables."""
+"""Sections of a report: types, and functions that the builders of sections share."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ from analysis.study import StudyRecords
 from analysis.tables import varied
 
 LONG = 24
-"""A table of details with more rows is folded."""
+"""Number of rows above which a table of details is folded."""
 Source = TypeVar("Source")
 Builder = Callable[[Source], Iterable["Part"]]
-"""From what a report is of to its sections, none where there is nothing to say."""
+"""Function from the input of a report to sections. It yields no section if it has no content."""
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A section of a report before its figures are files.
+    """A section of a report whose figures are not yet rendered.
 
     Attributes:
-        title: Its heading.
-        figures: What is drawn in it.
-        tables: Its tables, below the figures.
+        title: Heading.
+        figures: Figures.
+        tables: Tables, below the figures.
         words: Paragraphs of text, above the figures.
-        lines: Lines that are shown as they are, such as commands.
+        lines: Lines that are shown verbatim, such as commands.
     """
 
     title: str
@@ -40,12 +40,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Reported:
-    """What the sections of a study's report are made of.
+    """The input of the sections of a study's report.
 
     Attributes:
         study: The records and the plan.
         by_name: The tables of the report, see `analysis.report.tables_of`.
-        style: How figures are laid out.
+        style: Layout of the figures.
     """
 
     study: StudyRecords
@@ -55,7 +55,7 @@ class Reported:
     def table(
         self, name: str, caption: str, note: str = "", *, folded: bool = False, frame: pd.DataFrame | None = None
     ) -> Table:
-        """Return a table of the page; by default all of `by_name[name]`, without factors of one level."""
+        """Return a table of the page. By default it is `by_name[name]` without factors of one level."""
         whole = self.by_name[name]
         return table_of(
             name,
@@ -68,7 +68,7 @@ class Reported:
         )
 
     def _arms(self, table: pd.DataFrame) -> tuple[str, ...]:
-        """Return the label of the arm of each row, if the table has the factors that vary."""
+        """Return the label of each row's arm, if the table has the factors that vary."""
         factors, planned = self.study.factors, self.study.planned
         names = [name for name in varied(planned, factors) if name != "depth"]
         if not names or not set(names) <= set(table):
@@ -79,7 +79,7 @@ class Reported:
 
     @property
     def seeds(self) -> int:
-        """The least number of completed runs of an arm that has two or more; 0 if none has."""
+        """The least number of completed runs of an arm, among arms with two or more; 0 if there is no such arm."""
         runs = self.study.runs
         completed = runs[runs["status"] == "completed"].groupby(self.study.factors, observed=True).size()
         return int(completed[completed > 1].min()) if (completed > 1).any() else 0
@@ -95,6 +95,6 @@ def table_of(
     folded: bool = False,
     arms: tuple[str, ...] = (),
 ) -> Table:
-    """Return a table of a page, whose files of LaTeX and Markdown are left out where it is long."""
+    """Return a table of a page. Long tables get no LaTeX and Markdown files."""
     kinds = ("csv", "tex", "md") if len(whole) <= MOST_ROWS else ("csv",)
     return Table(name, caption, frame, note, folded, kinds, arms)

@@ -1,7 +1,7 @@
-"""Statistics of a few seeds: thin over scipy and statsmodels, and vectorised over arms.
+"""Statistics of a few seeds, vectorised over arms, based on scipy and statsmodels.
 
-A sample is a row of a matrix here, and a seed a column; `comparisons` makes tables of studies with these.
-How far the intervals and tests can be trusted with few seeds is simulated by `benchmarks.coverage`.
+A sample is a row of a matrix, and a seed is a column. `comparisons` computes tables of studies with these functions.
+`benchmarks.coverage` simulates how reliable the intervals and tests are with few seeds.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from scipy import special, stats
 from resnet_core.runs.records.outcomes import COMPLETED, FAILURES
 
 RESAMPLES = 10_000
-MOST_DRAWS = 10_000_000  # of all resamples together
+MOST_DRAWS = 10_000_000  # most values of all resamples together
 MOST_AT_ONCE = 1_000_000
-MOST_FLIPPED = 13  # values, of which all signs are tried
-ROUNDING = 1e-12  # of the sum of their magnitudes, by which equal sums of values may differ
+MOST_FLIPPED = 13  # most values for which all combinations of signs are tried
+ROUNDING = 1e-12  # largest difference of equal sums, relative to the sum of the magnitudes
 CONFIDENCE = 0.95
 TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 
@@ -34,15 +34,15 @@ def summary(
     """Summarise `value` over the runs of each group.
 
     Args:
-        data: A row a run: the columns `by`, and `value`, NaN of a run that has none.
-        by: What tells groups apart.
-        rng: What the resamples of the bootstrap are drawn from.
-        bounds: Of the value; the interval of Student's t ends there.
+        data: One row for each run: the columns `by`, and `value`, which is NaN for a run without a value.
+        by: Columns that identify a group.
+        rng: Generator of the bootstrap's resamples.
+        bounds: Bounds of the value. The interval of Student's t is cut there.
 
     Returns:
         `by`; `n` values of `N` runs; `mean` with its 95 % interval of Student's t, `low` to `high`; `sd`, `median`,
         `iqm` (the mean of the middle half, see `interquartile_means`); `bootstrap_low` to `bootstrap_high` and
-        `bootstrap`, see `bootstrap_intervals`. Below two values there is no interval.
+        `bootstrap`, see `bootstrap_intervals`. Fewer than two values have no interval.
     """
     groups = data.groupby(by, observed=True, dropna=False)["value"]
     table = groups.agg(n="count", N="size", mean="mean", sd="std", median="median")
@@ -66,14 +66,14 @@ def rows_of(data: pd.DataFrame, by: list[str], index: pd.Index) -> Array:
 
 
 def t_half_width(n: npt.ArrayLike, sd: npt.ArrayLike) -> Array:
-    """Return half the width of the 95 % interval of a mean by Student's t; NaN below two values."""
+    """Return half the width of the 95 % interval of a mean by Student's t; NaN for fewer than two values."""
     count = np.asarray(n, dtype=float)
     quantile = stats.t.ppf((1 + CONFIDENCE) / 2, np.maximum(count - 1, 1))
     return np.where(count > 1, quantile * np.asarray(sd, dtype=float) / np.sqrt(np.maximum(count, 1)), np.nan)
 
 
 def t_interval(values: Array) -> tuple[float, float]:
-    """Return the 95 % interval of the mean by Student's t; NaN below two values."""
+    """Return the 95 % interval of the mean by Student's t; NaN for fewer than two values."""
     if len(values) < 2:
         return np.nan, np.nan
     half = float(t_half_width(len(values), np.std(values, ddof=1)))
@@ -81,14 +81,14 @@ def t_interval(values: Array) -> tuple[float, float]:
 
 
 def bootstrap_intervals(matrix: Array, rng: np.random.Generator) -> tuple[Array, Array, npt.NDArray[np.object_]]:
-    """Return the 95 % bootstrap interval of the mean of each row: BCa (Efron 1987), or percentile where that is not.
+    """Return the 95 % bootstrap interval of each row's mean: BCa (Efron 1987), or percentile if BCa is undefined.
 
-    BCa is undefined for a resample distribution that is wholly on one side of the mean. With few values both are too
-    narrow: of three, no resample is wider than their range.
+    BCa is undefined if all resamples are on one side of the mean. With few values both kinds are too narrow: resamples
+    never leave the range of the values.
 
     Args:
-        matrix: A row a sample; NaN are left out.
-        rng: What the resamples are drawn from; those of rows with equally many values are the same.
+        matrix: One row for each sample; NaN are left out.
+        rng: Generator of the resamples. Rows with equally many values share their resamples.
 
     Returns:
         The lower ends, the upper ends, and how each was made: `BCa`, `percentile`, `equal values`, or nothing below
@@ -113,8 +113,8 @@ def bootstrap_intervals(matrix: Array, rng: np.random.Generator) -> tuple[Array,
 
 
 def _resampled_means(samples: Array, rng: np.random.Generator) -> Array:
-    """Return the means of resamples of each row, a resample a column; all rows have the same draws."""
-    by_seed = np.ascontiguousarray(samples.T)  # so that a draw is one piece of memory
+    """Return the means of resamples of each row, one column for each resample. All rows have the same draws."""
+    by_seed = np.ascontiguousarray(samples.T)  # makes each draw contiguous in memory
     n, resamples = len(by_seed), _number_of_draws(samples)
     step = max(1, MOST_AT_ONCE // samples.size)
     parts = [min(step, resamples - start) for start in range(0, resamples, step)]
@@ -126,25 +126,25 @@ def _number_of_draws(samples: Array) -> int:
 
 
 def _bca_levels(samples: Array, means: Array) -> Array:
-    """Return which quantiles of its resamples' means are the ends of each row's BCa interval; NaN if it is undefined.
+    """Return, for each row, the quantiles of its resamples' means that are the ends of the BCa interval, or NaN.
 
-    Scipy finds the acceleration by leaving out each value in turn, which of thousands takes long; of a mean it is
-    known: a sixth of the skewness over the root of n.
+    Scipy computes the acceleration by leaving out each value in turn, which is slow for thousands of values. For a mean
+    it is known: one sixth of the skewness over the root of n.
     """
     center = samples.mean(axis=1, keepdims=True)
-    same = ROUNDING * np.abs(samples).max(axis=1, keepdims=True)  # a tie is one whatever the last bit of a value
+    same = ROUNDING * np.abs(samples).max(axis=1, keepdims=True)  # ties do not depend on the last bit of a value
     below = np.mean(means < center - same, axis=1) + np.mean(means <= center + same, axis=1)
     bias = special.ndtri(below / 2)
     bias[np.isinf(bias)] = np.nan
     deviations = samples - center
-    deviations /= np.abs(deviations).max(axis=1, keepdims=True)  # their cubes are neither too large nor too small
+    deviations /= np.abs(deviations).max(axis=1, keepdims=True)  # avoids overflow and underflow of the cubes
     acceleration = (deviations**3).sum(axis=1) / (deviations**2).sum(axis=1) ** 1.5 / 6
     shifted = bias[:, None] + special.ndtri(TAILS)
     return np.asarray(special.ndtr(bias[:, None] + shifted / (1 - acceleration[:, None] * shifted)))
 
 
 def _of_equal_length(matrix: Array) -> list[tuple[npt.NDArray[np.intp], Array]]:
-    """Return the rows of two values or more by their number: which they are, and their values without NaN."""
+    """Yield, for each number of values from two on, the positions of the rows with as many, and their values."""
     known = ~np.isnan(matrix)
     counts = known.sum(axis=1)
     groups = []
@@ -155,12 +155,12 @@ def _of_equal_length(matrix: Array) -> list[tuple[npt.NDArray[np.intp], Array]]:
 
 
 def differ(samples: Array) -> npt.NDArray[np.bool_]:
-    """Return which rows have values that differ by more than the rounding of a few operations."""
+    """Return which rows have values that differ by more than rounding."""
     return np.asarray(np.ptp(samples, axis=-1) > 1e-12 * np.abs(samples).max(axis=-1))
 
 
 def tied(values: Array) -> Array:
-    """Return finite values of which those that differ by no more than the rounding of a few operations are equal."""
+    """Return the finite values, with those that differ only by rounding made equal."""
     scale = float(np.abs(values).max(initial=0.0))
     return np.round(values / scale, 11) if scale else values
 
@@ -171,7 +171,7 @@ def t_test(values: Array, mean: float) -> float:
 
 
 def t_tests(matrix: Array) -> Array:
-    """Return of each row the two-sided p-value of `t_test` for 0; NaN below two values, and of equal values."""
+    """Return each row's two-sided p-value of `t_test` for 0; NaN for fewer than two values, and for equal values."""
     p = np.full(len(matrix), np.nan)
     for rows, samples in _of_equal_length(matrix):
         spread = differ(samples)
@@ -181,17 +181,18 @@ def t_tests(matrix: Array) -> Array:
 
 
 def sign_flip_tests(matrix: Array, rng: np.random.Generator) -> Array:
-    """Return of each row the two-sided p-value that the values are symmetric about 0, by flipping their signs.
+    """Return each row's two-sided p-value that the values are symmetric about 0, by flipping signs.
 
-    Exact up to 13 values; beyond, of ten thousand draws, or of a thousand where there are many. It assumes no
-    distribution, and with n values no p-value is below 2 / 2ⁿ: of five seeds or fewer, none is below 5 %.
+    The test is exact up to 13 values. Beyond, it uses ten thousand random combinations of signs, or a thousand if there
+    are many values. It assumes no distribution. With n values no p-value is below 2 / 2ⁿ, so with five seeds or fewer
+    none is below 5 %.
 
     Args:
-        matrix: A row a sample; NaN are left out.
-        rng: What is drawn from.
+        matrix: One row for each sample; NaN are left out.
+        rng: Random generator.
 
     Returns:
-        NaN below two values.
+        P-values; NaN for fewer than two values.
     """
     p = np.full(len(matrix), np.nan)
     for rows, samples in _of_equal_length(matrix):
@@ -203,7 +204,7 @@ def sign_flip_tests(matrix: Array, rng: np.random.Generator) -> Array:
 
 
 def _signs(samples: Array, rng: np.random.Generator) -> Array:
-    """Return signs for the values of each row: all there are, or drawn, of which the first flip none."""
+    """Return combinations of signs: all of them, or random ones of which the first flips no sign."""
     n = samples.shape[1]
     if n <= MOST_FLIPPED:
         return np.array(list(product((1.0, -1.0), repeat=n)))
@@ -215,8 +216,8 @@ def _signs(samples: Array, rng: np.random.Generator) -> Array:
 def probability_of_improvement(first: Array, second: Array) -> float:
     """Return the probability that a value of `first` is above one of `second`, equal ones counting half.
 
-    Agarwal et al. 2021, section 4.3: the Mann-Whitney statistic over its greatest value. NaN are left out; NaN if
-    nothing is left.
+    It is the Mann-Whitney statistic over its greatest value (Agarwal et al. 2021, section 4.3). NaN are left out; the
+    result is NaN if no values are left.
     """
     first, second = first[~np.isnan(first)], second[~np.isnan(second)]
     if not len(first) or not len(second):
@@ -226,9 +227,9 @@ def probability_of_improvement(first: Array, second: Array) -> float:
 
 
 def interquartile_means(matrix: Array) -> Array:
-    """Return of each row the mean without the lowest and the highest quarter, rounded down (Agarwal et al. 2021).
+    """Return each row's mean without the lowest and the highest quarter, rounded down (Agarwal et al. 2021).
 
-    NaN are left out; NaN of none. Below four values it is the mean.
+    NaN are left out; the result is NaN if no values are left. For fewer than four values it is the mean.
     """
     means = np.nanmax(matrix, axis=1, initial=-np.inf) if matrix.size else np.full(len(matrix), np.nan)
     means[~np.isfinite(means)] = np.nan
@@ -238,9 +239,10 @@ def interquartile_means(matrix: Array) -> Array:
 
 
 def rate_interval(k: int, n: int, level: float = 1 - CONFIDENCE) -> tuple[float, float]:
-    """Return the exact interval, of 95 % or 1 - `level`, of the probability of what happened in k of n; NaN of none.
+    """Return the exact interval of the probability of an event seen in k of n cases, at 1 - `level`; NaN if n is 0.
 
-    By Clopper and Pearson (1934): it holds the probability at least so often, of few runs too. None of 5 is 0 to .52.
+    It is the interval of Clopper and Pearson (1934), whose coverage is at least nominal for any n. For 0 of 5 it is 0
+    to .52.
     """
     if n == 0:
         return np.nan, np.nan
@@ -249,16 +251,16 @@ def rate_interval(k: int, n: int, level: float = 1 - CONFIDENCE) -> tuple[float,
 
 
 def failure_rates(data: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Return how often training failed.
+    """Return the rate of failed training for each group.
 
     Args:
-        data: A row a planned run: `by` and `status`. A run that was lost for a reason outside its spec, or is
-            missing, says nothing of whether training fails.
-        by: What tells arms apart.
+        data: One row for each planned run: `by` and `status`. A run that was lost for a reason outside its spec, or is
+            missing, says nothing about failures of training.
+        by: Columns that identify an arm.
 
     Returns:
-        `by`; `failed`, how many runs diverged or failed to train, of the `ended`: these and the completed; the `rate`
-        and its exact 95 % interval, `rate_low` to `rate_high`, see `rate_interval`.
+        `by`; `failed`, the number of runs that diverged or failed to train; `ended`, the number of these and the
+        completed runs; the `rate` and its exact 95 % interval, `rate_low` to `rate_high`, see `rate_interval`.
     """
     status = data["status"]
     counted = data.assign(failed=status.isin(FAILURES), ended=status.isin([COMPLETED, *FAILURES]))
@@ -269,11 +271,12 @@ def failure_rates(data: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
 
 def holm(p: Array) -> Array:
-    """Return the p-values corrected for their number by Holm's method (1979); NaN stay, and do not count.
+    """Return the p-values corrected for their number by Holm's method (1979). NaN are kept and not counted.
 
-    Statsmodels has it too, and collects the garbage of the whole process at each call, which a report makes twenty of.
+    Statsmodels has the same function, but it collects the garbage of the whole process at each call, and a report calls
+    it twenty times.
     """
-    order = np.argsort(p)[: int((~np.isnan(p)).sum())]  # NaN are last
+    order = np.argsort(p)[: int((~np.isnan(p)).sum())]  # argsort puts NaN last
     corrected = p.copy()
     corrected[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
     return corrected

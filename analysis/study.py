@@ -1,4 +1,4 @@
-"""A study's folder, read: its plan, and its records as tables."""
+"""The content of a study's folder: the plan, and the records as tables."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,12 @@ from resnet_core.runs.records.store import PLAN, Store
 from resnet_core.sealed import encodable
 
 INACTIVE = "–"
-"""Stands for the level of a factor in an arm in which it is not active."""
+"""The level of a factor in arms in which the factor is inactive."""
 
 
 @dataclass(frozen=True)
 class StudyRecords:
-    """What is reported on: the plan, and its records as tables with the label of each arm."""
+    """The content of a study's folder: the plan, and the records as tables with the label of each arm."""
 
     plan: Plan
     planned: pd.DataFrame
@@ -44,7 +44,7 @@ class StudyRecords:
 
     @property
     def looks(self) -> tuple[Look, ...]:
-        """The looks of the plan; if it has none, the present one."""
+        """The looks of the plan, or one look at the present seeds if the plan has none."""
         return Look.of(self.plan.looks) or following((), self.planned["seed"].nunique())
 
     @property
@@ -52,7 +52,7 @@ class StudyRecords:
         """The claims of the plan.
 
         Raises:
-            UserError: One is of another version of this program.
+            UserError: A claim is not one of this version of the program.
         """
         return tuple(Claim.from_dict(values) for values in self.plan.claims)
 
@@ -61,7 +61,7 @@ def read(folder: Path) -> StudyRecords:
     """Read a study's folder.
 
     Raises:
-        UserError: It is not one, or holds no run.
+        UserError: The folder is not that of a study, or contains no usable record.
     """
     if not folder.is_dir():
         raise UserError(f"a report needs the folder of a study, but {folder} does not exist")
@@ -92,7 +92,7 @@ def read(folder: Path) -> StudyRecords:
     runs = planned.merge(frames.runs.drop(columns=["seed", *plan.factors]), on="run")
     planned.insert(1, "label", arm_labels(planned, plan.factors, plan.words))
     runs = planned[["run", "label"]].merge(runs, on="run")
-    # A run that was lost before its network was there has no cost, or is not there itself: its arm has.
+    # A run that was lost before its network was built has no cost, and a missing run has none: take that of the arm.
     runs = runs.reindex(columns=[*runs, *(name for name in COST if name not in runs)])
     costs = planned.merge(runs[["run", *COST]], on="run", how="left").groupby([*plan.factors], observed=True)
     planned[list(COST)] = costs[list(COST)].transform("first").astype(float)
@@ -102,10 +102,10 @@ def read(folder: Path) -> StudyRecords:
 
 
 def _check(plan: Plan, path: Path) -> None:
-    """Check that what a plan claims, and what others have published, is of measures and factors that there are.
+    """Check that the claims and the published figures of a plan are about known measures and factors.
 
     Raises:
-        UserError: It is not.
+        UserError: A measure or a factor is unknown.
     """
     try:
         arms = [term.levels for values in plan.claims for term in Claim.from_dict(values).terms]
@@ -120,7 +120,7 @@ def _check(plan: Plan, path: Path) -> None:
 
 
 def _planned(probed: pd.DataFrame | None, planned: pd.DataFrame, plan: Plan) -> pd.DataFrame | None:
-    """Return what was measured of planned runs, with their seed and the label of their arm, which has its depth."""
+    """Return the rows of probes of planned runs, with the seed, and the label of the arm including its depth."""
     if probed is None or probed.empty:
         return None
     labels = arm_labels(planned, plan.factors, plan.words, depths=True)
@@ -128,5 +128,5 @@ def _planned(probed: pd.DataFrame | None, planned: pd.DataFrame, plan: Plan) -> 
 
 
 def _level(value: Any) -> Any:
-    """Return a level of a factor as a value that can be grouped by."""
+    """Return a level of a factor as a hashable value."""
     return INACTIVE if value is None else tuple(value) if isinstance(value, list) else encodable(value)

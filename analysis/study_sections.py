@@ -1,7 +1,7 @@
-"""The sections of a study's report, one builder each; `register_section` adds a user's own.
+"""The sections of a study's report, with one builder for each; `register_section` adds a user's section.
 
-A builder is called with a `Reported` and yields sections with their figures and tables. One that has nothing to say
-yields an empty section, or none.
+A builder is called with a `Reported` and yields sections with figures and tables. A builder without content yields an
+empty section, or none.
 """
 
 from collections.abc import Callable, Iterator
@@ -187,7 +187,7 @@ def _least_p(seeds: int) -> str:
 
 
 def means(report: Reported) -> str:
-    """Return the means of accuracy in words."""
+    """Return a text with the means of accuracy."""
     accuracy, factors = report.by_name["accuracy"], report.study.factors
     names = tables.varied(accuracy, factors) or list(factors)
     arms = [
@@ -212,13 +212,13 @@ SECTIONS: dict[str, Builder[Reported]] = {
 def register_section(*, before: str = "provenance") -> Callable[[Builder[Reported]], Builder[Reported]]:
     """Add the decorated function to the sections of every study's report.
 
-    Registered again under its name, as in a notebook, it takes the place of the one before.
+    If the function is registered again under its name, as in a notebook, it replaces the previous one.
 
     Args:
         before: Name of the section that follows it; `resnet-report list` names them.
 
     Raises:
-        UserError: There is no section of the name `before`, or a section of this project has the function's name.
+        UserError: No section has the name `before`, or a section of this project has the function's name.
     """
 
     def register(build: Builder[Reported]) -> Builder[Reported]:

@@ -1,4 +1,4 @@
-"""`resnet-report TABLE`: claims judged by the runs of others."""
+"""`resnet-report TABLE`: verdicts on claims about any table of runs."""
 
 import argparse
 from pathlib import Path
@@ -16,18 +16,20 @@ if TYPE_CHECKING:
     from analysis.claims import Claim
 
 CLAIMS = "claims"
-"""The name that a file of claims gives them."""
+"""Name of the variable with the claims in a file of claims."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that a table of runs takes."""
+    """Add the options for tables of runs."""
     group = parser.add_argument_group(
-        "a table of runs, a row a run: .csv, .tsv, .parquet, mlflow:DIR or optuna:FILE, in place of STUDY"
+        "a table with one row for each run: .csv, .tsv, .parquet, mlflow:DIR or optuna:FILE, in place of STUDY"
     )
-    group.add_argument("--factors", nargs="+", metavar="COLUMN", help="columns that say which arm a run is of")
+    group.add_argument("--factors", nargs="+", metavar="COLUMN", help="columns that identify a run's arm")
     group.add_argument("--seed", default="seed", metavar="COLUMN", help="column that pairs the runs (default: seed)")
-    group.add_argument("--status", metavar="COLUMN", help="column that says how a run ended")
-    group.add_argument("--measure", action="append", default=[], metavar="COLUMN", help="column to compare arms by")
+    group.add_argument("--status", metavar="COLUMN", help="column with the status of a run")
+    group.add_argument(
+        "--measure", action="append", default=[], metavar="COLUMN", help="column by which arms are compared"
+    )
     group.add_argument(
         "--claims", type=Path, metavar="FILE",
         help="your Python file with `claims`, a dictionary of sentences and inequalities between means",
@@ -35,10 +37,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def is_of_table(options: argparse.Namespace) -> bool:
-    """Return whether the options are about a table of runs.
+    """Return whether the options are those for a table of runs.
 
     Raises:
-        UserError: Some of them are, and others are missing.
+        UserError: Only some of the required options are given.
     """
     asked = bool(options.factors or options.claims or options.measure or options.status)
     if asked and not options.factors:

@@ -1,4 +1,4 @@
-"""The report of a table of runs that others made."""
+"""The report of any table of runs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ PAGE = "report.html"
 
 @dataclass(frozen=True)
 class JudgedTable:
-    """A table of runs with what is asked of it.
+    """A table of runs, with claims and measures.
 
     Attributes:
-        name: Of the table.
+        name: Name of the table.
         runs: The table.
-        claims: What is claimed, by what it says.
-        measures: What is compared.
-        style: How figures are laid out.
+        claims: Claims by their sentences.
+        measures: Measures by which arms are compared.
+        style: Layout of the figures.
     """
 
     name: str
@@ -57,7 +57,7 @@ class JudgedTable:
 
 @dataclass(frozen=True)
 class ReportedTable:
-    """What the sections are made of: the table, its tables, and the least number of runs of an arm."""
+    """The input of the sections: the table of runs, and the tables of the report by name."""
 
     judged: JudgedTable
     by_name: Mapping[str, pd.DataFrame]
@@ -69,7 +69,7 @@ class ReportedTable:
 
 
 def write(judged: JudgedTable, out: Path) -> tuple[Path, dict[str, pd.DataFrame]]:
-    """Write the report into `out`; return the path of the page, and the tables by name."""
+    """Write the report into `out`. Return the path of the page, and the tables by name."""
     by_name = judged.tables()
     sections, images = sections_drawn(SECTIONS, ReportedTable(judged, by_name), judged.style)
     runs = judged.runs
@@ -133,5 +133,5 @@ SECTIONS = (_verdicts, _effects, _arms)
 def report_of(
     source: str, runs: RunTable, claims: Mapping[str, Claim], measures: tuple[str, ...], out: Path, style: str
 ) -> tuple[Path, dict[str, pd.DataFrame]]:
-    """Write the report of a table; `source` is what it was read from, and `style` a name of `layout.STYLES`."""
+    """Write the report of a table that was read from `source`; `style` is a name in `layout.STYLES`."""
     return write(JudgedTable(source, runs, claims, measures, STYLES[style]), out)

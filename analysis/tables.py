@@ -1,7 +1,7 @@
 """Tables of a study: DataFrame in, DataFrame out.
 
-`planned` has a row a planned run; `frames` are the tables of a `Store`; `factors` are the columns of `planned` that
-the study varies. An arm is one combination of levels; its runs differ in their seeds.
+`planned` has one row for each planned run. `frames` are the tables of a `Store`. `factors` are the columns of `planned`
+that the study varies. An arm is one combination of levels; its runs differ in their seeds.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,32 +24,32 @@ RATIOS = {
     "activation_gradient_decades_at_init": ("activations", WHEN[0]),
     "activation_gradient_decades_at_end": ("activations", WHEN[1]),
 }
-"""Of the measures that are logarithms of ratios, what they are of and when."""
+"""For measures that are logarithms of ratios: the quantity, and the time of the measurement."""
 
 
 def in_order(levels: pd.Series) -> pd.Series:
-    """Return `levels` so that they sort: numbers by value, all else by appearance."""
+    """Return `levels` as a sortable column: numbers by value, other levels by appearance."""
     if pd.api.types.is_numeric_dtype(levels):
         return levels
     return levels.astype(pd.CategoricalDtype(list(levels.unique()), ordered=True))
 
 
 def varied(runs: pd.DataFrame, factors: Sequence[str]) -> list[str]:
-    """Return the factors of which `runs` has two levels or more."""
+    """Return the factors with two or more levels in `runs`."""
     return [factor for factor in factors if runs[factor].nunique(dropna=False) > 1]
 
 
 def outcomes(planned: pd.DataFrame, runs: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Count the runs of each arm by how they ended.
+    """Count the runs of each arm by status.
 
     Args:
-        planned: A row a planned run: `run` and the factors.
+        planned: One row for each planned run: `run` and the factors.
         runs: The recorded runs.
         factors: Columns of both.
 
     Returns:
-        The factors, `planned`, a column a status, and `missing`: planned and not recorded. A status other
-        than `STATUSES` has a column if a run has it. Then `failed_rate` and its interval, see
+        The factors, `planned`, one column for each status, and `missing`: planned but not recorded. A status
+        that is not in `STATUSES` has a column if a run has it. Then `failed_rate` and its interval, see
         `analysis.statistics.failure_rates`.
     """
     known = planned[["run", *factors]].merge(runs[["run", "status"]], on="run", how="left")
@@ -64,9 +64,10 @@ def outcomes(planned: pd.DataFrame, runs: pd.DataFrame, factors: Sequence[str]) 
 
 
 def values(planned: pd.DataFrame, frames: Frames, also: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
-    """Return, of each measure of which a planned run has a value, its rows: see `analysis.measures.measured`.
+    """Return the rows of each measure for which a planned run has a value; see `analysis.measures.measured`.
 
-    How often training fails is no mean, and in `outcomes`. `also` names measures of probes' rows that are wanted.
+    The rate of failed training is not among them, since `outcomes` has it. `also` names measures of probes' rows to
+    add.
     """
     names = [name for name in dict.fromkeys([*MEASURES, *also]) if name != FAILED]
     by_measure = {name: measured(name, planned, frames) for name in names}
@@ -77,14 +78,13 @@ def summaries(data: Mapping[str, pd.DataFrame], factors: Sequence[str], seed: in
     """Summarise measures of each arm over the seeds.
 
     Args:
-        data: Of each measure its rows, as `values` returns them.
-        factors: See above.
-        seed: What the resamples of the bootstrap are drawn from, for each measure anew: no measure changes the numbers
-            of another.
+        data: Rows by measure, as `values` returns them.
+        factors: See the module's docstring.
+        seed: Seed of the bootstrap. Each measure starts from it, so the numbers of a measure do not depend on others.
 
     Returns:
-        A row a measure and arm: `measure`, the factors, and the columns of `analysis.statistics.summary`, of which
-        `n` counts the values; the `failed` runs, whose training failed, have none.
+        One row for each measure and arm: `measure`, the factors, and the columns of `analysis.statistics.summary`,
+        where `n` counts the values; `failed` counts the runs whose training failed, which have no value.
     """
     parts = []
     for name, rows in data.items():
@@ -97,12 +97,12 @@ def summaries(data: Mapping[str, pd.DataFrame], factors: Sequence[str], seed: in
 
 
 def accuracy(runs: pd.DataFrame, factors: Sequence[str], summarised: pd.DataFrame) -> pd.DataFrame:
-    """Return a row an arm: its cost and its results.
+    """Return one row for each arm: its cost and its results.
 
     Args:
         runs: The rows of the training accuracy, see `analysis.measures.measured`.
-        factors: See above.
-        summarised: What `summaries` returns of `RESULTS`, and maybe more.
+        factors: See the module's docstring.
+        summarised: What `summaries` returns, at least for `RESULTS`.
 
     Returns:
         The factors, `layers`, `parameters`, `macs`, `n` (completed) and `N` (planned), `failed` (diverged, or
@@ -124,11 +124,11 @@ def accuracy(runs: pd.DataFrame, factors: Sequence[str], summarised: pd.DataFram
 
 
 def gradients(summarised: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Return how the gradient near the input compares with that near the output.
+    """Return the ratios of the gradient near the input to that near the output.
 
     Args:
         summarised: What `summaries` returns.
-        factors: See above.
+        factors: See the module's docstring.
 
     Returns:
         The factors, `of` (weights or activations), `when`, `n` of `N` runs whose ratio is a number above 0, and
@@ -146,19 +146,19 @@ def gradients(summarised: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
 
 
 def published(planned: pd.DataFrame, frames: Frames, figures: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return figures that others have published beside those of the records.
+    """Return published figures with the corresponding values of the records.
 
     Args:
-        planned: See above.
-        frames: See above.
-        figures: See `ablations.study.Published`; each a dictionary.
+        planned: See the module's docstring.
+        frames: See the module's docstring.
+        figures: Published figures as dictionaries, see `ablations.study.Published`.
 
     Returns:
-        A row a figure: `measure`, `arm`; `published`, or NaN if training failed there; `statistic`, in words, what that
-        is of how many runs; `ours`, the same statistic over our runs (the mean, if that is not known); the
-        `difference`, ours minus theirs; the `mean` of our `n` of `N` runs and its 95 % interval of Student's t, `low`
-        to `high`; `failed`, the share of our runs whose training failed, or, beside a figure of the source that
-        failed, which are above what the source calls so; `source`.
+        One row for each figure: `measure`, `arm`; `published`, or NaN if training failed there; `statistic`, the
+        published statistic and its number of runs in words; `ours`, the same statistic over our runs (the mean if the
+        statistic is unknown); the `difference`, ours minus published; the `mean` of our `n` of `N` runs and its 95 %
+        interval of Student's t, `low` to `high`; `failed`, the share of our runs whose training failed or, if training
+        failed in the source, that are above the source's threshold of failure; `source`.
     """
     rows = []
     for figure in figures:
@@ -183,13 +183,13 @@ def published(planned: pd.DataFrame, frames: Frames, figures: Iterable[Mapping[s
 
 
 def _failed_share(data: pd.DataFrame, threshold: float) -> float:
-    """Return the share of the runs that ended, whose training failed or whose value is above a threshold."""
+    """Return the share of ended runs whose training failed or whose value is above a threshold."""
     ended = data[data["failed"] | data["value"].notna()]
     return float((ended["failed"] | (ended["value"] > threshold)).mean()) if len(ended) else np.nan
 
 
 def _statistic(name: str, measure: str) -> Callable[[Any], Any]:
-    """Return the function from values to a published figure's statistic."""
+    """Return the function that computes a published figure's statistic from values."""
     if name == "best":
         less_is_better = known_measure(measure).best == 0
         return np.min if less_is_better else np.max
@@ -197,7 +197,7 @@ def _statistic(name: str, measure: str) -> Callable[[Any], Any]:
 
 
 def _statistic_words(figure: Mapping[str, Any]) -> str:
-    """Return a published figure's statistic as `median of 5`, `mean of 5 ± 0.0016`, `failed: above 0.2`."""
+    """Return a published figure's statistic as a text: `median of 5`, `mean of 5 ± 0.0016`, `failed: above 0.2`."""
     statistic, runs, spread = figure.get("statistic", ""), figure.get("runs"), figure.get("spread")
     words = f"{statistic or 'not known'} of {runs}" if runs else statistic or "not known"
     words += f" ± {spread:g}" if spread else ""
@@ -218,7 +218,7 @@ def matches(planned: pd.DataFrame, levels: Mapping[str, Any]) -> "pd.Series[bool
 def means(data: pd.DataFrame, by: Sequence[str], y: str) -> pd.DataFrame:
     """Return `by`, `n` of `N` values of `y`, their `mean`, and its 95 % interval of Student's t, `low` to `high`.
 
-    The interval ends at the bounds of the measure `y`, if it is one of `analysis.measures.MEASURES`.
+    The interval is cut at the bounds of `y` if it is one of `analysis.measures.MEASURES`.
     """
     groups = data.groupby(list(by), observed=True)[y]
     table = groups.agg(n="count", N="size", mean="mean", sd="std").reset_index()
@@ -228,16 +228,16 @@ def means(data: pd.DataFrame, by: Sequence[str], y: str) -> pd.DataFrame:
 
 
 def profile(data: pd.DataFrame, by: Sequence[str], y: str = "value") -> pd.DataFrame:
-    """Summarise magnitudes, which lie on a log scale.
+    """Summarise magnitudes on a log scale.
 
     Args:
-        data: A row a magnitude: `by` and `y`.
-        by: What tells groups apart.
-        y: A column.
+        data: One row for each magnitude: `by` and `y`.
+        by: Columns that identify a group.
+        y: Column of the magnitudes.
 
     Returns:
-        `by`, and of the `n` values above 0 the geometric mean `value` and the range `low` to `high`; `left_out`
-        counts the others.
+        `by`; for the `n` values above 0, the geometric mean `value` and the range `low` to `high`; and `left_out`, the
+        number of other values.
     """
     positive = data[y].where((data[y] > 0) & np.isfinite(data[y])).astype(float)
     logs = data[list(by)].assign(log=np.log(positive), size=positive)
@@ -269,7 +269,7 @@ def failures(runs: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
 
 
 def in_common(runs: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
-    """Return the fields of the specs in which all runs agree: `setting`, as `train.steps`, and `value`."""
+    """Return the fields of the specs that are equal in all runs: `setting`, such as `train.steps`, and `value`."""
     fields = [name for name in map(str, runs) if name.partition(".")[0] in kinds]
     texts = {name: {str(value) for value in runs[name].astype(object).unique()} for name in fields}
     return pd.DataFrame(
@@ -278,7 +278,7 @@ def in_common(runs: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
 
 
 def environments(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return what the runs were made with: `setting`, `value`, and in how many `runs`."""
+    """Return the environment of the runs: `setting`, `value`, and the number of `runs` with this value."""
     names = {name: name.partition(".")[2] for name in map(str, runs) if name.startswith("environment.")}
     long = runs[list(names)].rename(columns=names).melt(var_name="setting").dropna().astype({"value": "str"})
     return long.groupby(["setting", "value"], sort=True).size().rename("runs").reset_index()

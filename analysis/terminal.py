@@ -1,4 +1,4 @@
-"""Verdicts in a terminal."""
+"""Verdicts as text for a terminal."""
 
 import math
 from pathlib import Path
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def judged(root: Path) -> "pd.DataFrame | None":
-    """Return the verdicts of a study; none if it has no claims."""
+    """Return the verdicts of a study; an empty table if it has no claims."""
     from analysis.study import read
     from analysis.verdicts import verdicts
 
@@ -20,7 +20,7 @@ def judged(root: Path) -> "pd.DataFrame | None":
 
 
 def print_verdicts(root: Path) -> None:
-    """Print a row a claim, and below it what stands in its way."""
+    """Print one row for each claim, with the notes on its verdict below it."""
     from rich.table import Table
 
     verdicts = judged(root)
@@ -46,7 +46,7 @@ def print_verdicts(root: Path) -> None:
 
 
 def counted(verdicts: "pd.DataFrame") -> str:
-    """Return how many claims are supported, refuted, of these the other way round, and inconclusive."""
+    """Return a text with the numbers of supported, refuted, opposite and inconclusive claims."""
     counts = verdicts["verdict"].value_counts()
     words = [f"{counts.get(name, 0)} {name}" for name in ("supported", "refuted", "inconclusive")]
     words[1] += f" (opposite: {verdicts['direction'].eq('opposite').sum()})"
@@ -54,5 +54,5 @@ def counted(verdicts: "pd.DataFrame") -> str:
 
 
 def number(value: float) -> str:
-    """Return a number of three digits; a dash if there is none."""
+    """Return a number with three digits; a dash for a missing number."""
     return "–" if math.isnan(value) else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""A study's records as tables that plots take as they are: the factors are columns of each."""
+"""A study's records as tidy tables for plots, with the factors as columns."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,9 +16,9 @@ WEIGHTS = "weight_gradient_l2"
 
 
 def runs_of(study: StudyRecords) -> pd.DataFrame:
-    """Return a row a recorded run: what it was, how it ended, its results, and every measure that has a value.
+    """Return one row for each recorded run: its factors, status, results, and every measure with a value.
 
-    A measure of the end has no value for a run whose training failed, so that no mean has it; `failed` says so.
+    A measure of the end has no value for a run whose training failed, so such runs enter no mean; `failed` marks them.
     """
     runs = study.runs.copy()
     values = {name: measured(name, study.planned, study.frames).set_index("run") for name in MEASURES}
@@ -30,20 +30,20 @@ def runs_of(study: StudyRecords) -> pd.DataFrame:
 
 
 def epochs_of(study: StudyRecords) -> pd.DataFrame:
-    """Return a row an epoch of each run, with its factors, seed and arm."""
+    """Return one row for each epoch of each run, with its factors, seed and arm."""
     return _with_factors(study, study.epochs)
 
 
 def probes_of(study: StudyRecords, probe: str | None = None, path: str | None = None) -> pd.DataFrame:
-    """Return a row a measurement while training, with the factors, seed and arm of its run.
+    """Return one row for each measurement during training, with the factors, seed and arm of its run.
 
     Args:
         study: The study.
-        probe: The probe. `None` takes all.
-        path: Where the layers are, `main` or `skip`. `None` takes all.
+        probe: Name of a probe. `None` selects all.
+        path: Path of the layers, `main` or `skip`. `None` selects both.
 
     Raises:
-        UserError: There is no such probe.
+        UserError: The study has no rows of this probe or path.
     """
     rows = _with_factors(study, study.probes)
     for name, value in (("probe", probe), ("path", path)):
@@ -69,11 +69,11 @@ def table_of(study: StudyRecords, measure: str) -> pd.DataFrame:
         measure: See `analysis.measures.measure`.
 
     Returns:
-        A row an arm, indexed by the factors: a column a seed, then `n` values of `N` planned runs, those that `failed`
-        to train, their `mean` and its 95 % interval of Student's t, `low` to `high`.
+        One row for each arm, indexed by the factors: one column for each seed, then `n` values of `N` planned runs,
+        those that `failed` to train, their `mean` and its 95 % interval of Student's t, `low` to `high`.
 
     Raises:
-        UserError: There is no such measure.
+        UserError: No measure has this name, or the study has no factor.
     """
     rows, factors = measured(measure, study.planned, study.frames), study.factors
     if not factors:
@@ -98,11 +98,11 @@ def at(rows: pd.DataFrame, levels: dict[str, Any], names: Sequence[str]) -> pd.D
 
     Args:
         rows: A table with the factors as columns.
-        levels: A level, or a list of levels, of each factor that is named.
-        names: The columns that may be named.
+        levels: By factor, a level or a list of levels.
+        names: Columns that may be used as factors.
 
     Raises:
-        UserError: A factor or a level is not there.
+        UserError: A factor or a level does not exist.
     """
     for name, level in levels.items():
         if name not in names:

@@ -1,4 +1,4 @@
-"""The figures of what happened in training: gradients and learning curves."""
+"""Figures of training: gradients and learning curves."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ PROBES = {name: words(name) for name in ("weight_gradient_l2", "activation_gradi
 
 
 def gradient_by_depth(ends: pd.DataFrame, batch_size: str, style: Style) -> Drawn:
-    """Draw weight and activation gradients from the input to the output, a panel a depth.
+    """Draw weight and activation gradients from the input to the output, one panel for each depth.
 
     Args:
-        ends: As `analysis.tables.at_init_and_end` returns it, with `label` and `layers`.
-        batch_size: Of the probes, in words.
-        style: How it is laid out.
+        ends: What `analysis.tables.at_init_and_end` returns, with `label` and `layers`.
+        batch_size: Batch size of the probes, as text.
+        style: Layout of the figure.
     """
     arms = Arms.of(ends["label"])
     probes = {name: text for name, text in PROBES.items() if (ends["probe"] == name).any()}
@@ -54,12 +54,12 @@ def gradient_by_depth(ends: pd.DataFrame, batch_size: str, style: Style) -> Draw
 
 
 def gradient_over_training(probes: pd.DataFrame, probe: str, style: Style) -> Drawn:
-    """Draw a probe's magnitude over training as heat maps, layer by step, a row an arm and a column a depth.
+    """Draw a probe's magnitude over training as heat maps, layer by step, with arms as rows and depths as columns.
 
     Args:
         probes: Rows of the probe on the main path, with `label` and `layers`.
-        probe: Its name.
-        style: How it is laid out.
+        probe: Name of the probe.
+        style: Layout of the figure.
     """
     rows = probes[(probes["value"] > 0) & np.isfinite(probes["value"])]
     labels = some([str(level) for level in levels_of(rows["label"])], MOST_PANELS)
@@ -95,11 +95,11 @@ def gradient_over_training(probes: pd.DataFrame, probe: str, style: Style) -> Dr
 
 
 def learning_curves(curves: pd.DataFrame, style: Style) -> Drawn:
-    """Draw loss and accuracy of training and validation images over the steps, a column a depth.
+    """Draw loss and accuracy of training and validation images over the steps, one column for each depth.
 
     Args:
         curves: The epochs of a study, with `label`, `layers` and `status`.
-        style: How it is laid out.
+        style: Layout of the figure.
     """
     arms = Arms.of(curves["label"])
     depths = some(sorted(curves["layers"].dropna().unique()), MOST_PANELS)
@@ -142,7 +142,7 @@ def learning_curves(curves: pd.DataFrame, style: Style) -> Drawn:
 
 
 def _off_the_scale(curves: pd.DataFrame, axes: Sequence[Axes]) -> str:
-    """End the scale of the loss where the arms end that have not exploded, and say which have."""
+    """End the scale of the loss at the largest loss of arms that have not exploded; return a sentence on the others."""
     ceiling = scales.ceiling(curves, "loss")
     if ceiling is None:
         return ""
@@ -154,7 +154,7 @@ def _off_the_scale(curves: pd.DataFrame, axes: Sequence[Axes]) -> str:
 
 
 def _both(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return `kind` of training and of validation images as one column."""
+    """Return a table with `kind` of the training and of the validation images in one column."""
     about = ["run", "label", "step"]
     parts = [rows[[*about, kind]].assign(of="training")]
     if f"val_{kind}" in rows and rows[f"val_{kind}"].notna().any():

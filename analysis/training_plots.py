@@ -1,4 +1,4 @@
-"""Plots of what happened in training; see `analysis.plots`, which has them all."""
+"""Plots of training: gradients and learning curves. `analysis.plots` exports them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ from analysis.marks import mark
 from resnet_core.errors import UserError
 
 MOST_LINES = 60
-"""Of more seeds than these, their range is drawn in place of a line each."""
+"""Most seeds that are drawn as one line each. Of more, the range is drawn."""
 
 
 def gradient_by_depth(
@@ -32,20 +32,20 @@ def gradient_by_depth(
     hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True, ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:  # fmt: skip
-    """Draw the gradient's magnitude from the input to the output, on a log scale; a band the range of the runs.
+    """Draw the gradient's magnitude from the input to the output on a log scale, with a band for the range of the runs.
 
     Args:
-        data: A row a measurement of one probe, as the `probes` of a store with the factors of their runs. A line is
-            the geometric mean of the values above 0.
+        data: One row for each measurement of one probe, as the `probes` of a store with the factors of their runs. A
+            line is the geometric mean of the values above 0.
         x: Column of the layer's place.
         y: Column of the magnitude.
-        hue: Column that tells lines apart, by colour.
+        hue: Column whose levels are drawn as separate lines, by colour.
         style: Another, by the kind of line.
         hue_order: The levels of `hue`, in order.
-        palette: A palette of seaborn's.
-        legend: Whether there is one.
-        ax: Where to draw.
-        **kwargs: For `Axes.plot`.
+        palette: Seaborn palette.
+        legend: Whether to add a legend.
+        ax: Axes to draw on.
+        **kwargs: Passed to `Axes.plot`.
 
     Raises:
         UserError: There are values of more than one probe.
@@ -79,16 +79,17 @@ def gradient_over_training(
     """Draw the gradient's magnitude as a heat map, layer by step: log10 of the geometric mean over the runs.
 
     Args:
-        data: A row a measurement of one probe, see `gradient_by_depth`. Where no value is above 0 it is left blank.
+        data: One row for each measurement of one probe, see `gradient_by_depth`. Where no value is above 0 it is left
+            blank.
         x: Column of the step; steps are drawn side by side, whatever is between them.
         y: Column of the layer's place, the input at the top.
         value: Column of the magnitude.
-        cmap: Of matplotlib.
-        vmin: Value of log10 at the lower end of the colours.
-        vmax: Value of log10 at the upper end.
-        cbar: Whether the colours are explained beside it.
-        ax: Where to draw.
-        **kwargs: For `Axes.pcolormesh`.
+        cmap: Matplotlib colour map.
+        vmin: log10 of the magnitude at the lower end of the colour map.
+        vmax: log10 of the magnitude at the upper end of the colour map.
+        cbar: Whether to add a colour bar.
+        ax: Axes to draw on.
+        **kwargs: Passed to `Axes.pcolormesh`.
 
     Raises:
         UserError: There are values of more than one probe.
@@ -119,21 +120,21 @@ def learning_curve(
     units: str = "run", hue_order: Sequence[Any] | None = None, palette: Any = "colorblind", legend: bool = True,
     ax: Axes | None = None, **kwargs: Any,
 ) -> Axes:  # fmt: skip
-    """Draw a measure over the steps: a thin line a run, a thick one the mean of those that got to the last step.
+    """Draw a measure over the steps: a thin line for each run, and a thick one for the mean of runs that finished.
 
     Args:
-        data: A row an epoch of a run. The mean is over the runs of a group that have a value at its last step, so
-            that it does not change its runs on its way.
+        data: One row for each epoch of a run. The mean is over the runs of a group with a value at the group's last
+            step, so it is over the same runs at every step.
         x: Column of the step.
         y: Column of the measure.
-        hue: Column that tells lines apart, by colour.
+        hue: Column whose levels are drawn as separate lines, by colour.
         style: Another, by the kind of line.
         units: Column of the run.
         hue_order: The levels of `hue`, in order.
-        palette: A palette of seaborn's.
-        legend: Whether there is one.
-        ax: Where to draw.
-        **kwargs: For `Axes.plot`.
+        palette: Seaborn palette.
+        legend: Whether to add a legend.
+        ax: Axes to draw on.
+        **kwargs: Passed to `Axes.plot`.
     """
     ax = given_or_current(ax)
     check_columns(data, x, y, hue, style, units)
@@ -159,10 +160,10 @@ def learning_curve(
 
 
 def _one_probe(data: pd.DataFrame) -> str:
-    """Return the name of the probe that a table is of; nothing if it does not say.
+    """Return the name of the probe in a table; an empty text if there is no such column.
 
     Raises:
-        UserError: It is of several.
+        UserError: The table contains several probes.
     """
     if "probe" not in data or data.empty:
         return ""

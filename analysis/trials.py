@@ -1,7 +1,7 @@
 """Tables of a search: DataFrame in, DataFrame out.
 
-A trial is a planned run of a search's folder; its number is its place in the plan, which is the order in which trials
-were proposed, from 1. `trials` is the table of `table`.
+A trial is a planned run of a search. Its number is its position in the plan, which is the order in which trials were
+proposed, counted from 1. The argument `trials` is what `table` returns.
 """
 
 import re
@@ -27,12 +27,12 @@ BUDGET, KIND = "train.epochs", "net.kind"
 WITH, PLAIN = "with a skip", "plain"
 MOST_BEST = 10
 MARGIN = 0.1
-"""How far beyond the worst trial the reference point of the hypervolume is, in ranges of the objective."""
+"""Distance of the hypervolume's reference point from the worst trial, relative to the range of the objective."""
 
 
 @dataclass(frozen=True)
 class ObjectiveColumn:
-    """A measure of a trial and where it is to go."""
+    """A measure of trials, with its direction."""
 
     name: str
     direction: Direction
@@ -43,10 +43,10 @@ class ObjectiveColumn:
 
 
 def objectives(text: str) -> tuple[ObjectiveColumn, ...]:
-    """Return the objectives of `val_accuracy (max), macs (min)`.
+    """Return the objectives of a text such as `val_accuracy (max), macs (min)`.
 
     Raises:
-        UserError: The text is not of this kind.
+        UserError: The text does not have this form.
     """
     matches = [re.fullmatch(r"(\w+) \((max|min)\)", part.strip()) for part in text.split(",")]
     if None in matches:
@@ -58,13 +58,13 @@ def table(study: StudyRecords, objectives: Sequence[ObjectiveColumn]) -> pd.Data
     """Return the trials of a search, in the order in which they were proposed.
 
     Args:
-        study: The search's folder, read.
+        study: The content of the search's folder.
         objectives: The objectives.
 
     Returns:
-        A row a planned run: `trial`, `run`, the hyperparameters (missing where they are inactive), `train.epochs`,
-        `net.kind` (with a skip or plain), `status` (`open` without a record), `step`, `message`, `parameters`, `macs`,
-        `seconds` (wall time), and a column an objective. `failed` says whether training
+        One row for each planned run: `trial`, `run`, the hyperparameters (missing where they are inactive),
+        `train.epochs`, `net.kind` (with a skip or plain), `status` (`open` without a record), `step`, `message`,
+        `parameters`, `macs`, `seconds` (wall time), and one column for each objective. `failed` says whether training
         failed; then, and where it is not known, the value is missing.
     """
     trials = pd.DataFrame({"trial": range(1, len(study.planned) + 1), "run": [run.id for run in study.plan.runs]})
@@ -87,7 +87,7 @@ def table(study: StudyRecords, objectives: Sequence[ObjectiveColumn]) -> pd.Data
 
 
 def _hyperparameter(values: Sequence[Any]) -> "pd.Series[Any]":
-    """Return values as numbers, or else as words; missing where there is none."""
+    """Return values as numbers if all are, else as text. Missing values are kept."""
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int, float}:
         return pd.Series(values, dtype="Float64" if float in kinds else "Int64")
@@ -95,7 +95,7 @@ def _hyperparameter(values: Sequence[Any]) -> "pd.Series[Any]":
 
 
 def kinds(runs: pd.DataFrame) -> "pd.Series[Any]":
-    """Return of each record whether its network has a skip in any block: `with a skip` or `plain`."""
+    """Return `with a skip` for each record whose network has a skip in any block, else `plain`."""
     kept = [
         option != "none" and (not mask or any("1" in stage for stage in mask))
         for option, mask in zip(runs["net.skip"], runs["net.skip_mask"], strict=True)
@@ -104,20 +104,20 @@ def kinds(runs: pd.DataFrame) -> "pd.Series[Any]":
 
 
 def varied(trials: pd.DataFrame, factors: Sequence[str]) -> list[str]:
-    """Return the hyperparameters that have two values or more, inactive being one, and the epochs if these differ."""
+    """Return the hyperparameters with two or more values, where inactive counts as a value, and epochs if they vary."""
     budgets = [BUDGET] if trials[BUDGET].nunique() > 1 else []
     return [*tables.varied(trials, factors), *budgets]
 
 
 def rivals(trials: pd.DataFrame, objectives: Sequence[ObjectiveColumn]) -> pd.DataFrame:
-    """Return the completed trials that have a value of every objective, those of the most epochs."""
+    """Return the completed trials of the most epochs that have a value of every objective."""
     known = trials[[objective.name for objective in objectives]].notna().all(axis=1)
     rows = trials[trials["status"].eq("completed") & known]
     return rows[rows[BUDGET] == rows[BUDGET].max()] if rows[BUDGET].notna().any() else rows
 
 
 def at_equal_epochs(trials: pd.DataFrame, value: str, least: int = 1) -> pd.DataFrame:
-    """Return the recorded trials of the greatest number of epochs that so many values are of; none if there is none."""
+    """Return the recorded trials of the greatest number of epochs with enough values; no trials if there is none."""
     recorded = trials[trials["status"] != "open"]
     counts = recorded[recorded[value].notna()].groupby(BUDGET, dropna=False).size()
     enough = counts[counts >= least]
@@ -149,8 +149,8 @@ def reference(trials: pd.DataFrame, objectives: Sequence[ObjectiveColumn]) -> pd
     """Return what the hypervolume is measured against.
 
     Returns:
-        A row an objective: `objective`, `direction`, the `best` and the `worst` value of `rivals`, and the `reference`,
-        which is a tenth of their range beyond the worst.
+        One row for each objective: `objective`, `direction`, the `best` and the `worst` value of `rivals`, and the
+        `reference`, which is a tenth of their range beyond the worst.
     """
     rows = rivals(trials, objectives)
     points = []
@@ -193,7 +193,7 @@ def best_so_far(values: "pd.Series[Any]", direction: Direction) -> "pd.Series[An
 
 
 def anytime(trials: pd.DataFrame, objectives: Sequence[ObjectiveColumn]) -> pd.DataFrame:
-    """Return what the search had come to after each trial.
+    """Return the best result so far after each trial.
 
     Returns:
         The trials that have a record, in the order of their proposal, with `seconds_so_far` (wall time of the runs up
@@ -213,7 +213,7 @@ def by_kind(trials: pd.DataFrame, objective: ObjectiveColumn) -> pd.DataFrame:
     """Summarise an objective over the trials with a skip, and over the plain ones, at equal epochs.
 
     Returns:
-        A row a kind: `network`, `n` values of `N` recorded trials, `failed` (their training failed, and
+        One row for each kind: `network`, `n` values of `N` recorded trials, `failed` (their training failed, and
         they are in no mean), `median`, `best`, and `mean` with its 95 % interval of Student's t, `low` to `high`.
     """
     rows = at_equal_epochs(trials, objective.name)
@@ -230,8 +230,8 @@ def between_kinds(trials: pd.DataFrame, objective: ObjectiveColumn) -> pd.DataFr
     """Compare the trials with a skip with the plain ones, at equal epochs and unpaired.
 
     Returns:
-        One row, or none if either has fewer than two values: `objective`, `n_with`, `n_plain`, the `difference` of the
-        means (with minus plain) and its 95 % interval by Welch, `low` to `high`; the p-values `p_welch` and
+        One row, or no row if either kind has fewer than two values: `objective`, `n_with`, `n_plain`, the `difference`
+        of the means (with minus plain) and its 95 % interval by Welch, `low` to `high`; the p-values `p_welch` and
         `p_mann_whitney`; and `above`, the probability that a trial with a skip has the higher value.
     """
     rows = at_equal_epochs(trials, objective.name)
@@ -246,7 +246,7 @@ def between_kinds(trials: pd.DataFrame, objective: ObjectiveColumn) -> pd.DataFr
     }  # fmt: skip
     if differ(kept) or differ(plain):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # that the values of one of them are equal
+            warnings.simplefilter("ignore", RuntimeWarning)  # about equal values of one kind
             welch = stats.ttest_ind(kept, plain, equal_var=False)
         row["low"], row["high"] = welch.confidence_interval(CONFIDENCE)
         row["p_welch"] = welch.pvalue
@@ -257,7 +257,7 @@ def between_kinds(trials: pd.DataFrame, objective: ObjectiveColumn) -> pd.DataFr
 
 
 def outcomes(trials: pd.DataFrame) -> pd.DataFrame:
-    """Count the trials by how they ended: `status`, `trials`, `share`, and the `seconds` of all of them."""
+    """Count the trials by status: `status`, `trials`, `share`, and the total `seconds`."""
     counts = trials.groupby("status").agg(trials=("trial", "size"), seconds=("seconds", "sum"))
     names = [*dict.fromkeys([name for name in (*tables.STATUSES, *counts.index) if name in counts.index])]
     counts.insert(1, "share", counts["trials"] / len(trials))
@@ -265,17 +265,17 @@ def outcomes(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def found_again(trials: pd.DataFrame, objective: ObjectiveColumn, summarised: pd.DataFrame) -> pd.DataFrame:
-    """Put the value by which a trial was chosen beside that of its network and training with fresh seeds.
+    """Compare the value by which a trial was chosen with that of the same network and training with fresh seeds.
 
     Args:
-        trials: See above.
-        objective: What they were chosen by, or the first of what.
+        trials: See the module's docstring.
+        objective: The objective by which they were chosen, or the first one of several.
         summarised: The measures of the study of fresh seeds, see `analysis.tables.summaries`, with the factors `trial`
             and `net`, which is `found` or `twin`.
 
     Returns:
-        A row a trial: `trial`, `found`, and of the same measure `confirmed`, the mean over `n` of `N` fresh seeds, with
-        its 95 % interval of Student's t, and the `difference` from `found`.
+        One row for each trial: `trial`; `found`, the value of the search; `confirmed`, the mean of the same measure
+        over `n` of `N` fresh seeds, with its 95 % interval of Student's t; and the `difference`, confirmed minus found.
     """
     if summarised.empty or not {"trial", "net"} <= set(summarised):
         return pd.DataFrame()
@@ -288,7 +288,7 @@ def found_again(trials: pd.DataFrame, objective: ObjectiveColumn, summarised: pd
 
 
 def scale(column: "pd.Series[Any]") -> Literal["categories", "linear", "log"]:
-    """Return how the values of a hyperparameter lie; numbers on a log scale, if they span a factor of 20 or more."""
+    """Return the range of a hyperparameter in words: numbers on a log scale if they span a factor of 20 or more."""
     if not pd.api.types.is_numeric_dtype(column):
         return "categories"
     low, high = column.min(), column.max()

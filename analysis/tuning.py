@@ -1,4 +1,4 @@
-"""Which of several learning rates is the best by its trials, and what the number of trials was worth."""
+"""The choice of a learning rate by its trials, and the expected performance by the number of trials."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tried:
-    """What the trials of an arm at one learning rate came to.
+    """The results of the trials of an arm at one learning rate.
 
     Attributes:
         rate: The learning rate.
-        accuracies: Validation accuracy of each trial; none of one that failed.
-        losses: Validation loss of each trial; none of one that failed.
+        accuracies: Validation accuracy of each trial; `None` for a trial that failed.
+        losses: Validation loss of each trial; `None` for a trial that failed.
     """
 
     rate: float
@@ -25,7 +25,7 @@ class Tried:
 
     @property
     def failed(self) -> int:
-        """How many of the trials failed."""
+        """The number of failed trials."""
         return self.accuracies.count(None)
 
     @property
@@ -45,16 +45,17 @@ def _mean(values: Sequence[float | None]) -> float:
 
 
 def best(tried: Sequence[Tried], images: int) -> Tried | None:
-    """Return the learning rate to take; None if every trial of every rate failed.
+    """Return the best learning rate; `None` if every trial of every rate failed.
 
-    A rate of which fewer trials failed goes before one of which more did. Among those of which as few failed, the rates
-    are near ties whose mean validation accuracy is at most one standard error below the highest. Of the near ties, the
-    one with the lowest mean validation loss is taken, and of equal losses the lowest rate.
+    Only rates with the fewest failed trials are considered. Among these, the near ties are the rates whose mean
+    validation accuracy is at most one standard error below the highest. Of the near ties, the rate with the lowest mean
+    validation loss is chosen, and among equal losses the lowest rate.
 
     Args:
-        tried: A row a learning rate.
-        images: On how many images an accuracy is measured, the trials of a rate together. The standard error is that of
-            a share p of so many, with p moved towards 1/2 by one success and one failure, so that it is not 0 at 1.
+        tried: One row for each learning rate.
+        images: Number of images over which an accuracy is measured, for all trials of a rate together. The standard
+            error is that of a share p of this number, with one success and one failure added, such that it is above 0
+            for p = 1.
     """
     trained = [row for row in tried if row.failed < len(row.accuracies)]
     if not trained:
@@ -71,10 +72,10 @@ def best(tried: Sequence[Tried], images: int) -> Tried | None:
 
 
 def beyond(tried: Sequence[Tried], chosen: Tried | None) -> float | None:
-    """Return a learning rate one step beyond the end of the grid at which the best is; None if the best is inside.
+    """Return a learning rate one step beyond the grid if the best rate is at an end of it, else `None`.
 
-    A step is the ratio of the two rates at that end, and the rate is rounded to three digits. Where every trial failed,
-    the step is to a lower rate.
+    A step is the ratio of the two rates at that end, and the rate is rounded to three digits. If every trial failed,
+    the step goes to a lower rate.
     """
     rates = sorted(row.rate for row in tried)
     if len(rates) < 2:
@@ -109,8 +110,8 @@ def expected_table(rows: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
     """Return the expected validation performance of each arm by the number of trials (Dodge et al. 2019).
 
     Returns:
-        A row an arm: the factors, and as `best_of_1`, `best_of_2`, ... what `expected_best` says of its trials. One
-        that failed has an accuracy of 0.
+        One row for each arm: the factors, and in `best_of_1`, `best_of_2` and so on what `expected_best` returns for
+        its trials. A failed trial has an accuracy of 0.
     """
     import pandas as pd
 

@@ -9,24 +9,25 @@ from analysis.statistics import (
     holm,
 )
 
-MOST_COLUMNS = 300  # of the matrix of a linear model
+MOST_COLUMNS = 300  # most columns of the matrix of a linear model
 
 
 def main_effects(data: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     """Split the variance of a measure into main effects and interactions of the factors.
 
-    A linear model of the levels with the seed as a block, and its analysis of variance with sums of squares of type
-    II (Fisher 1935; Langsrud 2003). In a design with a run for each level of each factor with each seed, the tests of
-    the factors are those of a mixed model with the seed as a random intercept. Interactions of all orders are in
-    it, or of as low an order as the runs can tell apart.
+    The model is linear in the levels, with the seed as a block. The analysis of variance uses sums of squares of type
+    II (Fisher 1935; Langsrud 2003). In a full design with all seeds, the tests of the factors are those of a mixed
+    model with the seed as a random intercept. The model contains interactions up to the highest order that the runs can
+    identify.
 
     Args:
-        data: See above. Runs without a value are left out, and counted in N.
+        data: See `analysis.comparisons`. Runs without a value are left out, and counted in N.
         factors: Columns of `data`.
 
     Returns:
-        A row a term: `term`, as `depth × skip`; `df`; `sum_sq`; `share`, its part of the sum of these and the
-        residual's; `F`, `p` and `p_corrected` by Holm's method; `n` of `N` runs. Empty if the runs cannot tell.
+        One row for each term: `term`, such as `depth × skip`; `df`; `sum_sq`; `share`, its share of the sums of squares
+        of all terms and the residual; `F`, `p` and `p_corrected` by Holm's method; `n` of `N` runs. The table is empty
+        if the runs cannot identify the model.
     """
     from statsmodels.formula.api import ols
     from statsmodels.stats.anova import anova_lm
@@ -64,7 +65,7 @@ def main_effects(data: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
 
 
 def _columns(sizes: Sequence[int], order: int) -> int:
-    """Return the columns of all interactions up to an order of factors with so many levels."""
+    """Return the number of columns of all interactions up to an order, given the numbers of levels of the factors."""
     counts = [1] + [0] * order  # by how many factors
     for size in sizes:
         for i in range(order, 0, -1):

@@ -1,7 +1,7 @@
-"""What the records say of each claim: supported, refuted or inconclusive.
+"""Verdicts on claims from the records: supported, refuted or inconclusive.
 
-How a claim is judged is in `analysis.decisions`; here are the corrections for the number of claims and of looks, and
-the words.
+`analysis.decisions` judges a single claim. This module corrects for the number of claims and of looks, and writes the
+notes.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ TOO_FEW_RUNS = "so few runs do not show it"
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim with what its seeds decide."""
+    """A claim with the decision from its seeds."""
 
     claim: Claim
     data: Contrasts
@@ -36,7 +36,7 @@ class Judged:
 
     @property
     def provisional(self) -> bool:
-        """Whether planned runs have no record yet, so that this is no look."""
+        """Whether planned runs have no record yet. The verdict is then provisional, and no look is used."""
         return self.data.missing > 0
 
     @property
@@ -54,12 +54,12 @@ class Judged:
         return SUPPORTED if self.decision.supports[0] <= self.decision.refutes[0] else REFUTED
 
     def level_of_values(self, level: float) -> float:
-        """Return the part of a significance level that the measure is judged at."""
+        """Return the part of a significance level at which the measure is judged."""
         return level * float(self.decision.part[0])
 
     @property
     def p(self) -> float:
-        """The two-sided p-value of what the seeds lean to; NaN if they cannot lean."""
+        """The smaller of the p-values for and against the claim; NaN if there is none."""
         if self.claim.measure != "failed" and self.n < 2 and not self.data.seeds.failed.any():
             return np.nan
         return float(min(self.decision.supports[0], self.decision.refutes[0]))
@@ -71,30 +71,30 @@ def verdicts(
     """Judge claims by the records of a study.
 
     A claim on a mean has two parts: how often training fails in its arms, and the measure among the seeds of which
-    every arm trained; see `analysis.decisions` for how they are put together, and `analysis.samples` for the tests. The
+    every arm trained. `analysis.decisions` combines the parts, and `analysis.samples` has the tests. The
     p-values are corrected for the number of claims by Holm's method, and for the looks (`analysis.looks`): a claim is
-    judged anew at each look until it is decided, and then stays. Without planned runs it is provisional, and
-    inconclusive. The probability of a false verdict on any claim, at any look, is 5 % at most, so far as the tests
-    hold; `benchmarks/verdicts.md` has how far they do.
+    judged at each look until it is decided, and then stays decided. While planned runs are missing, its verdict is
+    provisional and inconclusive. The probability of a false verdict on any claim, at any look, is at most 5 % if the
+    assumptions of the tests hold; `benchmarks/verdicts.md` shows simulated rates.
 
     Args:
         claims: The claims.
-        planned: A row a planned run: `run`, `seed` and the factors.
+        planned: One row for each planned run: `run`, `seed` and the factors.
         frames: The tables of the study's store: of the runs `run`, `status`, `step`, the results, and for the rule of
             `resnet_core.runs.records.outcomes` `net.classes`, `train.train_size` and `train.validation_fraction`.
-        looks: The numbers of seeds at which verdicts are given, with their shares of the level. One at all seeds, with
-            all of it, if there are none.
+        looks: Numbers of seeds at which verdicts are given, with their shares of the significance level. By default,
+            one look at all seeds.
 
     Returns:
-        A row a claim: `claim`; `verdict`: supported, refuted or inconclusive; `direction`: `opposite` where a
-        claimed difference is decided to be on the other side of 0, else nothing; `measure`; `effect`, the mean of the
+        One row for each claim: `claim`; `verdict`: supported, refuted or inconclusive; `direction`: `opposite` where a
+        claimed difference is decided to be on the other side of 0, else empty; `measure`; `effect`, the mean of the
         contrast over the seeds of which every arm trained, with the interval, `low` to `high`, that the verdict
         is made of: at the `level` that the corrections leave to this claim; `relation` and `bound`; `d`, the distance
         of the effect from the bound, or from the nearer end of a margin, in standard deviations over the seeds; `n` of
         `N` seeds; `p` and `p_corrected`; `failures`, in how many runs of each arm training failed, with the exact 95 %
         interval of the rate; `needed`, how many seeds would show an effect of this size with a probability of 80 %, of
         a claim that is inconclusive; `parameters` and `macs` of the arms above over those below; `lost`, the runs
-        without a value; `note`, what there is to say in words.
+        without a value; and `note`, remarks in words.
     """
     rows: dict[int, dict[str, object]] = {}
     last = max(looks, key=lambda look: look.seeds)
@@ -129,7 +129,7 @@ def _rows(judged: Sequence[Judged], look: Look) -> list[dict[str, object]]:
 
 
 def _levels(p: Array, decided: "np.typing.NDArray[np.bool_]") -> Array:
-    """Return the level at which Holm's method has judged each claim."""
+    """Return the significance level at which Holm's method judges each claim."""
     ranks = np.argsort(np.argsort(p))
     tested = max(1, int((~np.isnan(p)).sum()))
     steps = np.where(decided, ranks, int(decided.sum()))
@@ -158,7 +158,7 @@ def _row(judged: Judged, corrected: float, decided: bool, level: float, look: Lo
 
 
 def _needed(judged: Judged, d: float, effect: float, level: float) -> float:
-    """Return how many seeds would show what these are like: more than these, which have not shown it."""
+    """Return the number of seeds that would decide the claim at the observed effect; more than the present seeds."""
     data, samples = judged.data, judged.decision.samples
     if data.sentence.rate:
         seeds = needed_of_rates(data.failure_rates, [*data.sentence.shares], judged.claim.bound, level)
@@ -170,7 +170,7 @@ def _needed(judged: Judged, d: float, effect: float, level: float) -> float:
 
 
 def _interval(judged: Judged, level: float) -> tuple[float, float]:
-    """Return the interval of the contrast that a verdict at this level is made of, within the bounds of the measure."""
+    """Return the interval of the contrast that decides a verdict at this level, within the bounds of the measure."""
     sentence, decision = judged.data.sentence, judged.decision
     least, most = sentence.ends()
     if sentence.rate:
@@ -182,9 +182,10 @@ def _interval(judged: Judged, level: float) -> tuple[float, float]:
 
 
 def _interval_of_rates(judged: Judged, level: float) -> tuple[float, float]:
-    """Return the interval of a contrast of rates: exact of each, and together by Bonferroni; ended where the test ends.
+    """Return the interval of a contrast of rates, from exact intervals of the rates, combined by Bonferroni.
 
-    The ends are those of what is not rejected: at the claim's bound by its own test, elsewhere by the exact intervals.
+    It contains the values that are not rejected: the claim's bound by the claim's own test, other values by the exact
+    intervals.
     """
     seeds, shares, claim = judged.data.seeds, judged.data.sentence.shares, judged.claim
     failed = seeds.failed[0].sum(axis=1)
@@ -200,7 +201,7 @@ def _interval_of_rates(judged: Judged, level: float) -> tuple[float, float]:
 
 
 def _sign(claim: Claim, data: Contrasts) -> int:
-    """Return the sign of the difference that is claimed: 0 if none is."""
+    """Return the sign of the claimed difference; 0 if the claim is about none."""
     if not data.sentence.difference or claim.relation == "within":
         return 0
     claimed = 1 if claim.relation == ">" else -1
@@ -208,7 +209,7 @@ def _sign(claim: Claim, data: Contrasts) -> int:
 
 
 def _distance(claim: Claim, effect: float) -> float:
-    """Return how far an effect is from its bound, or inside the nearer end of a margin: above 0 inside it."""
+    """Return the distance of an effect from its bound, or from the nearer end of a margin, positive inside it."""
     return claim.bound - abs(effect) if claim.relation == "within" else effect - claim.bound
 
 
@@ -217,7 +218,7 @@ def _in_the_middle(claim: Claim, effect: float) -> bool:
 
 
 def _notes(judged: Judged, decided: bool, seeds: float, level: float, look: Look) -> list[str]:
-    """Return what there is to say of a verdict."""
+    """Return the remarks on a verdict."""
     notes, data, values = [], judged.data, judged.values
     if judged.provisional:
         notes.append(f"provisional: planned runs without a record: {data.missing}")
@@ -241,7 +242,7 @@ def _notes(judged: Judged, decided: bool, seeds: float, level: float, look: Look
 
 
 def _why_not(judged: Judged, level: float, look: Look) -> str:
-    """Say why a claim is not decided."""
+    """Return the reason why a claim is not decided."""
     data, samples = judged.data, judged.decision.samples
     least = needed_of_signs(judged.level_of_values(level))
     bounded = np.isfinite(data.sentence.high - data.sentence.low)
@@ -263,21 +264,21 @@ def _why_not(judged: Judged, level: float, look: Look) -> str:
 
 
 def power(claims: Sequence[Claim], planned: pd.DataFrame, frames: Frames, seeds: Sequence[int]) -> pd.DataFrame:
-    """Say which differences from its bound each claim's contrast can show, from the spread of the seeds that are there.
+    """Return the differences from its bound that each claim's contrast can show, given the spread of the present seeds.
 
-    A difference is shown by a paired t-test with a probability of 80 %, at a significance level of 5 % over the number
-    of claims. From few seeds the spread is known roughly itself: that of three may be off by a factor of two.
+    A difference is shown by a paired t-test with a power of 80 %, at a significance level of 5 % divided by the number
+    of claims. The spread of few seeds is itself uncertain: that of three may be wrong by a factor of two.
 
     Args:
         claims: The claims.
-        planned: A row a planned run: `run`, `seed` and the factors.
+        planned: One row for each planned run: `run`, `seed` and the factors.
         frames: The tables of the study's store.
         seeds: Numbers of seeds.
 
     Returns:
-        A row a claim: `claim`, `n`, `effect` (from the bound; of a margin, inside its nearer end), `spread` (standard
-        deviation over the seeds), the least difference that a number of seeds shows, as `at_{seeds}`, and `needed`: how
-        many seeds show the effect. Of rates, `needed` is that of `analysis.power.needed_of_rates`.
+        One row for each claim: `claim`, `n`, `effect` (from the bound; of a margin, inside its nearer end), `spread`
+        (standard deviation over the seeds), the least difference that a number of seeds shows, as `at_{seeds}`, and
+        `needed`: how many seeds show the effect. Of rates, `needed` is that of `analysis.power.needed_of_rates`.
     """
     alpha = ALPHA / max(1, len(claims))
     rows = []

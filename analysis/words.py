@@ -1,4 +1,4 @@
-"""What the columns of a page's tables are called, and what they mean."""
+"""Headings and meanings of the columns of a page's tables."""
 
 from collections.abc import Mapping
 

@@ -85,7 +85,7 @@ run depth --skip Z|but got 'Z'
 run depth --data nothing|a data set must be a known name
 show resnet5o|`name` must be that of a published network
 show resnet50 resnet18 resnet34|takes no further argument
-show resnet50 resnet18 --json|--json is of one network
+show resnet50 resnet18 --json|--json is for one network
 show --norm grup|`norm` must be
 show --set norm=group --norm batch|`norm` is set again
 show --norm batch --norm group|an option must be given once

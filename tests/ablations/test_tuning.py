@@ -184,7 +184,7 @@ RATES = {"learning_rates": GRID}
         (RATES, None, {"data": "cifar10", "train_size": 100}, ""),  # on any data
         (RATES, None, {"learning_rate": 0.1}, "it is set"),
         (RATES, None, {"steps": 3}, "which steps changes; --learning-rates 0.01 0.03 0.1 tunes every arm"),
-        (RATES, "wrn", {}, "--recipe changes that"),
+        (RATES, "wrn", {}, "which --recipe changes"),
         ({"untuned": "nothing is trained"}, None, {"steps": 3}, "nothing is trained"),
         ({}, None, {}, ""),
     ],

@@ -293,7 +293,7 @@ net = NetSpec(stem="imagenet", depths=(1,), widths=(1,), input_shape=(64, 64, 3)
 peaks = []
 for path in sys.argv[1:]:
     data = prepare(open_source(path, None, ALWAYS).images, train)
-    assert execute(Run(net, train, PROBE), data).outcome.status == "completed"
+    assert train_run(Run(net, train, PROBE), data).outcome.status == "completed"
     peaks.append(usage()()["peak_memory_bytes"])
 print(peaks[1] - peaks[0])
 """

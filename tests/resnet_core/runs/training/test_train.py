@@ -75,7 +75,7 @@ def fresh(programs, tmp_path_factory):
         "from resnet_core.runs.runtime import configure; configure(threads=1);"
         "from tests.resnet_core.runs.training.test_train import *; from resnet_core.runs.data import open_source;"
         "data = prepare(open_source('digits').images, TRAIN);"
-        "print(json.dumps({name: rows(execute(Run(NET, *KINDS[name], seed=0), data)) for name in KINDS}))"
+        "print(json.dumps({name: rows(train_run(Run(NET, *KINDS[name], seed=0), data)) for name in KINDS}))"
     )
     return json.loads(programs.run(str(script), cwd=Path(__file__).parents[4]).stdout)
 

@@ -68,7 +68,7 @@ def _run_help() -> str:
     """Return the text on the options of all studies, and on the settings."""
     every = Parser(prog="resnet-ablate run STUDY", add_help=False, usage=argparse.SUPPRESS)
     _add_common_options(every)
-    head = "These follow the name of a study, whose factors are options too:\n"
+    head = "The options below follow the name of a study. The factors of the study are options, too:\n"
     return "\n".join([head, every.format_help(), settings_help()])
 
 

@@ -37,7 +37,7 @@ def _name(target: Target, item: Item) -> str:
 
 
 class Shown:
-    """Bars on a terminal, lines elsewhere: how many measurements are made, and how far the present one is.
+    """The progress of measurements: bars on a terminal, lines elsewhere.
 
     Args:
         target: The target.

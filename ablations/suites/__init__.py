@@ -1,4 +1,4 @@
-"""The studies that come with the project, one readable file each."""
+"""The studies of this project, with one module for each."""
 
 import importlib
 import pkgutil
@@ -7,6 +7,6 @@ from ablations.study import Study
 
 
 def suites() -> dict[str, Study]:
-    """Return every study of this folder by name."""
+    """Return all studies of this package by name."""
     modules = (importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__))
     return {module.study.name: module.study for module in modules}

@@ -1,4 +1,4 @@
-"""Where normalisation and activation stand.
+"""The order of normalisation, activation and addition.
 
 Question  Which order of normalisation, activation and addition trains best?
 Source    He et al. 2016, "Identity Mappings in Deep Residual Networks", section 4, tables 2 and 4
@@ -24,7 +24,7 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 
 
 def claims_of(depth: int) -> dict[str, Claim]:
-    """Return what section 4 says of networks of this depth."""
+    """Return the claims of section 4 on networks of this depth."""
 
     def measured(measure: str, order: Order) -> Contrast:
         return mean(measure, depth=depth, order=order)

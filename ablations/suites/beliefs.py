@@ -1,17 +1,17 @@
-"""Five sentences that are often said of skip connections, each as claims.
+"""Five common sentences about skip connections, written as claims.
 
 Question  Which of five common sentences about skip connections hold?
 Source    ours; the sentences are those of introductions to residual networks
 Command   resnet-ablate run beliefs --scale smoke
 
 1. A deeper residual net is better.
-2. A residual net needs fewer parameters than a plain net of the same error. With option A, two nets of equal depth and
-   width have equal parameters, so the plain net is given twice the width, some four times the parameters.
-3. A residual net trains in less time. Two nets of equal depth and width take equal operations a step, so time is
-   counted in steps: the validation error, averaged over the epochs, is lower where it falls sooner.
-4. The gradients of a deep plain net vanish. Said of where: at the start and at the end of training, with normalisation
-   and without. A gradient vanishes if it is smaller near the input than near the output.
-5. A skip makes the gradients larger. Said of where: near the input, relative to those near the output.
+2. A residual net needs fewer parameters than a plain net with the same error. With option A, two nets of equal depth
+   and width have equally many parameters. So the plain net has twice the width, and about four times the parameters.
+3. A residual net trains in less time. Two nets of equal depth and width need equally many operations per step, so time
+   is counted in steps. The validation error, averaged over the epochs, is lower if it falls sooner.
+4. The gradients of a deep plain net vanish. The claims are about the start and the end of training, with and without
+   normalisation. A gradient vanishes if it is smaller near the input than near the output.
+5. A skip makes the gradients larger. The claims are about gradients near the input, relative to those near the output.
 """
 
 from typing import Literal
@@ -31,7 +31,7 @@ def net(depth: int, skip: Skip, norm: Norm = "batch", width: int = 8) -> NetSpec
 
 
 def near_input(when: str, skip: Skip, width: int, norm: Norm = "batch") -> Contrast:
-    """Return log10 of the gradient near the input over that near the output, of 56 layers, at `init` or `end`."""
+    """Return log10 of the gradient near the input over that near the output for 56 layers, at `init` or `end`."""
     return mean(f"gradient_decades_at_{when}", depth=56, skip=skip, norm=norm, width=width)
 
 
@@ -41,7 +41,7 @@ def measured(measure: str, depth: int, skip: Skip, width: int) -> Contrast:
 
 
 def claims(width: int) -> dict[str, Claim]:
-    """Return the five sentences, of nets of this width."""
+    """Return the claims of the five sentences for nets of this width."""
     wide = 2 * width
     return {
         "The residual net of 20 layers has a lower test error than that of 8.": (
@@ -81,7 +81,7 @@ def claims(width: int) -> dict[str, Claim]:
 
 
 def design(width: int) -> Design:
-    """Return the arms that the sentences are about."""
+    """Return the arms of the claims."""
     return (
         grid(depth=(8, 20, 56), skip=("none", "A"), norm=("batch",), width=(width,))
         + grid(depth=(56,), skip=("none", "A"), norm=("none",), width=(width,))

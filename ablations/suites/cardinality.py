@@ -1,13 +1,13 @@
-"""Groups of the 3x3 convolution, at equal cost, and what a doubled cost is best spent on.
+"""Groups of the 3x3 convolution at equal cost, and at twice the cost against more width and more depth.
 
 Question  Is cost better spent on cardinality than on width or on depth?
 Source    Xie et al. 2017, "Aggregated Residual Transformations for Deep Neural Networks", section 5.1, tables 3 and 4
 Command   resnet-ablate run cardinality --scale smoke
           resnet-ablate run cardinality --scale paper --data DIR, a folder of ImageNet
 
-Widths are the paper's, which keep multiply-accumulates equal: 1x64d, 2x40d, 4x24d, 8x14d, 32x4d; and at twice the cost
-twice the blocks, 1x100d or 64x4d: within 5 and 4 %. At smoke and laptop scale all of them are divided by four, and
-multiply-accumulates are within 9 and 17 %.
+The widths are those of the paper: 1x64d, 2x40d, 4x24d, 8x14d and 32x4d, with multiply-accumulates equal within 5 %;
+and at twice the cost twice the blocks, 1x100d or 64x4d, within 4 %. At smoke and laptop scale all widths are divided by
+four, and multiply-accumulates are equal within 9 and 17 %.
 """
 
 from ablations.designs import grid, paired
@@ -19,7 +19,7 @@ from resnet_core.nets.zoo import imagenet
 
 
 def net(depth: int, cardinality: int, group_width: int, width: int = 64, stem: Stem = "imagenet") -> NetSpec:
-    """Return an arm's network of bottlenecks, CxGd in the paper's words for its groups."""
+    """Return an arm's network of bottlenecks, which the paper calls CxGd: C groups of G channels."""
     return imagenet(depth, width, stem=stem, cardinality=cardinality, group_width=group_width)
 
 

@@ -1,14 +1,14 @@
-"""Criticality: blocks of trained networks put back to their initial weights, or to others drawn anew.
+"""Criticality: blocks of trained networks are reset to their initial weights, or to new random weights.
 
 Question  Are all blocks of a trained network equally needed?
 Source    Zhang, Bengio, Singer 2022, "Are all layers created equal?", section 3 (figures without printed numbers)
 Command   resnet-ablate run criticality --scale smoke
 
-After training, one block at a time is put back, the others being as trained. An error near that of the whole network
-says that the block is robust, one near chance that it is critical. The first claim tests whether blocks of one network
-differ by more than .2 in what they cost; the others, whether a block costs less on average where there are more of
-them, back at its initial weights (`reset`) and at others (`randomise`): only the former are those that it was trained
-from. All errors are of the network as a whole, on test images, moving statistics being those after training.
+After training, one block at a time is reset, and the others stay as trained. If the error is near that of the intact
+network, the block is robust; if it is near chance, the block is critical. The first claim tests whether the errors for
+different blocks of one network differ by more than .2. The other claims test whether the reset of a block raises the
+error less, on average, in a network with more blocks: to its own initial weights (`reset`), and to new random weights
+(`randomise`). All errors are those of the whole network on test images, with the moving statistics after training.
 """
 
 from ablations.designs import grid
@@ -24,7 +24,7 @@ def net(depth: int, width: int = 16) -> NetSpec:
 
 
 def error(statistic: str, depth: int, probe: str = "reset") -> Contrast:
-    """Return a statistic, over the blocks, of the error with one block put back."""
+    """Return a statistic, over the blocks, of the error with one block reset."""
     return mean(f"{probe}[unit=block].{statistic}", depth=depth)
 
 

@@ -1,4 +1,4 @@
-"""Plain against residual networks, by depth.
+"""Plain and residual networks, by depth.
 
 Question  How well does a network train as it gets deeper, with the skip and without it?
 Source    He et al. 2015, "Deep Residual Learning for Image Recognition", section 4.2, figure 6
@@ -14,12 +14,12 @@ from resnet_core.runs.spec import TrainSpec
 
 
 def net(depth: int, skip: Skip, width: int) -> NetSpec:
-    """Return an arm's network; with option A, it and its plain twin have equal parameters."""
+    """Return an arm's network. With option A, it has as many parameters as the plain network."""
     return cifar(depth, width, skip=skip)
 
 
 def train(base: TrainSpec, depth: int) -> TrainSpec:
-    """Return an arm's training: 110 layers and more start at a lower rate if the base says how long."""
+    """Return an arm's training. Networks with 110 or more layers start at a lower rate if the base has a warm-up."""
     return base if depth >= 110 else base.replace(warmup_steps=0, warmup_share=0.0)
 
 

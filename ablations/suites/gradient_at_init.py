@@ -4,8 +4,8 @@ Question  Do gradients grow or shrink towards the input before any training, and
 Source    ratios that were measured with PyTorch, see `RATIOS`
 Command   resnet-ablate run gradient-at-init --scale smoke
 
-No training: the networks have their initial weights of He et al. The measure is log10 of the L2 gradient of the second
-convolution's weights over that of the last one's, on one batch in training mode.
+The networks are not trained and have He's initial weights. The measure is log10 of the ratio of two L2 gradients, those
+of the weights of the second and of the last convolution, on one batch in training mode.
 """
 
 from math import log10
@@ -28,12 +28,12 @@ DEPTHS = (20, 56, 110)
 
 
 def net(depth: int, network: Network, norm: Literal["batch", "none"], width: int = 16) -> NetSpec:
-    """Return an arm's network; of a depth, all three have equal parameters."""
+    """Return an arm's network. At equal depth, all three have equally many parameters."""
     return cifar(depth, width, norm=norm, **NETWORKS[network])
 
 
 def decades(network: Network, norm: str, depth: int) -> Contrast:
-    """Return log10 of the ratio."""
+    """Return the measure of the study: log10 of the ratio of the gradients."""
     return mean("gradient_decades_at_init", network=network, norm=norm, depth=depth)
 
 

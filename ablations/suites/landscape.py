@@ -4,10 +4,11 @@ Question  Is the loss around a trained network smoother with skips, and by how m
 Source    Li et al. 2018, "Visualizing the loss landscape of neural nets", section 5
 Command   resnet-ablate run landscape --scale smoke
 
-The measure is log10 of the largest loss along one random direction, its filters scaled to the norms of the network's,
-up to a distance of 1: losses there differ by orders of magnitude between seeds of one arm, so that a mean of the losses
-themselves would be that of one seed. The first claim tests whether the deep network without skips has the higher
-loss at its side; the second, whether depth raises it by a larger factor without skips. Neither is about convexity.
+The measure is log10 of the largest loss along one random direction, up to a distance of 1. The filters of the direction
+are scaled to the norms of the network's filters. The losses of an arm's seeds differ by orders of magnitude, so one
+seed would dominate a mean of the losses themselves. The first claim tests whether this loss is higher for the deep
+network without skips. The second tests whether depth raises it by a larger factor without skips. Neither is about
+convexity.
 """
 
 from typing import Literal
@@ -23,7 +24,7 @@ SKIPS: tuple[Skip, ...] = ("none", "A")
 
 
 def net(depth: int, skip: Skip, width: int = 16) -> NetSpec:
-    """Return an arm's network; of a depth, both have equal parameters."""
+    """Return an arm's network. At equal depth, both have equally many parameters."""
     return cifar(depth, width, skip=skip)
 
 

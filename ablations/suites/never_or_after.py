@@ -1,12 +1,12 @@
-"""A part that a network never had, against one that was taken from it afterwards.
+"""Networks that are trained without a part, and networks from which the part is removed after training.
 
 Question  Is a part that training can do without also one that the trained network can do without?
 Source    ours; a part taken afterwards is Veit et al. 2016, section 4.1
 Command   resnet-ablate run never-or-after --scale smoke
 
-The part is the branch, or the skip, of the last block of a stage. *Never*: a network trained without it; without its
-branch a block is the identity, so the network has one block less there. *After*: the part is taken from the trained
-network that has all of them, of the same seed. The measure is the error of what is left, on test images.
+The part is the branch, or the skip, of the last block of a stage. *Never*: The network is trained without it. A block
+without its branch is the identity, so the network has one block less. *After*: The part is removed from the trained
+network with all parts and the same seed. The measure is the test error of the remaining network.
 
 Findings at `laptop` scale, with 3 seeds and one trial at each learning rate: three of six claims are supported, three
 inconclusive, none refuted. Networks that never had the part err on 0.29 to 0.31 of the test images, the whole network
@@ -40,7 +40,7 @@ def net(depth: int, without: Without, width: int = 16) -> NetSpec:
 
 
 def error(part: str, stage: int, blocks: int, without: Without) -> Contrast:
-    """Return the error without a part: of the whole network, from which it is taken, or of one that never had it."""
+    """Return the error without a part: after its removal from the whole network, or of a network that never had it."""
     taken = f"block=stage{stage}_block{blocks}" + (",taken_out=skip" if part == "skip" else "")
     return mean(f"lesion[{taken}].mean or test_error", without=without)
 

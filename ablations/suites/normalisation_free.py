@@ -5,8 +5,9 @@ Source    De and Smith 2020, "Batch Normalization Biases Residual Blocks Towards
           Networks", section 3; Zhang et al. 2019, "Fixup Initialization"; Bachlechner et al. 2021, "ReZero"
 Command   resnet-ablate run normalisation-free --scale smoke
 
-Networks are De and Smith's, wide and in pre-activation order; ReZero and Fixup are in the original order, as in their
-papers. Networks without normalisation have biases in its place. Each arm takes the best of the scale's learning rates.
+The networks are those of De and Smith, wide and in pre-activation order. ReZero and Fixup have the original order, as
+in their papers. Networks without normalisation have biases instead. Each arm is trained at the best of the scale's
+learning rates.
 """
 
 from typing import Any, Literal
@@ -26,7 +27,7 @@ SCHEMES: dict[Scheme, dict[str, Any]] = {
     "halved_variance": {**BARE, "skip_transform": "scale", "skip_factor": 0.5**0.5, "branch_factor": 0.5**0.5},
     "skipinit": {**BARE, "branch_scale": "skipinit"},
     "rezero": {**BARE, "branch_scale": "rezero", "order": "original"},
-    "fixup": {"norm": "none", "branch_scale": "fixup", "order": "original"},  # has scalar biases of its own
+    "fixup": {"norm": "none", "branch_scale": "fixup", "order": "original"},  # Fixup has its own scalar biases
 }
 
 
@@ -36,7 +37,7 @@ def net(depth: int, scheme: Scheme, width: int) -> NetSpec:
 
 
 def within_reach(measure: str, words: str, scheme: Scheme) -> dict[str, Claim]:
-    """Return the claim that of 58 layers a scheme's measure is not above batch normalisation's by 0.05 or more."""
+    """Return the claim that with 58 layers, a scheme's measure is less than 0.05 above that of batch normalisation."""
     other = mean(measure, depth=58, scheme="batch_norm")
     claim = mean(measure, depth=58, scheme=scheme) - other < 0.05
     return {f"Of 58 layers, the {words} of {NAMES[scheme]} is less than 0.05 above batch normalisation's.": claim}

@@ -26,14 +26,14 @@ BLOCKS: dict[Blocks, Callable[[int], bool]] = {
 
 
 def net(depth: int, stages: Stages, blocks: Blocks, width: int = 16) -> NetSpec:
-    """Return an arm's network, parameters alike in all.
+    """Return an arm's network. All arms have equally many parameters.
 
     Args:
-        depth: As of `cifar`.
+        depth: See `cifar`.
         stages: The stages that have skips; `none` for the plain net.
-        blocks: The blocks that have them in these stages: `all`, the `first`, in which the shape changes, the `rest`,
-            or every second, from the first on, `odd`.
-        width: As of `cifar`.
+        blocks: The blocks of these stages that have skips: `all`; the `first`, in which the shape changes; the `rest`;
+            or every second block, starting with the first, `odd`.
+        width: See `cifar`.
     """
     whole = cifar(depth, width)
     if stages == "none":
@@ -44,7 +44,7 @@ def net(depth: int, stages: Stages, blocks: Blocks, width: int = 16) -> NetSpec:
 
 
 def parts(depth: int, width: int) -> Design:
-    """Return the network with all skips, with those of some stages, and with those of some blocks."""
+    """Return the arms: all skips, those of some stages, and those of some blocks."""
     base = {"stages": "123", "blocks": "all"}
     some = one_at_a_time(base, stages=get_args(Stages)[1:], blocks=get_args(Blocks)[1:])
     return grid(depth=(depth,), width=(width,)) * some

@@ -1,11 +1,12 @@
-"""ResNet-D, and it without each of its parts.
+"""ResNet-D, and ResNet-D without each of its parts.
 
 Question  Which of the small changes that make up ResNet-D is worth it?
 Source    He et al. 2019, "Bag of Tricks for Image Classification with Convolutional Neural Networks", section 4
 Command   resnet-ablate run resnet-d --scale smoke
           resnet-ablate run resnet-d --scale paper --data DIR, a folder of ImageNet
 
-The stem halves twice, so images have 16 pixels at least: digits are enlarged. The last arm is the network of 2015.
+The stem halves the size twice, so images must have at least 16 pixels, and digits are enlarged. The last arm is the
+network of 2015.
 """
 
 from typing import Any, Literal
@@ -22,9 +23,9 @@ def net(depth: int, width: int, stride_in: Literal["first", "spatial"], stem: St
     """Return an arm's network of bottlenecks.
 
     Args:
-        depth: As of `imagenet`.
-        width: As of `imagenet`.
-        stride_in: Which convolution halves; `spatial` is ResNet-B.
+        depth: See `imagenet`.
+        width: See `imagenet`.
+        stride_in: Convolution with the stride; `spatial` is ResNet-B.
         stem: `deep` is ResNet-C.
         skip: `D` is ResNet-D.
     """
@@ -36,7 +37,7 @@ PLAIN: dict[str, Any] = {"stride_in": "first", "stem": "imagenet", "skip": "B"}
 
 
 def parts(depth: int, width: int) -> Design:
-    """Return ResNet-D, it without each part, and it without all."""
+    """Return the arms: ResNet-D, ResNet-D without each part, and the network without all parts."""
     single = leave_out(D, **PLAIN) + grid(**{factor: (level,) for factor, level in PLAIN.items()})
     return grid(depth=(depth,), width=(width,)) * single
 

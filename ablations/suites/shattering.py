@@ -1,16 +1,16 @@
-"""Shattering: how alike the gradients of neighbouring inputs are, and the signal, at the initial weights.
+"""Shattering: the similarity of the gradients of neighbouring inputs, and the signal, at the initial weights.
 
 Question  Do gradients at the initial weights look like noise as depth grows, and do skips keep them from it?
 Source    Balduzzi et al. 2017, "The shattered gradients problem", section 2: 1/2^L in plain nets, 1/√L in residual
           nets with normalisation; signal: Brock et al. 2021, section 3
 Command   resnet-ablate run shattering --scale smoke
 
-No training: the networks have their initial weights. The measure is the autocorrelation, at neighbouring points of a
-line of inputs, of the gradient by the input of a projection of the last block's output. The first claim compares both
-networks at the largest depth, the second how much depth takes from each, the third is about the signal: skips add
-up variance. Normalisation is in training mode over the points of the line, so the gradient by one point includes what
-it changes in the statistics of all; that takes away what gradients have in common, and the values are below the 1/√L
-of the paper, which is of fixed statistics.
+The networks are not trained. The measure is the autocorrelation of a gradient at neighbouring points of a line of
+inputs: the gradient of a projection of the last block's output by the input. The first claim compares both networks at
+the largest depth. The second compares the loss of autocorrelation with depth. The third is about the signal: skips add
+up variance. Normalisation is in training mode over the points of the line, so the gradient by one point includes its
+effect on the statistics of all points. This removes the common part of the gradients, so the values are below the 1/√L
+of the paper, which holds for fixed statistics.
 """
 
 from typing import Literal
@@ -28,12 +28,12 @@ DEPTHS = (8, 20, 56)
 
 
 def net(depth: int, skip: Skip, width: int = 16) -> NetSpec:
-    """Return an arm's network; of a depth, both have equal parameters."""
+    """Return an arm's network. At equal depth, both have equally many parameters."""
     return cifar(depth, width, skip=skip)
 
 
 def alike(depth: int, skip: Skip) -> Contrast:
-    """Return the autocorrelation of the last place's gradient by the input, at neighbouring points."""
+    """Return the autocorrelation, at neighbouring points, of the last place's gradient by the input."""
     return mean("shattering[lag=1].last", depth=depth, skip=skip)
 
 

@@ -1,4 +1,4 @@
-"""Options A, B and C of the shortcut, against none.
+"""Options A, B and C of the shortcut, and no shortcut.
 
 Question  How much does it matter what carries the skip where the shape changes, or everywhere?
 Source    He et al. 2015, "Deep Residual Learning for Image Recognition", section 4.1, table 3
@@ -15,7 +15,7 @@ from resnet_core.nets.zoo import imagenet
 
 
 def net(depth: int, skip: Skip, width: int = 64, stem: Stem = "imagenet") -> NetSpec:
-    """Return an arm's network, of four stages; B has parameters that A lacks, and C more."""
+    """Return an arm's network with four stages. Option B adds parameters to A, and C adds more."""
     return imagenet(depth, width, stem=stem, skip=skip)
 
 
@@ -23,7 +23,7 @@ SKIPS: tuple[Skip, ...] = ("none", "A", "B", "C")
 
 
 def claims(margin: float) -> dict[str, Claim]:
-    """Return what section 4.1 says, with a margin within which two test errors count as the same."""
+    """Return the claims of section 4.1, with a margin within which two test errors count as equal."""
     return {
         f"The test error is lower with option {option} than without the skip.": (
             mean("test_error", skip=option) < mean("test_error", skip="none")

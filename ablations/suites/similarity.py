@@ -1,14 +1,14 @@
-"""Similarity: how alike the values between the blocks of wide and of deep networks are.
+"""Similarity of the values between the blocks of wide and of deep networks.
 
 Question  Do wide and deep networks repeat themselves from block to block?
 Source    Nguyen, Raghu, Kornblith 2021, "Do wide and deep networks learn the same things?", section 4 (figures alone)
 Command   resnet-ablate run similarity --scale smoke
 
-The measure is the mean of debiased linear CKA over all pairs of two places of the trained network, on test images; a
-place with itself, which is 1, is left out, since a deep network has fewer such pairs among all. Nguyen et al. see a
-block structure, places that are all alike, where a network is large for its data. A claim compares one network with
-one that is wider, or deeper, seed by seed. It does not ask what the places have in common: neighbours are alike in any
-residual network, since the skip carries the values on.
+The measure is the mean of debiased linear CKA over all pairs of distinct places of the trained network, on test images.
+Pairs of a place with itself, whose CKA is 1, are left out, since their share is smaller in deep networks. Nguyen et al.
+find a block structure, in which all places are similar, if a network is large for its data. A claim compares a network
+with a wider or deeper one, seed by seed. It is not about what the places share: neighbours are similar in any residual
+network, since the skip passes the values on.
 """
 
 from ablations.designs import one_at_a_time
@@ -24,7 +24,7 @@ def net(depth: int, width: int) -> NetSpec:
 
 
 def alike(depth: int, width: int) -> Contrast:
-    """Return the mean of CKA over all pairs of two places."""
+    """Return the mean of CKA over all pairs of distinct places."""
     return mean("similarity[apart!=0].mean", depth=depth, width=width)
 
 

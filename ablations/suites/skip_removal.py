@@ -1,11 +1,11 @@
-"""All skips removed, from a network of single and from one of grouped convolutions.
+"""Networks with ordinary and with grouped convolutions, with and without all skips.
 
 Question  What does a network lose without its skips, and does cardinality make up for it?
 Source    Xie et al. 2017, "Aggregated Residual Transformations for Deep Neural Networks", section 5.1
 Command   resnet-ablate run skip-removal --scale smoke
           resnet-ablate run skip-removal --scale paper --data DIR, a folder of ImageNet
 
-The skips are option B: with them go the parameters of their four projections.
+The skips are option B, so a network without them also lacks the parameters of four projections.
 """
 
 from typing import Any, Literal
@@ -22,12 +22,12 @@ NETWORKS: dict[Network, dict[str, Any]] = {"resnet": {}, "resnext": {"cardinalit
 
 
 def net(depth: int, network: Network, skip: Skip, width: int = 64, stem: Stem = "imagenet") -> NetSpec:
-    """Return an arm's network of bottlenecks; 1x64d and 32x4d cost equally much."""
+    """Return an arm's network of bottlenecks. 1x64d and 32x4d have equal cost."""
     return imagenet(depth, width, stem=stem, skip=skip, **NETWORKS[network])
 
 
 def removed(measure: str, network: Network) -> Contrast:
-    """Return by how much a measure is higher without the skips."""
+    """Return the rise of a measure without the skips."""
     return mean(measure, network=network, skip="none") - mean(measure, network=network, skip="B")
 
 

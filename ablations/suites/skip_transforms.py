@@ -1,4 +1,4 @@
-"""What rides on the skip: nothing, a factor, a gate, a convolution, a dropout.
+"""Transforms on the skip: none, a factor, a gate, a convolution, dropout.
 
 Question  Does the skip have to be the identity?
 Source    He et al. 2016, "Identity Mappings in Deep Residual Networks", section 3.1, table 1
@@ -27,12 +27,12 @@ GATES = ("exclusive_gate", "shortcut_gate")
 
 
 def net(depth: int, transform: Transform, gate_bias: float = -6.0, width: int = 16) -> NetSpec:
-    """Return an arm's network; only gates read `gate_bias`, the higher the more of the skip is shut at first."""
+    """Return an arm's network. Only gates use `gate_bias`: the higher it is, the less passes the skip at the start."""
     return cifar(depth, width, **TRANSFORMS[transform], gate_bias=gate_bias)
 
 
 def transforms(depth: int, width: int) -> Design:
-    """Return the arms of every transform, the gates with open and with shut biases."""
+    """Return the arms: every transform, and gates that start open and closed."""
     every = grid(depth=(depth,), transform=tuple(TRANSFORMS), gate_bias=(0.0, -6.0), width=(width,))
     return every.only("gate_bias", transform=GATES)
 

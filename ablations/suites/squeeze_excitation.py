@@ -4,7 +4,8 @@ Question  Does a branch that weighs its channels by the whole image test better?
 Source    Hu et al. 2018, "Squeeze-and-Excitation Networks", CIFAR-10
 Command   resnet-ablate run squeeze-excitation --scale smoke
 
-Trained as He et al. 2016 have it, to whose errors the paper compares. It adds parameters, which the verdicts show.
+The training is that of He et al. 2016, with whose errors the paper compares its own. Excitation adds parameters, which
+the verdicts show.
 """
 
 from ablations.designs import grid
@@ -16,7 +17,7 @@ from resnet_core.nets.zoo import preactivation
 
 
 def net(depth: int, reduction: int, width: int = 16) -> NetSpec:
-    """Return an arm's network, with so many times fewer channels in the excitation; 0 for none."""
+    """Return an arm's network, with channels divided by `reduction` in the excitation; 0 means no excitation."""
     return preactivation(depth, width, se_reduction=reduction)
 
 

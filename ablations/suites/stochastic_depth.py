@@ -1,4 +1,4 @@
-"""Branches dropped at random in training.
+"""Branches that are dropped at random during training.
 
 Question  Does a network that trains with fewer of its blocks at a time test better with all of them?
 Source    Huang et al. 2016, "Deep Networks with Stochastic Depth", section 4
@@ -14,7 +14,7 @@ from resnet_core.runs.spec import TrainSpec
 
 
 def net(depth: int, survival: float, width: int = 16) -> NetSpec:
-    """Return an arm's network; the last block is kept with probability `survival`, those before it more often."""
+    """Return an arm's network. The last block is kept with probability `survival`, earlier blocks more often."""
     return cifar(depth, width, survival=survival, zero_pooling="average")
 
 
@@ -50,7 +50,7 @@ study = Study(
         ),
         "paper": Scale(
             design=grid(depth=(110,), survival=(1.0, 0.5)),
-            train=TrainSpec(  # and of the released main.lua: Nesterov's momentum, and the decay of all weights
+            train=TrainSpec(  # from the released main.lua: Nesterov's momentum, and decay of all weights
                 data="cifar10",
                 epochs=500,
                 learning_rate_drops=(0.5, 0.75),

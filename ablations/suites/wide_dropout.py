@@ -1,4 +1,4 @@
-"""Dropout between the convolutions of a wide network's branch.
+"""Dropout between the convolutions of the branches of wide networks.
 
 Question  Does dropout within the branch help a residual network, and is that so of every width?
 Source    Zagoruyko and Komodakis 2016, "Wide Residual Networks", section 3, "Dropout in residual blocks"
@@ -14,7 +14,7 @@ from resnet_core.nets.zoo import wide
 
 
 def net(depth: int, width: int, dropout: float) -> NetSpec:
-    """Return an arm's network; WRN-depth-k has a width of 16 k."""
+    """Return an arm's network. WRN-depth-k has a width of 16 k."""
     return wide(depth, width, dropout=dropout)
 
 

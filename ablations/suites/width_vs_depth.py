@@ -1,11 +1,12 @@
-"""Wide and shallow against thin and deep, with as many parameters.
+"""Wide and shallow networks, and thin and deep networks with as many parameters.
 
 Question  Are parameters better spent on width or on depth?
 Source    Zagoruyko and Komodakis 2016, "Wide Residual Networks", section 3
 Command   resnet-ablate run width-vs-depth --scale smoke
 
-The widths at smoke and laptop scale are those at which parameters are within 3 % of the deepest network's. At paper
-scale the networks are the paper's own: WRN-40-4 has 8.9 M parameters, WRN-16-8 11.0 M, WRN-28-10 36.5 M.
+At smoke and laptop scale, widths are chosen such that the numbers of parameters are within 3 % of that of the deepest
+network. At paper scale the networks are those of the paper: WRN-40-4 has 8.9 M parameters, WRN-16-8 11.0 M, and
+WRN-28-10 36.5 M.
 """
 
 from ablations.designs import paired
@@ -17,7 +18,7 @@ from resnet_core.nets.zoo import wide
 
 
 def net(depth: int, width: int) -> NetSpec:
-    """Return an arm's network; WRN-depth-k has a width of 16 k."""
+    """Return an arm's network. WRN-depth-k has a width of 16 k."""
     return wide(depth, width)
 
 

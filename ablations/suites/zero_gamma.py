@@ -1,4 +1,4 @@
-"""The last gamma of every branch from 0 or from 1, by batch size.
+"""The initial value, 0 or 1, of the last gamma of every branch, by batch size.
 
 Question  Does a branch that starts at 0 help, and more so with large batches?
 Source    Goyal et al. 2017, "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", section 5.1
@@ -20,14 +20,14 @@ from resnet_core.runs.spec import TrainSpec
 
 
 def net(depth: int, gamma: Annotated[int, Field(ge=0, le=1)], width: int = 64, stem: Stem = "imagenet") -> NetSpec:
-    """Return an arm's network; `gamma` is where the last normalisation's factor starts."""
+    """Return an arm's network; `gamma` is the initial factor of the last normalisation of every branch."""
     return imagenet(depth, width, stem=stem, branch_scale="one" if gamma else "zero_gamma")
 
 
 def train(base: TrainSpec, batch_size: int) -> TrainSpec:
-    """Return an arm's training: as many epochs, with a learning rate, and steps of warm-up, scaled to the batch size.
+    """Return an arm's training: as many epochs, with the learning rate and the steps of warm-up scaled with the batch.
 
-    The warm-up starts at the learning rate that is not scaled, as in section 2.2.
+    The warm-up starts at the unscaled learning rate, as in section 2.2.
     """
     times = batch_size / base.batch_size
     return base.replace(
@@ -39,12 +39,12 @@ def train(base: TrainSpec, batch_size: int) -> TrainSpec:
 
 
 def gain(batch_size: int) -> Contrast:
-    """Return by how much the test error is lower from 0 than from 1."""
+    """Return the test error with gamma from 1 minus that with gamma from 0."""
     return mean("test_error", gamma=1, batch_size=batch_size) - mean("test_error", gamma=0, batch_size=batch_size)
 
 
 def claims(small: int, large: int) -> dict[str, Claim]:
-    """Return what section 5.1 says, of a small and of a large batch."""
+    """Return the claims of section 5.1 for a small and a large batch."""
     return {
         f"At batches of {large}, the test error is lower from 0 than from 1.": gain(large) > 0,
         f"At batches of {small}, the test error is lower from 0 than from 1.": gain(small) > 0,

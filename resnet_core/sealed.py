@@ -57,9 +57,16 @@ def is_as_written(content: bytes) -> bool:
 
 
 def encodable(value: Any) -> Any:
-    """Return a value with lone surrogates in texts written as escapes, so that it can be encoded."""
-    if isinstance(value, str) and not value.isascii():
-        return value.encode(errors="backslashreplace").decode()
+    """Return a value with lone surrogates in texts, also in those inside it, written as escapes, so that it can be
+    encoded.
+    """
+    match value:
+        case str() if not value.isascii():
+            return value.encode(errors="backslashreplace").decode()
+        case list():
+            return [encodable(item) for item in value]
+        case dict():
+            return {encodable(name): encodable(item) for name, item in value.items()}
     return value
 
 

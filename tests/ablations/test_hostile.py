@@ -12,6 +12,7 @@ import pytest
 
 from ablations import cli as ablate
 from analysis import cli as report
+from analysis.claims import mean
 from analysis.formats import csv, whole_csv
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import cifar
@@ -41,7 +42,15 @@ def hostile(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     store = Store(tmp_path / "study")
     runs = [Run(cifar(8), TrainSpec(steps=2 + i), factors={"skip": text}) for i, text in enumerate(TEXTS)]
-    store.add_plan(replace(plan_of(runs), commands=tuple(TEXTS), question=" ".join(TEXTS)))
+    prose = " ".join(TEXTS)
+    claim = replace(mean("test_error", skip=TEXTS[0]) < mean("test_error", skip=TEXTS[2]), text=prose)
+    figure = {"source": prose, "measure": "test_error", "arm": {"skip": TEXTS[0]}, "value": 0.5}
+    store.add_plan(
+        replace(
+            plan_of(runs), commands=tuple(TEXTS), question=prose, source=prose, claims=(claim.to_dict(),),
+            published=(figure,), words={"skip": {TEXTS[0]: f"{prose}: {prose}"}},
+        )
+    )  # fmt: skip
     for i, run in enumerate(runs):
         record = record_of(run, 3)
         if i % 2:
@@ -63,6 +72,8 @@ def test_every_program_shows_text_as_it_is(hostile, compacted):
         page = (hostile / "report" / "report.html").read_text()
         assert "\\ud800" in page
         assert "[b]bold[/b]" in page
+    for command in ("verdicts", "power", "findings"):
+        assert "[b]bold[/b]" in called(ablate._main, command, hostile.parent if command == "findings" else hostile)
     called(ablate._main, "export", hostile, "out")
     levels = set(pd.read_csv("out/runs.csv")["skip"])
     assert {"'=cmd|' /C calc'!A0", "'@SUM(1)", "[/b]", "\\ud800"} <= levels

@@ -16,7 +16,7 @@ from resnet_core.probes.asked import Sample
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.description import DataInfo
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.sealed import UNREADABLE, seal, unseal
+from resnet_core.sealed import UNREADABLE, encodable, seal, unseal
 from resnet_core.spec_model import Spec
 
 SCHEMA = 1
@@ -28,6 +28,8 @@ SPECS: dict[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec, "probe": Pro
 Scalar = bool | int | float | str | None
 RARE = ("data", "words", "probes", "sample")
 """Fields that are left out of a `study.json` if they are empty."""
+SHOWN = ("question", "source", "commands", "claims", "published", "words")
+"""Fields with texts that are shown and are no part of an id."""
 RESERVED = frozenset({"run", "seed", "label", "status", "step", "message", "seconds", "attempt"})
 """Names of columns of the tables of every study. A factor must not have such a name."""
 
@@ -145,6 +147,7 @@ class Plan:
             values = unseal(path.read_bytes())
             if values.pop("schema", None) != SCHEMA:
                 raise ValueError(f"it must be of schema {SCHEMA}")
+            values |= {name: encodable(values[name]) for name in SHOWN if name in values}
             plan: Self = TypeAdapter(cls).validate_python(values)
             plan.check()
         except ValidationError as error:

@@ -7,6 +7,7 @@ from the tables. Parts of earlier versions have no checksums; all of their table
 
 import hashlib
 import json
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -63,18 +64,21 @@ def write(parts: Path, read: Sequence[tuple[Stored, Record]]) -> Path:
     parts.mkdir(exist_ok=True)
     aside = path_aside(parts)
     aside.mkdir()
-    ended = [stored.outcome.status for stored, _ in read]  # `failed_to_train` is decided when a record is read
-    runs = frames.runs.assign(status=ended).assign(**{RECORD: texts})
-    for name, table in zip(NAMES, (runs, frames.epochs, frames.probes), strict=True):
-        with naming(parts):  # the library does not name the file if the disk is full
-            write_parquet(table, aside / f"{name}.parquet")
-        sync(aside / f"{name}.parquet")
-    text = _digests(aside, {stored.id: stored.attempt for stored, _ in read})
-    write_file(aside / DIGESTS, text)
-    place = parts / _name(text)
-    if not place.exists():
-        aside.rename(place)
-        sync(parts)
+    try:
+        ended = [stored.outcome.status for stored, _ in read]  # `failed_to_train` is decided when a record is read
+        runs = frames.runs.assign(status=ended).assign(**{RECORD: texts})
+        for name, table in zip(NAMES, (runs, frames.epochs, frames.probes), strict=True):
+            with naming(parts):  # the library does not name the file if the disk is full
+                write_parquet(table, aside / f"{name}.parquet")
+            sync(aside / f"{name}.parquet")
+        text = _digests(aside, {stored.id: stored.attempt for stored, _ in read})
+        write_file(aside / DIGESTS, text)
+        place = parts / _name(text)
+        if not place.exists():
+            aside.rename(place)
+            sync(parts)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
     return place
 
 

@@ -342,4 +342,5 @@ def test_a_part_that_cannot_be_written_is_named_and_no_record_is_lost(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert caught.value.filename == str(tmp_path / "parts")
+    assert list((tmp_path / "parts").iterdir()) == []
     assert list(store.records()) == [record()]

@@ -155,6 +155,8 @@ class CostNet(Interpreter):
     def dropout(
         self, x: Tensor, rate: float, *, name: str, unit: Literal["value", "sample", "batch"] = "value"
     ) -> Tensor:
+        if rate == 0:  # Keras returns its input
+            return self._count(name, "dropout", x)
         mask = {"value": x.shape, "sample": (1,), "batch": (0,)}[unit]
         return self._count(name, "dropout", Tensor(x.shape), [Tensor(mask, itemsize=1)])
 

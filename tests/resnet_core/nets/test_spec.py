@@ -41,6 +41,7 @@ AXES = {
     "zero_padding": ["append", "both"],
     "zero_pooling": ["subsample", "average"],
     "skip_transform": list(get_args(SkipTransform)),
+    "skip_dropout": [0.0, 0.5],
     "branch_scale": list(get_args(BranchScale)),
     "survival": [1.0, 0.5],
     "survival_decay": ["linear", "constant"],

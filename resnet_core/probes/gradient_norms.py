@@ -104,7 +104,7 @@ class GradientProbe:
             loss = loss if scale is None else loss * scale
         kernels = [kernel.value for kernel in self._kernels]
         gradients = tape.gradient(loss, [*kernels, *boundaries], unconnected_gradients="zero")
-        norms = tf.stack([tf.norm(tf.cast(gradient, tf.float32)) for gradient in gradients])
+        norms = tf.stack([tf.norm(tf.cast(gradient, tf.float32)) for gradient in gradients] or tf.zeros((0,)))
         norms = norms if scale is None else norms / scale
         return norms[: len(kernels)], norms[len(kernels) :]
 

@@ -83,7 +83,7 @@ def _arrays(data: Any) -> tuple[dict[str, Array], tuple[str, ...] | None]:
             got = f"`{unknown[0]}` is unknown" if unknown else f"`{missing[0]}` is missing"
             raise UserError(f"a mapping of data must have {', '.join(KEYS)} and may have {NAMES}, but {got}")
         names = tuple(map(str, data[NAMES])) if NAMES in data else None
-        return {key: np.asarray(data[key]) for key in KEYS}, names
+        return {key: _array(data[key]) for key in KEYS}, names
     if is_stream(data):
         return _split(*arrays_of(data)), None
     parts = list(data) if isinstance(data, Sequence) else []
@@ -105,12 +105,17 @@ def _array(given: Any) -> Array:
     """Return a NumPy array.
 
     Raises:
-        UserError: The data are ragged.
+        UserError: The data are ragged, no array, or have masked values.
     """
     try:
-        return np.asarray(given)
+        array = np.asarray(given)
     except ValueError as error:
         raise UserError(f"images must be of one shape, but {WHERE} are not: {error}") from None
+    if array.ndim == 0:
+        raise UserError(f"images and classes must be arrays, but {WHERE} have a {type(given).__name__}")
+    if np.ma.is_masked(given):
+        raise UserError(f"images must have all their values, but {WHERE} are masked; fill them: x.filled(0)")
+    return array
 
 
 def _split(x: Array, y: Array) -> dict[str, Array]:

@@ -1,5 +1,7 @@
 """A finite `tf.data.Dataset` as arrays."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,8 @@ def arrays_of(data: Any) -> tuple[Array, Array]:
     """Return all images and classes of a `tf.data.Dataset`, batched or not.
 
     Raises:
-        UserError: The data set is infinite or too large, its elements are not (image, class), or its images have
-            several sizes.
+        UserError: The data set is infinite or too large, its elements are not (image, class), its images have several
+            sizes, or it raises an error.
     """
     spec = data.element_spec
     if not isinstance(spec, tuple) or len(spec) != 2 or not all(hasattr(part, "shape") for part in spec):
@@ -33,7 +35,7 @@ def arrays_of(data: Any) -> tuple[Array, Array]:
     images: list[Array] = []
     classes: list[Array] = []
     size = 0
-    for x, y in data.as_numpy_iterator():
+    for x, y in _elements(data):
         images.append(np.asarray(x))
         classes.append(np.asarray(y))
         size += images[-1].nbytes
@@ -48,3 +50,12 @@ def arrays_of(data: Any) -> tuple[Array, Array]:
         raise UserError(f"images of a tf.data.Dataset must be of one size, but it has {has}; map a resize first")
     join = np.concatenate if batched else np.stack
     return join(images), join(classes)
+
+
+def _elements(data: Any) -> Iterator[Any]:
+    """Yield the elements; what the user's functions and files raise within TensorFlow is one line."""
+    try:
+        yield from data.as_numpy_iterator()
+    except Exception as error:
+        reason = re.sub(r"^(\{\{[^}]*\}\} ?)+", "", str(error).strip()).partition("\n")[0] or type(error).__name__
+        raise UserError(f"a tf.data.Dataset must yield all of its elements, but it raises {reason}") from None

@@ -79,6 +79,11 @@ def train(
     Raises:
         UserError: The data, the network and the settings do not fit each other.
     """
+    if not isinstance(net, Net) and not callable(net):
+        raise UserError(
+            "a network must be a NetSpec, as cifar(20) or network('resnet18'), or a function that builds a "
+            f"keras.Model, but got {net!r}"
+        )
     for name in sorted(settings.keys() & DECIDED - {"test"}):
         raise UserError(f"a setting must not be one that follows from the data, but got `{name}`; leave it out")
     budget = {} if epochs is None and settings.get("steps") is not None else {"epochs": epochs or EPOCHS}

@@ -75,6 +75,11 @@ def test_floats_and_grey_images_are_kept_as_float32_of_one_channel():
 STREAM = tf.data.Dataset.from_tensor_slices((X, Y))
 
 
+def broken():
+    yield X[0], 0
+    raise RuntimeError("no more")
+
+
 @pytest.mark.parametrize(
     ("train", "test"),
     [
@@ -117,6 +122,9 @@ def test_names_and_paths_stay_as_they_are(path, tmp_path):
         (STREAM.repeat(), "must be finite and of (image, class), but it repeats without end"),
         (tf.data.Dataset.from_tensor_slices(X), "but its elements are TensorSpec"),
         (STREAM.take(0), "it has no images"),
+        (tf.data.Dataset.from_generator(broken, output_types=(tf.uint8, tf.int64)), "raises RuntimeError: no more"),
+        ((iter(X), Y), "must be arrays, but the data that were given have a"),
+        ((np.ma.masked_greater(X, 100), Y, *TEST), "are masked; fill them"),
         (tf.data.Dataset.from_generator(lambda: iter([(X[0], 0), (X[0, :4], 1)]),
          output_signature=(tf.TensorSpec((None, 8, 3), tf.uint8), tf.TensorSpec((), tf.int64))), "of 2 shapes"),
     ],

@@ -2,6 +2,7 @@
 
 import re
 
+import keras
 import numpy as np
 import pytest
 
@@ -56,6 +57,7 @@ def test_nothing_is_printed_without_progress_and_a_line_with_it(cache_folder, ca
         ({"epochs": 2, "steps": 3}, "exactly one of `steps` and `epochs` must be set"),
         ({"data_sha256": "0"}, "a setting must not be one that follows from the data, but got `data_sha256`"),
         ({"data": "nowhere"}, "a data set must be a known name"),
+        ({"net": "resnet18"}, "a network must be a NetSpec, as cifar(20) or network('resnet18'), or a function"),
     ],
     ids=str,
 )
@@ -70,3 +72,15 @@ def test_a_run_that_diverged_has_no_network(cache_folder):
     assert record.status == "diverged"
     with pytest.raises(UserError, match="needs a run that completed, but it diverged"):
         record.model  # noqa: B018
+
+
+def perceptron(input_shape, classes):
+    images = keras.Input(input_shape)
+    return keras.Model(images, keras.layers.Dense(classes)(keras.layers.Flatten()(images)))
+
+
+def test_a_network_without_blocks_is_measured_too(cache_folder):
+    probe = resnet_core.ProbeSpec(batch_size=4)
+    record = resnet_core.train(perceptron, (X, Y, *TEST), steps=1, progress=False, batch_size=4, probe=probe)
+    assert record.status != "crashed", record.outcome.message
+    assert {row["layer"] for row in record.probes} == {"dense"}

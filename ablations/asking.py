@@ -146,4 +146,4 @@ def _design(study: Study, scale: str, levels: Mapping[str, Sequence[Any]], named
             raise UserError(
                 f"{named(factor)} must be a factor of the scale, but '{scale}' varies {', '.join(design.levels)}"
             )
-    return design.with_levels({factor: list(dict.fromkeys(own)) for factor, own in levels.items()})
+    return design.with_levels({factor: list(dict.fromkeys(values)) for factor, values in levels.items()})

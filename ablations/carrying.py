@@ -66,13 +66,13 @@ def _carrying(claim: Claim, named: Mapping[str, set[Any]], arms: Sequence[Arm]) 
         arms: The requested arms.
     """
     carrying: dict[str, dict[Any, Any]] = {}
-    for factor, own in _levels([claim]).items():
-        there = sorted({arm[factor] for arm in arms if _is_number(arm.get(factor))})
-        if not there or not all(map(_is_number, named[factor])):
+    for factor, values in _levels([claim]).items():
+        present = sorted({arm[factor] for arm in arms if _is_number(arm.get(factor))})
+        if not present or not all(map(_is_number, named[factor])):
             continue
-        carrying[factor] = {min(own): there[0], max(own): there[-1]}
-        if len(own) == 1 and len(named[factor]) > 1 and own == {min(named[factor])}:
-            carrying[factor] = {min(own): there[0]}
+        carrying[factor] = {min(values): present[0], max(values): present[-1]}
+        if len(values) == 1 and len(named[factor]) > 1 and values == {min(named[factor])}:
+            carrying[factor] = {min(values): present[0]}
     return carrying
 
 

@@ -159,8 +159,8 @@ def run_all(words: Sequence[str]) -> None:
     else:
         from ablations.every import run_in_time
 
-        asked = {name: _asked(options) for name, options in every.items()}
-        run_in_time(asked, number("--hours", first.hours), run, dry=first.dry_run)
+        requests = {name: _asked(options) for name, options in every.items()}
+        run_in_time(requests, number("--hours", first.hours), run, dry=first.dry_run)
     if failed:
         sys.exit(1)
 
@@ -203,11 +203,11 @@ def _asked(options: argparse.Namespace) -> tuple[Request, Execution]:
     """Return the request and the execution of the parsed options."""
     study: Study = options.study_to_run
     scale_of(study, options.scale)
-    own = [study.file] if study.file and study.registers else []
-    execution = Execution.of(options, SessionCode(Plugins((*options.plugin, *own))))
-    asked, options.set = asked_of(options, study)
+    code = [study.file] if study.file and study.registers else []
+    execution = Execution.of(options, SessionCode(Plugins((*options.plugin, *code))))
+    probes, options.set = asked_of(options, study)
     hours = None if options.hours is None else number("--hours", options.hours)
-    execution = replace(execution, probes=asked, sample=sample_of(options), hours=hours)
+    execution = replace(execution, probes=probes, sample=sample_of(options), hours=hours)
     fields = fields_of(options, study.factors)
     request = request_of(
         study,
@@ -231,7 +231,7 @@ def _asked(options: argparse.Namespace) -> tuple[Request, Execution]:
 def _levels(study: Study, options: argparse.Namespace) -> dict[str, list[Any]]:
     """Return the levels of factors that the options give."""
     words = {factor: getattr(options, factor) or [] for factor in study.factors}
-    return {factor: [study.parse_level(factor, word) for word in own] for factor, own in words.items() if own}
+    return {factor: [study.parse_level(factor, word) for word in texts] for factor, texts in words.items() if texts}
 
 
 def _count(options: argparse.Namespace, name: str) -> int | None:

@@ -113,7 +113,7 @@ class Pairwise(Grid):
             return super()._arms()
         return (
             dict(zip(self.factors, levels, strict=True))
-            for levels in AllPairs([[*own] for own in self.factors.values()])
+            for levels in AllPairs([[*values] for values in self.factors.values()])
         )
 
 
@@ -126,12 +126,12 @@ class OneAtATime(Design):
 
     def _arms(self) -> Iterator[Arm]:
         yield dict(self.base)
-        yield from ({**self.base, factor: level} for factor, own in self.factors.items() for level in own)
+        yield from ({**self.base, factor: level} for factor, values in self.factors.items() for level in values)
 
     def with_levels(self, levels: Levels) -> Self:
-        here = {name: own for name, own in levels.items() if name in self.factors}
-        _fixed(self, {name: own for name, own in levels.items() if name not in here}, "of a base that are not varied")
-        others = {name: [level for level in own if level != self.base[name]] for name, own in here.items()}
+        varied = {name: values for name, values in levels.items() if name in self.factors}
+        _fixed(self, {name: levels[name] for name in levels if name not in varied}, "of a base that are not varied")
+        others = {name: [level for level in values if level != self.base[name]] for name, values in varied.items()}
         return replace(self, factors=_replaced(self.factors, others))
 
 
@@ -204,8 +204,8 @@ class Conditional(Design):
         return replace(self, design=self.design.with_levels(levels))
 
 
-def _replaced(own: Levels, given: Levels) -> Levels:
-    return {name: given.get(name, levels) for name, levels in own.items()}
+def _replaced(levels: Levels, given: Levels) -> Levels:
+    return {name: given.get(name, values) for name, values in levels.items()}
 
 
 def _fixed(design: Kind, given: Levels, what: str) -> Kind:
@@ -246,8 +246,8 @@ def paired(**levels: Sequence[Any]) -> Design:
     Raises:
         UserError: The factors differ in the number of levels.
     """
-    if len({len(own) for own in levels.values()}) > 1:
-        counts = ", ".join(f"{name} {len(own)}" for name, own in levels.items())
+    if len({len(values) for values in levels.values()}) > 1:
+        counts = ", ".join(f"{name} {len(values)}" for name, values in levels.items())
         raise UserError(f"paired factors must have the same number of levels, but got {counts}")
     return Paired(levels)
 
@@ -258,9 +258,9 @@ def one_at_a_time(base: Mapping[str, Any], **levels: Sequence[Any]) -> Design:
     Raises:
         UserError: A factor is not in the base, or a level is that of the base.
     """
-    for factor, own in _checked(levels).items():
+    for factor, values in _checked(levels).items():
         _check_in_base(factor, base)
-        if base[factor] in own:
+        if base[factor] in values:
             raise UserError(f"an arm must differ from the base, but `{factor}`={base[factor]} is the base's level")
     return OneAtATime(dict(base), levels)
 
@@ -291,10 +291,10 @@ def _check_in_base(factor: str, base: Mapping[str, Any]) -> None:
 
 
 def _checked(levels: Levels) -> Levels:
-    for factor, own in levels.items():
-        if isinstance(own, str) or not len(own):
-            raise UserError(f"a factor must have a sequence of levels, but `{factor}` got {own!r}")
-        twice = [level for i, level in enumerate(own) if level in own[:i]]
+    for factor, values in levels.items():
+        if isinstance(values, str) or not len(values):
+            raise UserError(f"a factor must have a sequence of levels, but `{factor}` got {values!r}")
+        twice = [level for i, level in enumerate(values) if level in values[:i]]
         if twice:
             raise UserError(f"the levels of a factor must differ, but `{factor}` got {twice[0]!r} twice")
     return levels

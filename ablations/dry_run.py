@@ -27,16 +27,16 @@ def dry_run(request: Request, execution: Execution) -> None:
     from resnet_core.runs.execution.display import runs_table
 
     check_writable(request.root)
-    coming = ahead(request, execution)
-    work = coming.runs
+    remaining = ahead(request, execution)
+    work = remaining.runs
     costs = [cost(run.net) for run in work.runs]
     table = runs_table(
         work.runs, [each.trainable for each in costs], [each.macs for each in costs], work.seconds, work.recorded
     )
-    say(coming.data.split(request.train).line)
+    say(remaining.data.split(request.train).line)
     show(table)
     unequal = (f"not of equal cost: {line}" for line in mismatches(request.claimed.claims, work.runs))
-    for line in (*of_trials(request, coming), *request.claimed.left_out, *unequal, *in_own_form(work.runs)):
+    for line in (*of_trials(request, remaining), *request.claimed.left_out, *unequal, *in_own_form(work.runs)):
         say(line)
     left = [run for run, done in zip(work.runs, work.recorded, strict=True) if not done]
     if execution.keep_networks:
@@ -47,14 +47,14 @@ def dry_run(request: Request, execution: Execution) -> None:
         say_cost(execution.probes, execution.sample, [run.net for run in left])
 
 
-def of_trials(request: Request, coming: Ahead) -> Iterator[str]:
+def of_trials(request: Request, remaining: Ahead) -> Iterator[str]:
     """Yield a line on the remaining trials of learning rates, if there are any."""
     from resnet_core.runs.execution.display import duration
 
-    trials = coming.trials
+    trials = remaining.trials
     if not trials.left:
         return
-    more = len(coming.arms) * request.rates.trial_seeds
+    more = len(remaining.arms) * request.rates.trial_seeds
     recorded = len(trials.runs) - len(trials.left)
     of_all = f" of {len(trials.runs)}" if recorded else ""
     yield (

@@ -44,10 +44,10 @@ def waiting(name: str, request: Request, execution: Execution) -> Waiting | None
     claims = list(request.claimed.claims)
     begun = Store(request.root).plan() is not None
     undecided = open_claims(request.root) if begun else claims
-    coming = ahead(request, execution)
-    if not coming.left:
+    plan = ahead(request, execution)
+    if not plan.left:
         return None
-    return Waiting(name, len(claims), len(undecided), coming.left, coming.wall_time(execution))
+    return Waiting(name, len(claims), len(undecided), plan.left, plan.wall_time(execution))
 
 
 def in_order(studies: Iterable[Waiting]) -> list[Waiting]:
@@ -105,7 +105,7 @@ def run_in_time(
     from resnet_core.runs.execution.display import duration
 
     started = time.monotonic()
-    studies = in_order(filter(None, (waiting(name, *how) for name, how in asked.items())))
+    studies = in_order(filter(None, (waiting(name, *arguments) for name, arguments in asked.items())))
     show(table_of(studies, fitting(studies, 3600 * hours)))
     if dry:
         return

@@ -150,9 +150,9 @@ def say_unprobed(store: Store, runs: Sequence[Run], asked: Sequence[Asked], samp
     lacking = [each for each in trained if not all(is_there(each, probe) for probe in asked)]
     if not lacking:
         return
-    how = f"resnet-probe {store.root} {' '.join(dict.fromkeys(probe.name for probe in asked))}"
+    advice = f"resnet-probe {store.root} {' '.join(dict.fromkeys(probe.name for probe in asked))}"
     if any(probe.step is not None for probe in asked):
-        how = "they were recorded without --probe, and a probe in training needs a new run: give another --out"
+        advice = "they were recorded without --probe, and a probe in training needs a new run: give another --out"
     elif not kept.keys() >= {*lacking}:
-        how = "they were recorded without --probe and their networks are not kept: give another --out"
-    say(f"{len(lacking)} of {len(runs)} runs are not probed, {lacking[0]} first; {how}")
+        advice = "they were recorded without --probe and their networks are not kept: give another --out"
+    say(f"{len(lacking)} of {len(runs)} runs are not probed, {lacking[0]} first; {advice}")

@@ -142,9 +142,9 @@ class Request:
             twin = by_id.setdefault(run.id, run)
             if twin is not run:
                 changed = [f"`{name}`" for name, level in run.factors.items() if level != twin.factors[name]]
-                what = " and ".join(changed) or "the seed"
+                difference = " and ".join(changed) or "the seed"
                 raise UserError(
-                    f"every run must differ from the others, but {what} changes nothing: "
+                    f"every run must differ from the others, but {difference} changes nothing: "
                     f"({twin.label}) and ({run.label}) are the same run"
                 )
         chosen = self.rates.chosen

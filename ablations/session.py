@@ -94,10 +94,10 @@ def run(
     place = None if data is None else path_of(data)
     given = {"scale": scale, "seeds": seeds, "data": place, **settings}
     request = _request(study, Path(out), {name: value for name, value in given.items() if value is not None})
-    own = [study.file] if study.file and study.registers else []
+    code = [study.file] if study.file and study.registers else []
     how = replace(
         execution or Execution(),
-        setup=SessionCode(Plugins((*files, *own))),
+        setup=SessionCode(Plugins((*files, *code))),
         probes=probes_asked([*study.probes, *probes]),
     )
     if workers is not None or keep_networks:
@@ -111,11 +111,11 @@ def run(
 def _request(study: Study, out: Path, given: Mapping[str, Any]) -> Request:
     """Return the request of a call."""
     words = ", ".join([repr(study.name), *(f"{name}={value!r}" for name, value in given.items())])
-    asked = {name: value for name, value in given.items() if name in (*WISHES, "scale", "seeds")}
-    asked |= {name: _count(name, value) for name, value in asked.items() if name in COUNTS}
-    others = {name: value for name, value in given.items() if name not in asked}
+    options = {name: value for name, value in given.items() if name in (*WISHES, "scale", "seeds")}
+    options |= {name: _count(name, value) for name, value in options.items() if name in COUNTS}
+    others = {name: value for name, value in given.items() if name not in options}
     levels, fields = _sorted(study, others)
-    return request_of(study, levels=levels, fields=fields, out=out, command=f"ablations.run({words})", **asked)
+    return request_of(study, levels=levels, fields=fields, out=out, command=f"ablations.run({words})", **options)
 
 
 def _sorted(study: Study, given: Mapping[str, Any]) -> tuple[dict[str, list[Any]], dict[str, dict[str, Any]]]:

@@ -117,9 +117,9 @@ def _difference(spec: NetSpec, other: NetSpec) -> Any:
     for field in NetSpec.model_fields:
         if getattr(spec, field) != getattr(other, field):
             table.add_row(field, str(getattr(spec, field)), str(getattr(other, field)))
-    mine, theirs = cost(spec), cost(other)
+    first, second = cost(spec), cost(other)
     for count in ("trainable", "bn_running_stats", "macs"):
-        table.add_row(count, f"{getattr(mine, count):,}", f"{getattr(theirs, count):,}")
+        table.add_row(count, f"{getattr(first, count):,}", f"{getattr(second, count):,}")
     return table
 
 

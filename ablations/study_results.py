@@ -214,8 +214,10 @@ class Results:
         rows = at(study.planned[study.planned["seed"] == seed], levels, study.factors)
         if len(rows) != 1:
             open_ = [name for name in study.factors if name not in levels and rows[name].nunique() > 1]
-            what = f"give {' and '.join(open_)}" if open_ else f"there are seeds {_seeds(study)}"
-            raise UserError(f"a network must be of one run, but {len(rows)} have seed {seed} and these levels; {what}")
+            advice = f"give {' and '.join(open_)}" if open_ else f"there are seeds {_seeds(study)}"
+            raise UserError(
+                f"a network must be of one run, but {len(rows)} have seed {seed} and these levels; {advice}"
+            )
         return str(rows["run"].iloc[0])
 
     def report(self) -> Path:

@@ -67,8 +67,8 @@ def trials(request: Request, rates: Iterable[tuple[Run, Sequence[float]]]) -> li
             train=at_rate.train.replace(test=False, split_seed=seed),
             factors={**arm.factors, FACTOR: rate},
         )
-        for arm, own in rates
-        for rate in dict.fromkeys(own)
+        for arm, values in rates
+        for rate in dict.fromkeys(values)
         for at_rate in [request.at_rate(arm, rate)]
         for seed in range(SEED, SEED + request.rates.trial_seeds)
     ]
@@ -160,10 +160,10 @@ class Trials:
 
     def of(self, arm: Run) -> list[Tried]:
         """Return the results of the trials of an arm, a row for each rate, in ascending order."""
-        mine = [run for run in self._runs if {**run.factors, FACTOR: None} == {**arm.factors, FACTOR: None}]
+        of_arm = [run for run in self._runs if {**run.factors, FACTOR: None} == {**arm.factors, FACTOR: None}]
         rows = []
-        for rate in sorted({run.factors[FACTOR] for run in mine}):
-            records = [self._records[run.id] for run in mine if run.factors[FACTOR] == rate]
+        for rate in sorted({run.factors[FACTOR] for run in of_arm}):
+            records = [self._records[run.id] for run in of_arm if run.factors[FACTOR] == rate]
             accuracies, losses = ([_result(record, name) for record in records] for name in ("accuracy", "loss"))
             rows.append(Tried(rate, tuple(accuracies), tuple(losses)))
         return rows

@@ -69,9 +69,9 @@ def further_runs(request: Request, runs: Callable[[Request], Sequence[Run]]) -> 
     plan, first = Store(request.root).plan(), request.seeds.first
     kept = Look.of(plan.looks) if plan else ()
     looks = announced(kept, first, request.seeds.most or first)
-    coming = [look for look in looks if look not in kept and look.seeds > first]
+    later = [look for look in looks if look not in kept and look.seeds > first]
     open_ = open_claims(request.root)
-    return _runs_of(runs(request.with_seeds(coming[0].seeds)), first, open_) if coming and open_ else []
+    return _runs_of(runs(request.with_seeds(later[0].seeds)), first, open_) if later and open_ else []
 
 
 def _runs_of(runs: Sequence[Run], first: int, open_: Sequence[Claim]) -> list[Run]:

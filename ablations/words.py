@@ -31,7 +31,7 @@ def words_for(own: Mapping[str, Mapping[Any, str]], factors: Mapping[str, set[st
     names = {}
     for factor, levels in factors.items():
         known = {str(level): text for level, text in {**COMMON.get(factor, {}), **own.get(factor, {})}.items()}
-        there = {level: known[level] for level in sorted(levels) if level in known}
-        if there:
-            names[factor] = there
+        present = {level: known[level] for level in sorted(levels) if level in known}
+        if present:
+            names[factor] = present
     return names

@@ -46,8 +46,8 @@ def _rise(name: str) -> Callable[[Mapping[str, Rows]], Rows]:
 def _gradient_share(rows: Mapping[str, Rows]) -> Rows:
     squares = rows["weight_gradient_l2"].assign(value=lambda table: table["value"] ** 2)
     whole = squares.groupby("run")["value"].sum()
-    mine = squares[squares["block"] != ""].groupby(KEYS, sort=False)["value"].sum().reset_index()
-    return mine.assign(value=mine["value"] / mine["run"].map(whole))
+    in_blocks = squares[squares["block"] != ""].groupby(KEYS, sort=False)["value"].sum().reset_index()
+    return in_blocks.assign(value=in_blocks["value"] / in_blocks["run"].map(whole))
 
 
 def _column(name: str, column: str) -> Callable[[Mapping[str, Rows]], Rows]:
@@ -61,8 +61,8 @@ def _variance(rows: Mapping[str, Rows]) -> Rows:
 
 def _alike(rows: Mapping[str, Rows]) -> Rows:
     known = rows["similarity"]
-    own = known["other"].fillna("") == ""
-    return known[own & (known["index"] == known["other_index"] + 1)][[*KEYS, "value"]]
+    same_network = known["other"].fillna("") == ""
+    return known[same_network & (known["index"] == known["other_index"] + 1)][[*KEYS, "value"]]
 
 
 def _gain(rows: Mapping[str, Rows]) -> Rows:

@@ -69,8 +69,8 @@ def of_verdicts(n: int) -> str:
 def _simulated(claim: str, n: int) -> pd.DataFrame:
     """Return the rows of a claim for the largest simulated number of seeds up to n, by the distribution of errors."""
     rates = table()
-    there = (rates["claim"] == claim) & (rates["claims"] == 1) & (rates["looks"] == "fixed") & (rates["n"] <= n)
-    rows: pd.DataFrame = rates[there & (rates["n"] == rates.loc[there, "n"].max())]
+    matching = (rates["claim"] == claim) & (rates["claims"] == 1) & (rates["looks"] == "fixed") & (rates["n"] <= n)
+    rows: pd.DataFrame = rates[matching & (rates["n"] == rates.loc[matching, "n"].max())]
     return rows.set_index("errors")
 
 

@@ -82,9 +82,9 @@ def _with_other(table: pd.DataFrame) -> pd.DataFrame:
 def _arms(first: StudyRecords, other: StudyRecords, by: Sequence[str], differences: pd.DataFrame) -> pd.DataFrame:
     agreeing = same.agreeing(first, other)
     causes = same.causes(first, other, agreeing)
-    both = [_plain(study.runs, by)[["run", *by]] for study in (first, other)]
-    counts = [runs.groupby(list(by)).size() for runs in both]
-    joined = both[0][both[0]["run"].isin(both[1]["run"])]
+    tables = [_plain(study.runs, by)[["run", *by]] for study in (first, other)]
+    counts = [runs.groupby(list(by)).size() for runs in tables]
+    joined = tables[0][tables[0]["run"].isin(tables[1]["run"])]
     equal = joined[joined["run"].isin(agreeing)].groupby(list(by)).size()
     table = pd.DataFrame({
         "first": counts[0], "other_runs": counts[1], "same_id": joined.groupby(list(by)).size(), "identical": equal,

@@ -128,7 +128,7 @@ def effects(data: pd.DataFrame, factors: Sequence[str], seed: int) -> pd.DataFra
     failed = numbered.groupby("_arm")["failed"].sum().to_numpy()
     lost = numbered["value"].isna() & ~numbered["failed"]
     missing = lost.groupby(numbered["_arm"]).sum().to_numpy()
-    values, there = by_seed.to_numpy(float), planned.reindex(columns=by_seed.columns, fill_value=False).to_numpy()
+    values, exists = by_seed.to_numpy(float), planned.reindex(columns=by_seed.columns, fill_value=False).to_numpy()
     first, second = compared["arm"].to_numpy(), compared["reference"].to_numpy()
     differences = values[first] - values[second]
     n = np.isfinite(differences).sum(axis=1)
@@ -144,7 +144,7 @@ def effects(data: pd.DataFrame, factors: Sequence[str], seed: int) -> pd.DataFra
         "level": [_level(arms, i, factor) for i, factor in zip(first, compared["factor"], strict=True)],
         "reference": [_level(arms, i, factor) for i, factor in zip(second, compared["factor"], strict=True)],
         "at": [_at(arms, i, factor) for i, factor in zip(first, compared["factor"], strict=True)],
-        "n": n, "N": (there[first] & there[second]).sum(axis=1),
+        "n": n, "N": (exists[first] & exists[second]).sum(axis=1),
         "effect": effect, "low": effect - half, "high": effect + half,
         "bootstrap_low": low, "bootstrap_high": high, "bootstrap": methods,
         "d": d,
@@ -238,8 +238,10 @@ def across(first: pd.DataFrame, second: pd.DataFrame, by: Sequence[str]) -> pd.D
         matrices.append(seeds[seeds["value"].notna()].set_index("seed").groupby("_arm")["value"])
     rows = []
     for i in range(len(keys)):
-        ours, theirs = (groups.get_group(i) if i in groups.groups else pd.Series(dtype=float) for groups in matrices)
-        rows.append({"n_first": len(ours), "n_second": len(theirs), **_difference(ours, theirs)})
+        of_first, of_second = (
+            groups.get_group(i) if i in groups.groups else pd.Series(dtype=float) for groups in matrices
+        )
+        rows.append({"n_first": len(of_first), "n_second": len(of_second), **_difference(of_first, of_second)})
     return keys.join(pd.DataFrame(rows))
 
 

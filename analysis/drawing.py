@@ -85,8 +85,8 @@ def check_columns(data: pd.DataFrame, *columns: str | None) -> None:
 def levels_of(column: "pd.Series[Any]") -> list[Any]:
     """Return the levels in the order of their category, or of their appearance."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        there = set(column.dropna().unique())
-        return [level for level in column.cat.categories if level in there]
+        present = set(column.dropna().unique())
+        return [level for level in column.cat.categories if level in present]
     return list(column.dropna().unique())
 
 

@@ -57,11 +57,11 @@ def above_a_mean(means: Array, n: Array, bound: Array | float, low: float, high:
         high: Largest possible value.
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # of no arm, high is low
-        seen, asked = ((np.asarray(values, dtype=float) - low) / (high - low) for values in (means, bound))
-        seen, asked = np.clip(seen, 0, 1), np.clip(asked, 0, 1)
-        divergence = special.rel_entr(seen, asked) + special.rel_entr(1 - seen, 1 - asked)
+        observed, bounds = ((np.asarray(values, dtype=float) - low) / (high - low) for values in (means, bound))
+        observed, bounds = np.clip(observed, 0, 1), np.clip(bounds, 0, 1)
+        divergence = special.rel_entr(observed, bounds) + special.rel_entr(1 - observed, 1 - bounds)
         p = 2 * np.exp(-n * divergence)
-    return np.minimum(1.0, np.where((n > 0) & (seen > asked), p, 1.0))
+    return np.minimum(1.0, np.where((n > 0) & (observed > bounds), p, 1.0))
 
 
 def below_a_mean(means: Array, n: Array, bound: Array | float, low: float, high: float) -> Array:

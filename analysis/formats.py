@@ -22,8 +22,8 @@ _LATEX = {
 
 def shown(table: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     """Return `table` without redundant columns: factors of one level, and `layers` if `depth` determines it."""
-    here = [factor for factor in factors if factor in table]
-    silent = [factor for factor in here if factor not in varied(table, here)]
+    present = [factor for factor in factors if factor in table]
+    silent = [factor for factor in present if factor not in varied(table, present)]
     if {"depth", "layers"} <= set(table.columns) and (table["depth"].astype(str) == table["layers"].astype(str)).all():
         silent = [factor for factor in silent if factor != "depth"] + ["layers"]
     return table.drop(columns=silent)

@@ -52,8 +52,8 @@ def table(
             f"Importance needs {LEAST} trials of equal epochs, but {n} in all have a {objective.name}.",
         )
     if not names or rows[objective.name].nunique() < 2:
-        what = objective.name if names else "every hyperparameter"
-        return pd.DataFrame(), f"Importance needs trials that differ, but the {len(rows)} trials agree in {what}."
+        equal = objective.name if names else "every hyperparameter"
+        return pd.DataFrame(), f"Importance needs trials that differ, but the {len(rows)} trials agree in {equal}."
     runs = pd.DataFrame([_forest(rows, names, objective, rng) for _ in range(FORESTS)])
     weighed = pd.DataFrame({
         "objective": objective.name, "hyperparameter": names, "importance": runs[names].mean().to_numpy(),

@@ -50,17 +50,19 @@ def lesions(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         rows = rows[rows["unit"] == "block"]
     if rows.empty:
         return
-    what = TAKEN[probe]
+    change = TAKEN[probe]
     labels, note = arms_of(rows)
     figure, axes = panels(1, len(labels), style, sharey=True)
     sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
-        mine = rows_of(rows, label)
-        means = mine.groupby(["index", "block"], sort=True)["value"].mean().droplevel("index")
+        of_arm = rows_of(rows, label)
+        means = of_arm.groupby(["index", "block"], sort=True)["value"].mean().droplevel("index")
         places = {block: place for place, block in enumerate(means.index)}
         ax.bar(range(len(means)), means, color="C0", alpha=0.5, label="mean over the seeds")
-        ax.scatter(mine["block"].map(places), mine["value"], s=12, color="C3", zorder=3, clip_on=False, label="a seed")
-        ax.axhline(mine.groupby("run")["intact"].first().mean(), color="k", lw=0.9, ls="--", label="whole network")
+        ax.scatter(
+            of_arm["block"].map(places), of_arm["value"], s=12, color="C3", zorder=3, clip_on=False, label="a seed"
+        )
+        ax.axhline(of_arm.groupby("run")["intact"].first().mean(), color="k", lw=0.9, ls="--", label="whole network")
         step = -(-len(means) // 14)
         ax.set_xticks(range(0, len(means), step), [_short(name) for name in means.index[::step]], rotation=90)
         ax.set_title(literal(label))
@@ -71,9 +73,9 @@ def lesions(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     axes[0][0].set_ylabel("error")
     legend_below(figure, axes[0][0])
     yield Drawn(
-        f"{PREFIX}{probe}", f"Error with one block {what}", figure,
-        f"Bars of the error with one block {what}, a panel an arm, a bar a block. {'; '.join(sentences)}.",
-        f"Error of the network with one block {what}, the others being as trained: {sample(rows)}; normalisation by "
+        f"{PREFIX}{probe}", f"Error with one block {change}", figure,
+        f"Bars of the error with one block {change}, a panel an arm, a bar a block. {'; '.join(sentences)}.",
+        f"Error of the network with one block {change}, the others being as trained: {sample(rows)}; normalisation by "
         f"moving statistics, {EVAL}. Bar: mean over the seeds; points: every seed; dashed: the whole network.{note}",
     )  # fmt: skip
 
@@ -89,9 +91,9 @@ def similarity(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     figure, axes = panels(1, len(labels), style, height=style.row + 0.6)
     sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
-        mine = rows_of(rows, label)
-        grid, null = (mine.pivot_table("value", "index", "other_index", "mean"),
-                      mine.pivot_table("null_high", "index", "other_index", "mean"))  # fmt: skip
+        of_arm = rows_of(rows, label)
+        grid, null = (of_arm.pivot_table("value", "index", "other_index", "mean"),
+                      of_arm.pivot_table("null_high", "index", "other_index", "mean"))  # fmt: skip
         ax.imshow(grid, vmin=0, vmax=1, cmap="viridis", origin="lower", interpolation="nearest")
         within = np.argwhere(grid.to_numpy() <= null.to_numpy())
         ax.plot(within[:, 1], within[:, 0], "x", color="w", ms=4, ls="none")
@@ -124,18 +126,18 @@ def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     levels = np.linspace(lowest, max(float(known.max()) if len(known) else 0.0, lowest + 1e-3), 14)
     sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
-        mine = rows_of(rows, label)
-        centre = mine[(mine["x"].abs() < 1e-9)]["value"].mean()
-        sentences.append(f"{label}: {centre:.3g} in the middle, {mine['value'].max():.3g} at most")
+        of_arm = rows_of(rows, label)
+        centre = of_arm[(of_arm["x"].abs() < 1e-9)]["value"].mean()
+        sentences.append(f"{label}: {centre:.3g} in the middle, {of_arm['value'].max():.3g} at most")
         if two:
-            grid = mine.pivot_table("value", "y", "x", "mean")
+            grid = of_arm.pivot_table("value", "y", "x", "mean")
             contours = ax.contour(grid.columns, grid.index, np.log10(np.maximum(grid, 1e-12)), levels)
             ax.clabel(contours, fontsize="x-small", fmt=lambda level: f"{10**level:.2g}")
             ax.set_aspect("equal")
         else:
-            for _, seed in mine.groupby("run"):
+            for _, seed in of_arm.groupby("run"):
                 ax.plot(seed["x"], seed["value"], color="C0", alpha=0.35, lw=0.8)
-            middle = mine.groupby("x")["value"].agg(["median", "min", "max"])
+            middle = of_arm.groupby("x")["value"].agg(["median", "min", "max"])
             ax.fill_between(middle.index, middle["min"], middle["max"], color="C0", alpha=0.15, lw=0)
             ax.plot(middle.index, middle["median"], color="C0", lw=1.6)
             scales.log(ax.yaxis)
@@ -144,7 +146,7 @@ def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     axes[0][0].set_ylabel("along the second direction" if two else "loss")
     anew = "statistics=recomputed" in str(rows["options"].iloc[0])
     mode = "moving statistics" + (", recomputed at every point" if anew else "")
-    how = (
+    lines = (
         "contours of the mean loss over the seeds, the same in all panels"
         if two
         else "line: median of the seeds; band: all of them"
@@ -153,7 +155,7 @@ def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         "inside_landscape", "Loss around the trained network", figure,
         f"The loss along {'two directions' if two else 'one direction'}, a panel an arm. {'; '.join(sentences)}.",
         f"Cross-entropy along random directions with filter normalisation (Li et al. 2018): {sample(rows)}; "
-        f"normalisation by {mode}, {EVAL}; {how}.{note}",
+        f"normalisation by {mode}, {EVAL}; {lines}.{note}",
     )  # fmt: skip
 
 
@@ -166,13 +168,13 @@ def spectrum(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     figure, axes = panels(1, len(labels), style, sharey=True)
     sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
-        mine = rows_of(density, label)
-        for i, (_, seed) in enumerate(mine.groupby("run")):
+        of_arm = rows_of(density, label)
+        for i, (_, seed) in enumerate(of_arm.groupby("run")):
             ax.vlines(seed["eigenvalue"], 1e-7, seed["value"].clip(lower=1e-7), color=f"C{i % 10}", lw=1.0, alpha=0.7)
         scales.log(ax.yaxis)
         ax.set_title(literal(label))
         ax.set_xlabel("eigenvalue")
-        sentences.append(f"{label}: from {mine['eigenvalue'].min():.3g} to {mine['eigenvalue'].max():.3g}")
+        sentences.append(f"{label}: from {of_arm['eigenvalue'].min():.3g} to {of_arm['eigenvalue'].max():.3g}")
     axes[0][0].set_ylabel("share of the spectrum")
     training = "training=True" in str(density["options"].iloc[0])
     mode = "statistics of the batch" if training else f"moving statistics, {EVAL}"
@@ -195,14 +197,14 @@ def variance(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     sentences = []
     for ax, quantity in zip(axes[0], names, strict=True):
         for i, label in enumerate(labels):
-            mine = rows_of(rows[rows["quantity"] == quantity], label)
-            if mine.empty:
+            of_arm = rows_of(rows[rows["quantity"] == quantity], label)
+            if of_arm.empty:
                 continue
             # A branch ends at the output of its block. Places are counted from the one after the stem.
-            x = mine["index"] + (quantity == "branch_variance")
-            means = mine["value"].groupby(x).mean()
+            x = of_arm["index"] + (quantity == "branch_variance")
+            means = of_arm["value"].groupby(x).mean()
             ax.plot(means.index, means, color=f"C{i}", marker="o", ms=3, label=literal(label))
-            ax.scatter(x, mine["value"], s=6, color=f"C{i}", alpha=0.4)
+            ax.scatter(x, of_arm["value"], s=6, color=f"C{i}", alpha=0.4)
             sentences.append(f"{label}, {quantity.replace('_', ' ')}: {means.iloc[0]:.3g} to {means.iloc[-1]:.3g}")
         scales.log(ax.yaxis)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

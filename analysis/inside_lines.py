@@ -95,9 +95,9 @@ def lines(rows: pd.DataFrame, spec: LineFigure, style: Style) -> Iterator[Drawn]
     figure, axes = panels(1, 1, style)
     ax, sentences = axes[0][0], []
     for i, label in enumerate(labels):
-        mine = _by_seed(rows_of(rows, label), spec)
-        means = mine.groupby(level=1).mean().sort_values(spec.x)
-        ax.scatter(mine[spec.x], mine[spec.y], s=6, color=f"C{i}", alpha=0.4)
+        of_arm = _by_seed(rows_of(rows, label), spec)
+        means = of_arm.groupby(level=1).mean().sort_values(spec.x)
+        ax.scatter(of_arm[spec.x], of_arm[spec.y], s=6, color=f"C{i}", alpha=0.4)
         ax.plot(means[spec.x], means[spec.y], color=f"C{i}", marker="o", ms=3, label=literal(label))
         if spec.beside in means:
             ax.plot(means[spec.x], means[spec.beside], color=f"C{i}", lw=0.9, ls="--")
@@ -172,21 +172,21 @@ def over_training(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     figure, axes = panels(1, len(labels), style, sharey=True)
     sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
-        mine = rows_of(rows.assign(at=at), label)
-        places = some(sorted(mine["index"].unique()), MOST_PLACES)
+        of_arm = rows_of(rows.assign(at=at), label)
+        places = some(sorted(of_arm["index"].unique()), MOST_PLACES)
         for i, place in enumerate(places):
-            means = mine[mine["index"] == place].groupby("at")["value"].mean()
+            means = of_arm[of_arm["index"] == place].groupby("at")["value"].mean()
             color = colormaps["viridis"](0.9 * i / max(1, len(places) - 1))
             ax.plot(means.index, means, color=color, marker="o", ms=3, label=f"place {place:g}")
-        whole = mine.groupby("at")["value"].mean()
+        whole = of_arm.groupby("at")["value"].mean()
         sentences.append(f"{label}: mean of the places from {whole.iloc[0]:.3g} to {whole.iloc[-1]:.3g}")
         ax.set_xticks(range(len(steps)), names)
         ax.set_xlabel("updates")
         ax.set_title(literal(label))
-        if (mine["value"] > 0).all() and mine["value"].max() > 20 * mine["value"].min():
+        if (of_arm["value"] > 0).all() and of_arm["value"].max() > 20 * of_arm["value"].min():
             scales.log(ax.yaxis)
-    what = LINES[probe].value if probe in LINES else probe.replace("_", " ")
-    axes[0][0].set_ylabel(literal(f"{what}{series}"))
+    quantity = LINES[probe].value if probe in LINES else probe.replace("_", " ")
+    axes[0][0].set_ylabel(literal(f"{quantity}{series}"))
     legend_below(figure, *axes[0])
     yield Drawn(
         f"{PREFIX}{probe}_over_training", f"{_capital(probe.replace('_', ' '))} over training", figure,

@@ -175,11 +175,11 @@ class RunTable:
                     f"a claim must be about factors of the table, but got '{name}'{nearest(name, self.factors)}"
                 )
         if not matches(self.planned, levels).any():
-            asked = " ".join(f"{name}={level}" for name, level in levels.items())
+            wanted = " ".join(f"{name}={level}" for name, level in levels.items())
             known = "; ".join(
                 f"{name}: {', '.join(map(str, self.planned[name].unique()[:MOST_NAMED]))}" for name in levels
             )
-            raise UserError(f"a claim must be about runs of the table, but none has {asked}; its levels are {known}")
+            raise UserError(f"a claim must be about runs of the table, but none has {wanted}; its levels are {known}")
 
 
 def judge(
@@ -258,8 +258,8 @@ def _gaps(planned: pd.DataFrame, factors: Sequence[str]) -> Iterable[str]:
     """Yield a sentence for each arm that lacks seeds of other arms. These seeds are in no pair."""
     seeds = set(planned["seed"])
     arms = planned.groupby([*factors], observed=True, sort=False)["seed"]
-    for levels, own in arms:
-        lacking = sorted(seeds - set(own), key=str)
+    for levels, present in arms:
+        lacking = sorted(seeds - set(present), key=str)
         if lacking:
             arm = " ".join(f"{name}={level}" for name, level in zip(factors, levels, strict=True))
             more = f" and {len(lacking) - MOST_NAMED} more" if len(lacking) > MOST_NAMED else ""

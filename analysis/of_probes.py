@@ -125,8 +125,8 @@ def usual(rows: "pd.DataFrame", options: Mapping[str, str] | None = None) -> "pd
         after = rows["step"].isna()
         rows = rows[after if after.any() else rows["step"] == rows["step"].max()]
     wanted = {f"{name}={value}" for name, value in (options or {}).items()}
-    there = sorted(set(rows["options"]), key=lambda text: (len(text.split()), text))
-    fit = [text for text in there if wanted <= set(text.split())]
+    present = sorted(set(rows["options"]), key=lambda text: (len(text.split()), text))
+    fit = [text for text in present if wanted <= set(text.split())]
     rows = rows[rows["options"] == fit[0]] if fit else rows[:0]
     if rows.empty:
         return rows

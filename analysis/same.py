@@ -20,9 +20,9 @@ def agreeing(first: StudyRecords, other: StudyRecords) -> set[str]:
     """Return the runs that both studies have with equal results, epochs and probes, up to rounding."""
     common = set(first.runs["run"]) & set(other.runs["run"])
     different = set().union(*_unequal(first.runs, other.runs, common, RESULTS))
-    for ours, theirs in ((first.epochs, other.epochs), (first.probes, other.probes)):
-        columns = sorted({*map(str, ours), *map(str, theirs)} - {"run"})
-        different |= set().union(*_unequal(ours, theirs, common, columns))
+    for of_first, of_other in ((first.epochs, other.epochs), (first.probes, other.probes)):
+        columns = sorted({*map(str, of_first), *map(str, of_other)} - {"run"})
+        different |= set().union(*_unequal(of_first, of_other, common, columns))
     return common - different
 
 
@@ -61,14 +61,14 @@ def causes(first: StudyRecords, other: StudyRecords, agreed: Set[str]) -> pd.Dat
         One row for each run and setting: `run`, `setting`, and its values `first` and `other`.
     """
     runs = sorted((set(first.runs["run"]) & set(other.runs["run"])) - agreed)
-    ours, theirs = (study.runs.set_index("run").reindex(runs) for study in (first, other))
-    names = [name for name in map(str, ours) if name.startswith("environment.") and name in theirs]
+    of_first, of_other = (study.runs.set_index("run").reindex(runs) for study in (first, other))
+    names = [name for name in map(str, of_first) if name.startswith("environment.") and name in of_other]
     names.sort(key=lambda name: (name.partition(".")[2] not in NAMED, name))
     rows = [
-        (run, name.partition(".")[2], str(ours[name][run]), str(theirs[name][run]))
+        (run, name.partition(".")[2], str(of_first[name][run]), str(of_other[name][run]))
         for name in names
         for run in runs
-        if _known(ours[name][run]) and _known(theirs[name][run]) and ours[name][run] != theirs[name][run]
+        if _known(of_first[name][run]) and _known(of_other[name][run]) and of_first[name][run] != of_other[name][run]
     ]
     return pd.DataFrame(rows, columns=["run", "setting", "first", "other"])
 

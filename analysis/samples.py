@@ -161,10 +161,10 @@ class Samples:
         """The weighted skewness of the samples; 0 for samples that are not transformed."""
         n = self.n
         cubes = np.nansum((self.values - self.means[:, None]) ** 3, axis=1)
-        asked = self.skewed & (n > 2) & (self.sd > 0)
+        transformed = self.skewed & (n > 2) & (self.sd > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             skewness = n * cubes / ((n - 1) * (n - 2)) / self.sd**3
-        return np.asarray(np.interp(n, *HALL) * np.where(asked, skewness, 0.0))
+        return np.asarray(np.interp(n, *HALL) * np.where(transformed, skewness, 0.0))
 
     def above(self, bounds: Array | float) -> Array:
         """Return the p-value of each sample that its mean is above a bound; 1 for fewer than two values."""
@@ -199,9 +199,9 @@ class Samples:
     def low(self, level: Array) -> Array:
         """Return the lower ends of the intervals at these levels; -inf without a lower end."""
         ends = np.min([self.means - error * stats.t.isf(level / 2, freedom) for error, freedom in self._errors], axis=0)
-        asked = np.flatnonzero((self.n > 1) & (self.alike | self.flipped | (self._skewness != 0)))
-        if len(asked):
-            ends[asked] = self._rows(asked)._bisected(level[asked])
+        bisected = np.flatnonzero((self.n > 1) & (self.alike | self.flipped | (self._skewness != 0)))
+        if len(bisected):
+            ends[bisected] = self._rows(bisected)._bisected(level[bisected])
         return np.where(self.n > 1, ends, np.nan)
 
     def high(self, level: Array) -> Array:

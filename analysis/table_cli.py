@@ -42,14 +42,14 @@ def is_of_table(options: argparse.Namespace) -> bool:
     Raises:
         UserError: Only some of the required options are given.
     """
-    asked = bool(options.factors or options.claims or options.measure or options.status)
-    if asked and not options.factors:
+    given = bool(options.factors or options.claims or options.measure or options.status)
+    if given and not options.factors:
         raise UserError("a table of runs needs --factors, the columns that say which arm a run is of")
-    if asked and not (options.claims or options.measure):
+    if given and not (options.claims or options.measure):
         raise UserError("a table of runs needs --claims FILE or --measure COLUMN, what is asked of it")
-    if asked and len(options.studies) != 1:
+    if given and len(options.studies) != 1:
         raise UserError(f"a report must be of one table of runs, but got {len(options.studies)}")
-    return asked
+    return given
 
 
 def report_table(options: argparse.Namespace) -> "tuple[Path, dict[str, pd.DataFrame]]":

@@ -171,10 +171,10 @@ def published(planned: pd.DataFrame, frames: Frames, figures: Iterable[Mapping[s
         statistic, failed = figure.get("statistic", ""), figure.get("failed", False)
         value = np.nan if figure["value"] is None else float(figure["value"])
         ours = _statistic(statistic, figure["measure"])(values) if len(values) else np.nan
-        theirs = np.nan if failed else value
+        printed = np.nan if failed else value
         rows.append({
             "measure": figure["measure"], "arm": " ".join(f"{name}={level}" for name, level in figure["arm"].items()),
-            "published": theirs, "statistic": _statistic_words(figure), "ours": ours, "difference": ours - theirs,
+            "published": printed, "statistic": _statistic_words(figure), "ours": ours, "difference": ours - printed,
             "mean": mean, "low": low, "high": high, "n": len(values), "N": len(arm),
             "failed": _failed_share(data, value if failed else np.inf),
             "source": figure["source"],

@@ -111,7 +111,7 @@ def at(rows: pd.DataFrame, levels: dict[str, Any], names: Sequence[str]) -> pd.D
         known = rows[name].astype(object)
         for place in wanted:
             if not known.eq(place).any():
-                there = ", ".join(map(str, dict.fromkeys(known)))
-                raise UserError(f"a level must be one of the study's, but got {name}={place!r}; there are {there}")
+                present = ", ".join(map(str, dict.fromkeys(known)))
+                raise UserError(f"a level must be one of the study's, but got {name}={place!r}; there are {present}")
         rows = rows[known.isin(wanted)]
     return rows

@@ -172,10 +172,10 @@ def hypervolumes(trials: pd.DataFrame, objectives: Sequence[ObjectiveColumn]) ->
     directions = [objective.direction for objective in objectives]
     box = float(np.abs(to["best"] - to["reference"]).prod())
     recorded = trials[trials["status"] != "open"]
-    there = recorded.index.isin(rivals(trials, objectives).index)
+    counting = recorded.index.isin(rivals(trials, objectives).index)
     front, share = np.empty((0, len(objectives))), np.nan
     shares = []
-    for point, counts in zip(_matrix(recorded, objectives), there, strict=True):
+    for point, counts in zip(_matrix(recorded, objectives), counting, strict=True):
         if counts and box > 0:
             joined = np.vstack([front, point])
             kept = pareto.front_ranks(joined, directions) == 0

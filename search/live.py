@@ -87,10 +87,10 @@ class Live:
     def _outlook(self) -> str:
         first = self._objectives[0]
         best = f"best {shown(first.name, first.of(self._best))}" if self._best else "none completed"
-        here = self._ended - self._before
-        if not here:
+        ended_now = self._ended - self._before
+        if not ended_now:
             return best
-        left = (time.monotonic() - self._started) / here * (self._trials - self._ended)
+        left = (time.monotonic() - self._started) / ended_now * (self._trials - self._ended)
         return f"{best}; ETA {duration(max(0.0, left))}"
 
 

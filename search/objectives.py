@@ -64,5 +64,5 @@ def for_keras_tuner(objectives: tuple[Objective, ...]) -> Any:
     """Return the objectives in the form that KerasTuner takes."""
     import keras_tuner
 
-    asked = [keras_tuner.Objective(objective.name, objective.direction) for objective in objectives]
-    return asked if len(asked) > 1 else asked[0]
+    converted = [keras_tuner.Objective(objective.name, objective.direction) for objective in objectives]
+    return converted if len(converted) > 1 else converted[0]

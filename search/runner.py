@@ -203,10 +203,10 @@ def _propose(search: Search, execution: Execution, store: Store) -> None:
     seconds = proposals.left * (
         train_seconds(middle, trained_on(search.train, search.data), threads) + start_seconds(middle)
     )
-    name, how = execution.job(proposals.left, seconds, threads, store, survey.lost)
-    how = replace(how, keep_states=bool(search.options))
+    name, settings = execution.job(proposals.left, seconds, threads, store, survey.lost)
+    settings = replace(settings, keep_states=bool(search.options))
     with Live(budget.trials, search.objectives, list(store.records())) as live:
-        carry_out(proposals, name, how, live, execution.log)
+        carry_out(proposals, name, settings, live, execution.log)
 
 
 def _exported(search: Search, execution: Execution, store: Store, ids: set[str]) -> list[Path]:

@@ -201,8 +201,8 @@ def run(
             fields=fields, limits=Limits(max_params, max_macs, max_memory), out=Path(out),
             command=f"search.run({space!r}, …)",
         )  # fmt: skip
-        own = [Path(space)] if isinstance(space, str) and search.space.registers else []
-        how = replace(execution or Execution(), setup=SessionCode(Plugins((*files, *own))))
+        code = [Path(space)] if isinstance(space, str) and search.space.registers else []
+        how = replace(execution or Execution(), setup=SessionCode(Plugins((*files, *code))))
         how = how if workers is None else replace(how, workers=workers)
         how.check()
         runner.run(search, how, best=confirm, seeds=confirm_seeds)

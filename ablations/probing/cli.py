@@ -201,11 +201,11 @@ def dry_run(work: Work) -> None:
     ):  # fmt: skip
         table.add_column(name, footer=footer, justify="left" if name in ("probe", "options") else "right")
     for probe in work.asked:
-        mine = [item for item in items if item.asked == probe]
+        of_probe = [item for item in items if item.asked == probe]
         todo = [item for item in left if item.asked == probe]
         passes = total_passes([(probe, sizes[item.network_id]) for item in todo])
         table.add_row(
-            probe.name, probe.text, str(len(mine)), str(len(mine) - len(todo)), _count(passes, "forward"),
+            probe.name, probe.text, str(len(of_probe)), str(len(of_probe) - len(todo)), _count(passes, "forward"),
             _count(passes, "backward"),
         )  # fmt: skip
     console().print(table)

@@ -24,12 +24,12 @@ QUIET_SECONDS = 30.0
 def line(target: Target, result: "Made") -> str:
     """Return the result of a measurement in one line."""
     item, measured = result.measured.item, result.measured
-    what = (
+    outcome = (
         f"{result.rows} rows, {measured.seconds:.1f} s"
         if measured.status == "measured"
         else f"{measured.status}: {measured.reason}"
     )
-    return f"{_name(target, item)}: {what}" + ("" if result.here else " (measured before)")
+    return f"{_name(target, item)}: {outcome}" + ("" if result.here else " (measured before)")
 
 
 def _name(target: Target, item: Item) -> str:

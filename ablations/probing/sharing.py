@@ -126,17 +126,17 @@ def perform(target: Target, item: Item, on_progress: OnProgress = lambda item, s
     except Timeout:
         return None
     try:
-        measurement, here = measurements.there(target.root, item), False
+        measurement, measured_now = measurements.there(target.root, item), False
         if measurement is None:
             from resnet_core.runs.execution.measuring import measured
 
             given = _network(target, item.network_id, item.sample, item.other)
-            measurement, here = measured(item, given, lambda share: on_progress(item, share)), True
+            measurement, measured_now = measured(item, given, lambda share: on_progress(item, share)), True
             measurements.write(target.root, measurement)
     finally:
         with suppress(OSError):
             claim.release()
-    return Made(replace(measurement, rows=()), len(measurement.rows), here)
+    return Made(replace(measurement, rows=()), len(measurement.rows), measured_now)
 
 
 @lru_cache(maxsize=1)

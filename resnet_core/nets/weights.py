@@ -145,7 +145,7 @@ def _placed(source: Tensors, model: keras.Model, spec: NetSpec) -> list[tuple[ke
         if variable.name != "seed_generator_state"
     ]
     places = {owner: names(owner, spec) for owner, _ in variables}
-    unknown = next((owner for owner, there in places.items() if there is None), None)
+    unknown = next((owner for owner, layers in places.items() if layers is None), None)
     if unknown:
         raise UserError(
             f"every layer with weights must have a name in timm's {kind}.py, but {unknown} has none: "

@@ -165,8 +165,8 @@ class ASHAOracle(_Halving):
         rungs = self.rungs
         promoted = {trial.hyperparameters.values.get("tuner/trial_id") for trial in self.trials.values()}
         for rung, epochs in reversed(list(pairwise(rungs))):
-            there = [trial for trial in self.ended if trial.hyperparameters.values["tuner/epochs"] == rung]
-            for trial in sorted(there, key=self._cost)[: len(there) // self.factor]:
+            on_rung = [trial for trial in self.ended if trial.hyperparameters.values["tuner/epochs"] == rung]
+            for trial in sorted(on_rung, key=self._cost)[: len(on_rung) // self.factor]:
                 if trial.trial_id not in promoted and math.isfinite(self._cost(trial)):
                     return self._promotion(trial, epochs)
         values = self._random_values()

@@ -181,9 +181,9 @@ class SamplerSpace:
         stray = sorted(own(values).keys() - point.keys())
         if stray:
             known = any(hp.name == stray[0] for hp in self.hyperparameters)
-            what = "is not active in" if known else "is not a hyperparameter of"
+            fault = "is not active in" if known else "is not a hyperparameter of"
             raise UserError(
-                f"a point to start from must have active values only, but `{stray[0]}` {what} {values}; leave it out"
+                f"a point to start from must have active values only, but `{stray[0]}` {fault} {values}; leave it out"
             )
         return point
 

@@ -103,11 +103,11 @@ class Saved(keras_tuner.Oracle):  # type: ignore[misc]
     def _check_same(self, state: dict[str, Any]) -> None:
         if "search" not in state and "hyperparameters" in state:
             raise UserError(f"{self._project_dir} has a search of KerasTuner's own oracle; choose another folder")
-        for what, now in self.identity().items():
-            before = state["search"].get(what)
+        for name, now in self.identity().items():
+            before = state["search"].get(name)
             if before != now:
                 raise UserError(
-                    f"a search is continued with the {what} it began with, {before!r}, but got {now!r}; "
+                    f"a search is continued with the {name} it began with, {before!r}, but got {now!r}; "
                     "choose another folder, or overwrite this one"
                 )
         saved = {_key(config): config for config in state["hyperparameters"]["space"]}

@@ -75,7 +75,7 @@ def _replaced(net: "Subject", images: Any, labels: Any, values: "Weights") -> It
 def _first_part(net: "Subject", weights: "Weights") -> int:
     """Return the index of the first part that has one of these weights; the last one, if there are none."""
     paths = ({variable.path for variable in part.model.variables} for part in net.parts)
-    return next((i for i, there in enumerate(paths) if there & weights.keys()), len(net.parts) - 1)
+    return next((i for i, paths_of_part in enumerate(paths) if paths_of_part & weights.keys()), len(net.parts) - 1)
 
 
 def _some(values: "Weights", layers: Sequence[Any]) -> "Weights":

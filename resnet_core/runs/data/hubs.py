@@ -119,12 +119,12 @@ def _hugging_face(wanted: HubName) -> Pictures:
 
     datasets.disable_progress_bars()
     try:
-        found = datasets.load_dataset(
+        loaded = datasets.load_dataset(
             wanted.name, wanted.options.get("config"), revision=wanted.options.get("revision")
         )
     except Exception as error:  # its errors have no common base
         raise _unreachable(wanted, error) from None
-    return _of_splits(wanted, dict(found))
+    return _of_splits(wanted, dict(loaded))
 
 
 def _of_splits(wanted: HubName, splits: Mapping[str, Any]) -> Pictures:
@@ -195,9 +195,9 @@ def _column(wanted: HubName, kind: str, fitting: Sequence[str], others: Iterable
             raise UserError(f"{wanted} has no column '{name}' for the {kind}{nearest(name, known)}")
         return name
     if len(fitting) != 1:
-        what = f"the columns {', '.join(fitting)} are" if fitting else "none is"
+        found_columns = f"the columns {', '.join(fitting)} are" if fitting else "none is"
         raise UserError(
-            f"a data set must have one column with the {kind} of each picture, but in {wanted} {what}; "
+            f"a data set must have one column with the {kind} of each picture, but in {wanted} {found_columns}; "
             f"{wanted},{kind}=COLUMN names it"
         )
     return fitting[0]

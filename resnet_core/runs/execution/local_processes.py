@@ -111,14 +111,14 @@ class _Process(Slot):
         by = "" if exit_code is None else f" with exit code {exit_code}"
         if exit_code and exit_code < 0:
             by = f" with signal {Signals(-exit_code).name}"
-        how = f"its process ended{by}"
+        ending = f"its process ended{by}"
         if self.job.memory and exit_code == -SIGABRT:
-            return "out_of_memory", f"it took more than {self.job.memory:g} GiB: {how}"
+            return "out_of_memory", f"it took more than {self.job.memory:g} GiB: {ending}"
         if is_crash(exit_code):  # it would crash again
-            return "crashed", how
+            return "crashed", ending
         if _killed_for_memory() > self._killed_for_memory:
-            return "out_of_memory", f"the system had no memory left: {how}"
-        return "killed", how
+            return "out_of_memory", f"the system had no memory left: {ending}"
+        return "killed", ending
 
 
 _job: Job

@@ -146,10 +146,10 @@ class Execution:
 
         most = len(devices()) or max(1, available_cores() // threads)
         workers = min(self.workers or most, runs)
-        asked = any(option is not None for option in (self.workers, self.timeout, self.memory, self.retries))
+        limited = any(option is not None for option in (self.workers, self.timeout, self.memory, self.retries))
         if self.executor == "ray":
             workers = min(self.workers or 0, runs)
-        name = self.executor or ("processes" if asked or (workers > 1 and seconds > WORTH_PROCESSES) else "serial")
+        name = self.executor or ("processes" if limited or (workers > 1 and seconds > WORTH_PROCESSES) else "serial")
         job = Job(
             Store(store.root.absolute()), attempts=attempts, threads=threads, workers=workers, timeout=self.timeout,
             retries=RETRIES if self.retries is None else self.retries, memory=self.memory,
@@ -215,8 +215,8 @@ def add_execution_options(parser: Parser) -> None:
     group.add_argument(
         "--workers", help="number of processes that execute runs at the same time (default: one for each core or GPU)"
     )
-    for own in BUILT_IN.values():
-        for name, option in own.items():
+    for settings in BUILT_IN.values():
+        for name, option in settings.items():
             group.add_argument(f"--{name}", default="", help=option.help)
     group.add_argument(
         "--executor-option", action="append", default=[], metavar="NAME=VALUE",

@@ -81,9 +81,9 @@ def _end(slots: "list[_Actor]") -> None:
     from ray.exceptions import RayError
 
     with suppress(RayError, ConnectionError):
-        asked = [slot.actor.stop.remote() for slot in slots if slot.task]
+        stops = [slot.actor.stop.remote() for slot in slots if slot.task]
         left = [slot.awaited for slot in slots if slot.task]
-        if asked:
+        if stops:
             ray.wait(left, num_returns=len(left), timeout=ORPHAN_SECONDS)
         for slot in slots:
             slot.end()

@@ -107,7 +107,7 @@ def _exports(about: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[str]:
 def export_cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Return the columns and the cells of the table of exports, as text."""
     threads = sorted({count for row in rows for count in row.latency})
-    latency = [f"{what} ms, {count} thread{'s' * (count > 1)}" for count in threads for what in ("median", "p95")]
+    latency = [f"{name} ms, {count} thread{'s' * (count > 1)}" for count in threads for name in ("median", "p95")]
     columns = ["format", "bytes", "largest difference", "equal predictions", "accuracy", *latency]
     cells = [
         [

@@ -51,8 +51,8 @@ class RunLease(SoftFileLease):
                 self.acquire(timeout=0)
             except Timeout:
                 owner = self.owner
-                here = owner is not None and owner.hostname == platform.node()  # the owner is alive
-                if here or _refreshed(Path(self.lock_file)) != seen or time.monotonic() > until:
+                alive = owner is not None and owner.hostname == platform.node()  # the owner is alive
+                if alive or _refreshed(Path(self.lock_file)) != seen or time.monotonic() > until:
                     raise
                 if not waiting:
                     waits()

@@ -32,10 +32,8 @@ def write_pages(*_: Any) -> None:
             path = GENERATED / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-    (EXTRA / "reports").mkdir(parents=True)
     for name, folder in REPORTS.items():
-        report = ROOT / "results" / "reference" / folder / "report" / "report.html"
-        shutil.copy(report, EXTRA / "reports" / f"{name}.html")
+        shutil.copytree(ROOT / "results" / "reference" / folder / "report", EXTRA / "reports" / name)
 
 
 def setup(app: Any) -> dict[str, bool]:

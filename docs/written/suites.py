@@ -50,7 +50,7 @@ def linked(recorded: str) -> str:
             scale = "laptop" if report[1].startswith("laptop/") else "smoke"
             target = f"[page](suites/{name}.md)"
             if report[2] == "report.html":
-                target += f', <a href="../reports/{name}-{scale}.html">report</a>'
+                target += f', <a href="../reports/{name}-{scale}/report.html">report</a>'
             line = f"{line[: report.start()]}{target} |"
         lines.append(line)
     command = "`resnet-ablate findings results/reference` prints this page, from the committed records.\n"

@@ -68,7 +68,7 @@ def test_the_training_is_the_one_without():
 
 def test_several_steps_in_one_execution_are_refused():
     model = compiled(steps_per_execution=2)
-    with pytest.raises(UserError, match="steps_per_execution is 2"):
+    with pytest.raises(UserError, match="steps_per_execution is 1, but it is 2"):
         model.fit(images_for(model, 4), labels_for(4), shuffle=False, verbose=0, callbacks=[GradientsByDepth()])
     with pytest.raises(UserError, match="at least 1, but got 0"):
         GradientsByDepth(every=0)

@@ -174,6 +174,9 @@ def _loaded(path: Path | None) -> "keras.Model":
 
 @lru_cache(maxsize=1)
 def _model(target: NetworkTarget) -> "keras.Model":
+    from resnet_core.runs.runtime import configure
+
+    configure(target.threads)
     if target.is_file:
         return _loaded(Path(target.name))
     from resnet_core.nets.keras_net import build

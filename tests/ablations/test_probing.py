@@ -191,6 +191,12 @@ def test_a_model_of_ones_own(tmp_path, monkeypatch, capsys):
     assert "the probe 'reset' cannot be measured: it needs the same network" in capsys.readouterr().err
 
 
+def test_a_model_of_ones_own_is_loaded_without_a_notice_of_tensorflow(tmp_path, program):
+    build(cifar(8, width=4, input_shape=(8, 8, 1))).save(tmp_path / "mine.keras")
+    done = program("resnet-probe", "mine.keras", "--data", "digits", "--images", "16", "scores", "--out", "out")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_dry_run_adds_up_the_passes_of_what_is_not_measured(study, capsys):
     probe(study, "lesion", *SMALL)
     capsys.readouterr()

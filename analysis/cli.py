@@ -42,11 +42,11 @@ def parser() -> Parser:
     )  # fmt: skip
     paper = top.add_argument_group("the table of --style paper")
     paper.add_argument("--columns", nargs="*", metavar="COLUMN", help="parameters, macs, n, failed (default: n)")
-    paper.add_argument("--measures", nargs="+", metavar="MEASURE", help="measures, as test_error (default: test_error)")
-    paper.add_argument("--arms", nargs="+", metavar="LABEL", help="labels of arms, as skip=none (default: all)")
+    paper.add_argument("--measures", nargs="+", metavar="MEASURE", help="measures (default: test_error)")
+    paper.add_argument("--arms", nargs="+", metavar="LABEL", help="labels of arms, such as skip=none (default: all)")
     top.add_argument(
         "--plugin", action="append", default=[], type=Path, metavar="FILE",
-        help="Python file that registers sections of the report, or measures that claims are of; may be repeated",
+        help="Python file that registers sections of the report, or measures for claims; may be repeated",
     )  # fmt: skip
     add_options(top)
     return top

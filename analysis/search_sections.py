@@ -215,7 +215,7 @@ def _of_best(search: StoredSearch, by_name: Mapping[str, pd.DataFrame]) -> str:
 
 
 def outcomes(report: SearchReported) -> Iterator[Part]:
-    """How the trials ended."""
+    """The trials by status, and the trials that were not completed."""
     yield Part("Outcomes", tables=[
         report.table("outcomes", "How the trials ended.",
               f"Open: proposed, and without a record. {RULE} No trial that failed is among the best."),
@@ -225,7 +225,7 @@ def outcomes(report: SearchReported) -> Iterator[Part]:
 
 
 def data(report: SearchReported) -> Iterator[Part]:
-    """What was read of the data set."""
+    """The classes of the data set, and the files that were skipped."""
     yield dataset.section_of(report.search.study.plan, report.by_name)
 
 

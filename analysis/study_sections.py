@@ -18,7 +18,7 @@ HOLM = "p-values are corrected for the number of rows by Holm's method"
 
 
 def verdicts(report: Reported) -> Iterator[Part]:
-    """What the records say of each claim, and published figures beside ours."""
+    """The verdict on each claim, and published figures."""
     by_name = report.by_name
     yield Part("Verdicts", tables=[
         report.table("verdicts", "What the records say of each claim.",
@@ -59,7 +59,7 @@ def _results_drawn(report: Reported) -> Iterator[Drawn]:
 
 
 def effects(report: Reported) -> Iterator[Part]:
-    """Differences between arms, seed by seed, main effects and interactions."""
+    """Differences between arms seed by seed, main effects and interactions."""
     by_name = report.by_name
     drawn = [figures.effects(by_name["effects"], report.style)] if len(by_name["effects"]) else []
     yield Part("Effects", drawn, [
@@ -104,7 +104,7 @@ def _gradients_drawn(report: Reported) -> Iterator[Drawn]:
 
 
 def inside(report: Reported) -> Iterator[Part]:
-    """What probes have measured of trained networks."""
+    """The values of probes on trained networks."""
     study, by_name = report.study, report.by_name
     card = [
         report.table("blocks", "The blocks of the trained networks.", captions.blocks(by_name["blocks"]),
@@ -140,7 +140,7 @@ def cost(report: Reported) -> Iterator[Part]:
 
 
 def outcomes(report: Reported) -> Iterator[Part]:
-    """How the runs ended."""
+    """The runs of each arm by status, and the runs that were not completed."""
     yield Part("Outcomes", tables=[
         report.table("outcomes", "How the runs of each arm ended.",
               captions.OUTCOMES),
@@ -150,7 +150,7 @@ def outcomes(report: Reported) -> Iterator[Part]:
 
 
 def learning_rates(report: Reported) -> Iterator[Part]:
-    """What the learning rates were chosen from."""
+    """The trials by which learning rates were chosen."""
     by_name = report.by_name
     if "tuning" not in by_name:
         return
@@ -166,7 +166,7 @@ def learning_rates(report: Reported) -> Iterator[Part]:
 
 
 def data(report: Reported) -> Iterator[Part]:
-    """What was read of the data set."""
+    """The classes of the data set, and the files that were skipped."""
     yield dataset.section_of(report.study.plan, report.by_name)
 
 

@@ -154,10 +154,10 @@ def test_on_paper_figures_are_a_column_wide_with_embedded_fonts(tmp_path):
 
 def test_on_paper_the_same_records_give_the_same_bytes(tmp_path):
     reported = report.read(study(tmp_path / "study", SKIPS[:1], 2, value=error, probes=False, epochs=False))
-    one, other = (report.write(reported, tmp_path / name, STYLES["paper"])[0].parent for name in "ab")
-    assert (one / "figures" / "error_by_arm.pdf").is_file()
-    for file in one.glob("figures/*"):
-        assert file.read_bytes() == (other / "figures" / file.name).read_bytes()
+    first, second = (report.write(reported, tmp_path / name, STYLES["paper"])[0].parent for name in "ab")
+    assert (first / "figures" / "error_by_arm.pdf").is_file()
+    for file in first.glob("figures/*"):
+        assert file.read_bytes() == (second / "figures" / file.name).read_bytes()
 
 
 def test_tables_hold_every_run_also_where_the_page_does_not(tmp_path, monkeypatch):

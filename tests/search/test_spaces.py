@@ -13,9 +13,9 @@ from resnet_core.runs.data import DataInfo
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.seeds import generator
 from search.limits import GIB, Limits, run_bytes, training_bytes, within_step
-from search.oracles.points import SamplerSpace as Points
+from search.oracles.points import SamplerSpace
 from search.request import excess
-from search.space import SamplerSpace, SpaceError
+from search.space import Space, SpaceError
 from search.spaces import SPACES, space_of
 from search.starts import distance
 
@@ -24,8 +24,8 @@ TRAIN = TrainSpec(epochs=2)
 SOME = st.sampled_from(list(SPACES.values()))
 
 
-def sampled(space: SamplerSpace, seed: int) -> dict:
-    return Points(space.hyperparameters).sample(generator(seed, "test"))
+def sampled(space: Space, seed: int) -> dict:
+    return SamplerSpace(space.hyperparameters).sample(generator(seed, "test"))
 
 
 @given(space=SOME, seed=st.integers(0, 10_000))
@@ -143,7 +143,7 @@ def test_a_hyperparameter_behind_an_if_is_named():
         return NetSpec(skip=skip, norm="batch" if skip == "A" else hp.Choice("norm", ["batch", "none"])), train
 
     with pytest.raises(UserError, match="asked for in every call, but 'norm' of the space 'x' is not"):
-        SamplerSpace("x", "", declare).point({"skip": "none"}, TRAIN, DATA)
+        Space("x", "", declare).point({"skip": "none"}, TRAIN, DATA)
 
 
 LATE = """
@@ -174,7 +174,7 @@ def test_a_mistake_that_shows_with_other_values_is_no_contradiction(line, messag
 
 @pytest.mark.parametrize("name", ["status", "run", "parameters", "a.b"])
 def test_a_hyperparameter_has_no_name_of_a_column(name):
-    space = SamplerSpace("x", "", lambda hp, train: (NetSpec(widths=(hp.Choice(name, [8, 16]), 16, 32)), train))
+    space = Space("x", "", lambda hp, train: (NetSpec(widths=(hp.Choice(name, [8, 16]), 16, 32)), train))
     with pytest.raises(SpaceError, match=f"asks for '{name}'; choose another name"):
         _ = space.hyperparameters
 

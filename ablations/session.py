@@ -124,8 +124,14 @@ def _sorted(study: Study, given: Mapping[str, Any]) -> tuple[dict[str, list[Any]
     Raises:
         UserError: A name is neither a factor nor a field, or a value is illegal.
     """
+    probe = given.get("probe", {})
+    if not isinstance(probe, Mapping):
+        raise UserError(
+            f"`probe` must be a mapping of fields of ProbeSpec, as {{'batch_size': 64}}, but got {probe!r}; name "
+            "probes of trained networks in `probes`"
+        )
     levels: dict[str, list[Any]] = {}
-    fields: dict[str, dict[str, Any]] = {"net": {}, "train": {}, "probe": dict(given.get("probe", {}))}
+    fields: dict[str, dict[str, Any]] = {"net": {}, "train": {}, "probe": dict(probe)}
     for name, value in given.items():
         if name in study.factors:
             several = value if isinstance(value, SEVERAL) else [value]

@@ -47,6 +47,8 @@ class Results:
     """
 
     def __init__(self, folder: str | Path, warnings: Sequence[str] = ()) -> None:
+        if not isinstance(folder, str | Path):
+            raise UserError(f"`folder` must be the path of a study's folder, but got {folder!r}")
         self.folder = Path(folder)
         self.warnings = tuple(warnings)
         self._study  # noqa: B018 - says what is wrong with the folder

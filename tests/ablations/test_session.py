@@ -102,6 +102,10 @@ def test_progress_is_lines_where_there_is_no_terminal(tmp_path, capsys):
         ),
         ({"study": Path("nowhere.py")}, "there is no nowhere.py"),
         ({"scale": "huge"}, "unknown scale 'huge'"),
+        (
+            {"probe": ["lesion"]},
+            "`probe` must be a mapping of fields of ProbeSpec, as {'batch_size': 64}, but got [",
+        ),
         ({"seeds": 0}, "`seeds` must be a whole number from 1 to 9999, but got 0"),
         ({"seeds": True}, "`seeds` must be a whole number"),
         ({"workers": 1.5}, "`workers` must be a whole number from 1 to 9999, but got 1.5"),

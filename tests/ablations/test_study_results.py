@@ -117,3 +117,9 @@ def test_a_report_is_a_path_that_a_notebook_shows_as_the_page(tiny_study, tmp_pa
 
 def test_results_say_how_many_runs_are_there(results, tiny_study):
     assert repr(results) == f"Results('{tiny_study}'): 8 of 8 runs recorded"
+
+
+@pytest.mark.parametrize("folder", [3, None, b"depth"])
+def test_what_is_no_path_is_a_user_error(folder):
+    with pytest.raises(UserError, match="`folder` must be the path of a study's folder, but got"):
+        ablations.results(folder)

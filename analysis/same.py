@@ -83,7 +83,7 @@ def words_of(differing: pd.DataFrame, runs: Set[str]) -> str:
     words = []
     for setting, group in rows.groupby("setting", sort=False):
         first, other = (", ".join(sorted(set(group[name]))) for name in ("first", "other"))
-        words.append(f"{setting} {first} and {other}")
+        words.append(f"{setting} {first or 'none'} and {other or 'none'}")
     return "; ".join(words) or UNKNOWN
 
 

@@ -41,6 +41,7 @@ def configure(threads: int) -> None:
 
     tf.get_logger().setLevel("ERROR")  # TensorFlow warns about retracing, since each new network has new functions
     tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)  # a GPU's float32 would have 10 bits of 23
     with suppress(RuntimeError):  # settings are read once, at the first computation
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from resnet_core.runs.runtime import environment
+from resnet_core.runs.runtime import configure, environment
 
 ASK = "import json; from resnet_core.runs.runtime import repository; print(json.dumps(repository()))"
 NOBODY = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CEILING_DIRECTORIES": ""}
@@ -57,6 +57,14 @@ def test_without_a_repository_or_git_there_is_no_commit(tmp_path):
 def test_a_repository_without_a_commit_has_none(tmp_path):
     git(tmp_path, "init", "--quiet")
     assert asked(tmp_path) == ("", False)
+
+
+def test_float32_is_float32_on_a_gpu_too():
+    import tensorflow as tf
+
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    configure(threads=1)
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
 
 
 def test_the_environment_names_versions_and_settings(monkeypatch):

@@ -62,7 +62,7 @@ CIFAR ?= cifar10
 
 reference: install  ## make the committed reference results anew, or go on (some three hours; CIFAR=FOLDER of its images)
 	$(BIN)/resnet-ablate run --all --scale smoke --out $(NEW)
-	for study in depth gradient-at-init ensembles never-or-after shattering; do \
+	for study in depth gradient-at-init ensembles never-or-after shattering squeeze-excitation; do \
 	  $(BIN)/resnet-ablate run $$study --scale laptop --data $(CIFAR) --out $(NEW)/laptop || exit 1; \
 	done
 	for study in $$(find $(NEW) -name study.json); do $(BIN)/resnet-ablate compact $$(dirname $$study) || exit 1; done

@@ -63,7 +63,7 @@ class Execution:
     sample: Sample = AUTO
     mix_versions: bool = False
     hours: float | None = None
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic, repr=False, compare=False)
 
     @property
     def deadline(self) -> float | None:

@@ -1,5 +1,7 @@
 """A study that is defined in the cells of a notebook, in a real kernel."""
 
+import os
+
 import pytest
 
 pytest.importorskip("ipykernel")
@@ -34,7 +36,8 @@ RUN = "results = ablations.run(study, workers=2, out='out'); len(results.runs())
 @pytest.fixture
 def cell(tmp_path):
     """Execute a cell; return what it shows, by kind of message."""
-    kernel, client = manager.start_new_kernel(cwd=str(tmp_path))
+    ours = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # a program that ran here set it
+    kernel, client = manager.start_new_kernel(cwd=str(tmp_path), env=ours)
 
     def execute(code):
         shown = []

@@ -14,10 +14,22 @@ from ablations.request import Claimed, Seeds
 from ablations.suites import suites
 from ablations.tuning import tuned
 from resnet_core.runs.execution.options import Execution
+from resnet_core.runs.records.record import Outcome, Record
+from resnet_core.runs.records.store import Store
 from tests.ablations.test_tuning import Executor, peak, request_of
-from tests.ablations.test_until import LOW, RISES, filled, noise
+from tests.ablations.test_until import LOW, RISES, noise
 
 HERE = Execution(workers=2)
+
+
+def record(request, coming):
+    """Record the runs of a request on the data that `coming` has."""
+    runs = request.runs(coming.data, coming.data_sha256)
+    store = Store(request.root)
+    store.add_plan(request.plan(runs, coming.data, coming.data_sha256))
+    for run in runs:
+        results = {"test_accuracy": 1 - noise(run), "train_loss": 0.5, "train_accuracy": 0.9}
+        store.write(Record(run, Outcome("completed", 5), results, network={"layers": 8, "parameters": 9, "macs": 9}))
 
 
 @pytest.fixture
@@ -32,8 +44,7 @@ def test_what_is_recorded_is_recorded_at_the_rates_that_were_chosen(request_):
     chosen = tuned(request_, before.data, before.data_sha256, Executor(peak(0.03)))
     between = ahead(request_, HERE)
     assert (len(between.trials.left), len(between.runs.left)) == (0, 4)
-    fill, _ = filled(noise)
-    fill(chosen, chosen.runs(before.data, before.data_sha256))
+    record(chosen, before)
     after = ahead(request_, HERE)
     assert after.left == 0
     assert {run.train.learning_rate for run in after.runs.runs} == {0.03}
@@ -45,8 +56,7 @@ def test_with_until_decided_the_seeds_that_come_next_are_left(tmp_path):
     request = replace(request_of(tmp_path / "mine", rates=()), claimed=Claimed((RISES, LOW)), seeds=Seeds(3, 12))
     coming = ahead(request, HERE)
     assert coming.left == 6
-    fill, _ = filled(noise)
-    fill(request, request.runs(coming.data, coming.data_sha256))
+    record(request, coming)
     assert ahead(replace(request, seeds=Seeds(3)), HERE).left == 0
     further = ahead(request, HERE)
     assert {run.seed for run in further.runs.runs} == set(range(6))
@@ -59,8 +69,7 @@ def test_a_study_waits_until_its_runs_are_recorded_with_its_claims(request_):
     assert (about.claims, about.undecided, about.left) == (2, 2, 4)
     coming = ahead(request, HERE)
     assert about.seconds == pytest.approx(max(sum(coming.runs.left) / 2, max(coming.runs.left)))
-    fill, _ = filled(noise)
-    fill(request, request.runs(coming.data, coming.data_sha256))
+    record(request, coming)
     assert waiting("mine", request, HERE) is None
 
 

@@ -120,7 +120,9 @@ def test_an_arm_that_changes_nothing_is_named(program, write):
     write(text)
     done = program("resnet-ablate", "run", "my_study.py", "--dry-run")
     assert done.returncode == 2
-    assert "`skip` changes nothing: (depth=8 skip=none seed=0) and (depth=8 skip=A seed=0) are one run" in done.stderr
+    assert (
+        "`skip` changes nothing: (depth=8 skip=none seed=0) and (depth=8 skip=A seed=0) are the same run" in done.stderr
+    )
 
 
 def test_every_arm_takes_its_best_learning_rate_and_seeds_are_added_until_claims_are_decided(program, write, tmp_path):

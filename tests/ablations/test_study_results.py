@@ -98,7 +98,7 @@ def test_a_figure_can_be_of_some_levels(results):
         (lambda r: r.plot("gradient"), "a figure must be of analysis.plots, but got 'gradient'"),
         (lambda r: r.plot("measure_by_depth", hu="skip"), "no factor 'hu'; did you mean 'hue'?"),
         (lambda r: r.plot("measure_by_depth", hue="kip"), "no `kip`; did you mean 'skip'?"),
-        (lambda r: r.plot("forest", depth=8), "no level of one can be chosen"),
+        (lambda r: r.plot("forest", depth=8), "no level can be chosen"),
         (lambda r: r.table("error"), "a measure must be a known one"),
         (lambda r: ablations.results("nowhere"), "a report needs the folder of a study, but nowhere does not exist"),
     ],

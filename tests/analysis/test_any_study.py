@@ -148,7 +148,7 @@ def test_on_paper_figures_are_a_column_wide_with_embedded_fonts(tmp_path):
         assert b"/Type /Font /Subtype /Type0" in content or b"/Subtype /CIDFontType2" in content  # TrueType, embedded
         assert b"/FontFile2" in content
         assert b"/MediaBox [ 0 0 252 " in content  # 3.5 inches
-    assert {path.suffix for path in page.parent.glob("figures/*")} == {".svg", ".png", ".pdf"}
+    assert {path.suffix for path in page.parent.glob("figures/*")} == {".svg", ".png", ".pdf", ".tex"}
     assert "<text" in (page.parent / "figures" / "cost.svg").read_text()
 
 

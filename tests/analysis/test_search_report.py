@@ -290,7 +290,7 @@ def test_objectives_are_read_from_the_plan():
 
 def test_on_paper_a_search_has_figures_too(searched, tmp_path):
     page, _ = search_report.write(searched, tmp_path, STYLES["paper"])
-    assert {path.suffix for path in page.parent.glob("figures/*")} == {".svg", ".png", ".pdf"}
+    assert {path.suffix for path in page.parent.glob("figures/*")} == {".svg", ".png", ".pdf", ".tex"}
 
 
 def test_the_program_knows_a_search(program, tmp_path):

@@ -136,7 +136,7 @@ class TestWhatCannotBeCounted:
 
     def test_is_one_clear_error_and_builds(self):
         with pytest.raises(
-            UserError, match=r"the macs of a layer must be known .* 'stage1_block1_rows' they cannot .*; give macs="
+            UserError, match=r"the macs of a layer must be known .* 'stage1_block1_rows' cannot .*; give macs="
         ):
             cost(self.spec)
         assert build(self.spec).output_shape == (None, 10)

@@ -42,11 +42,12 @@ def test_the_cosine_of_two_gradients_is_the_product_of_the_shares_of_units_that_
 def residual(width, blocks):
     """A residual ReLU network of dense layers, He-initialised, with a normalisation at the beginning of each branch."""
     x = inputs = keras.Input((width,))
-    for _ in range(blocks):
-        branch = keras.layers.BatchNormalization(center=False, scale=False, epsilon=1e-6)(x)
-        branch = keras.layers.Dense(width, use_bias=False, kernel_initializer="he_normal")(keras.layers.ReLU()(branch))
-        x = keras.layers.Add()([x, branch])
-    return keras.Model(inputs, keras.layers.Dense(2)(x))
+    for i in range(blocks):  # weights are drawn by the names of the layers
+        branch = keras.layers.BatchNormalization(center=False, scale=False, epsilon=1e-6, name=f"norm{i}")(x)
+        branch = keras.layers.ReLU(name=f"relu{i}")(branch)
+        branch = keras.layers.Dense(width, use_bias=False, kernel_initializer="he_normal", name=f"dense{i}")(branch)
+        x = keras.layers.Add(name=f"add{i}")([x, branch])
+    return keras.Model(inputs, keras.layers.Dense(2, name="head")(x))
 
 
 def test_with_skips_and_normalisation_the_cosine_falls_as_a_power_of_the_depth():

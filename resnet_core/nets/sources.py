@@ -67,9 +67,6 @@ def opened(source: Any, name: str | None, *, biases: bool) -> WeightsSource:
     elif isinstance(source, str | Path):
         known = _of_file(Path(source), asked=name)
     elif isinstance(source, Mapping):
-        for key in source:
-            if not isinstance(key, str):
-                raise UserError(f"a state dict must have the names of its tensors as keys, but got {key!r}")
         known = WeightsSource(source)
     elif callable(getattr(source, "state_dict", None)):
         known = _of_torch(source)

@@ -10,7 +10,7 @@ import pytest
 
 from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
-from resnet_core.nets.sources import TORCH_VARIABLES, opened
+from resnet_core.nets.sources import TORCH_VARIABLES
 from resnet_core.nets.weights import UnverifiedWeights, load_weights, torch_resnet, torch_resnetv2
 from resnet_core.nets.zoo import network
 
@@ -298,9 +298,3 @@ def test_a_file_of_the_hub_is_found_by_name(from_a_hub, tmp_path):
 
 def test_a_file_that_the_hub_does_not_give_is_a_users_error(from_a_hub):
     assert "'model.safetensors' of 'somebody/net' must be" in from_a_hub()
-
-
-@pytest.mark.parametrize("key", [0, b"conv1.weight", None])
-def test_a_key_of_a_state_dict_is_a_name(key):
-    with pytest.raises(UserError, match="must have the names of its tensors as keys, but got (0|b'|None)"):
-        opened({key: np.zeros(3)}, None, biases=False)

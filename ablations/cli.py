@@ -205,7 +205,8 @@ def _asked(options: argparse.Namespace) -> tuple[Request, Execution]:
     scale_of(study, options.scale)
     code = [study.file] if study.file and study.registers else []
     execution = Execution.of(options, SessionCode(Plugins((*options.plugin, *code))))
-    probes, options.set = asked_of(options, study)
+    probes, settings = asked_of(options, study)
+    options = argparse.Namespace(**{**vars(options), "set": settings})  # a second call finds the options as they were
     hours = None if options.hours is None else number("--hours", options.hours)
     execution = replace(execution, probes=probes, sample=sample_of(options), hours=hours)
     fields = fields_of(options, study.factors)

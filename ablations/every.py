@@ -41,12 +41,12 @@ def waiting(name: str, request: Request, execution: Execution) -> Waiting | None
     Raises:
         UserError: The request is impossible.
     """
-    claims = list(request.claimed.claims)
-    begun = Store(request.root).plan() is not None
-    undecided = open_claims(request.root) if begun else claims
     plan = ahead(request, execution)
     if not plan.left:
         return None
+    claims = list(request.claimed.claims)
+    begun = Store(request.root).plan() is not None
+    undecided = open_claims(request.root) if begun else claims
     return Waiting(name, len(claims), len(undecided), plan.left, plan.wall_time(execution))
 
 

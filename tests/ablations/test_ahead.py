@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ablations.ahead import ahead
 from ablations.asking import request_of as asked_of
+from ablations.cli import _asked, parser
 from ablations.dry_run import of_trials
 from ablations.every import Waiting, fitting, in_order, waiting
 from ablations.request import Claimed, Seeds
@@ -71,6 +72,16 @@ def test_a_study_waits_until_its_runs_are_recorded_with_its_claims(request_):
     assert about.seconds == pytest.approx(max(sum(coming.runs.left) / 2, max(coming.runs.left)))
     record(request, coming)
     assert waiting("mine", request, HERE) is None
+
+
+def test_the_options_of_a_study_are_read_twice_for_a_plan_and_a_run():
+    words = ["run", "depth", "--probe", "lesions", "--set", "lesions.draws=7", "--set", "steps=9"]
+    options = parser(suites()).parse(words)
+    options.command_line = " ".join(words)
+    (first, execution), (second, again) = _asked(options), _asked(options)
+    assert [probe.words for probe in again.probes] == [probe.words for probe in execution.probes]
+    assert "draws=7" in execution.probes[0].words
+    assert second.train.steps == first.train.steps == 9
 
 
 STUDIES = st.lists(st.builds(Waiting, st.just("one"), st.just(9), st.integers(0, 9), st.just(1), st.floats(1, 1e5)))

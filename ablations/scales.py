@@ -20,7 +20,11 @@ network does not fit the images in so few epochs (training and test accuracy are
 """
 
 CIFAR_16_RATES = (0.03, 0.1, 0.3)
-"""The learning rates from which every arm of `laptop` chooses."""
+"""The learning rates from which every arm of `laptop` chooses.
+
+One trial at each rate chooses, so that all suites take 15 hours on two cores. Two trials choose in the suites in which
+arms may fail to train.
+"""
 
 OF_THE_PAPER = "the learning rate is the paper's, at which its figures are; --learning-rates tunes every arm"
 """Why no learning rate is chosen at `paper` scale."""

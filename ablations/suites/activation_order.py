@@ -75,6 +75,7 @@ study = Study(
             seeds=3,
             claims=claims_of(20),
             learning_rates=CIFAR_16_RATES,
+            trial_seeds=1,
         ),
         "paper": Scale(
             design=grid(depth=(110, 164), order=ORDERS) + grid(depth=(1001,), order=tuple(DEEPEST)),

@@ -105,7 +105,7 @@ study = Study(
         "laptop": Scale(
             design=design(8),
             train=CIFAR_16,
-            seeds=5,
+            seeds=3,
             claims=claims(8),
             learning_rates=CIFAR_16_RATES,
         ),

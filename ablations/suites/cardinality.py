@@ -27,6 +27,9 @@ small_design = (
     paired(depth=(14, 14, 14, 14), cardinality=(1, 2, 4, 32), group_width=(64, 40, 24, 4))
     + paired(depth=(26, 14, 14), cardinality=(1, 1, 64), group_width=(64, 100, 4))
 ) * grid(width=(16,), stem=("cifar",))
+claimed_design = paired(  # the arms of the claims
+    depth=(14, 14, 26, 14, 14), cardinality=(1, 32, 1, 1, 64), group_width=(64, 4, 64, 100, 4)
+) * grid(width=(16,), stem=("cifar",))
 
 small = {
     "At equal cost, 32x4d has a lower test error than 1x64d.": (
@@ -58,11 +61,12 @@ study = Study(
             learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
-            design=small_design,
+            design=claimed_design,
             train=CIFAR_16,
             seeds=3,
             claims=small,
             learning_rates=CIFAR_16_RATES,
+            trial_seeds=1,
         ),
         "paper": Scale(
             design=paired(depth=(50,) * 5, cardinality=(1, 2, 4, 8, 32), group_width=(64, 40, 24, 14, 4))

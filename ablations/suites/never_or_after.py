@@ -78,6 +78,7 @@ study = Study(
             seeds=3,
             claims=_claims(20),
             learning_rates=CIFAR_16_RATES,
+            trial_seeds=1,
         ),
         "paper": Scale(
             design=grid(depth=(56,), without=WITHOUT),

@@ -63,6 +63,7 @@ study = Study(
             seeds=3,
             claims=claims(0.02),
             learning_rates=CIFAR_16_RATES,
+            trial_seeds=1,
         ),
         "paper": Scale(
             design=grid(depth=(34,), skip=SKIPS),

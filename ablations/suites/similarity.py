@@ -60,6 +60,7 @@ study = Study(
             seeds=3,
             claims=_claims((14, 32), (8, 32)),
             learning_rates=CIFAR_16_RATES,
+            trial_seeds=1,
         ),
         "paper": Scale(
             design=one_at_a_time({"depth": 38, "width": 16}, depth=(164,), width=(160,)),

@@ -86,6 +86,7 @@ study = Study(
             seeds=3,
             claims=laptop_claims,
             learning_rates=CIFAR_16_RATES,
+            trial_seeds=1,
         ),
         "paper": Scale(
             design=transforms(110, 16)

@@ -47,6 +47,7 @@ study = Study(
             seeds=3,
             claims=claims,
             learning_rates=CIFAR_16_RATES,
+            trial_seeds=1,
         ),
         "paper": Scale(
             design=grid(depth=(110,), survival=(1.0, 0.5)),

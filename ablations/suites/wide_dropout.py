@@ -8,7 +8,7 @@ Command   resnet-ablate run wide-dropout --scale smoke
 from ablations.designs import grid, paired
 from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, OF_THE_PAPER, WRN
 from ablations.study import Published, Scale, Study
-from analysis.claims import mean
+from analysis.claims import Claim, Contrast, mean
 from resnet_core.nets.spec import NetSpec
 from resnet_core.nets.zoo import wide
 
@@ -20,17 +20,20 @@ def net(depth: int, width: int, dropout: float) -> NetSpec:
 
 RATES = (0.0, 0.3)
 
-small = {
-    "The test error of the widest net is lower with dropout.": (
-        mean("test_error", width=32, dropout=0.3) < mean("test_error", width=32, dropout=0.0)
-    ),
-    "The test error of the thinnest net is higher with dropout.": (
-        mean("test_error", width=8, dropout=0.3) > mean("test_error", width=8, dropout=0.0)
-    ),
-    "The final training loss of the widest net is higher with dropout.": (
-        mean("train_loss", width=32, dropout=0.3) > mean("train_loss", width=32, dropout=0.0)
-    ),
-}
+
+def claims(thinnest: int, widest: int) -> dict[str, Claim]:
+    """Return the claims for the thinnest and the widest net."""
+
+    def gain(measure: str, width: int) -> Contrast:
+        return mean(measure, width=width, dropout=0.3) - mean(measure, width=width, dropout=0.0)
+
+    return {
+        "The test error of the widest net is lower with dropout.": gain("test_error", widest) < 0,
+        "The test error of the thinnest net is higher with dropout.": gain("test_error", thinnest) > 0,
+        "The final training loss of the widest net is higher with dropout.": gain("train_loss", widest) > 0,
+    }
+
+
 PAPER = "Zagoruyko and Komodakis 2016, table 6, means and deviations of channels"
 ERRORS = {16: (0.0502, 0.0524), 28: (0.0400, 0.0389), 52: (0.0643, 0.0628)}  # without and with, by depth
 
@@ -44,15 +47,16 @@ study = Study(
             design=grid(depth=(16,), width=(8, 32), dropout=RATES),
             train=DIGITS,
             seeds=5,
-            claims=small,
+            claims=claims(8, 32),
             learning_rates=DIGITS_RATES,
         ),
         "laptop": Scale(
-            design=grid(depth=(16,), width=(8, 32), dropout=RATES),
+            design=grid(depth=(16,), width=(8, 24), dropout=RATES),
             train=CIFAR_16,
             seeds=3,
-            claims=small,
+            claims=claims(8, 24),
             learning_rates=CIFAR_16_RATES,
+            trial_seeds=1,
         ),
         "paper": Scale(
             design=paired(depth=(16, 28, 52), width=(64, 160, 16)) * grid(dropout=RATES),

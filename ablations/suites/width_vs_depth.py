@@ -54,6 +54,7 @@ study = Study(
             seeds=3,
             claims=small,
             learning_rates=CIFAR_16_RATES,
+            trial_seeds=1,
         ),
         "paper": Scale(
             design=paired(depth=(40, 16, 28), width=(64, 128, 160)),

@@ -88,6 +88,7 @@ study = Study(
             seeds=3,
             claims=claims(32, 256),
             learning_rates=(0.0025, 0.008, 0.025),
+            trial_seeds=1,
         ),
         "paper": Scale(
             design=grid(depth=(50,), gamma=(1, 0), batch_size=(256, 8192)),

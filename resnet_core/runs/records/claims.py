@@ -1,6 +1,8 @@
 """Claims: each run is executed by one of the processes that share a folder. A claim that is not refreshed expires."""
 
 import platform
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -103,13 +105,14 @@ def held(root: Path, name: str, what: str) -> Iterator[None]:
 
 
 def claimed(root: Path) -> set[str]:
-    """Return the names of the claims that have not expired."""
-    runs = set()
+    """Return the names of the claims that have not expired, without those whose owners this machine knows as dead."""
+    names = set()
     for path in (root / "claims").glob("*.lock"):
         with suppress(FileNotFoundError):  # it has been released
-            if time.time() - path.stat().st_mtime < LEASE_SECONDS:
-                runs.add(path.stem)
-    return runs
+            refreshed = abs(time.time() - path.stat().st_mtime) < LEASE_SECONDS  # a clock may have been set back
+            if refreshed and not _has_dead_owner(path):
+                names.add(path.stem)
+    return names
 
 
 def gone(root: Path) -> UserError:
@@ -118,6 +121,15 @@ def gone(root: Path) -> UserError:
         f"the folder of a study must stay where it is while its runs are executed, but {root} is no longer there; "
         "put it back, and repeat the command"
     )
+
+
+def _has_dead_owner(path: Path) -> bool:
+    """Return whether a claim could be taken at once. A copy of it is tried, since a reader changes no claim."""
+    with suppress(OSError), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        lease = RunLease(shutil.copy2(path, place), lease_duration=LEASE_SECONDS)
+        with suppress(Timeout), lease.acquire(timeout=0):
+            return True
+    return False
 
 
 def _end_empty(path: Path) -> None:

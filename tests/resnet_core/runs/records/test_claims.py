@@ -3,12 +3,14 @@
 import os
 import platform
 import threading
+import time
 
 import pytest
 from filelock import Timeout
 
 from resnet_core.errors import UserError
 from resnet_core.runs.records import claims
+from tests.torture.stub import killed_after
 
 
 @pytest.fixture
@@ -60,6 +62,37 @@ def test_a_damaged_one_is_in_nobodys_way_for_ever(text, tmp_path):
         assert "a" in claims.claimed(tmp_path)
     else:
         claim.release()
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """The file of a claim whose owner was killed on this machine a moment ago."""
+    killed_after(99, lambda: (claims.claim(tmp_path, "a").acquire(), os._exit(9)))
+    return tmp_path / "claims" / "a.lock"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is forked to be killed")
+def test_one_of_a_killed_process_of_this_machine_is_over_at_once_and_is_not_touched_by_who_looks(killed, tmp_path):
+    content = killed.read_bytes()
+    with claims.claim(tmp_path, "b"):
+        assert claims.claimed(tmp_path) == {"b"}
+    assert killed.read_bytes() == content
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is forked to be killed")
+def test_one_of_a_process_whose_number_another_process_has_is_over(killed, tmp_path):
+    owner = claims.claim(tmp_path, "a").owner
+    assert owner.start is not None
+    killed.write_text(killed.read_text().replace(f"pid={owner.pid}\n", f"pid={os.getpid()}\n"))
+    assert claims.claimed(tmp_path) == set()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is forked to be killed")
+@pytest.mark.parametrize(("age", "is_taken"), [(0, True), (30, True), (90, False), (-90, False)])
+def test_one_of_another_machine_is_over_when_it_has_expired_or_is_of_the_future(age, is_taken, killed, tmp_path):
+    killed.write_text(killed.read_text().replace(platform.node(), "another-machine"))
+    os.utime(killed, (time.time() - age,) * 2)
+    assert claims.claimed(tmp_path) == ({"a"} if is_taken else set())
 
 
 @pytest.fixture

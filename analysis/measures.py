@@ -241,6 +241,15 @@ MEASURES: dict[str, Measure] = {
         )
         for part, name in PARTS
     },
+    **{
+        f"{part}_{score}": Measure(f"{about} of the {name} images, at the last step, in inference mode",
+                                   _result(f"{part}_{score}"), best=1.0, worst=0.0)
+        for part, name in PARTS
+        for score, about in (
+            ("balanced_accuracy", "mean of the classes' accuracies"), ("f1_macro", "mean of the classes' F1 scores"),
+            ("worst_class_accuracy", "smallest of the classes' accuracies"),
+        )
+    },
     "mean_loss": Measure(
         "mean over the epochs of the loss in training mode: with dropout, augmentation and the statistics of the "
         "batches, so it tells how fast training is, and not how well the images are fitted", _mean_loss, best=0.0,

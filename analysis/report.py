@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import blocks, calibration, comparisons, dataset, tables, variance
+from analysis import blocks, calibration, classes, comparisons, dataset, tables, variance
 from analysis.layout import STYLES, Style
 from analysis.measures import measured
 from analysis.page import Page
@@ -40,6 +40,7 @@ def tables_of(study: StudyRecords) -> dict[str, pd.DataFrame]:
     tuned = {"tuning": rates_table(tuning), "tuning_by_trials": expected_table(tuning)} if tuning else {}
     card = blocks.block_card(study.probed, runs)
     tuned |= {"blocks": card} if len(card) else {}
+    tuned |= classes.tables_of(study.probed, study.plan.data.class_names if study.plan.data else ())
     return tuned | {
         "verdicts": verdicts(study.claims, planned, frames, study.looks),
         "published": tables.published(planned, frames, study.plan.published),

@@ -92,8 +92,8 @@ def confirmation(report: SearchReported) -> Iterator[Part]:
     effects = confirmed.by_name["effects"]
     twins = effects[effects["factor"] == "net"] if "factor" in effects else effects
     of_twins = replace(confirmed, by_name={**confirmed.by_name, "effects": twins})
-    parts = [part for build in (study_sections.verdicts, study_sections.results) for part in build(confirmed)]
-    parts += study_sections.effects(confirmed)
+    builders = (study_sections.verdicts, study_sections.results, study_sections.classes, study_sections.effects)
+    parts = [part for build in builders for part in build(confirmed)]
     drawn = [
         replace(figure, name=f"{CONFIRM}_{figure.name}")
         for build in (study_sections.effects, study_sections.results) for part in build(of_twins)
@@ -111,7 +111,7 @@ def confirmation(report: SearchReported) -> Iterator[Part]:
         "minus found. The validation images are those by which it was chosen; the test images are not.",
     )  # fmt: skip
     words = [search.confirm.plan.question, *progress(search.confirm)]
-    tables = [rows, *(kept[name] for name in CONFIRMED if name != "verdicts")]
+    tables = [rows, *(kept[name] for name in CONFIRMED if name in kept and name != "verdicts")]
     yield Part("Confirmation", drawn, tables, words)
     yield Part("Verdicts", tables=[kept["verdicts"]])
 

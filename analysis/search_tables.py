@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 
 from analysis import dataset, importance, report, tables, trials
+from analysis.classes import CONFUSION, RECALL
 from analysis.report import SEED
 from analysis.study import StudyRecords, read
 from analysis.trials import BUDGET, COSTS, KIND, ObjectiveColumn
 from resnet_core.errors import UserError
 
 CONFIRM = "confirm"
-CONFIRMED = ("verdicts", "accuracy", "effects", "summary")
+CONFIRMED = ("verdicts", "accuracy", RECALL, CONFUSION, "effects", "summary")
 """The tables of the confirming study that the report of the search contains."""
 NAMES = {BUDGET: "epochs", KIND: "network"}
 

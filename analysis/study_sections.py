@@ -7,6 +7,7 @@ empty section, or none.
 from collections.abc import Callable, Iterator
 
 from analysis import calibration, captions, dataset, figures, formats, inside_figures, tables, training_figures
+from analysis.classes import CONFUSION, RECALL
 from analysis.layout import MOST_WORDS, Drawn
 from analysis.measures import measured
 from analysis.reading import reading
@@ -56,6 +57,23 @@ def _results_drawn(report: Reported) -> Iterator[Drawn]:
         layers = data["test_error"].groupby("label", observed=True)["layers"].nunique()
         draw = figures.by_depth if (layers > 1).any() else figures.by_arm
         yield draw(data, means(report), report.style)
+
+
+def classes(report: Reported) -> Iterator[Part]:
+    """Recall by class and confusion matrices, if the probe `scores` was measured."""
+    if RECALL not in report.by_name:
+        return
+    recall, confusion = report.by_name[RECALL], report.by_name[CONFUSION]
+    yield Part("Classes", tables=[
+        report.table(RECALL, "Recall by class.",
+              "Recall: share of the images of the class that are predicted to be of it, the mean over n runs, with the "
+              "lowest and the highest. Precision: share of the predictions of the class that are right. F1: their "
+              "harmonic mean. Of the images that the probe `scores` has seen.",
+              folded=len(recall) > LONG, frame=recall),
+        report.table(CONFUSION, "Confusion matrix.",
+              "A row is a class, a column the predicted class: number of images, summed over the runs.",
+              folded=len(confusion) > LONG, frame=confusion),
+    ])  # fmt: skip
 
 
 def effects(report: Reported) -> Iterator[Part]:
@@ -202,7 +220,7 @@ def means(report: Reported) -> str:
 SECTIONS: dict[str, Builder[Reported]] = {
     build.__name__: build
     for build in (
-        verdicts, results, effects, gradients, inside, curves, distributions, cost, outcomes, learning_rates,
+        verdicts, results, classes, effects, gradients, inside, curves, distributions, cost, outcomes, learning_rates,
         reading, data, provenance,
     )
 }  # fmt: skip

@@ -17,7 +17,7 @@ from resnet_core.runs.spec import TrainSpec
 from resnet_core.surroundings import check_backend, set_variables
 from resnet_core.telling import say
 from search.limits import Limits, within_step
-from search.objectives import Objective, objectives
+from search.objectives import SHORT, Objective, objectives
 from search.oracles import DEFAULT, ORACLES, of_several
 from search.proposals import SearchBudget
 from search.request import Search
@@ -100,7 +100,9 @@ def _measured(
 ) -> tuple[TrainSpec, ProbeSpec]:
     """Return the training and the measurements. With a bound on memory, their batches are smaller."""
     timed = any(objective.name == "latency_seconds" for objective in sought)
-    probe = probing(PROBE, {**({"latency": PASSES} if timed else {}), **fields.get("probe", NONE)})
+    by_class = any(objective.name in SHORT.values() for objective in sought)
+    needed = {**({"latency": PASSES} if timed else {}), **({"by_class": True} if by_class else {})}
+    probe = probing(PROBE, {**needed, **fields.get("probe", NONE)})
     if limits.memory is None:
         return train, probe
     train, probe = within_step(train, probe, {kind: dict(fields.get(kind, NONE)) for kind in ("train", "probe")})

@@ -94,7 +94,8 @@ def _add_run_options(run: Parser) -> None:
     run.add_argument("--oracle", default=DEFAULT, help=f"{', '.join(ORACLES)} (default: %(default)s)")
     run.add_argument(
         "--objective", default="val_accuracy",
-        help="objective: val_accuracy or val_loss; several give a Pareto set: val_accuracy,macs, or parameters, "
+        help="objective: val_accuracy or val_loss or, for classes of unequal size, balanced_accuracy, f1_macro or "
+        "worst_class_accuracy of the validation images; several give a Pareto set: val_accuracy,macs, or parameters, "
         "latency_seconds (default: %(default)s)",
     )  # fmt: skip
     run.add_argument("--trials", default="60", help="number of trials (default: %(default)s)")

@@ -55,7 +55,7 @@ def confirming(search: Search, best: Sequence[tuple[int, Record]], seeds: int) -
 
 
 def _with_seeds(search: Search, number: int, record: Record, kind: str, seeds: int) -> list[Run]:
-    probe = ProbeSpec(batch_size=search.probe.batch_size, latency=search.probe.latency)
+    probe = ProbeSpec(batch_size=search.probe.batch_size, latency=search.probe.latency, by_class=search.probe.by_class)
     spec = spec_of(record.run.net)
     net = spec if kind == FOUND else twin(spec)
     train = record.run.train.replace(test=True, init_seed=None, data_seed=None)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from analysis import classes, formats
 from analysis.study import read
 from analysis.verdicts import verdicts
 from resnet_core.errors import UserError
@@ -82,6 +83,12 @@ def _sections(root: Path, plan: Plan, record: Record) -> Iterator[CardSection]:
             *_verdicts(root / CONFIRM),
         ]
     )  # fmt: skip
+    study = read(root / CONFIRM)
+    recall = classes.tables_of(study.probed, study.plan.data.class_names if study.plan.data else ()).get(classes.RECALL)
+    if recall is not None:
+        columns = ("class", "images", "n", "recall", "precision", "f1")
+        cells = [[formats.text(row[name]) for name in columns] for row in recall.to_dict("records")]
+        yield "Classes", "\n\n".join(["On the test images, the mean over n fresh seeds:", table(columns, cells)])
 
 
 def _verdicts(root: Path) -> Iterator[str]:

@@ -19,6 +19,7 @@ from resnet_core.runs.training.checkpoints import UNREADABLE, variables_of
 from resnet_core.runs.training.forms import weights_of_state
 from resnet_core.spec_model import Spec
 from resnet_core.telling import say, warn
+from search.by_class import measure_by_class
 from search.confirm import FOUND
 from search.objectives import Objective
 
@@ -80,6 +81,7 @@ def export(root: Path, store: Store, ids: Collection[str], objective: Objective)
     for suffix, text in texts.items():
         write_file(root / f"best.{suffix}", text)
     _keras(root / "best.keras", chosen, store)
+    measure_by_class(store, by_trial[best])
     _warn_if_outdated(root, chosen.run.id)
     return [root / f"best.{suffix}" for suffix in (*texts, "keras")]
 

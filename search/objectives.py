@@ -6,12 +6,16 @@ from typing import Any, Literal
 
 from resnet_core.errors import UserError, nearest
 from resnet_core.runs.records.record import Record
+from resnet_core.runs.training.scores import BY_CLASS
 
 Direction = Literal["max", "min"]
 DIRECTIONS: dict[str, Direction] = {
     "val_accuracy": "max", "val_loss": "min", "val_error": "min",
+    "val_balanced_accuracy": "max", "val_f1_macro": "max", "val_worst_class_accuracy": "max",
     "parameters": "min", "macs": "min", "latency_seconds": "min", "seconds": "min",
 }  # fmt: skip
+SHORT = {name: f"val_{name}" for name in BY_CLASS}
+"""Short names of objectives."""
 COSTS = ("parameters", "macs", "latency_seconds", "seconds")
 """Costs of a network, which cannot be the only objectives."""
 
@@ -49,10 +53,10 @@ def objectives(text: str) -> tuple[Objective, ...]:
     Raises:
         UserError: An objective is unknown or named twice, or all are costs.
     """
-    names = [name.strip() for name in text.split(",")]
+    names = [SHORT.get(name.strip(), name.strip()) for name in text.split(",")]
     for name in names:
         if name not in DIRECTIONS:
-            raise UserError(f"--objective must be known, but got '{name}'{nearest(name, DIRECTIONS)}")
+            raise UserError(f"--objective must be known, but got '{name}'{nearest(name, [*DIRECTIONS, *SHORT])}")
     if len(set(names)) < len(names):
         raise UserError(f"--objective must name each once, but got '{text}'")
     if set(names) <= set(COSTS):

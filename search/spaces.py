@@ -42,6 +42,17 @@ def cifar_small(hp: "HyperParameters", train: TrainSpec) -> Point:
     return NetSpec(**net), _training(hp, train)
 
 
+def photographs(hp: "HyperParameters", train: TrainSpec) -> Point:
+    """Networks of `cifar-small`, with augmentation, label smoothing, schedule and balance of the classes."""
+    net, train = cifar_small(hp, train)
+    return net, train.replace(
+        augmentation=hp.Choice("augmentation", ["crop_flip", "none"]),
+        label_smoothing=hp.Choice("label_smoothing", [0.0, 0.1]),
+        schedule=hp.Choice("schedule", ["cosine", "steps"]),
+        balance=hp.Choice("balance", ["none", "class_weights", "sampling"]),
+    )
+
+
 def full(hp: "HyperParameters", train: TrainSpec) -> Point:
     """All axes: those of `cifar-small`, and cardinality, normalisation, stochastic depth, branch scale, growth."""
     with_skip: Any = {"parent_name": "skip", "parent_values": SKIPS}
@@ -79,8 +90,10 @@ def _doubled(width: int) -> tuple[int, int, int]:
 
 SPACES = {
     name: Space(name, (declare.__doc__ or "").strip(), declare)
-    for name, declare in (("tiny", tiny), ("cifar-small", cifar_small), ("full", full))
-}
+    for name, declare in (
+        ("tiny", tiny), ("cifar-small", cifar_small), ("photographs", photographs), ("full", full),
+    )
+}  # fmt: skip
 DEFAULT = "cifar-small"
 
 

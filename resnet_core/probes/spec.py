@@ -22,6 +22,8 @@ class ProbeSpec(Spec):
             on its own augmented batch, by its own loss, at no extra pass. 0 for never.
         latency: Number of times that the trained network is timed on a single image; 0 for never. The median is
             recorded in `usage`, because a spec does not determine it.
+        by_class: Whether `balanced_accuracy`, `f1_macro` and `worst_class_accuracy` are recorded wherever the accuracy
+            is.
     """
 
     steps: tuple[NonNegativeInt, ...] = (0, 1, 2, 5, 10, 20, 50, 100)
@@ -29,6 +31,7 @@ class ProbeSpec(Spec):
     batch_size: Annotated[int, Field(ge=2)] = 128
     step_gradients: NonNegativeInt = 0
     latency: NonNegativeInt = 0
+    by_class: bool = False
 
     def due(self, step: int, *, ends_epoch: bool) -> bool:
         """Return whether the network is probed after `step` updates."""

@@ -51,6 +51,11 @@ class TrainSpec(Spec):
             permutation of itself, images and labels (Zhang et al. 2018); 0 for none.
         label_smoothing: The e of the target (1 - e) · label + e / classes (Szegedy et al. 2016). It applies to the
             training loss only; evaluation and probes use the plain cross-entropy.
+        balance: What is done about classes of unequal size. `class_weights`: an image of class c has the weight
+            n / (classes · n_c) in the training loss, n and n_c being numbers of training images, as `balanced` in
+            scikit-learn; the weights of all training images have mean 1. `sampling`: an epoch has equally many images
+            of each class, so those of small classes are repeated. Its number of updates is the same. Evaluation and
+            probes use the plain images and the plain cross-entropy.
         steps: Number of updates. With 0, only the initial network is probed. Set exactly one of `steps` and `epochs`.
         epochs: Number of passes over the training images. The last, partial batch of a pass is dropped.
         batch_size: Number of images in an update.
@@ -104,6 +109,7 @@ class TrainSpec(Spec):
     cutout: NonNegativeInt = 0
     mixup: NonNegativeFloat = 0.0
     label_smoothing: Fraction = 0.0
+    balance: Literal["none", "class_weights", "sampling"] = "none"
     steps: NonNegativeInt | None = None
     epochs: PositiveInt | None = None
     batch_size: Annotated[int, Field(ge=2)] = 128

@@ -34,6 +34,7 @@ def refused(tmp_path, monkeypatch):
         (["--oracle", "gpp"], "--oracle must be known, but got 'gpp'; did you mean 'gp'?"),
         (["--objective", "accuracy"], "--objective must be known, but got 'accuracy'; did you mean 'val_accuracy'?"),
         (["--objective", "test_accuracy"], "--objective must be known"),
+        (["--objective", "f1_micro"], "--objective must be known, but got 'f1_micro'; did you mean 'f1_macro'?"),
         (["--objective", "macs"], "--objective must have a measure of what was learned, but got 'macs'"),
         (["--objective", "macs,macs"], "--objective must name each once"),
         (["--objective", "val_loss,macs", "--oracle", "asha"], "several objectives need an oracle that trades them"),
@@ -138,3 +139,4 @@ def test_everything_that_is_listed_can_be_asked_for(program):
 
 def test_objectives_have_directions():
     assert [row.text for row in objectives("val_accuracy, macs")] == ["val_accuracy (max)", "macs (min)"]
+    assert objectives("balanced_accuracy,f1_macro") == objectives("val_balanced_accuracy, val_f1_macro")

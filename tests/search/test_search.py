@@ -9,6 +9,9 @@ import keras
 import numpy as np
 import pytest
 
+from analysis import search_tables
+from analysis.report import tables_of
+from analysis.study import read
 from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec
@@ -378,6 +381,14 @@ def test_the_best_are_confirmed_beside_their_twins_and_exported(search, capsys, 
     assert (names["net"], names["train"]) == (net, chosen.run.train)
     assert names["model"].count_params() == cost(net).trainable + cost(net).bn_running_stats
 
+    tables = tables_of(read(search.root / "confirm"))
+    recall, confusion = tables["recall"], tables["confusion"]
+    assert recall["n"].tolist() == [2] * 10
+    assert recall["arm"].unique().tolist() == [f"trial={best['trial']} net=found"]
+    assert recall["images"].sum() == 360
+    hits = sum(confusion.loc[digit, f"as {digit}"] for digit in range(10))
+    assert hits / 720 == pytest.approx(np.mean([record.results["test_accuracy"] for record in mine]))
+
     assert best["class_names"] == [str(digit) for digit in range(10)]
     assert best["data"]["class_counts"][0] == [142, 36]
     info, background = about(search.root / "best.keras")
@@ -389,6 +400,27 @@ def test_the_best_are_confirmed_beside_their_twins_and_exported(search, capsys, 
     logits = keras.models.load_model(search.root / "best.keras").predict(images.x_test.astype("float32"), verbose=0)
     accuracy = float((logits.argmax(-1) == images.y_test).mean())
     assert accuracy == pytest.approx(chosen.results["test_accuracy"], abs=1e-6)
+
+
+def balanced(hp, train):
+    """One network, with and without weights of the classes."""
+    train = train.replace(balance=hp.Choice("balance", ["none", "class_weights", "sampling"]))
+    return NetSpec(depths=(1, 1), widths=(4, 8), **FEW_STEPS), train
+
+
+def test_classes_are_balanced_by_a_hyperparameter_and_judged_by_their_own_accuracies(search):
+    goals = objectives("balanced_accuracy, worst_class_accuracy, f1_macro")
+    search = replace(search, space=Space("balanced", "", balanced), objectives=goals)
+    search = replace(search, probe=search.probe.replace(by_class=True))
+    run(search, best=1, seeds=1)
+    records = list(Store(search.root).records())
+    assert {record.run.train.balance for record in records} == {"none", "class_weights", "sampling"}
+    assert not any("test_balanced_accuracy" in record.results for record in records)
+    assert {"val_f1_macro", "val_worst_class_accuracy", "val_balanced_accuracy"} <= set(records[0].results)
+    assert all("test_f1_macro" in record.results for record in Store(search.root / "confirm").records())
+    assert set(search_tables.tables_of(search_tables.search_of(read(search.root), search.root))["best"]) >= {
+        "val_balanced_accuracy", "val_f1_macro",
+    }  # fmt: skip
 
 
 def with_and_without(hp, train):

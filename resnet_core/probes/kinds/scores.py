@@ -1,4 +1,4 @@
-"""Accuracy, accuracy of each class, top-5 accuracy, and calibration."""
+"""Accuracy, accuracy of each class, confusion matrix, top-5 accuracy, and calibration."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -29,8 +29,9 @@ def scores(net: "Subject", images: Any, labels: Any, bins: int = 15) -> Iterator
         bins: Number of bins of the confidence.
 
     Yields:
-        Rows of the whole network with a `quantity`: `accuracy`, `top5_accuracy`, `calibration_error`, and
-        `class_accuracy` with the `class` and its `count` of images. All values are fractions.
+        Rows of the whole network with a `quantity`: `accuracy`, `top5_accuracy`, `calibration_error`, `class_accuracy`
+        with the `class` and its `count` of images, and `confusion` with the `class`, the `predicted` class and the
+        `count` of images of the one that are taken for the other, where there are any. All values are fractions.
     """
     import tensorflow as tf
 
@@ -39,7 +40,8 @@ def scores(net: "Subject", images: Any, labels: Any, bins: int = 15) -> Iterator
         outputs = tf.cast(net.outputs(x), tf.float32)
         parts.append(np.asarray(outputs if net.ends_in_softmax else tf.nn.softmax(outputs), np.float64))
     probabilities, y = np.concatenate(parts), np.asarray(labels)
-    right = probabilities.argmax(axis=1) == y
+    predicted = probabilities.argmax(axis=1)
+    right = predicted == y
     among = (probabilities > probabilities[np.arange(len(y)), y][:, None]).sum(axis=1) < 5
     yield whole(value=float(right.mean()), quantity="accuracy")
     yield whole(value=float(among.mean()), quantity="top5_accuracy")
@@ -49,6 +51,13 @@ def scores(net: "Subject", images: Any, labels: Any, bins: int = 15) -> Iterator
         yield whole(
             value=float(in_class.mean()), quantity="class_accuracy", **{"class": int(label)}, count=len(in_class)
         )
+    for label in np.unique(y):
+        answers = predicted[y == label]
+        for answer, count in zip(*np.unique(answers, return_counts=True), strict=True):
+            yield whole(
+                value=float(count / len(answers)), quantity="confusion",
+                **{"class": int(label), "predicted": int(answer), "count": int(count)},
+            )  # fmt: skip
 
 
 def calibration_error(confidence: Array, right: npt.NDArray[np.bool_], bins: int) -> float:

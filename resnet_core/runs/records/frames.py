@@ -78,7 +78,7 @@ def run_columns(record: Record) -> Iterator[tuple[str, Any]]:
         counts |= {"test": record.data.test_images} if run.train.test else {}
         yield from ((f"{part}_images", count) for part, count in counts.items())
         if record.data.class_counts:
-            yield from zip(CONSTANT, constant(record.data.training_counts), strict=True)
+            yield from zip(CONSTANT, constant(record.data.training_counts, run.train.balance), strict=True)
     yield from ((f"environment.{name}", value) for name, value in record.environment.items())
     for name, spec in (("net", run.net), ("train", run.train), ("probe", run.probe)):
         yield from ((f"{name}.{field}", value) for field, value in spec)

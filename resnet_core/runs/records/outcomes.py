@@ -13,7 +13,9 @@ if its network has learned nothing about the training images at the end, in infe
 - or its accuracy is, by the same test, not better than that of the best constant answer, the share of the most frequent
   class, and its loss is not below `LEARNT` of that of the best constant probabilities, the entropy of the shares. With
   unequal classes, a network that always predicts one class has an accuracy far above 1 / classes. The loss is used,
-  too, since a network may learn which images belong to a rare class without ever predicting that class.
+  too, since a network may learn which images belong to a rare class without ever predicting that class. A training
+  that balances the classes (`TrainSpec.balance`) does not learn their shares; there, the loss is compared with that of
+  equal probabilities.
 
 The rule is applied when records are read, so it holds for records of all versions.
 """
@@ -39,6 +41,8 @@ MOST_CLASSES = 1000
 """Number of classes that is assumed for a loss if a table does not have the number of classes."""
 CONSTANT = ("constant_accuracy", "constant_loss")
 """Columns with the values that `constant` returns."""
+UNBALANCED = "none"
+"""Value of `TrainSpec.balance`."""
 COLUMNS = ("run", "status", "train_loss", "train_accuracy", "net.classes", "train.train_size",
            "train.validation_fraction", *CONSTANT)  # fmt: skip
 """Columns of the table of runs that the rule reads."""
@@ -89,20 +93,23 @@ def failed_to_train(
     return high | by_chance | constant
 
 
-def constant(counts: "Sequence[int]") -> tuple[float, float]:
+def constant(counts: "Sequence[int]", balance: str = UNBALANCED) -> tuple[float, float]:
     """Return the accuracy and the loss of the best prediction that does not depend on the image.
 
     Args:
         counts: Number of training images of each class.
+        balance: See `TrainSpec`.
 
     Returns:
-        The share of the most frequent class, and the entropy of the shares in nats; NaN if there are no images.
+        The share of the most frequent class, and the entropy in nats of the shares or, for a training that balances the
+        classes, of equal shares; NaN if there are no images.
     """
     shares = np.asarray(counts, dtype=float)
     if not shares.sum() > 0:
         return math.nan, math.nan
     shares = shares[shares > 0] / shares.sum()
-    return float(shares.max()), float(-(shares * np.log(shares)).sum())
+    entropy = -(shares * np.log(shares)).sum() if balance == UNBALANCED else np.log(len(shares))
+    return float(shares.max()), float(entropy)
 
 
 def statuses(runs: "pd.DataFrame") -> "pd.Series[Any]":
@@ -147,7 +154,7 @@ def measured(
     size, held_out = train.get("train_size"), train.get("validation_fraction", 0.0)
     images = math.nan if size is None else size * (1 - held_out)
     loss, accuracy = (results.get(f"train_{name}", math.nan) for name in ("loss", "accuracy"))
-    return loss, accuracy, net["classes"], images, *constant(counts)
+    return loss, accuracy, net["classes"], images, *constant(counts, train.get("balance", UNBALANCED))
 
 
 def status_of(status: str, known: Measured) -> str:

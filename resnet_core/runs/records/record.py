@@ -56,7 +56,8 @@ class Record:
         run: The run.
         outcome: How it ended.
         results: `train_loss`, `train_accuracy`, `val_…` and, if the test images are used, `test_…`, each after the last
-            step and in inference mode. Empty if the run was not completed, or had no step.
+            step and in inference mode. With `ProbeSpec.by_class` also `…_balanced_accuracy`, `…_f1_macro` and
+            `…_worst_class_accuracy`. Empty if the run was not completed, or had no step.
         epochs: A row for each epoch: `epoch`, `step` at its end, `learning_rate`, `loss` and `accuracy`
             (means over its steps, in training mode), `val_loss`, `val_accuracy`.
         probes: A row for each measured value: `step`, `epoch`, `probe`, `layer`, `index`, `path`, `value`.

@@ -105,17 +105,18 @@ class Engine:
         """Yield the rows of the norms that `update` returned, if the step measures them."""
         return step_rows(self._sites, norms.numpy().tolist())
 
-    def evaluate(self, data: Data, images: Any, labels: tf.Tensor, batch: int = 512) -> tuple[float, float]:
-        """Return loss and accuracy in inference mode, computed in batches."""
-        total, loss, right = len(images), 0.0, 0.0
+    def evaluate(self, data: Data, images: Any, labels: tf.Tensor, batch: int = 512) -> tuple[float, Array]:
+        """Return the loss and the predicted class of each image in inference mode, computed in batches."""
+        loss, predicted = 0.0, []
         score = self._evaluate_batch.get_concrete_function(  # traced once for batches of every size
             tf.TensorSpec((None, *images.shape[1:]), images.dtype), tf.TensorSpec((None,), labels.dtype),
             Preprocessing(*map(tf.TensorSpec.from_tensor, data.preprocessing)),
         )  # fmt: skip
         for part in data.parts(images, labels, batch):
-            sums = score(*part, data.preprocessing)
-            loss, right = loss + float(sums[0]), right + float(sums[1])
-        return loss / total, right / total
+            total, classes = score(*part, data.preprocessing)
+            loss += float(total)
+            predicted.append(classes.numpy())
+        return loss / len(images), np.concatenate(predicted)
 
     def latency(self, passes: int) -> float:
         """Return the latency of the network; see `median_latency`."""
@@ -131,7 +132,7 @@ class Engine:
         y, mixing = tf.gather(images[1], drawn.indices), drawn.mixing
         with tf.GradientTape() as tape:
             logits = self._model(x, training=True)
-            loss = loss_of(self._step, y, logits, mixing)
+            loss = loss_of(self._step, y, logits, mixing, drawn.weights)
             scaled = loss if self._loss_scale is None else loss * self._loss_scale.value
         gradients = tape.gradient(scaled, self._weights, unconnected_gradients="zero")
         if self._loss_scale is None:
@@ -149,7 +150,7 @@ class Engine:
     def _score(self, images: Any, labels: Any, preprocessing: Preprocessing) -> tuple[Any, Any]:
         logits = self._model(preprocessing(images), training=False)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == labels, tf.float32))
+        return tf.reduce_sum(losses), tf.argmax(logits, -1)
 
 
 def median_latency(model: keras.Model, passes: int) -> float:

@@ -17,6 +17,7 @@ class DrawnBatch(NamedTuple):
         indices: Indices of the images among those that the step gets.
         offsets, flips, places: See `Batch`.
         mixing: `partners` and `share` of the batch, or `None` if images are not mixed.
+        weights: See `Batch`.
     """
 
     indices: Any
@@ -24,6 +25,7 @@ class DrawnBatch(NamedTuple):
     flips: Any
     places: Any
     mixing: tuple[Any, Any] | None
+    weights: Any = None
 
     @classmethod
     def of(cls, batch: Batch, *, is_read: bool) -> "DrawnBatch":
@@ -31,7 +33,8 @@ class DrawnBatch(NamedTuple):
         indices = np.arange(len(batch.indices)) if is_read else batch.indices
         places = None if batch.places is None else tf.constant(batch.places)
         mixing = None if batch.partners is None else (tf.constant(batch.partners), tf.constant(batch.share))
-        return cls(tf.constant(indices), tf.constant(batch.offsets), tf.constant(batch.flips), places, mixing)
+        weights = None if batch.weights is None else tf.constant(batch.weights)
+        return cls(tf.constant(indices), tf.constant(batch.offsets), tf.constant(batch.flips), places, mixing, weights)
 
 
 def augmented(step: StepSpec, x: Any, drawn: DrawnBatch) -> Any:
@@ -43,12 +46,20 @@ def augmented(step: StepSpec, x: Any, drawn: DrawnBatch) -> Any:
     return mix_up(x, *drawn.mixing) if drawn.mixing else x
 
 
-def loss_of(step: StepSpec, labels: Any, logits: Any, mixing: Any) -> Any:
-    """Return the mean cross-entropy with the labels, which are smoothed and mixed as in the step."""
+def loss_of(step: StepSpec, labels: Any, logits: Any, mixing: Any, weights: Any = None) -> Any:
+    """Return the mean cross-entropy with the labels, which are smoothed and mixed as in the step.
+
+    With `weights`, the cross-entropy of each image is multiplied by its weight, that of a mixed image by the mixed
+    weight.
+    """
     if not (step.label_smoothing or step.mixes):
-        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-    targets = targets_of(step, labels, logits.shape[-1], mixing)
-    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    else:
+        targets = targets_of(step, labels, logits.shape[-1], mixing)
+        losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+    if weights is not None:
+        losses *= mix_up(weights, *mixing) if step.mixes else weights
+    return tf.reduce_mean(losses)
 
 
 def targets_of(step: StepSpec, labels: Any, classes: int, mixing: Any) -> Any:

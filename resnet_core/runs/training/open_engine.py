@@ -152,14 +152,14 @@ class OpenEngine:
         by_place = {places[i]: norm.numpy() for i, norm in zip(self._updates.kernel_places, norms, strict=True)}
         return [float(by_place[kernel.segment, kernel.slot][kernel.block]) for kernel in self._kernels]
 
-    def evaluate(self, data: Data, images: Any, labels: tf.Tensor, batch: int = 512) -> tuple[float, float]:
-        """Return loss and accuracy in inference mode, computed in batches."""
-        total, loss, right = len(images), 0.0, 0.0
+    def evaluate(self, data: Data, images: Any, labels: tf.Tensor, batch: int = 512) -> tuple[float, Array]:
+        """See `Engine.evaluate`."""
+        loss, predicted = 0.0, []
         for x, y in data.parts(images, labels, batch):
             logits = self._passes.infer(data.preprocessing(x))
             loss += float(tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)))
-            right += float(tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == y, tf.float32)))
-        return loss / total, right / total
+            predicted.append(tf.argmax(logits, -1).numpy())
+        return loss / len(images), np.concatenate(predicted)
 
     def latency(self, passes: int) -> float:
         """Return the latency of the network as a Keras model; see `engine.median_latency`."""

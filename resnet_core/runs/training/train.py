@@ -4,8 +4,9 @@ import json
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from resnet_core.errors import UserError
@@ -18,6 +19,7 @@ from resnet_core.runs.spec import Run
 from resnet_core.runs.training.checkpoints import Array, Checkpoint, NoRoom, State
 from resnet_core.runs.training.forms import engine_of, form_of
 from resnet_core.runs.training.order import Batch, batches, probed_batch
+from resnet_core.runs.training.scores import scores_of
 from resnet_core.surroundings import check_backend, settings_of_a_run
 
 REPORT_EVERY = 10
@@ -178,8 +180,9 @@ class Training:
         self._begin(images)
         self._checked = len(state.taken)
         draws = batches(
-            run.data_seed, images, train.batch_size, steps, state.step, cutout=train.cutout > 0, mixup=train.mixup
-        )
+            run.data_seed, images, train.batch_size, steps, state.step, cutout=train.cutout > 0, mixup=train.mixup,
+            labels=self.data.y_train, balance=train.balance,
+        )  # fmt: skip
         for batch, read in self._device.batches(draws, steps - state.step):
             self._make_step(batch, read, steps)
             if self._checkpoint.due():
@@ -276,7 +279,7 @@ class Training:
 
     def _end_epoch(self, epoch: int, rate: float) -> None:
         state = self.state
-        loss, accuracy = (_mean(float(value) for value in column) for column in zip(*state.taken, strict=True))
+        loss, accuracy = (fmean(map(float, column)) for column in zip(*state.taken, strict=True))
         row = {"epoch": epoch, "step": state.step, "learning_rate": rate, "loss": loss, "accuracy": accuracy}
         row |= self._scores("val")
         state.epochs.append(row)
@@ -290,10 +293,6 @@ class Training:
         images, labels = getattr(self._device, part)
         if not len(images):
             return {}
-        loss, accuracy = self._engine.evaluate(self._device, images, labels, self._run.train.evaluation_batch)
-        return {f"{part}_loss": loss, f"{part}_accuracy": accuracy}
-
-
-def _mean(values: Iterable[float]) -> float:
-    taken = list(values)
-    return math.fsum(taken) / len(taken)
+        loss, predicted = self._engine.evaluate(self._device, images, labels, self._run.train.evaluation_batch)
+        scores = {"loss": loss, **scores_of(labels.numpy(), predicted, by_class=self._run.probe.by_class)}
+        return {f"{part}_{name}": value for name, value in scores.items()}

@@ -13,7 +13,7 @@ from analysis.claims import mean, rate
 if TYPE_CHECKING:
     from ablations.session import load, run
     from ablations.study_results import Results, results
-    from analysis.judging import column, judge
+    from analysis.judging.run_table import column, judge
     from resnet_core.runs.execution.options import Execution
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
 
 LOADED_WHEN_USED = {
     "Execution": "resnet_core.runs.execution.options", "Results": "ablations.study_results",
-    "column": "analysis.judging", "judge": "analysis.judging", "load": "ablations.session",
+    "column": "analysis.judging.run_table", "judge": "analysis.judging.run_table", "load": "ablations.session",
     "results": "ablations.study_results", "run": "ablations.session",
 }  # fmt: skip
 

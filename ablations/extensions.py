@@ -48,7 +48,7 @@ def list_extensions(options: argparse.Namespace) -> None:
 
 def extensions() -> Iterator[tuple[str, str, Any]]:
     """Yield the kind, the name and the registered function of every extension."""
-    from analysis.study_sections import SECTIONS  # loads matplotlib
+    from analysis.pages.study_sections import SECTIONS  # loads matplotlib
 
     yield from (("block", name, block.branch) for name, block in BLOCKS.items())
     yield from (("order", name, order) for name, order in ORDERS.items())

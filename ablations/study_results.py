@@ -86,8 +86,8 @@ class Results:
         return probes_of(self._study, probe, path)
 
     def verdicts(self) -> "pd.DataFrame":
-        """Return a row for the verdict on each claim; see `analysis.verdicts.verdicts`. Without claims it is empty."""
-        from analysis.verdicts import verdicts
+        """Return the table of `analysis.judging.verdicts.verdicts`: a row for each claim."""
+        from analysis.judging.verdicts import verdicts
 
         study = self._study
         return verdicts(study.claims, study.planned, study.frames, study.looks)
@@ -224,7 +224,7 @@ class Results:
 
     def report(self) -> Path:
         """Write the report of the study, and return the path of its page. A notebook shows the path as the page."""
-        from analysis import report
+        from analysis.pages import report
 
         return ReportPath(report.write(self._study, self.folder / "report")[0])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ablations.request import Request
 from analysis.claims import Claim
-from analysis.looks import Look, announced, following
+from analysis.judging.looks import Look, announced, following
 from analysis.terminal import judged
 from resnet_core.runs.data import DataInfo
 from resnet_core.runs.records.store import Store
@@ -27,7 +27,7 @@ def keep_look(root: Path) -> None:
 def until_decided(request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> list[Run]:
     """Add seeds to the arms of open claims, until no claim is open or the maximum number of seeds is reached.
 
-    The looks are those of `analysis.looks.announced`. Earlier looks and their records remain.
+    The looks are those of `analysis.judging.looks.announced`. Earlier looks and their records remain.
 
     Args:
         request: The request. Its seeds are those of the first look.

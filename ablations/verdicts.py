@@ -44,7 +44,7 @@ def say_verdicts(options: argparse.Namespace) -> None:
 
 def say_findings(options: argparse.Namespace) -> None:
     """Print or write the findings of the studies in a folder."""
-    from analysis.findings import findings
+    from analysis.judging.findings import findings
 
     file: Path | None = options.out
     text = findings(options.folder, published(), file.parent if file else None)
@@ -66,9 +66,9 @@ def say_power(options: argparse.Namespace) -> None:
     """Print for each claim which differences numbers of seeds can show."""
     from rich.table import Table
 
-    from analysis.power import SEEDS
+    from analysis.judging.power import SEEDS
+    from analysis.judging.verdicts import power
     from analysis.study import read
-    from analysis.verdicts import power
 
     study = read(_with_claims(options))
     rows = power(study.claims, study.planned, study.frames, SEEDS)

@@ -72,7 +72,7 @@ def _print_table(frame: "pd.DataFrame") -> None:
 def _list_sections() -> None:
     from rich.table import Table
 
-    from analysis.study_sections import SECTIONS  # loads matplotlib
+    from analysis.pages.study_sections import SECTIONS  # loads matplotlib
 
     table = Table("section", "what is in it", box=None, header_style="bold")
     for name, build in SECTIONS.items():
@@ -135,7 +135,7 @@ def _check_paper(options: argparse.Namespace) -> None:
 
 
 def _index(root: Path, out: Path | None) -> None:
-    from analysis import index_report
+    from analysis.pages import index_report
     from analysis.terminal import counted
 
     out = out or root / "index"
@@ -147,13 +147,13 @@ def _index(root: Path, out: Path | None) -> None:
 
 
 def _report(study: "StudyRecords", out: Path, options: argparse.Namespace) -> None:
-    from analysis import report  # loads matplotlib
+    from analysis.figures.layout import STYLES
     from analysis.formats import shown
-    from analysis.layout import STYLES
+    from analysis.pages import report  # loads matplotlib
 
     page, tables = report.write(study, out, STYLES[options.style])
     if options.style.startswith("paper"):
-        from analysis import paper
+        from analysis.pages import paper
 
         chosen = ((name, getattr(options, name)) for name in ("columns", "measures", "arms"))
         given = {name: tuple(values) for name, values in chosen if values is not None}
@@ -176,8 +176,8 @@ def _print_verdicts(verdicts: "pd.DataFrame") -> None:
 
 
 def _report_search(study: "StudyRecords", folder: Path, out: Path, style: str) -> None:
-    from analysis import search_report
-    from analysis.layout import STYLES
+    from analysis.figures.layout import STYLES
+    from analysis.pages import search_report
 
     page, tables = search_report.write(search_report.search_of(study, folder), out, STYLES[style])
     _print_table(tables["best"].drop(columns=study.factors))  # these are many, and in the report
@@ -185,8 +185,8 @@ def _report_search(study: "StudyRecords", folder: Path, out: Path, style: str) -
 
 
 def _compare(folders: Sequence[Path], studies: "Sequence[StudyRecords]", out: Path, style: str) -> None:
-    from analysis import comparison_report
-    from analysis.layout import STYLES
+    from analysis.figures.layout import STYLES
+    from analysis.pages import comparison_report
 
     page, tables = comparison_report.write(list(map(str, folders)), studies, out, STYLES[style])
     _print_table(tables["arms"])

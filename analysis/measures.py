@@ -218,7 +218,7 @@ def _nothing(frames: "Frames") -> "pd.Series[float]":
 
 PARTS = (("train", "training"), ("val", "validation"), ("test", "test"))
 COLUMNS: dict[str, Measure] = {}
-"""Measures of columns of users' tables; see `analysis.judging.column`."""
+"""Measures of columns of users' tables; see `analysis.judging.run_table.column`."""
 MEASURES: dict[str, Measure] = {
     **{
         f"{part}_error": Measure(

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import scales, tables
-from analysis.drawing import (
+from analysis import tables
+from analysis.figures import scales
+from analysis.figures.drawing import (
     LINES,
     check_columns,
     draw_band,
@@ -27,9 +28,9 @@ from analysis.drawing import (
     literal,
     words,
 )
-from analysis.marks import mark, means_said
-from analysis.search_plots import best_so_far, parallel_coordinates, pareto_front
-from analysis.training_plots import gradient_by_depth, gradient_over_training, learning_curve
+from analysis.figures.marks import mark, means_said
+from analysis.figures.search_plots import best_so_far, parallel_coordinates, pareto_front
+from analysis.figures.training_plots import gradient_by_depth, gradient_over_training, learning_curve
 
 __all__ = [
     "best_so_far", "distribution", "forest", "gradient_by_depth", "gradient_over_training",

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import dataset, importance, report, tables, trials
+from analysis import importance, tables, trials
 from analysis.classes import CONFUSION, RECALL
-from analysis.report import SEED
+from analysis.pages import dataset, report
+from analysis.pages.report import SEED
 from analysis.study import StudyRecords, read
 from analysis.trials import BUDGET, COSTS, KIND, ObjectiveColumn
 from resnet_core.errors import UserError

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims import Claim
+from analysis.judging.looks import Look, following
 from analysis.labels import arm_labels
-from analysis.looks import Look, following
 from analysis.measures import COST, find
 from analysis.tables import in_order
 from resnet_core.errors import UserError, nearest

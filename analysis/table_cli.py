@@ -58,7 +58,7 @@ def report_table(options: argparse.Namespace) -> "tuple[Path, dict[str, pd.DataF
     Raises:
         UserError: The table or the file of claims cannot be used.
     """
-    from analysis.judging import RunTable, column, measures_of
+    from analysis.judging.run_table import RunTable, column, measures_of
     from analysis.run_tables import read_runs
 
     source = str(options.studies[0])
@@ -73,7 +73,7 @@ def report_table(options: argparse.Namespace) -> "tuple[Path, dict[str, pd.DataF
         raise UserError(str(error) if source in str(error) else f"{source}: {error}") from None
     out = options.out or _beside(source)
     check_writable(out)
-    from analysis.table_report import report_of  # loads matplotlib
+    from analysis.pages.table_report import report_of  # loads matplotlib
 
     return report_of(source, runs, claims, measures, out, options.style)
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 def judged(root: Path) -> "pd.DataFrame | None":
     """Return the verdicts of a study; an empty table if it has no claims."""
+    from analysis.judging.verdicts import verdicts
     from analysis.study import read
-    from analysis.verdicts import verdicts
 
     study = read(root)
     return verdicts(study.claims, study.planned, study.frames, study.looks) if study.claims else None

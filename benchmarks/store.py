@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from analysis import report
+from analysis.pages import report
 from resnet_core.nets.spec import cifar
 from resnet_core.runs.execution.executors import EXECUTORS
 from resnet_core.runs.execution.job import Job

@@ -1,8 +1,8 @@
 """How often verdicts are false, how often their intervals hold the truth, and how often they find what is there.
 
-`python -m benchmarks.verdicts` simulates it, in minutes on two cores, and writes `analysis/calibration.csv`, which
-reports quote, and `benchmarks/verdicts.md`. It asks the functions that judge claims, `analysis.decisions.decide`,
-on many studies at once.
+`python -m benchmarks.verdicts` simulates it, in minutes on two cores, and writes `analysis/judging/calibration.csv`,
+which reports quote, and `benchmarks/verdicts.md`. It asks the function that judges claims,
+`analysis.judging.decisions.decide`, on many studies at once.
 
 What is true is defined by part: how often training fails, and the measure among what trained. In every cell the
 contrast of the measure is at its bound, so that `supported` and `refuted` are both false, except that a claim is truly
@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from analysis.decisions import SeedValues, Sentence, decide
-from analysis.looks import announced
+from analysis.judging.decisions import SeedValues, Sentence, decide
+from analysis.judging.looks import announced
 from analysis.statistics import bootstrap_intervals, t_half_width
 
 ROOT = Path(__file__).parents[1]
-TABLE, PAGE = ROOT / "analysis" / "calibration.csv", ROOT / "benchmarks" / "verdicts.md"
+TABLE, PAGE = ROOT / "analysis" / "judging" / "calibration.csv", ROOT / "benchmarks" / "verdicts.md"
 SEEDS = (2, 3, 5, 10, 20)
 ALPHA = 0.05
 SD = 0.01
@@ -53,8 +53,8 @@ EVENTS = ("A fails", "all fail", "A collapses", "all collapse")
 INTRODUCTION = """# How far verdicts hold
 
 Made by `python -m benchmarks.verdicts`: 4,000 studies a cell, so that a rate of .05 is known to .007. In parentheses:
-Student's t-test at 5 % of the seeds that have a value, without all that `analysis.decisions` does. All of it is in
-`analysis/calibration.csv`.
+Student's t-test at 5 % of the seeds that have a value, without all that `analysis.judging.decisions` does. All of it
+is in `analysis/judging/calibration.csv`.
 
 - false: supported or refuted where the contrast is at its bound, at 5 % for all claims and looks together. Where A
   fails or collapses more often than the others, a verdict by failures is true and not counted.

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analysis import classes, formats
+from analysis.judging.verdicts import verdicts
 from analysis.study import read
-from analysis.verdicts import verdicts
 from resnet_core.errors import UserError
 from resnet_core.runs.execution import job
 from resnet_core.runs.exports.card import CardSection, table, words

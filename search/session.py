@@ -98,7 +98,7 @@ class SearchResults:
 
     def trials(self) -> "pd.DataFrame":
         """Return a row for each trial, in order of proposal: `trial`, `status`, objectives, hyperparameters, cost."""
-        from analysis.search_report import search_of, tables_of
+        from analysis.pages.search_report import search_of, tables_of
         from analysis.study import read
 
         return tables_of(search_of(read(self.folder), self.folder))["trials"]
@@ -138,7 +138,7 @@ class SearchResults:
     def report(self) -> Path:
         """Write the report of the search, and return the path of its page. A notebook shows the path as the page."""
         from ablations.study_results import ReportPath
-        from analysis import search_report
+        from analysis.pages import search_report
         from analysis.study import read
 
         search = search_report.search_of(read(self.folder), self.folder)

@@ -29,7 +29,7 @@ def pytest_configure(config):
 
 LONG = (
     "ray", "probes", "torture-test_torture", "ablations-test_cli", "nets-test_weights", "execution-test_executors",
-    "nets-test_keras_net", "search-test_search", "nets-test_opened", "analysis-test_any_study", "analysis-test_report",
+    "nets-test_keras_net", "search-test_search", "nets-test_opened", "pages-test_any_study", "pages-test_report",
     "tests-test_reference", "torture-test_mutations",
 )  # fmt: skip
 """The groups that take more than half a minute of a processor: they come first, so that no worker ends with one."""

@@ -27,8 +27,8 @@ PROGRAMS = {
     "resnet-probe": "ablations.probing",
 }
 LOADED = (
-    "ablations.cli", "ablations.runner", "analysis.cli", "analysis.report", "analysis.search_report", "pebble",
-    "resnet_core.runs.training.train", "search.cli", "search.runner", "tensorflow",
+    "ablations.cli", "ablations.runner", "analysis.cli", "analysis.pages.report", "analysis.pages.search_report",
+    "pebble", "resnet_core.runs.training.train", "search.cli", "search.runner", "tensorflow",
 )  # fmt: skip
 READ_BY_THEM = ("CUDA_", "HOME", "KERAS_", "MALLOC_", "MPL", "OMP_", "ONEDNN_", "PYTHON", "TF_", "XLA_")
 

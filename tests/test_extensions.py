@@ -9,10 +9,10 @@ import keras_tuner
 import pytest
 
 from ablations.extensions import extensions
-from analysis import report
 from analysis.measures import MEASURES, measured
+from analysis.pages import report
+from analysis.pages.study_sections import SECTIONS
 from analysis.study import read
-from analysis.study_sections import SECTIONS
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import cifar
 from resnet_core.runs.data import open_source

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from ablations.verdicts import published
-from analysis import findings, formats, report
+from analysis import formats
+from analysis.judging import findings
+from analysis.pages import report
 from resnet_core.runs.records.store import Store
 
 REFERENCE = Path(__file__).parents[1] / "results" / "reference"

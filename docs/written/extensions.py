@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from ablations.extensions import extensions
 from analysis.formats import marked
 from analysis.measures import MEASURES
-from analysis.study_sections import SECTIONS
+from analysis.pages.study_sections import SECTIONS
 from resnet_core.nets.zoo import list_networks
 from resnet_core.runs.exports import FORMATS
 from resnet_core.runs.recipes import RECIPES

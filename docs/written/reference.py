@@ -38,7 +38,7 @@ REFERENCE = {
         ("resnet_core", ("register_block", "register_source")),
         ("resnet_core.probes.registry", ("register_probe",)),
         ("analysis.measures", ("register_measure",)),
-        ("analysis.study_sections", ("register_section",)),
+        ("analysis.pages.study_sections", ("register_section",)),
         ("resnet_core.runs.execution.base", ("register_executor",)),
         ("resnet_core.runs.execution.loggers", ("register_logger",)),
         ("resnet_core.runs.exports", ("register_format",)),

@@ -12,8 +12,8 @@ import pandas as pd
 from ablations.study import Published, Scale, Study
 from ablations.suites import suites
 from ablations.verdicts import published
-from analysis.findings import findings
 from analysis.formats import markdown, marked, text
+from analysis.judging.findings import findings
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ablations.cli import _main
-from analysis import report
+from analysis.pages import report
 from resnet_core.errors import UserError
 from resnet_core.runs.records.store import Store
 from tests.resnet_core.runs.data.test_pictures import damaged

@@ -16,8 +16,9 @@ from ablations.probing import sharing
 from ablations.probing.cli import main
 from ablations.probing.progress import Shown, line
 from ablations.probing.targets import StudyTarget, runs
-from analysis import inside_figures, report
+from analysis.figures import inside_figures
 from analysis.measures import find
+from analysis.pages import report
 from analysis.study import read
 from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build

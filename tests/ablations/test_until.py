@@ -8,9 +8,9 @@ import pytest
 from ablations.request import Claimed, Seeds
 from ablations.until import keep_look, until_decided
 from analysis.claims import mean
-from analysis.looks import Look
+from analysis.judging.looks import Look
+from analysis.judging.verdicts import verdicts
 from analysis.study import read
-from analysis.verdicts import verdicts
 from resnet_core.runs.records.record import Outcome, Record
 from resnet_core.runs.records.store import Store
 from tests.ablations.test_tuning import DATA, request_of

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from analysis.layout import STYLES
+from analysis.figures.layout import STYLES
 from resnet_core.nets.spec import cifar
 from resnet_core.runs.records.plan import Plan, PlannedRun
 from resnet_core.runs.records.record import Outcome, Record

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import classes, report
+from analysis import classes
+from analysis.pages import report
 from analysis.study import read
 from resnet_core.probes.asked import Asked, Item, Sample
 from resnet_core.runs.records.measurements import Measurement, write
+from tests.analysis.figures.test_inside import ARMS
 from tests.analysis.synthetic import PAGE, study
-from tests.analysis.test_inside import ARMS
 
 COUNTS = {0: [[8, 2], [1, 4]], 1: [[10, 0], [3, 2]]}
 

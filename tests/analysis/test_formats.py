@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import captions, formats
+from analysis import formats
+from analysis.pages import captions
 
 TABLE = pd.DataFrame({
     "arm": ["skip_none & 5%", "b|c"], "n": [3, 12345], "mean": [0.5, np.nan], "mean_low": [-0.25, np.nan],

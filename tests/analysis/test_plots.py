@@ -4,7 +4,8 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
-from analysis import plots, search_plots, tables
+from analysis import plots, tables
+from analysis.figures import search_plots
 from resnet_core.errors import UserError
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from analysis.claims import mean
-from analysis.judging import column, judge
+from analysis.judging.run_table import column, judge
 from analysis.run_tables import read_runs
 from resnet_core.errors import UserError
 

@@ -4,7 +4,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from analysis import power, statistics
+from analysis import statistics
+from analysis.judging import power
 
 
 def rng():

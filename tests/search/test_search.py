@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis import search_tables
-from analysis.report import tables_of
+from analysis.pages.report import tables_of
 from analysis.study import read
 from resnet_core.errors import UserError
 from resnet_core.nets.cost import cost

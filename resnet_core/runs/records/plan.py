@@ -113,7 +113,7 @@ class Plan:
         tuning: Results of the trials of learning rates, a row for each arm and rate.
         data: Description of the data that the last command read; empty in old plans.
         looks: The looks at which the claims were judged: number of `seeds`, and `share` of the significance level; see
-            `analysis.looks`.
+            `analysis.judging.looks`.
         words: Names of levels, by factor and level as text: a name and, after a colon, a sentence.
         probes: Probes that were requested with the runs, in the form that `asked_for` reads.
         sample: The images for the last of these probes; `None` without probes.

@@ -1,0 +1,1 @@
+"""From verdicts, tables and figures to pages, files and a paper."""

@@ -73,6 +73,16 @@ def show(table: Any) -> None:
         console().print(table)
 
 
+@contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Context manager that shows on a terminal what is being done, until it is done."""
+    if audience() != "terminal" or not sys.stdout.isatty():
+        yield
+        return
+    with console().status(what):
+        yield
+
+
 def discard_output() -> None:
     """Discard standard output after its reader has closed it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

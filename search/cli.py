@@ -103,7 +103,11 @@ def _add_run_options(run: Parser) -> None:
     run.add_argument(
         "--total-epochs", metavar="EPOCHS", help="number of epochs of all trials together, after which no trial starts"
     )
-    run.add_argument("--hours", help="time in hours after which no trial starts")
+    run.add_argument(
+        "--hours",
+        help="time in hours for trials and confirmation; no trial starts when the confirmation is expected to need the "
+        "rest",
+    )
     run.add_argument("--max-params", metavar="N", help="bound on trainable parameters: 300k, 1.5M")
     run.add_argument("--max-macs", metavar="N", help="bound on the multiply-accumulates for an image: 40M")
     run.add_argument(
@@ -123,7 +127,7 @@ def _add_run_options(run: Parser) -> None:
     run.add_argument("--seed", default="0", help="seed of the oracle and of the trials (default: %(default)s)")
     run.add_argument("--name", default="search", help="name of the folder of the search (default: %(default)s)")
     run.add_argument("--out", type=folder, default=DEFAULT_OUT, help=f"folder of the results (default: {DEFAULT_OUT})")
-    run.add_argument("--dry-run", action="store_true", help="print the space and the cost of its networks; run nothing")
+    run.add_argument("--dry-run", action="store_true", help="print the space, its networks and the time; run nothing")
     add_plugin_option(run)
     add_execution_options(run)
 
@@ -202,12 +206,12 @@ def run_search(options: argparse.Namespace) -> None:
     search = _search(options)
     if search.space.registers:
         execution = replace(execution, setup=Plugins((*options.plugin, Path(options.space))))
-    from search import runner
+    from search import preview, runner
     from search.confirm import FOLDER
     from search.predict import MODEL
 
     if options.dry_run:
-        runner.dry_run(search, execution)
+        preview.dry_run(search, execution, best=best, seeds=seeds)
     else:
         runs = runner.run(search, execution, best=best, seeds=seeds)
         exit_if_failed(Store(search.root / FOLDER), [run.id for run in runs])

@@ -9,10 +9,11 @@ import numpy as np
 
 from analysis.pareto import crowding, front_ranks, knee
 from resnet_core.errors import UserError
+from resnet_core.runs.execution.display import duration, magnitude
 from resnet_core.runs.records.plan import Plan
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.records.store import Store
-from search.live import shown, values_of
+from resnet_core.runs.spec import Run
 from search.objectives import Objective, objectives
 
 if TYPE_CHECKING:
@@ -146,3 +147,26 @@ def _with_interval(mean: float, low: float, high: float) -> str:
     if math.isnan(mean):
         return "–"
     return f"{mean:.4f} [{low:.4f}, {high:.4f}]" if math.isfinite(low) else f"{mean:.4f} [–]"
+
+
+def level(value: object) -> str:
+    """Return the value of a hyperparameter as text; a dash if it is not active."""
+    return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def values_of(run: Run) -> str:
+    """Return the values of a trial's active hyperparameters as text."""
+    return " ".join(f"{name}={level(value)}" for name, value in run.factors.items() if value is not None)
+
+
+def shown(name: str, value: float) -> str:
+    """Return a measure as text, in a suitable unit."""
+    match name:
+        case "parameters" | "macs":
+            return magnitude(value)
+        case "latency_seconds":
+            return f"{1000 * value:.3g} ms"
+        case "seconds":
+            return duration(value)
+        case _:
+            return f"{value:.4f}"

@@ -1,18 +1,19 @@
 """The progress of a search on the terminal, with the best trial so far."""
 
 import sys
-import time
 from collections.abc import Sequence
 from typing import Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TaskID
 
-from resnet_core.runs.execution.display import MOST_BARS, duration, magnitude
+from resnet_core.runs.execution.display import MOST_BARS, bars, duration, magnitude
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import Progress as Step
 from resnet_core.telling import console, say
+from search.listing import shown, values_of
 from search.objectives import Objective
+from search.pace import Pace
 
 
 class Live:
@@ -21,26 +22,23 @@ class Live:
     Args:
         trials: Number of trials of the search.
         objectives: The objectives. The first one decides which trial is the best.
-        earlier: Earlier records of the search.
+        pace: The records so far, and the time that is left.
     """
 
-    def __init__(self, trials: int, objectives: Sequence[Objective], earlier: Sequence[Record] = ()) -> None:
+    def __init__(self, trials: int, objectives: Sequence[Objective], pace: Pace) -> None:
         self._trials = trials
         self._objectives = objectives
         self._best: Record | None = None
-        self._ended = self._before = len(earlier)
-        self._started = time.monotonic()
+        self._pace = pace
+        self._ended = len(pace.records)
         self._bars: Progress | None = None
         self._under_way: dict[str, TaskID] = {}
-        for record in earlier:
+        for record in pace.records:
             self._keep(record)
 
     def __enter__(self) -> Self:
         if sys.stdout.isatty():
-            self._bars = Progress(
-                TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(),
-                TimeElapsedColumn(), TextColumn("{task.fields[note]}", markup=False), console=console(),
-            )  # fmt: skip
+            self._bars = bars(console())
             self._all = self._bars.add_task(
                 "trials", total=self._trials, completed=self._ended, note="starting TensorFlow"
             )
@@ -87,31 +85,5 @@ class Live:
     def _outlook(self) -> str:
         first = self._objectives[0]
         best = f"best {shown(first.name, first.of(self._best))}" if self._best else "none completed"
-        ended_now = self._ended - self._before
-        if not ended_now:
-            return best
-        left = (time.monotonic() - self._started) / ended_now * (self._trials - self._ended)
-        return f"{best}; ETA {duration(max(0.0, left))}"
-
-
-def level(value: object) -> str:
-    """Return the value of a hyperparameter as text; a dash if it is not active."""
-    return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def values_of(run: Run) -> str:
-    """Return the values of a trial's active hyperparameters as text."""
-    return " ".join(f"{name}={level(value)}" for name, value in run.factors.items() if value is not None)
-
-
-def shown(name: str, value: float) -> str:
-    """Return a measure as text, in a suitable unit."""
-    match name:
-        case "parameters" | "macs":
-            return magnitude(value)
-        case "latency_seconds":
-            return f"{1000 * value:.3g} ms"
-        case "seconds":
-            return duration(value)
-        case _:
-            return f"{value:.4f}"
+        left = self._pace.left(self._trials - self._ended)
+        return best if left is None else f"{best}; ETA {duration(left)}"

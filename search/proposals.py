@@ -18,6 +18,7 @@ from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
 from resnet_core.telling import say
 from search.objectives import Objective
+from search.pace import Pace
 from search.replay import tell
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class SearchBudget:
     Attributes:
         trials: Number of trials.
         epochs: Number of passes over the training images of all trials together.
-        seconds: Wall time since the search was started, or resumed.
+        seconds: Wall time since the search was started, or resumed, of trials and confirmation together. No trial is
+            proposed when the confirmation is expected to need the rest.
     """
 
     trials: int
@@ -57,6 +59,7 @@ class Proposals(Todo):
         budget: Bounds of the search.
         proposed: Called with the values of every trial.
         attempts: See `Todo`.
+        pace: Is told of every trial that ends, and says how much of the time the confirmation needs.
     """
 
     def __init__(
@@ -69,8 +72,10 @@ class Proposals(Todo):
         budget: SearchBudget,
         proposed: Callable[[Mapping[str, Any]], None] = lambda _: None,
         attempts: Mapping[str, int] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         super().__init__([], store, attempts)
+        self._pace = pace or Pace(objectives, 0, 0)
         self._oracle = oracle
         self._run_of = run_of
         self._plan = plan
@@ -118,7 +123,7 @@ class Proposals(Todo):
 
     def _spent(self) -> bool:
         epochs, seconds = self._budget.epochs, self._budget.seconds
-        if seconds is not None and time.monotonic() - self._started >= seconds:
+        if seconds is not None and time.monotonic() - self._started + self._pace.confirmation() >= seconds:
             return True
         return epochs is not None and self._epochs() >= epochs
 
@@ -189,6 +194,7 @@ class Proposals(Todo):
 
     def ended(self, record: Record) -> None:
         trial = self._open.pop(record.run.id, None)
+        self._pace.end(record)
         if trial is None:
             return  # its record was lost, but the oracle has been informed
         self._heard.append(record.run.id)

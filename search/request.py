@@ -24,6 +24,7 @@ from search.objectives import Objective
 from search.oracles import ORACLES
 from search.proposals import EPOCHS, SearchBudget
 from search.space import Space, SpaceError, Values
+from search.spaces import SPACES
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,17 @@ class Search:
             raise UserError(
                 f"a network of the space must be within the limits, {self.limits.text}, but the smallest that was found"
                 f" in '{self.space.name}' has {network_cost.trainable:,} parameters, {network_cost.macs:,} MACs and "
-                f"{run_bytes(spec_of(run.net), run.train, run.probe) / GIB:.3g} GiB in a run ({run.arm})"
+                f"{run_bytes(spec_of(run.net), run.train, run.probe) / GIB:.3g} GiB in a run ({run.arm}); "
+                f"{self._elsewhere()}"
             )
+
+    def _elsewhere(self) -> str:
+        """Return what to do if no network of the space is within the limits."""
+        for name, space in SPACES.items():
+            other = replace(self, space=space)
+            if name != self.space.name and other.space.least(other.excess)[1] <= 1:
+                return f"the space '{name}' has one, or raise the bound"
+        return "raise the bound"
 
     def base(self) -> dict[str, Any]:
         """Return the settings that all trials share. If they have changed, a search is not resumed."""

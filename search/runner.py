@@ -1,11 +1,9 @@
 """The execution of a search: trials are proposed and executed, the best are confirmed, and the best one is exported."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,6 @@ from filelock import Timeout
 from analysis.terminal import print_verdicts
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
-from resnet_core.nets.cost import cost
-from resnet_core.nets.own import spec_of
 from resnet_core.runs.execution import job
 from resnet_core.runs.execution.estimate import start_seconds, train_seconds
 from resnet_core.runs.execution.fill import asked_data, carry_out, check_mixed, execute_all, fill, set_aside, trained_on
@@ -26,56 +22,20 @@ from resnet_core.runs.records.record import ADVICE, FAILED, Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.records.survey import Survey
 from resnet_core.runs.spec import Run
-from resnet_core.telling import say, show, warn
+from resnet_core.telling import doing, say, show, warn
 from search import confirm
 from search.export import StateLost, export, say_what_is_written
-from search.limits import GIB, run_bytes
 from search.listing import best_first, confirmed_table, in_order, numbers, trials_table
 from search.live import Live
 from search.objectives import for_keras_tuner
 from search.oracles import oracle
+from search.pace import Pace
 from search.proposals import Proposals
 from search.replay import replay
 from search.request import Search
-from search.space import Values, range_of
 
 STATE = "oracle.json"
 SHOWN = 10  # trials in the table at the end
-
-
-def dry_run(search: Search, execution: Execution) -> None:
-    """Print the description of the data, the space, and the cost of its smallest network.
-
-    Nothing is written, and no image is decoded.
-
-    Raises:
-        UserError: See `run`. Damaged images are not found here.
-    """
-    from rich.table import Table
-
-    check_writable(search.root)
-    search = replace(search, data=job.source(*asked_data(search.train, execution)).info)
-    search.check()
-    say(search.data.split(search.train).line)
-    table = Table(box=None, header_style="bold")
-    for column in ("hyperparameter", "range", "if"):
-        table.add_column(column)
-    for hp in search.space.hyperparameters.space:
-        conditions = (f"{condition.name} is {' or '.join(map(str, condition.values))}" for condition in hp.conditions)
-        table.add_row(hp.name, range_of(hp), ", ".join(conditions))
-    show(table)
-    for word, values in (
-        ("smallest", search.space.least(partial(_parameters, search))[0]),
-        ("default", search.space.active({})),
-    ):
-        run = search.run_of(values)
-        network_cost, images = cost(run.net), search.data.train_images
-        say(
-            f"{word}: {network_cost.trainable:,} parameters, {network_cost.macs:,} MACs, "
-            f"{run_bytes(spec_of(run.net), run.train, run.probe) / GIB:.3g} GiB in a run, "
-            f"about {train_seconds(run, images, 1):.0f} s a trial on one core"
-        )
-    say(f"{search.budget.trials} trials of the oracle {search.oracle}, into {search.root}")
 
 
 def run(search: Search, execution: Execution, *, best: int, seeds: int) -> list[Run]:
@@ -93,12 +53,13 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> list[
     Raises:
         UserError: The search is impossible, in which case nothing is written; or no trial was completed.
     """
-    search = _with_data(search, execution)
+    with doing("reading the data"):
+        search = _with_data(search, execution)
     store = Store(search.root)
     store.check_base(search.plan().base)
     store.root.mkdir(parents=True, exist_ok=True)
     with _alone(store):
-        _propose(search, execution, store)
+        _propose(search, execution, store, Pace(search.objectives, best, seeds))
     plan = store.plan()
     if plan is None:
         raise UserError("a search must have a trial, but the budget lets none begin; give it more")
@@ -167,7 +128,9 @@ def _confirm(search: Search, execution: Execution, chosen: Sequence[tuple[int, R
     fill(plan, runs, root, replace(execution, keep_states=True), images)
     show(confirmed_table(root))
     print_verdicts(root)
-    say_what_is_written(_exported(search, execution, Store(root), {run.id for run in runs}), root)
+    with doing("writing the best network, and measuring it by class"):
+        paths = _exported(search, execution, Store(root), {run.id for run in runs})
+    say_what_is_written(paths, root)
     return runs
 
 
@@ -180,7 +143,7 @@ def _none_completed(search: Search, records: Sequence[Record]) -> str:
     return f"a search must have a completed trial, but of {len(records)} none was: {counts}; {advice}{where}"
 
 
-def _propose(search: Search, execution: Execution, store: Store) -> None:
+def _propose(search: Search, execution: Execution, store: Store, pace: Pace) -> None:
     """Execute trials until the budget is spent or the space is exhausted."""
     survey = store.survey(whole=True)
     set_aside(store, survey)
@@ -189,12 +152,13 @@ def _propose(search: Search, execution: Execution, store: Store) -> None:
     if kept and not _is_whole(search, store):
         say(f"{store.root / STATE} is reconstructed from the plan and the records of the {len(kept.runs)} trials")
         _replay(search, execution, store, kept, survey)
-    proposes = _oracle(search, budget.trials)
-    proposes._set_project_dir(str(store.root.parent.absolute()), store.root.name)
-    if (store.root / STATE).exists():
-        proposes.reload()
+    with doing("loading the oracle"):
+        proposes = _oracle(search, budget.trials)
+        proposes._set_project_dir(str(store.root.parent.absolute()), store.root.name)
+        if (store.root / STATE).exists():
+            proposes.reload()
     proposals = Proposals(
-        proposes, search.run_of, plan, store, search.objectives, budget, search.accepts.add, survey.lost
+        proposes, search.run_of, plan, store, search.objectives, budget, search.accepts.add, survey.lost, pace
     )
     if not proposals.left:
         return
@@ -205,7 +169,8 @@ def _propose(search: Search, execution: Execution, store: Store) -> None:
     )
     name, settings = execution.job(proposals.left, seconds, threads, store, survey.lost)
     settings = replace(settings, keep_states=bool(search.options))
-    with Live(budget.trials, search.objectives, list(store.records())) as live:
+    pace.begin(settings.workers, store.records())
+    with Live(budget.trials, search.objectives, pace) as live:
         carry_out(proposals, name, settings, live, execution.log)
 
 
@@ -287,11 +252,3 @@ def _replay(search: Search, execution: Execution, store: Store, kept: Plan, surv
     anew.max_trials = search.budget.trials
     anew._set_project_dir(str(store.root.parent.absolute()), store.root.name)
     anew.save()
-
-
-def _parameters(search: Search, values: Values) -> float:
-    """Return the number of parameters of a point; infinity if it has no network."""
-    try:
-        return cost(search.run_of(values).net).trainable
-    except UserError:
-        return math.inf

@@ -182,8 +182,9 @@ def run(
         progress: Whether progress is shown. Without it, nothing is printed.
         plugins: Your Python files with extensions.
         execution: Further settings of the execution.
-        **settings: `total_epochs` and `hours`, after which no trial starts; fields of `NetSpec` and `TrainSpec`; and
-            `name`, `fix`, `oracle`, `objective`, `epochs`, `recipe`, `start`, `seed` of `search.asking.search_of`.
+        **settings: `total_epochs`, after which no trial starts; `hours`, for trials and confirmation together; fields
+            of `NetSpec` and `TrainSpec`; and `name`, `fix`, `oracle`, `objective`, `epochs`, `recipe`, `start`, `seed`
+            of `search.asking.search_of`.
 
     Raises:
         UserError: The search is impossible, or no trial was completed.

@@ -163,13 +163,14 @@ class Space:
             words.setdefault(hp.name, []).append(range_of(hp) + "".join(f" if {_words(c)}" for c in hp.conditions))
         return {name: "; ".join(ranges) for name, ranges in words.items()}
 
-    def least(self, amount: Callable[[Values], float]) -> tuple[Values, float]:
-        """Return the values with the least amount that is found from the defaults by one change at a time.
+    def least(self, amount: Callable[[Values], float], start: Values | None = None) -> tuple[Values, float]:
+        """Return the values with the least amount that is found by one change at a time.
 
         Args:
             amount: Function from values to an amount, which is infinite if the values have no point.
+            start: Values to begin with; by default, the defaults.
         """
-        best = self.active({})
+        best = self.active({}) if start is None else start
         least = amount(best)
         while True:
             tried = [(amount(values), values) for values in self.neighbours(best)]

@@ -1,7 +1,7 @@
 """Starting points of a search: published networks, or the best points of an earlier search."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from resnet_core.errors import UserError
 from resnet_core.nets.own import spec_of
 from resnet_core.nets.spec import NetSpec
 from resnet_core.nets.zoo import network
+from resnet_core.runs.records.record import Record
 from resnet_core.runs.records.store import Store
 from search.listing import best_first, in_order, objectives_of, plan_of
 from search.oracles import ORACLES
@@ -20,7 +21,7 @@ SHAPE = ("input_shape", "classes")
 
 
 def starts_of(search: Search, words: Sequence[str]) -> list[Values]:
-    """Return the points of `--start`: the point within the limits nearest to a network, or the best of a folder.
+    """Return the points of `--start`: those within the limits nearest to a network, or to the best of a folder.
 
     Raises:
         UserError: A word is neither a network nor a folder, or the oracle takes no starting points.
@@ -34,14 +35,20 @@ def starts_of(search: Search, words: Sequence[str]) -> list[Values]:
     return starts
 
 
-def nearest_to(search: Search, net: NetSpec) -> Values:
-    """Return the values within the limits whose network differs least from `net`; see `distance`."""
+def nearest_to(search: Search, net: NetSpec, start: Values | None = None) -> Values:
+    """Return the values within the limits whose network differs least from `net`; see `distance`.
+
+    Args:
+        search: The search.
+        net: The network.
+        start: Values from which the descent begins; by default, the defaults.
+    """
 
     def amount(values: Values) -> float:
         excess = search.excess(values)
         return excess * 1e6 if excess > 1 else distance(spec_of(search.run_of(values).net), net)
 
-    return search.space.least(amount)[0]
+    return search.space.least(amount, start)[0]
 
 
 def distance(first: NetSpec, other: NetSpec) -> float:
@@ -68,29 +75,38 @@ def _difference(first: Any, other: Any) -> float:
 
 
 def _of_search(search: Search, root: Path) -> list[Values]:
-    """Return the best points of an earlier search that are in the space and within the limits of this search.
+    """Return the points of this search that are nearest to the best points of an earlier one.
 
     Raises:
-        UserError: There is no such point.
+        UserError: The earlier search has no completed trial.
     """
     plan = plan_of(root)
     best = best_first(in_order(plan, list(Store(root).records())), objectives_of(plan))
-    points = [values for values in (_here(search, record.run.factors) for record in best[:MOST]) if values]
-    if not points:
-        raise UserError(
-            f"--start must be of a search whose best points are in the space '{search.space.name}' and its limits, "
-            f"but none of {root} is"
-        )
+    if not best:
+        raise UserError(f"--start must be of a search with a completed trial, but {root} has none")
+    points: list[Values] = []
+    for record in best[:MOST]:
+        values = _here(search, record)
+        if values not in points:
+            points.append(values)
     return points
 
 
-def _here(search: Search, factors: Mapping[str, Any]) -> Values | None:
-    """Return the values of a point of this space, or `None` if the space does not have them all."""
-    given = {name: value for name, value in factors.items() if value is not None}
-    values = search.space.active(given)
-    known = {hp.name: hp for hp in search.space.hyperparameters.space if hp.name in values}
-    inside = all(_has(known[name], value) for name, value in values.items())
-    return values if inside and given.keys() <= values.keys() and search.excess(values) <= 1 else None
+def _here(search: Search, record: Record) -> Values:
+    """Return the point of this search nearest to a trial of another one.
+
+    The point has the trial's values, as far as this space has them, and its fixed ones. If this changes the network, or
+    it is over the limits, the values are changed one at a time until the network is as near as possible.
+    """
+    given: Values = {}
+    for name, value in record.run.factors.items():
+        known = [hp for hp in search.space.hyperparameters.space if hp.name == name]
+        if known and all(_has(hp, value) for hp in known):
+            given[name] = value
+    values, net = search.space.active(given), spec_of(record.run.net)
+    if search.excess(values) <= 1 and distance(spec_of(search.run_of(values).net), net) == 0:
+        return values
+    return nearest_to(search, net, values)
 
 
 def _has(hp: Any, value: Any) -> bool:

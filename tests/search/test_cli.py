@@ -129,6 +129,8 @@ def test_a_dry_run_says_what_networks_cost_and_writes_nothing(program, tmp_path)
     done = program("resnet-search", "run", "--space", "tiny", "--max-params", "30k", "--dry-run", fresh=True)
     assert done.returncode == 0, done.stderr
     assert "smallest: 4,934 parameters" in done.stdout
+    assert "60 trials of the oracle gp" in done.stdout
+    assert "3 best and their twins with 3 fresh seeds each: 18 trainings, about " in done.stdout
     assert not list(tmp_path.iterdir())
 
 

@@ -28,6 +28,7 @@ from search.confirm import FIRST_SEED, twin
 from search.limits import Limits
 from search.listing import best_first, in_order, numbers, plan_of
 from search.objectives import objectives
+from search.pace import Pace
 from search.predict import predictions
 from search.proposals import Proposals, SearchBudget
 from search.request import Search
@@ -250,7 +251,13 @@ def test_limits_that_no_network_meets_name_the_smallest(search):
     least = cost(SMALL.point(SMALL.active({"blocks": 1}), TRAIN, search.data)[0]).trainable
     assert "parameters <= 100" in str(error.value)
     assert f"{least:,} parameters" in str(error.value)
+    assert str(error.value).endswith("; raise the bound")
     assert not search.root.exists()
+
+
+def test_limits_that_no_network_meets_name_the_space_that_has_one(search):
+    with pytest.raises(UserError, match="the space 'tiny' has one, or raise the bound$"):
+        run(replace(search, space=SPACES["cifar-small"], limits=Limits(parameters=8_000)))
 
 
 def unstable(hp, train):
@@ -341,6 +348,16 @@ def test_a_budget_in_epochs_or_seconds_ends_a_search(search, tmp_path):
     assert len(run(replace(search, budget=SearchBudget(50, epochs=5)))) == 3
     with pytest.raises(UserError, match="the budget lets none begin"):
         run(replace(search, budget=SearchBudget(50, seconds=0.0), root=tmp_path / "none"))
+
+
+def test_no_trial_starts_when_the_confirmation_needs_the_rest_of_the_time(search, capsys):
+    """An hour is enough for all trials, but not for a million trainings of the best."""
+    search = replace(search, budget=SearchBudget(3, seconds=3600))
+    store = Store(search.root)
+    search.root.mkdir()
+    runner._propose(replace(search, data=job.source("digits", None, 1e12).info), SERIAL, store,
+                    Pace(search.objectives, 1, 10**6))  # fmt: skip
+    assert len(list(store.records())) == 1
 
 
 def test_several_objectives_are_recorded_and_ranked_by_fronts(search):
@@ -501,10 +518,33 @@ def test_the_best_of_an_earlier_search_are_tried_first(ended, tmp_path):
     assert [factors for factors, _ in run(later)][: len(best)] == best
 
 
-def test_a_start_that_the_space_has_not(ended, tmp_path):
+@pytest.mark.parametrize(
+    ("fix", "limits"), [(["skip=none", "order=original"], Limits()), (["blocks=2"], Limits(parameters=2_500))]
+)
+def test_the_best_of_an_earlier_search_are_moved_to_what_is_fixed_and_within_the_limits(fix, limits, ended, tmp_path):
+    best = best_first(list(Store(ended.root).records()), ended.objectives)
+    later = replace(ended, space=SMALL.with_fixed(fix), limits=limits, root=tmp_path / "later")
+    points = starts_of(later, [str(ended.root)])
+    assert points[0]["rate"] == best[0].run.factors["rate"]
+    assert points[0].items() >= later.space.fixed.items()
+    assert all(later.excess(point) <= 1 for point in points)
+    run(replace(later, starts=points, budget=SearchBudget(1)))
+
+
+def test_the_networks_of_an_earlier_search_are_projected_onto_another_space(ended, tmp_path):
     other = replace(ended, space=SPACES["tiny"], root=tmp_path / "other")
-    with pytest.raises(UserError, match="but none of .* is"):
-        starts_of(other, [str(ended.root)])
+    best = best_first(list(Store(ended.root).records()), ended.objectives)[0].run
+    points = starts_of(other, [str(ended.root)])
+    assert {name: points[0][name] for name in ("skip", "order", "width")} == {
+        "skip": best.factors["skip"], "order": best.factors["order"], "width": 4,
+    }  # fmt: skip
+
+
+def test_a_start_without_a_completed_trial(ended, tmp_path):
+    for path in (ended.root / "runs").glob("*.json"):
+        path.unlink()
+    with pytest.raises(UserError, match="with a completed trial, but .* has none"):
+        starts_of(replace(ended, root=tmp_path / "other"), [str(ended.root)])
 
 
 def test_two_launchers_do_not_search_in_one_folder(ended):

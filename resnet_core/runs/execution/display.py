@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
@@ -163,6 +163,15 @@ class Lines:
         say(f"[{self._ended}/{self._total}] {record.run.label}: {ending(record)}; {self._remaining}")
 
 
+def bars(to: Console) -> Progress:
+    """Return bars with a description and a `note`, which is cut to the width of the console."""
+    note = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", markup=False, table_column=note), console=to, expand=True,
+    )  # fmt: skip
+
+
 class Bars:
     """Display for terminals: a bar of the runs, and below it a bar of the steps of each run in progress.
 
@@ -175,11 +184,7 @@ class Bars:
 
     def __init__(self, work: Mapping[str, float], to: Console | None = None) -> None:
         self._remaining = Remaining(work)
-        self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(),
-            TimeElapsedColumn(), TextColumn("{task.fields[note]}", markup=False),
-            console=to or console(),
-        )  # fmt: skip
+        self._progress = bars(to or console())
         self._study = self._progress.add_task("runs", total=len(work), note="starting TensorFlow")
         self._under_way: dict[str, TaskID] = {}
 

@@ -21,6 +21,7 @@ from resnet_core.errors import UserError
 from resnet_core.runs.description import counted
 from resnet_core.runs.records.plan import Figure
 
+SURROUNDINGS = ["accelerators", "processor", "tensorflow", "keras"]
 VERDICTS = (SUPPORTED, REFUTED, INCONCLUSIVE)
 ABOUT = """The effect is the mean of the claimed difference over the seeds of which every arm trained, with the interval
 that the verdict is made of: corrected for the number of claims of its study, and for the looks at it. A claim holds in
@@ -109,7 +110,10 @@ def section(folder: Path, study: StudyRecords, rows: pd.DataFrame, published: Se
     trained = int(study.runs["status"].eq("completed").sum())
     yield from ("", f"## {heading(folder, study)}", "")
     source = f"Source: {study.plan.source}. " if study.plan.source else ""
-    yield f"{study.plan.question} {source}On {data}{budget(study)}; {trained} of {len(study.planned)} runs trained."
+    yield (
+        f"{study.plan.question} {source}On {data}{budget(study)}; {trained} of {len(study.planned)} runs trained"
+        f"{machine(study.runs)}."
+    )
     yield ""
     shown = rows[["verdict", "claim", "effect", "low", "high"]].assign(
         seeds=[
@@ -129,6 +133,20 @@ def budget(study: StudyRecords) -> str:
         if isinstance(count, int) and count > 0:
             return f", for {counted(count, unit)}"
     return ""
+
+
+def machine(runs: pd.DataFrame) -> str:
+    """Return `, on DEVICE, with VERSIONS` of the runs of a study: the accelerator, or else the processor."""
+    known = runs.reindex(columns=[f"environment.{name}" for name in SURROUNDINGS]).set_axis(SURROUNDINGS, axis=1)
+    known = known.fillna("")
+    devices = known["accelerators"].where(known["accelerators"].ne(""), known["processor"]).value_counts()
+    names = [
+        f"{name} ({counted(number, 'run')})" if len(devices) > 1 else str(name) for name, number in devices.items()
+    ]
+    libraries = {"TensorFlow": known["tensorflow"], "Keras": known["keras"]}
+    versions = [f"{library} {', '.join(sorted(set(values)))}" for library, values in libraries.items() if any(values)]
+    on = f", on {' and '.join(names)}" if any(devices.index) else ""
+    return on + (f", with {' and '.join(versions)}" if versions else "")
 
 
 def figure_words(figure: Figure) -> str:

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ablations import cli
@@ -64,6 +65,20 @@ def test_a_claim_is_listed_with_its_verdict_and_the_seeds_in_which_it_holds(fold
 def test_the_budget_of_a_study_is_said_where_all_runs_have_it(base, words, folder):
     study_read = read(folder)
     assert findings.budget(replace(study_read, plan=replace(study_read.plan, base=base))) == words
+
+
+@pytest.mark.parametrize(
+    ("devices", "words"),
+    [
+        (["", ""], ", on CPU-1, with TensorFlow 2.21.0 and Keras 3.15.1"),
+        (["GPU-1", "GPU-1"], ", on GPU-1, with TensorFlow 2.21.0 and Keras 3.15.1"),
+        (["GPU-1", ""], ", on GPU-1 (1 run) and CPU-1 (1 run), with TensorFlow 2.21.0 and Keras 3.15.1"),
+    ],
+)
+def test_the_machine_and_the_versions_are_named(devices, words):
+    rows = [{"accelerators": name, "processor": "CPU-1", "tensorflow": "2.21.0", "keras": "3.15.1"} for name in devices]
+    assert findings.machine(pd.DataFrame(rows).add_prefix("environment.")) == words
+    assert findings.machine(pd.DataFrame({"status": ["killed"]})) == ""
 
 
 def test_published_figures_stand_below_the_claims(folder):

@@ -138,15 +138,19 @@ def budget(study: StudyRecords) -> str:
 def machine(runs: pd.DataFrame) -> str:
     """Return `, on DEVICE, with VERSIONS` of the runs of a study: the accelerator, or else the processor."""
     known = runs.reindex(columns=[f"environment.{name}" for name in SURROUNDINGS]).set_axis(SURROUNDINGS, axis=1)
-    known = known.fillna("")
+    known = known.astype(object).fillna("")
     devices = known["accelerators"].where(known["accelerators"].ne(""), known["processor"]).value_counts()
-    names = [
-        f"{name} ({counted(number, 'run')})" if len(devices) > 1 else str(name) for name, number in devices.items()
-    ]
+    devices = devices[devices.index != ""]
+    names = list(devices.index)
+    if len(devices) > 1:
+        names = [f"{name} ({counted(number, 'run')})" for name, number in devices.items()]
     libraries = {"TensorFlow": known["tensorflow"], "Keras": known["keras"]}
-    versions = [f"{library} {', '.join(sorted(set(values)))}" for library, values in libraries.items() if any(values)]
-    on = f", on {' and '.join(names)}" if any(devices.index) else ""
-    return on + (f", with {' and '.join(versions)}" if versions else "")
+    versions = [
+        f"{library} {', '.join(sorted(filter(None, set(values))))}"
+        for library, values in libraries.items()
+        if any(values)
+    ]
+    return (f", on {' and '.join(names)}" if names else "") + (f", with {' and '.join(versions)}" if versions else "")
 
 
 def figure_words(figure: Figure) -> str:

@@ -1,18 +1,15 @@
 """Initial values of a network in open shapes, equal to those of `keras_net.build`, without a Keras model."""
 
-from typing import Any
-
 import numpy as np
 
 from resnet_core.nets.keras_net import kernel_initializer, variable_seed
 from resnet_core.nets.opened.form import Opened
+from resnet_core.nets.opened.layout import Array, Shelf, matrix, shape_of, shelves
 from resnet_core.nets.opened.tape import Cell
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
-
-def initial(net: Opened, init: str, seed: int) -> list[list[Array]]:
-    """Return the stacked initial values by segment and slot.
+def initial(net: Opened, init: str, seed: int) -> list[dict[Shelf, Array]]:
+    """Return the initial values of each segment, a matrix for each shelf.
 
     Args:
         net: The network.
@@ -20,7 +17,10 @@ def initial(net: Opened, init: str, seed: int) -> list[list[Array]]:
         seed: Seed of the draws.
     """
     return [
-        [stacked(net, i, j, init, seed) for j, _ in enumerate(segment.slots)]
+        {
+            shelf: matrix([stacked(net, i, slot, init, seed) for slot in shelf.slots], len(net.blocks[i]), shelf.dtype)
+            for shelf in shelves(segment)
+        }
         for i, segment in enumerate(net.kind.segments)
     ]
 
@@ -29,7 +29,7 @@ def stacked(net: Opened, segment: int, slot: int, init: str, seed: int) -> Array
     """Return the initial values of a slot, stacked over the blocks of the segment."""
     about, cells = net.kind.segments[segment].slots[slot], net.cells(segment, slot)
     if not cells:
-        return np.zeros((0, *(side or 1 for side in about.shape)), about.dtype)
+        return np.zeros((0, *shape_of(net, segment, slot)), about.dtype)
     if all(cell.start is not None for cell in cells):
         starts = np.array([cell.start for cell in cells], about.dtype)
         return np.broadcast_to(starts.reshape(-1, *(1 for _ in cells[0].shape)), (len(cells), *cells[0].shape))

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from resnet_core.nets.keras_net import build
-from resnet_core.nets.opened.compiled import compiled, stacked_norms
+from resnet_core.nets.opened.compiled import compiled
 from resnet_core.nets.opened.form import Kind, opened
+from resnet_core.nets.opened.layout import kernel_places, matrices, places, stacks
 from resnet_core.nets.opened.order import kernels
+from resnet_core.nets.opened.tape import Role
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.gradient_norms import Row, Site, probe_rows, sites_of, step_rows
 from resnet_core.runs.data.stored import Array
@@ -23,52 +25,103 @@ from resnet_core.runs.training.order import Batch
 from resnet_core.runs.training.step import StepSpec
 
 
-class Updates:
-    """The compiled update of a kind. Each function is traced once for all networks.
+class Measured(NamedTuple):
+    """Results of a training step.
 
     Attributes:
-        passes: The compiled passes of the kind, and its variables.
-        optimizer: The optimiser of its weights.
-        make: Function of gradients, statistics and the learning rate that makes an update.
-        norms: Function from gradients to the norms of the kernels' gradients, a vector for each slot.
-        batch: Function from the images on the device and a `Drawn` to images, targets and labels.
+        loss: Loss before the update.
+        accuracy: Accuracy before the update.
+        gradients: Gradients by the weights, a matrix for each segment.
+        norms: For each segment, the L2 norms of the gradients by the outputs of its blocks.
     """
 
-    def __init__(self, kind: Kind, step: StepSpec) -> None:
-        self._step = step
+    loss: Any
+    accuracy: Any
+    gradients: list[Any]
+    norms: list[Any]
+
+
+class Updates:
+    """The compiled update of a kind, traced once for all networks.
+
+    Attributes:
+        passes: The passes of the kind, and its variables.
+        optimizer: The optimiser of its weights.
+        norms: Function from gradients to the norms of the kernels' gradients, (blocks, kernels) for each segment.
+    """
+
+    def __init__(self, kind: Kind, step: StepSpec, classes: int) -> None:
+        self._step, self._classes = step, classes
         self.passes = compiled(kind)
         variables = self.passes.variables
-        self.optimizer = optimizer(variables.of("weight"), step, stacked=True)
-        weights, statistics = ([tf.TensorSpec(v.shape) for v in variables.of(role)] for role in ("weight", "statistic"))
-        rate = tf.TensorSpec(())
-        self.make = tf.function(self._make, autograph=False, input_signature=(weights, statistics, rate))
-        self.norms = tf.function(self._norms, autograph=False, input_signature=(weights,))
-        self.batch = tf.function(self._batch, autograph=False)
+        self.optimizer = optimizer(variables.of("weight"), step, variables.are_kernels)
+        gradients = [tf.TensorSpec(variable.shape) for variable in variables.of("weight")]
+        self.norms = tf.function(self.passes.kernel_norms, autograph=False, input_signature=(gradients,))
+        self._steps: dict[Any, Any] = {}
 
-    @cached_property
-    def kernel_places(self) -> list[int]:
-        """Positions of the kernels among the weights."""
-        variables = self.passes.variables
-        return [i for i, slot in enumerate(variables.slots("weight")) if slot.name == "kernel"]
+    def make(self, part: Part, preprocessing: Preprocessing, drawn: DrawnBatch, rate: Any, updates: Any) -> Measured:
+        """Make an update, or only measure.
 
-    def _make(self, gradients: list[Any], statistics: list[Any], rate: Any) -> None:
-        self.optimizer.apply(gradients, rate)
-        self.passes.move_on(statistics)
+        Args:
+            part: Images and labels, from which the step takes its own.
+            preprocessing: Preprocessing of the images.
+            drawn: The draws of the batch.
+            rate: The learning rate.
+            updates: Whether the step is an update. If not, the images are not augmented, and no variable is written.
+        """
+        arguments = part, preprocessing, drawn, rate, updates
+        tensors = [tensor for tensor in tf.nest.flatten(arguments) if tensor is not None]
+        form = tuple((tensor.dtype, tensor.shape.rank) for tensor in tensors)
+        if form not in self._steps:
+            self._steps[form] = self._step_for(arguments)
+        return self._steps[form](*arguments)  # type: ignore[no-any-return]
 
-    def _norms(self, gradients: list[Any]) -> list[Any]:
-        return [stacked_norms(gradients[i]) for i in self.kernel_places]
+    def _step_for(self, arguments: Any) -> Any:
+        """Return the compiled step for arguments of these dtypes, whatever their shapes."""
+        signature = tf.nest.map_structure(lambda each: each if each is None else _open(each), arguments)
+        return tf.function(self._make, autograph=False).get_concrete_function(*signature)
 
-    def _batch(self, part: Part, preprocessing: Preprocessing, drawn: DrawnBatch, classes: int) -> tuple[Any, Any, Any]:
+    def not_drawn(self, images: int) -> DrawnBatch:
+        """Return a batch of the first images with draws that nothing reads."""
+        indices, none = np.arange(images), np.zeros((images, 2))
+        step = self._step
+        batch = Batch(
+            0, False, indices, none.astype(np.int64), none.astype(bool)[:, 0],
+            places=none.astype(np.float32) if step.cutout else None, partners=indices if step.mixes else None,
+        )  # fmt: skip
+        return DrawnBatch.of(batch, is_read=True)
+
+    def _make(self, part: Part, preprocessing: Preprocessing, drawn: DrawnBatch, rate: Any, updates: Any) -> Measured:
         images, labels = part
-        x = augmented(self._step, preprocessing(tf.gather(images, drawn.indices)), drawn)
-        y = tf.gather(labels, drawn.indices)
-        return x, targets_of(self._step, y, classes, drawn.mixing), y
+        taken, y = preprocessing(tf.gather(images, drawn.indices)), tf.gather(labels, drawn.indices)
+        x, targets = tf.cond(
+            updates,
+            lambda: (augmented(self._step, taken, drawn), targets_of(self._step, y, self._classes, drawn.mixing)),
+            lambda: (taken, tf.one_hot(y, self._classes)),
+        )
+        passed = self.passes.backward(x, targets)
+
+        def update() -> Any:
+            self.optimizer.apply(passed.gradients, rate)
+            self.passes.move_on(passed.statistics)
+            return updates
+
+        tf.cond(updates, update, lambda: updates)
+        return Measured(passed.loss, accuracy_of(y, passed.logits, drawn.mixing), passed.gradients, passed.norms)
+
+
+def _open(value: Any) -> tf.TensorSpec:
+    """Return the signature of a tensor. Its first axis is open, and so are the channels of images."""
+    first, *others = value.shape.as_list() or [()]
+    if len(others) == 3:
+        others[-1] = None
+    return tf.TensorSpec([] if first == () else [None, *others], value.dtype)
 
 
 @lru_cache(maxsize=4)
-def updates(kind: Kind, step: StepSpec) -> Updates:
+def updates(kind: Kind, step: StepSpec, classes: int) -> Updates:
     """Return the compiled update of a kind. The last few are cached."""
-    return Updates(kind, step)
+    return Updates(kind, step, classes)
 
 
 class OpenEngine:
@@ -87,7 +140,7 @@ class OpenEngine:
     def __init__(self, net: NetSpec, step: StepSpec) -> None:
         self._spec, self._measures = net, step.measures
         self._net = opened(net)
-        self._updates = updates(self._net.kind, replace(step, measures=False))
+        self._updates = updates(self._net.kind, replace(step, measures=False), net.classes)
         self._passes = self._updates.passes
         self._kernels = list(kernels(self._net))
         self._sites = sites_of(kernel.cell.layer for kernel in self._kernels)
@@ -100,8 +153,13 @@ class OpenEngine:
         self._updates.optimizer.reset()
 
     def variables(self) -> list[Array]:
-        """Return the values of all variables that an update changes."""
-        return [variable.numpy() for variable in self._changing()]
+        """Return the values of all variables that an update changes: those of each slot, stacked over the blocks."""
+        values = [
+            stack
+            for role, variables in self._changing()
+            for stack in stacks(self._net, role, [variable.numpy() for variable in variables])
+        ]
+        return [*values, *(count.numpy() for count in self._updates.optimizer.counts)]
 
     def weights(self) -> list[Array]:
         """Return the weights and statistics of the network, in the order of `keras.Model.weights`."""
@@ -109,8 +167,13 @@ class OpenEngine:
 
     def restore(self, values: Sequence[Array]) -> None:
         """Set all variables that an update changes to values that `variables` returned."""
-        for variable, value in zip(self._changing(), values, strict=True):
-            variable.assign(value)
+        given = iter(values)
+        for role, variables in self._changing():
+            of_slots = [next(given) for _ in places(self._net.kind, role)]
+            for variable, rows in zip(variables, matrices(self._net, role, of_slots), strict=True):
+                variable.assign(rows)
+        for count, value in zip(self._updates.optimizer.counts, given, strict=True):
+            count.assign(value)
 
     def fits(self, values: Sequence[Array]) -> bool:
         """Return whether `restore` can take these values: their number, shapes and types agree."""
@@ -118,10 +181,11 @@ class OpenEngine:
             (value.shape, value.dtype) for value in values
         ]
 
-    def _changing(self) -> list[tf.Variable]:
-        variables = self._passes.variables
-        of_network = [variable for role in ("weight", "statistic", "draw") for variable in variables.of(role)]
-        return [*of_network, *self._updates.optimizer.state]
+    def _changing(self) -> Iterator[tuple[Role, list[tf.Variable]]]:
+        """Yield the variables that an update changes by the role of their slots, except the optimiser's counts."""
+        roles: tuple[Role, ...] = ("weight", "statistic", "draw")
+        yield from ((role, self._passes.variables.of(role)) for role in roles)
+        yield from (("weight", average) for average in self._updates.optimizer.averages)
 
     def _model(self) -> Any:
         """Return the network as a Keras model."""
@@ -135,12 +199,14 @@ class OpenEngine:
         self, data: Data, batch: Batch, learning_rate: float, read: Part | None = None
     ) -> tuple[tf.Tensor, tf.Tensor, Any]:
         """Make one update; see `Engine.update`."""
-        drawn = DrawnBatch.of(batch, is_read=read is not None)
-        x, targets, labels = self._updates.batch(read or data.train, data.preprocessing, drawn, self._spec.classes)
-        passed = self._passes.backward(x, targets)
-        self._updates.make(passed.gradients, passed.statistics, tf.constant(learning_rate))
-        norms = self._updates.norms(passed.gradients) if self._measures else None
-        return passed.loss, accuracy_of(labels, passed.logits, drawn.mixing), norms
+        measured = self._make(read or data.train, data, DrawnBatch.of(batch, is_read=read is not None), learning_rate)
+        norms = self._updates.norms(measured.gradients) if self._measures else None
+        return measured.loss, measured.accuracy, norms
+
+    def _make(self, part: Part, data: Data, drawn: DrawnBatch, learning_rate: float | None) -> Measured:
+        """Make an update; without a learning rate, only measure."""
+        rate, updates = tf.constant(learning_rate or 0.0), tf.constant(learning_rate is not None)
+        return self._updates.make(part, data.preprocessing, drawn, rate, updates)
 
     def rows(self, norms: list[Any]) -> Iterator[Row]:
         """Yield the rows of the norms that `update` returned, if the step measures them."""
@@ -148,9 +214,10 @@ class OpenEngine:
 
     def _in_order(self, norms: list[Any]) -> list[float]:
         """Return the norms of the kernels' gradients in the order of the sites."""
-        places = list(self._passes.variables.places("weight"))
-        by_place = {places[i]: norm.numpy() for i, norm in zip(self._updates.kernel_places, norms, strict=True)}
-        return [float(by_place[kernel.segment, kernel.slot][kernel.block]) for kernel in self._kernels]
+        columns = [norm.numpy().T for norm in norms]
+        kernels_of = map(kernel_places, self._net.kind.segments)
+        of_slots = [dict(zip(held, each, strict=True)) for held, each in zip(kernels_of, columns, strict=True)]
+        return [float(of_slots[kernel.segment][kernel.slot][kernel.block]) for kernel in self._kernels]
 
     def evaluate(self, data: Data, images: Any, labels: tf.Tensor, batch: int = 512) -> tuple[float, Array]:
         """See `Engine.evaluate`."""
@@ -167,9 +234,8 @@ class OpenEngine:
 
     def probe(self, data: Data, indices: Array) -> Iterator[Row]:
         """Yield the rows of the gradient probe on these training images, not augmented."""
-        images, labels = data.taken(indices)
-        passed = self._passes.backward(data.preprocessing(images), tf.one_hot(labels, self._spec.classes))
-        of_kernels = self._in_order(self._updates.norms(passed.gradients))
-        at_places = np.concatenate([norms.numpy() for norms in passed.norms[:-1]]).tolist()
+        measured = self._make(data.taken(indices), data, self._updates.not_drawn(len(indices)), None)
+        of_kernels = self._in_order(self._updates.norms(measured.gradients))
+        at_places = np.concatenate([norms.numpy() for norms in measured.norms[:-1]]).tolist()
         counts = [float(np.prod(kernel.cell.shape)) for kernel in self._kernels]
         return probe_rows(self._sites, counts, of_kernels, self._places, at_places)

@@ -14,37 +14,49 @@ class Optimizer:
     Args:
         weights: The variables that are updated.
         step: Settings of the update.
-        stacked: Whether a variable is a stack of the weights of several blocks along its first axis.
+        are_kernels: For each variable, what broadcasts to 1 where a value is of a kernel and to 0 elsewhere. By default
+            a variable is a kernel if it has several axes.
+
+    Attributes:
+        averages: Averages over the updates, each a variable for each weight.
+        counts: The other variables that are kept from one update to the next.
     """
 
-    def __init__(self, weights: Sequence[Any], step: StepSpec, *, stacked: bool = False) -> None:
+    def __init__(self, weights: Sequence[Any], step: StepSpec, are_kernels: Sequence[Any] | None = None) -> None:
         self._weights = weights
         self._step = step
-        self._stacked = stacked
-        self._slots_of: list[tuple[Any, Any]] = []
+        self._are_kernels = [float(w.shape.rank > 1) for w in weights] if are_kernels is None else are_kernels
+        self.averages: list[list[Any]] = []
+        self.counts: list[Any] = []
 
     @property
     def state(self) -> list[Any]:
         """The variables that are kept from one update to the next."""
-        return [slot for slot, _ in self._slots_of]
+        return [*(each for average in self.averages for each in average), *self.counts]
 
     def reset(self) -> None:
         """Set the state to zero, in the current shapes of the weights."""
-        for slot, weight in self._slots_of:
-            slot.assign(tf.zeros_like(weight))
+        for average in self.averages:
+            for variable, weight in zip(average, self._weights, strict=True):
+                variable.assign(tf.zeros_like(weight))
+        for count in self.counts:
+            count.assign(0.0)
 
     def apply(self, gradients: Sequence[Any], rate: Any) -> None:
         """Update the weights by their gradients, with the learning rate `rate`."""
         raise NotImplementedError
 
-    def _slots(self) -> list[Any]:
-        slots = [tf.Variable(tf.zeros_like(w), trainable=False, shape=w.shape) for w in self._weights]
-        self._slots_of += zip(slots, self._weights, strict=True)
-        return slots
+    def _average(self) -> list[Any]:
+        """Add a variable for each weight to `averages`."""
+        average = [tf.Variable(tf.zeros_like(w), trainable=False, shape=w.shape) for w in self._weights]
+        self.averages.append(average)
+        return average
 
-    def _decay_of(self, weight: Any) -> float:
-        decays = self._step.weight_decay_of == "all" or weight.shape.rank - self._stacked > 1
-        return self._step.weight_decay if decays else 0.0
+    def _decays(self) -> list[Any]:
+        """Return the weight decay of each variable, or `None` for one without."""
+        decay = self._step.weight_decay
+        each = [1.0] * len(self._weights) if self._step.weight_decay_of == "all" else self._are_kernels
+        return [None if not decay or (isinstance(share, float) and not share) else decay * share for share in each]
 
 
 class Sgd(Optimizer):
@@ -54,16 +66,17 @@ class Sgd(Optimizer):
     takes effect some ten steps late.
     """
 
-    def __init__(self, weights: Sequence[Any], step: StepSpec, *, stacked: bool = False) -> None:
-        super().__init__(weights, step, stacked=stacked)
-        self._velocity = self._slots()
+    def __init__(self, weights: Sequence[Any], step: StepSpec, are_kernels: Sequence[Any] | None = None) -> None:
+        super().__init__(weights, step, are_kernels)
+        self._velocity = self._average()
 
     def apply(self, gradients: Sequence[Any], rate: Any) -> None:
-        for weight, velocity, gradient in zip(self._weights, self._velocity, gradients, strict=True):
-            decay = self._decay_of(weight)
+        for weight, velocity, gradient, decay in zip(
+            self._weights, self._velocity, gradients, self._decays(), strict=True
+        ):
             tf.raw_ops.ResourceApplyMomentum(
                 var=weight.handle, accum=velocity.handle, lr=rate, momentum=self._step.momentum,
-                grad=gradient + decay * weight if decay else gradient, use_nesterov=self._step.nesterov,
+                grad=gradient if decay is None else gradient + decay * weight, use_nesterov=self._step.nesterov,
             )  # fmt: skip
 
 
@@ -73,18 +86,20 @@ class AdamW(Optimizer):
     Kingma and Ba 2015, algorithm 1, with the decay of Loshchilov and Hutter 2019, times the rate as in PyTorch.
     """
 
-    def __init__(self, weights: Sequence[Any], step: StepSpec, *, stacked: bool = False) -> None:
-        super().__init__(weights, step, stacked=stacked)
-        self._first, self._second = self._slots(), self._slots()
+    def __init__(self, weights: Sequence[Any], step: StepSpec, are_kernels: Sequence[Any] | None = None) -> None:
+        super().__init__(weights, step, are_kernels)
+        self._first, self._second = self._average(), self._average()
         self._updates = tf.Variable(0.0, trainable=False)
-        self._slots_of.append((self._updates, self._updates))
+        self.counts.append(self._updates)
 
     def apply(self, gradients: Sequence[Any], rate: Any) -> None:
         beta_1, beta_2 = self._step.beta_1, self._step.beta_2
         updates = self._updates.assign_add(1.0)
         power_1, power_2 = beta_1**updates, beta_2**updates
-        for weight, first, second, gradient in zip(self._weights, self._first, self._second, gradients, strict=True):
-            if decay := self._decay_of(weight):
+        for weight, first, second, gradient, decay in zip(
+            self._weights, self._first, self._second, gradients, self._decays(), strict=True
+        ):
+            if decay is not None:
                 weight.assign_sub(rate * decay * weight)
             # The kernel adds its epsilon to √v, which is √v̂ times √(1 - b^t).
             tf.raw_ops.ResourceApplyAdam(
@@ -94,6 +109,6 @@ class AdamW(Optimizer):
             )  # fmt: skip
 
 
-def optimizer(weights: Sequence[Any], step: StepSpec, *, stacked: bool = False) -> Optimizer:
+def optimizer(weights: Sequence[Any], step: StepSpec, are_kernels: Sequence[Any] | None = None) -> Optimizer:
     """Return the optimiser that `step` names; see `Optimizer`."""
-    return {"sgd": Sgd, "adamw": AdamW}[step.optimizer](weights, step, stacked=stacked)
+    return {"sgd": Sgd, "adamw": AdamW}[step.optimizer](weights, step, are_kernels)

@@ -94,6 +94,11 @@ def _ratio(probe: str, near_input: int, near_output: int, *, last: bool) -> "Cal
     return compute
 
 
+def _gained(probe: str, near_input: int, near_output: int) -> "Callable[[Frames], pd.Series[float]]":
+    start, end = (_ratio(probe, near_input, near_output, last=last) for last in (False, True))
+    return lambda frames: end(frames) - start(frames)
+
+
 def register_measure(
     name: str,
     about: str,
@@ -263,6 +268,7 @@ MEASURES: dict[str, Measure] = {
         _ratio(*WEIGHTS, last=False), when="start",
     ),
     "gradient_decades_at_end": Measure("the same at the last step", _ratio(*WEIGHTS, last=True)),
+    "gradient_decades_gained": Measure("gradient_decades_at_end minus gradient_decades_at_init", _gained(*WEIGHTS)),
     "activation_gradient_decades_at_init": Measure(
         "log10 of the L2 gradient of the first value between blocks over that of the last, at step 0",
         _ratio(*ACTIVATIONS, last=False), when="start",

@@ -44,8 +44,9 @@ def macs(name, scale, data=CIFAR):
 
 def test_there_is_a_suite_for_each_question():
     assert sorted(SUITES) == [
-        "activation-order", "beliefs", "cardinality", "criticality", "depth", "ensembles", "gradient-at-init",
-        "landscape", "never-or-after", "normalisation-free", "partial-skips", "resnet-d", "shattering", "shortcuts",
+        "activation-order", "beliefs", "block-card", "cardinality", "criticality", "depth", "ensembles",
+        "gradient-at-init", "gradient-in-training", "landscape",
+        "never-or-after", "normalisation-free", "partial-skips", "resnet-d", "shattering", "shortcuts",
         "similarity", "skip-removal", "skip-transforms", "squeeze-excitation", "stochastic-depth", "wide-dropout",
         "width-vs-depth", "zero-gamma",
     ]  # fmt: skip

@@ -328,6 +328,13 @@ class TestMeasures:
         without = replace(frames, epochs=frames.epochs.drop(columns="val_accuracy"))
         assert MEASURES["mean_val_error"].compute(without).isna().all()
 
+    def test_the_decades_gained_are_those_at_the_end_minus_those_at_the_start(self, frames):
+        start, end, gained = (
+            MEASURES[f"gradient_decades_{of}"].compute(frames) for of in ("at_init", "at_end", "gained")
+        )
+        assert gained.notna().any()
+        pd.testing.assert_series_equal(gained, end - start)
+
     def test_a_gradient_of_zero_or_none_at_all_has_no_decades(self, frames):
         zero = Frames(frames.runs, frames.epochs, frames.probes.assign(value=0.0))
         none = Frames(frames.runs, frames.epochs, pd.DataFrame())

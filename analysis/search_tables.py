@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import importance, tables, trials
+from analysis import believed, importance, tables, trials
 from analysis.classes import CONFUSION, RECALL
 from analysis.pages import dataset, report
 from analysis.pages.report import SEED
@@ -30,6 +30,7 @@ class StoredSearch:
         trials: See `analysis.trials.table`.
         varied: The hyperparameters of two values or more, and the epochs if these differ.
         confirm: The study that repeats the best trials with fresh seeds, if there is one.
+        believed: See `believed.table`; without rows, if the search was not replicated.
         why_not: If that study was started but cannot be read: the reason.
     """
 
@@ -37,6 +38,7 @@ class StoredSearch:
     objectives: tuple[ObjectiveColumn, ...]
     trials: pd.DataFrame
     varied: list[str]
+    believed: pd.DataFrame
     confirm: StudyRecords | None = None
     why_not: str = ""
 
@@ -55,7 +57,8 @@ def search_of(study: StudyRecords, folder: Path) -> StoredSearch:
             confirm = read(folder / CONFIRM)
         except UserError as error:
             why_not = str(error)
-    return StoredSearch(study, objectives, rows, trials.varied(rows, study.factors), confirm, why_not)
+    beliefs = believed.table(folder, rows)
+    return StoredSearch(study, objectives, rows, trials.varied(rows, study.factors), beliefs, confirm, why_not)
 
 
 def tables_of(search: StoredSearch) -> dict[str, pd.DataFrame]:
@@ -70,6 +73,7 @@ def tables_of(search: StoredSearch) -> dict[str, pd.DataFrame]:
     listed = list(dict.fromkeys(["trial", *goals, *COSTS, *hyperparameters, "seconds"]))
     best = trials.best(rows, objectives)
     by_name = {
+        "believed": search.believed.merge(rows[["trial", *hyperparameters]], on="trial"),
         "best": best[[*(name for name in ("rank", "knee") if name in best), *listed]],
         "objectives": trials.reference(rows, objectives) if len(objectives) > 1 else pd.DataFrame(),
         "anytime": _anytime(search),

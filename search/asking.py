@@ -48,6 +48,7 @@ def search_of(
     recipe: str | None = None,
     fields: Mapping[str, Mapping[str, Any]] = NONE,
     start: Sequence[str] = (),
+    replicates: str = "none",
     seed: int = 0,
     out: Path = DEFAULT_OUT,
     command: str = "",
@@ -67,6 +68,8 @@ def search_of(
         recipe: Name of a training recipe that replaces the base training.
         fields: Fields that are set in every trial, by kind of spec: `net`, `train` and `probe`.
         start: Published networks, or folders of searches, whose nearest points are tried first.
+        replicates: `auto`: a trial may be another seed of a point that was tried, if the oracle expects to learn more
+            from it than from a new point. `none`: every trial is a new point.
         seed: Seed of the oracle and of the trials.
         out: Parent folder of the search's folder.
         command: The command, or the call, for the plan.
@@ -78,6 +81,7 @@ def search_of(
     set_variables()
     check_backend()
     sought = _checked(name, oracle, objective, named)
+    _check_replicates(replicates, oracle, sought, named)
     train = _training(epochs, recipe, fields.get("train", NONE), named)
     _check_epochs(oracle, train, budget.epochs, named)
     train, probe = _measured(train, sought, limits, fields, named)
@@ -88,7 +92,8 @@ def search_of(
         name, where, oracle, sought, limits, budget, train, probe, fields.get("net", NONE), seed, out / name, command
     )
     given = fields.get("train", NONE)
-    return replace(search, starts=starts_of(search, start), start_words=tuple(start), given=given)
+    search = replace(search, given=given, replicates=replicates == "auto")
+    return replace(search, starts=starts_of(search, start), start_words=tuple(start))
 
 
 def _measured(
@@ -130,6 +135,28 @@ def _checked(name: str, oracle: str, objective: str, named: Named) -> tuple[Obje
             f"{named('oracle', oracle)}"
         )
     return sought
+
+
+def _check_replicates(replicates: str, oracle: str, sought: Sequence[Objective], named: Named) -> None:
+    """Check that the oracle can repeat points, by one objective.
+
+    Raises:
+        UserError: It cannot, or the value is unknown.
+    """
+    if replicates not in ("none", "auto"):
+        raise UserError(f"{named('replicates')} must be none or auto, but got '{replicates}'")
+    if replicates == "none":
+        return
+    able = [name for name, known in ORACLES.items() if known.replicates]
+    if oracle not in able:
+        raise UserError(
+            f"{named('replicates', 'auto')} needs an oracle that weighs another seed against a new point, "
+            f"{' or '.join(able)}, but got {named('oracle', oracle)}"
+        )
+    if len(sought) > 1:
+        raise UserError(
+            f"{named('replicates', 'auto')} takes one objective, but got {len(sought)}; leave it out, or all but one"
+        )
 
 
 def _training(epochs: int | None, recipe: str | None, given: Mapping[str, Any], named: Named) -> TrainSpec:

@@ -98,6 +98,11 @@ def _add_run_options(run: Parser) -> None:
         "worst_class_accuracy of the validation images; several give a Pareto set: val_accuracy,macs, or parameters, "
         "latency_seconds (default: %(default)s)",
     )  # fmt: skip
+    run.add_argument(
+        "--replicates", default="none",
+        help="auto: a trial may be another seed of a promising network, where that tells more than a new one "
+        "(default: %(default)s)",
+    )  # fmt: skip
     run.add_argument("--trials", default="60", help="number of trials (default: %(default)s)")
     run.add_argument("--epochs", help="number of epochs of a trial (default: 10)")
     run.add_argument(
@@ -151,11 +156,10 @@ def list_all(options: argparse.Namespace) -> None:
 
 def list_trials(options: argparse.Namespace) -> None:
     """Print the trials of a search."""
-    from search.listing import plan_of, trials_table
+    from search.listing import trials_table
 
-    plan, store = plan_of(options.search), Store(options.search)
-    console().print(trials_table(plan, list(store.records())))
-    for damaged in store.survey(whole=True).damaged:
+    console().print(trials_table(options.search))
+    for damaged in Store(options.search).survey(whole=True).damaged:
         say(f"damaged: {damaged.path}: {damaged.reason}")
 
 
@@ -246,6 +250,7 @@ def _search(options: argparse.Namespace) -> "Search":
         recipe=options.recipe,
         fields=fields,
         start=options.start,
+        replicates=options.replicates,
         seed=int(seed),
         out=options.out,
         command=options.command_line,

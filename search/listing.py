@@ -1,12 +1,13 @@
 """The trials in the folder of a search: their order, the best trials, and a table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis import believed
 from analysis.pareto import crowding, front_ranks, knee
 from resnet_core.errors import UserError
 from resnet_core.runs.execution.display import duration, magnitude
@@ -63,6 +64,25 @@ def best_first(records: Sequence[Record], objectives: Sequence[Objective]) -> li
     return [rivals[i] for i in order]
 
 
+def ranked_in(root: Path) -> list[Record]:
+    """Return the completed trials of a search's folder in order of quality: by what is believed of their points, or, if
+    that is not known, by `best_first`.
+
+    Raises:
+        UserError: The folder is not that of a search.
+    """
+    plan, records = plan_of(root), list(Store(root).records())
+    return _by_belief(best_first(in_order(plan, records), objectives_of(plan)), believed.read(root))
+
+
+def _by_belief(ranked: list[Record], beliefs: Sequence[Mapping[str, Any]]) -> list[Record]:
+    """Return the first trial of each point in the order of the beliefs; all trials as they are without beliefs."""
+    places = {belief["run"]: place for place, belief in enumerate(beliefs)}
+    if not places:
+        return ranked
+    return sorted((record for record in ranked if record.run.id in places), key=lambda each: places[each.run.id])
+
+
 def in_order(plan: Plan, records: Sequence[Record]) -> list[Record]:
     """Return the records in the order in which their trials were proposed."""
     places = numbers(plan)
@@ -74,19 +94,24 @@ def numbers(plan: Plan) -> dict[str, int]:
     return {run.id: number for number, run in enumerate(plan.runs, start=1)}
 
 
-def trials_table(plan: Plan, records: Sequence[Record], most: int | None = None) -> "Table":
-    """Return a table with a row for each trial, in order of quality. Trials that were not completed come last."""
+def trials_table(root: Path, most: int | None = None) -> "Table":
+    """Return a table with a row for each trial, in order of quality. Trials that were not completed come last, after
+    the further seeds of a point.
+    """
     from rich.table import Table
 
+    plan, beliefs = plan_of(root), believed.read(root)
     objectives, places = objectives_of(plan), numbers(plan)
-    ended = in_order(plan, records)
-    best = best_first(ended, objectives)
+    ended = in_order(plan, list(Store(root).records()))
+    best = _by_belief(best_first(ended, objectives), beliefs)
+    values = {belief["run"]: shown(objectives[0].name, belief["value"]) for belief in beliefs}
     rest = [record for record in ended if record not in best]
     table = Table(box=None, header_style="bold")
     costs = [name for name in ("parameters", "macs") if name not in {objective.name for objective in objectives}]
     for column in (
         "trial",
         *(objective.name for objective in objectives),
+        *(["believed"] if beliefs else []),
         *costs,
         "epochs",
         "status",
@@ -98,6 +123,7 @@ def trials_table(plan: Plan, records: Sequence[Record], most: int | None = None)
         table.add_row(
             str(places[record.run.id]),
             *(shown(objective.name, objective.of(record)) if completed else "–" for objective in objectives),
+            *([values.get(record.run.id, "–")] if beliefs else []),
             *(shown(name, record.network[name]) for name in costs),
             str(record.run.train.epochs or "–"),
             record.status,

@@ -62,7 +62,9 @@ class Live:
         self._ended += 1
         self._keep(record)
         self._trials = max(self._trials, self._ended)
-        line = f"[{self._ended}/{self._trials}] {self._sentence(record)}: {values_of(record.run)}; {self._outlook()}"
+        again = f" (seed {record.run.seed})" if record.run.seed != self._pace.records[0].run.seed else ""
+        what = f"{self._sentence(record)}{again}: {values_of(record.run)}"
+        line = f"[{self._ended}/{self._trials}] {what}; {self._outlook()}"
         if self._bars is None:
             say(line)
             return

@@ -21,10 +21,12 @@ from resnet_core.runs.records.plan import Plan
 from resnet_core.runs.spec import Run, TrainSpec
 from search.limits import GIB, Limits, run_bytes
 from search.objectives import Objective
-from search.oracles import ORACLES
+from search.oracles import ORACLES, REPLICATE
 from search.proposals import EPOCHS, SearchBudget
 from search.space import Space, SpaceError, Values
 from search.spaces import SPACES
+
+FIRST_REPLICATE = 500_000  # added to the seed of the search, far from those of confirmations
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Search:
         probe: Measurements during the training.
         fixed: Fields of `NetSpec` that are set in every network.
         given: Fields of `TrainSpec` that the user gave.
+        replicates: Whether a trial may be another seed of a point that was tried.
         seed: Seed of the oracle and of every trial.
         root: Folder of the records.
         command: The command, or the call, for the plan.
@@ -66,6 +69,7 @@ class Search:
     starts: Sequence[Values] = ()
     start_words: Sequence[str] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
+    replicates: bool = False
 
     def run_of(self, values: Mapping[str, Any]) -> Run:
         """Return the run of a trial.
@@ -85,8 +89,12 @@ class Search:
             check_constant_rate(self.oracle, train)
         if EPOCHS in values:
             train = train.replace(epochs=int(values[EPOCHS]))
+        seed = self.seed
+        if REPLICATE in values:
+            seed += FIRST_REPLICATE + int(values[REPLICATE])
+            train = train.replace(init_seed=None, data_seed=None)
         factors = {name: values.get(name) for name in self.space.names}
-        return Run(net, train, self.probe, self.seed, factors=factors)
+        return Run(net, train, self.probe, seed, factors=factors)
 
     @cached_property
     def codes(self) -> dict[str, str]:
@@ -176,6 +184,7 @@ class Search:
             "code": "",  # of plugins, in earlier versions
             **{f"code.{block}": code for block, code in self.codes.items()},
             "starts": ", ".join(self.start_words),
+            **({"replicates": "auto"} if self.replicates else {}),
             **{f"space.{name}": words for name, words in self.space.described().items()},
             **{f"net.{name}": list(value) if isinstance(value, tuple) else value for name, value in net.items()},
             **{f"train.{name}": value for name, value in train.items()},
@@ -197,7 +206,8 @@ class Search:
     @property
     def options(self) -> dict[str, Any]:
         """Arguments of the oracle besides the space."""
-        return {"max_epochs": self.train.epochs} if ORACLES[self.oracle].fidelities else {}
+        epochs = {"max_epochs": self.train.epochs} if ORACLES[self.oracle].fidelities else {}
+        return {**epochs, **({"replicates": True} if self.replicates else {})}
 
 
 def excess(
@@ -258,5 +268,5 @@ class _Accepts:
         self._seen.add(self._identity(values))
 
     def _identity(self, values: Mapping[str, Any]) -> str:
-        run = self._search.run_of({name: value for name, value in values.items() if name != EPOCHS})
+        run = self._search.run_of({name: value for name, value in values.items() if name not in (EPOCHS, REPLICATE)})
         return replace(run, factors={}).id

@@ -9,9 +9,11 @@ from typing import Any
 
 from filelock import Timeout
 
+from analysis import believed
 from analysis.terminal import print_verdicts
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
+from resnet_core.runs.description import counted
 from resnet_core.runs.execution import job
 from resnet_core.runs.execution.estimate import start_seconds, train_seconds
 from resnet_core.runs.execution.fill import asked_data, carry_out, check_mixed, execute_all, fill, set_aside, trained_on
@@ -25,10 +27,10 @@ from resnet_core.runs.spec import Run
 from resnet_core.telling import doing, say, show, warn
 from search import confirm
 from search.export import StateLost, export, say_what_is_written
-from search.listing import best_first, confirmed_table, in_order, numbers, trials_table
+from search.listing import confirmed_table, numbers, ranked_in, shown, trials_table
 from search.live import Live
 from search.objectives import for_keras_tuner
-from search.oracles import oracle
+from search.oracles import ORACLES, oracle
 from search.pace import Pace
 from search.proposals import Proposals
 from search.replay import replay
@@ -64,8 +66,8 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> list[
     if plan is None:
         raise UserError("a search must have a trial, but the budget lets none begin; give it more")
     records = list(store.records())
-    show(trials_table(plan, records, SHOWN))
-    ranked = best_first(in_order(plan, records), search.objectives)
+    show(trials_table(search.root, SHOWN))
+    ranked = ranked_in(search.root)
     if not ranked:
         raise UserError(_none_completed(search, records))
     say(f"{len(records)} trials recorded; report: resnet-report {search.root}")
@@ -161,17 +163,39 @@ def _propose(search: Search, execution: Execution, store: Store, pace: Pace) -> 
         proposes, search.run_of, plan, store, search.objectives, budget, search.accepts.add, survey.lost, pace
     )
     if not proposals.left:
-        return
+        return _believe(search, store, proposes)
     check_mixed(store, survey, execution)
     middle = search.run_of(search.space.active({}))
     seconds = proposals.left * (
         train_seconds(middle, trained_on(search.train, search.data), threads) + start_seconds(middle)
     )
     name, settings = execution.job(proposals.left, seconds, threads, store, survey.lost)
-    settings = replace(settings, keep_states=bool(search.options))
+    settings = replace(settings, keep_states=ORACLES[search.oracle].fidelities)
     pace.begin(settings.workers, store.records())
     with Live(budget.trials, search.objectives, pace) as live:
         carry_out(proposals, name, settings, live, execution.log)
+    _believe(search, store, proposes)
+
+
+def _believe(search: Search, store: Store, proposes: Any) -> None:
+    """Write what the oracle of a replicated search believes, and print it of the best point."""
+    if not search.replicates:
+        return
+    plan = store.plan()
+    places = numbers(plan) if plan else {}
+    beliefs = [
+        {"run": search.run_of(proposes.trials[each.trial].hyperparameters.values).id, "value": each.value,
+         "probability": each.probability, "measured": each.measured}
+        for each in proposes.beliefs()
+    ]  # fmt: skip
+    believed.write(store.root, beliefs)
+    if beliefs:
+        best, goal = beliefs[0], search.objectives[0].name
+        say(
+            f"trial {places[best['run']]} is believed to be the best, with a {goal} of {shown(goal, best['value'])} "
+            f"(trained with {counted(best['measured'], 'seed')}); it is the best of the {len(beliefs)} networks that "
+            f"were tried with a probability of {best['probability']:.2f}"
+        )
 
 
 def _exported(search: Search, execution: Execution, store: Store, ids: set[str]) -> list[Path]:

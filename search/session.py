@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from resnet_core.runs.exports.exporting import Exports
 
-WISHES = ("name", "fix", "oracle", "objective", "epochs", "recipe", "start", "seed")
+WISHES = ("name", "fix", "oracle", "objective", "epochs", "recipe", "start", "replicates", "seed")
 """Arguments of `search_of` that `run` passes on."""
 
 
@@ -88,10 +88,9 @@ class SearchResults:
         Raises:
             UserError: No trial was completed.
         """
-        from search.listing import best_first, in_order, objectives_of, plan_of
+        from search.listing import ranked_in
 
-        plan = plan_of(self.folder)
-        ranked = best_first(in_order(plan, list(Store(self.folder).records())), objectives_of(plan))
+        ranked = ranked_in(self.folder)
         if not ranked:
             raise UserError(f"a search must have a completed trial, but none in {self.folder} was")
         return Best(self.folder, ranked[0])
@@ -183,8 +182,8 @@ def run(
         plugins: Your Python files with extensions.
         execution: Further settings of the execution.
         **settings: `total_epochs`, after which no trial starts; `hours`, for trials and confirmation together; fields
-            of `NetSpec` and `TrainSpec`; and `name`, `fix`, `oracle`, `objective`, `epochs`, `recipe`, `start`, `seed`
-            of `search.asking.search_of`.
+            of `NetSpec` and `TrainSpec`; and `name`, `fix`, `oracle`, `objective`, `epochs`, `recipe`, `start`,
+            `replicates`, `seed` of `search.asking.search_of`.
 
     Raises:
         UserError: The search is impossible, or no trial was completed.

@@ -10,8 +10,7 @@ from resnet_core.nets.own import spec_of
 from resnet_core.nets.spec import NetSpec
 from resnet_core.nets.zoo import network
 from resnet_core.runs.records.record import Record
-from resnet_core.runs.records.store import Store
-from search.listing import best_first, in_order, objectives_of, plan_of
+from search.listing import ranked_in
 from search.oracles import ORACLES
 from search.request import Search
 from search.space import Values
@@ -80,8 +79,7 @@ def _of_search(search: Search, root: Path) -> list[Values]:
     Raises:
         UserError: The earlier search has no completed trial.
     """
-    plan = plan_of(root)
-    best = best_first(in_order(plan, list(Store(root).records())), objectives_of(plan))
+    best = ranked_in(root)
     if not best:
         raise UserError(f"--start must be of a search with a completed trial, but {root} has none")
     points: list[Values] = []

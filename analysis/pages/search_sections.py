@@ -52,7 +52,16 @@ def best(report: SearchReported) -> Iterator[Part]:
     """The best trials, and the objectives."""
     search, by_name = report.search, report.by_name
     none = [] if len(by_name["best"]) else [f"No trial has been completed with a value of {report.goals}."]
+    replicated = [
+        report.table(
+            "believed", "What is believed of the networks, the best first.",
+            "Believed: posterior mean of the objective by the model of the oracle, from all trials. Probability: that "
+            "this network is the best of those tried. Measured: number of trials, each with another seed.",
+            folded=len(by_name["believed"]) > LONG,
+        )
+    ] if len(by_name["believed"]) else []  # fmt: skip
     yield Part("Best trials", words=none, tables=[
+        *replicated,
         report.table("best", *_best_words(search, report.goals, by_name["objectives"])),
         report.table("objectives", "The objectives.",
               f"Best and worst: of the completed trials. The reference is {MARGIN:g} of their range beyond the "

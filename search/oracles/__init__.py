@@ -26,12 +26,14 @@ class RegisteredOracle:
             TensorFlow.
         several: Whether it takes several objectives.
         fidelities: Whether it sets the length of a trial by KerasTuner's hyperparameters `tuner/…`.
+        replicates: Whether it can propose another seed of a point, see `replicates`.
     """
 
     about: str
     make: "str | Callable[..., Oracle]"
     several: bool = False
     fidelities: bool = False
+    replicates: bool = False
 
     def load(self) -> "Callable[..., Oracle]":
         """Return the class."""
@@ -43,7 +45,7 @@ class RegisteredOracle:
 
 ORACLES = {
     "gp": RegisteredOracle(
-        "Gaussian process over all hyperparameters, expected improvement", "gp.GPOracle", several=True
+        "Gaussian process over all hyperparameters, expected improvement", "gp.GPOracle", several=True, replicates=True
     ),
     "tpe": RegisteredOracle("tree-structured Parzen estimator, of Optuna", "sampled.TPEOracle", several=True),
     "evolution": RegisteredOracle(
@@ -63,6 +65,8 @@ ORACLES = {
 """The oracles by name. `register_oracle` adds to them."""
 BUILT_IN = frozenset(ORACLES)
 DEFAULT = "gp"
+REPLICATE = "tuner/replicate"
+"""Value of a proposal that is another seed of a point: its number, counted from 1."""
 
 
 def register_oracle(name: str, about: str, *, several: bool = False) -> "Callable[[type[Oracle]], type[Oracle]]":
@@ -113,7 +117,7 @@ def oracle(
         seed: A non-negative integer.
         accepts: Function that returns whether a new point may be proposed.
         starts: Points that are proposed first; not for oracles with fidelities.
-        options: `max_epochs`, `min_epochs` and `factor` of oracles with fidelities.
+        options: `max_epochs`, `min_epochs` and `factor` of oracles with fidelities; `replicates` of those with them.
 
     Raises:
         UserError: The name is unknown, the oracle does not take several objectives or starting points, or a starting

@@ -103,6 +103,19 @@ class GaussianProcess:
         more._condition()
         return more
 
+    @property
+    def noise(self) -> float:
+        """Variance of a measurement."""
+        return self._parameters.noise + JITTER
+
+    def covariance(self, first: Points, second: Points) -> Array:
+        """Return the covariances of the values at points, without noise, (first, second)."""
+        explained = [
+            linalg.solve_triangular(self._factor, self._kernel(self._points, points), lower=True)
+            for points in (first, second)
+        ]
+        return np.asarray(self._kernel(first, second) - explained[0].T @ explained[1])
+
     def predict(self, points: Points) -> tuple[Array, Array]:
         """Return means and standard deviations at points, without noise."""
         kernel = self._kernel(self._points, points)

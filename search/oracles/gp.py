@@ -1,19 +1,26 @@
 """Bayesian optimisation with a Gaussian process."""
 
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+from keras_tuner.engine.trial import Trial
 from scipy import stats
 from threadpoolctl import ThreadpoolController
 
 from resnet_core.seeds import generator
 from search.oracles.base import Answer, Array, Oracle, answer
 from search.oracles.gaussian import GaussianProcess, Points
-from search.oracles.points import Values
+from search.oracles.points import Values, own
+from search.oracles.replicates import Belief, agree, knowledge_gradients, numbered, probabilities_of_best
 
 INITIAL = 4  # points that are spread over the space before there is a model
 MOST = 200  # trials to which a model is fitted: the best trials for one half, the last trials for the other
 RANDOM, PARENTS, NEIGHBOURS = 500, 8, 60  # candidates: random, and mutations of each of the best
 AUGMENTATION = 0.05  # Knowles's rho
+TELLING = 10  # new points, and tried ones, whose knowledge gradients are compared
 BLAS = ThreadpoolController().select(user_api="blas")
 
 
@@ -27,11 +34,26 @@ class GPOracle(Oracle):
     diverged trial is; see `_standard`. An open trial counts as ended with the score that the model predicts for it
     (Ginsbourger et al. 2010). Several objectives are combined by augmented Chebyshev weights of their ranks, which are
     drawn again for each trial (ParEGO, Knowles 2006).
+
+    Args:
+        replicates: Whether another seed of a point may be proposed; see `replicates`.
+        arguments: Arguments of `Oracle`.
     """
+
+    def __init__(self, *arguments: Any, replicates: bool = False, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.replicates = replicates
+
+    def identity(self) -> dict[str, Any]:
+        return {**super().identity(), **({"replicates": True} if self.replicates else {})}
 
     def populate_space(self, trial_id: str) -> Answer:
         if len(self.ended) < INITIAL:
-            return answer(self._spread_values())
+            values = self._spread_values()
+            if values is not None or not self.replicates:
+                return answer(values)
+        if not self.ended:
+            return answer(None, waiting=bool(self.open))
         with BLAS.limit(limits=1):  # faster for small matrices, and the same bits for any number of cores
             return self._modelled()
 
@@ -43,26 +65,72 @@ class GPOracle(Oracle):
 
     def _modelled(self) -> Answer:
         """Return a proposal of the model."""
+        fitted = self._fitted()
+        model, believed = fitted.model, fitted.believed
+        if under_way := [own(trial.hyperparameters.values) for trial in self.open]:
+            more = fitted.coding.points(under_way)
+            model = model.given(more, model.predict(more)[0])
+        best = [fitted.tried[place] for place in np.argsort(believed, kind="stable")[:PARENTS]]
+        candidates = self._candidates(best)
+        improvement = _expected_improvement(*model.predict(fitted.coding.points(candidates)), believed.min())
+        ordered = (candidates[place] for place in np.argsort(-improvement, kind="stable"))
+        new = (values for values in ordered if self.may_propose(values))
+        if self.replicates:
+            return answer(self._most_telling(model, fitted, list(islice(new, TELLING))))
+        return answer(next(new, None) or self._random_values())
+
+    def _most_telling(self, model: GaussianProcess, fitted: "_Fitted", new: list[Values]) -> Values | None:
+        """Return the measurement with the largest knowledge gradient: one of the new points, or another seed of one of
+        the best that were tried.
+        """
+        new = new or [values for values in [self._random_values()] if values]
+        places = np.argsort(fitted.believed, kind="stable")[:TELLING]
+        again = [] if new and agree(fitted.values, fitted.costs) else [fitted.tried[place] for place in places]
+        gains = knowledge_gradients(
+            model, fitted.coding.points(fitted.tried), fitted.coding.points([*new, *again]), len(new)
+        )
+        chosen = int(np.argmax(gains))
+        if chosen < len(new):
+            return new[chosen]
+        values = again[chosen - len(new)]
+        others = [trial.hyperparameters.values for trial in self.trials.values()]
+        return numbered(values, [other for other in others if own(other) == values])
+
+    def _fitted(self) -> "_Fitted":
+        """Return the model of the ended trials."""
         ended = self.ended
         costs = self._scalar(self.costs(ended))
         if len(ended) > MOST:
             kept = np.union1d(np.argsort(costs, kind="stable")[: MOST // 2], np.arange(len(ended))[-MOST // 2 :])
             ended, costs = [ended[place] for place in kept], costs[kept]
         coding = _Coding(self)
-        seen = [trial.hyperparameters.values for trial in ended]
-        points, scores = coding.points(seen), _standard(costs)
-        model = GaussianProcess(points, scores, coding.groups, coding.levels)
-        believed = model.predict(points)[0]
-        if under_way := [trial.hyperparameters.values for trial in self.open]:
-            more = coding.points(under_way)
-            model = model.given(more, model.predict(more)[0])
-        best = [seen[place] for place in np.argsort(believed, kind="stable")[:PARENTS]]
-        candidates = self._candidates(best)
-        improvement = _expected_improvement(*model.predict(coding.points(candidates)), believed.min())
-        for place in np.argsort(-improvement, kind="stable"):
-            if self.may_propose(candidates[place]):
-                return answer(candidates[place])
-        return answer(self._random_values())
+        values = [own(trial.hyperparameters.values) for trial in ended]
+        scores = _standard(costs)
+        model = GaussianProcess(coding.points(values), scores, coding.groups, coding.levels)
+        first = [place for place, point in enumerate(values) if point not in values[:place]]
+        tried = [values[place] for place in first]
+        believed = model.predict(coding.points(tried))[0]
+        return _Fitted(model, coding, tried, believed, [ended[place] for place in first], values, costs, scores)
+
+    def beliefs(self) -> list[Belief]:
+        """Return what is believed of each point that was tried, the best first."""
+        if not self.ended:
+            return []
+        with BLAS.limit(limits=1):
+            fitted = self._fitted()
+            probabilities = probabilities_of_best(
+                fitted.model, fitted.coding.points(fitted.tried), generator(self.seed, "oracle", "beliefs")
+            )
+        by_score = np.argsort(fitted.scores, kind="stable")
+        sign = -1.0 if "max" in self.directions.values() else 1.0
+        values = sign * np.interp(fitted.believed, fitted.scores[by_score], fitted.costs[by_score])
+        return [
+            Belief(
+                fitted.first[place].trial_id, float(values[place]), float(probabilities[place]),
+                fitted.values.count(fitted.tried[place]),
+            )
+            for place in np.argsort(fitted.believed, kind="stable")
+        ]  # fmt: skip
 
     def _scalar(self, costs: Array) -> Array:
         """Return one cost for each trial, (trials,), from costs (trials, objectives)."""
@@ -82,6 +150,31 @@ class GPOracle(Oracle):
             near = [space.mutate(values, rng) for _ in range(NEIGHBOURS)]
             candidates += near + [space.mutate(point, rng) for point in near]
         return candidates
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A model of the ended trials.
+
+    Attributes:
+        model: The model.
+        coding: How points are converted for it.
+        tried: The points, each once.
+        believed: Posterior mean of the score of each of these.
+        first: The first trial of each of these.
+        values: The point of each trial.
+        costs: The cost of each trial.
+        scores: The score of each trial.
+    """
+
+    model: GaussianProcess
+    coding: "_Coding"
+    tried: list[Values]
+    believed: Array
+    first: list[Trial]
+    values: list[Values]
+    costs: Array
+    scores: Array
 
 
 class _Coding:

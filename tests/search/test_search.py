@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from analysis import search_tables
+from analysis import believed, search_tables
 from analysis.pages.report import tables_of
 from analysis.study import read
 from resnet_core.errors import UserError
@@ -358,6 +358,28 @@ def test_no_trial_starts_when_the_confirmation_needs_the_rest_of_the_time(search
     runner._propose(replace(search, data=job.source("digits", None, 1e12).info), SERIAL, store,
                     Pace(search.objectives, 1, 10**6))  # fmt: skip
     assert len(list(store.records())) == 1
+
+
+def test_a_replicated_search_says_what_it_believes(search, capsys):
+    """Two networks and six trials, so four are further seeds; the best believed is confirmed."""
+    space = SMALL.with_fixed(["rate=0.1", "order=original", "skip=A"])
+    search = replace(search, space=space, oracle="gp", replicates=True, budget=SearchBudget(6))
+    run(search, best=1, seeds=1)
+    printed = capsys.readouterr().out
+    plan, records = Store(search.root).plan(), list(Store(search.root).records())
+    assert {record.run.seed for record in records} > {0, 500_001}
+    assert len({(record.run.factors["blocks"], record.run.seed) for record in records}) == 6
+    beliefs = believed.read(search.root)
+    assert sum(belief["measured"] for belief in beliefs) == 6
+    number = numbers(plan)[beliefs[0]["run"]]
+    assert f"trial {number} is believed to be the best" in printed
+    assert f"with a probability of {beliefs[0]['probability']:.2f}" in printed
+    assert {record.run.factors["trial"] for record in Store(search.root / "confirm").records()} == {number}
+    table = search_tables.tables_of(search_tables.search_of(read(search.root), search.root))["believed"]
+    assert table["trial"].tolist()[0] == number
+    (search.root / "oracle.json").unlink()
+    run(replace(search, budget=SearchBudget(7)))
+    assert len(Store(search.root).plan().runs) == 7
 
 
 def test_several_objectives_are_recorded_and_ranked_by_fronts(search):

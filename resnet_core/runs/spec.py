@@ -24,6 +24,7 @@ from resnet_core.spec_model import Readers, Spec, digest
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Form = Literal["own", "open"]
+AskedForm = Literal["own", "open", "auto"]
 Inside = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -92,7 +93,8 @@ class TrainSpec(Spec):
         test: Whether the test images are evaluated after the last step. A search, which chooses among runs, does not.
         form: How the network is compiled. `own`: each network by itself. `open`: once for all networks that differ only
             in depth and width, so that the second and later networks begin at once. The two forms differ in rounding. A
-            network without an open form, or in half precision, is compiled in its own form. The record has the form.
+            network without an open form, or in half precision, is compiled in its own form. `auto`: `open` where that
+            is faster by a rule of thumb, which depends on the other fields only. The record has the form.
     """
 
     data: Annotated[str, Field(min_length=1)] = "digits"
@@ -136,7 +138,7 @@ class TrainSpec(Spec):
     data_seed: NonNegativeInt | None = None
     evaluation_batch: PositiveInt = 512
     test: bool = True
-    form: Form = "own"
+    form: AskedForm = "own"
 
     @model_validator(mode="after")
     def _legal(self) -> Self:

@@ -3,19 +3,12 @@
 from resnet_core.nets.cost import cost
 from resnet_core.runs.runtime import available_cores, threads_for
 from resnet_core.runs.spec import Run
-from resnet_core.runs.training.forms import form_of
+from resnet_core.runs.training.forms import MACS_PER_SECOND, START_SECONDS_PER_LAYER, form_of, step_macs
 
 # Measured on one x86-64 core with AVX-512; two threads share the arithmetic at 0.8 efficiency.
 SECONDS_PER_LAYER_STEP = 0.35e-3
-MACS_PER_SECOND = 30e9
-START_SECONDS_PER_LAYER = 0.09
-START_SECONDS_IN_OPEN_SHAPES = 4.0  # of the first network of a kind, at any depth
+START_SECONDS_IN_OPEN_SHAPES = 3.0  # of the first network of a kind, at any depth
 SHARED_EFFICIENCY = 0.8
-
-
-def step_macs(run: Run) -> float:
-    """Return the multiply-accumulates of a training step: forward, and twice as many backward."""
-    return 3.0 * cost(run.net).macs * run.train.batch_size
 
 
 def start_seconds(run: Run) -> float:

@@ -4,16 +4,43 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+from resnet_core.nets.cost import cost
 from resnet_core.nets.opened.form import opened, why_not
 from resnet_core.nets.own import OwnNet, spec_of
+from resnet_core.runs.runtime import SMALL_STEP_MACS
 from resnet_core.runs.spec import Form, Run
 from resnet_core.runs.training.checkpoints import Array
 from resnet_core.surroundings import settings_of_a_run
 
+# Measured on one x86-64 core; see `benchmarks.fixed_cost`.
+MACS_PER_SECOND = 30e9
+START_SECONDS_PER_LAYER = 0.09  # to build and trace a network in its own form
+LONGER_STEP_SECONDS = (0.7e-3, 0.04e-3)  # of a step in open shapes, at least: for the step, and for each layer
+LONGER_STEP_SHARE = 0.03  # of a long step
+
 
 def form_of(run: Run) -> Form:
     """Return the form in which a run is trained."""
-    return "own" if run.train.form == "own" or why_own(run) else "open"
+    asked = run.train.form
+    return "own" if asked == "own" or why_own(run) or (asked == "auto" and not open_is_faster(run)) else "open"
+
+
+def open_is_faster(run: Run) -> bool:
+    """Return whether a run is expected to be faster in open shapes, if its kind is compiled already.
+
+    Its steps are a little longer, but nothing is traced. The number of steps in an epoch is not in the spec; so a run
+    of epochs is in open shapes if its step is small. Thus the form does not depend on the number of epochs.
+    """
+    layers, macs = cost(spec_of(run.net)).depth, step_macs(run)
+    if run.train.steps is None:
+        return macs < SMALL_STEP_MACS
+    longer = max(LONGER_STEP_SECONDS[0] + LONGER_STEP_SECONDS[1] * layers, LONGER_STEP_SHARE * macs / MACS_PER_SECOND)
+    return run.train.steps * longer < START_SECONDS_PER_LAYER * layers
+
+
+def step_macs(run: Run) -> float:
+    """Return the multiply-accumulates of a training step: forward, and twice as many backward."""
+    return 3.0 * cost(run.net).macs * run.train.batch_size
 
 
 def compiled_as(run: Run) -> Hashable:

@@ -117,3 +117,29 @@ def test_what_has_no_open_form_takes_its_own_and_says_why():
     assert (form_of(half), why_own(half)) == ("own", "half precision (mixed_float16) is trained in its own form")
     assert in_own_form([half, half, Run(NET, TRAIN)]) == [f"2 of 3 runs are trained in their own form: {why_own(half)}"]
     assert (form_of(Run(NET, TRAIN)), form_of(Run(NET, TRAIN.replace(form="own")))) == ("open", "own")
+
+
+@pytest.mark.parametrize(
+    ("net", "train", "form"),
+    [
+        (cifar(20, 8, input_shape=(8, 8, 1)), {"steps": 300}, "open"),
+        (cifar(20, 8, input_shape=(8, 8, 1)), {"steps": 30_000}, "own"),
+        (cifar(110, 8, input_shape=(8, 8, 1)), {"steps": 1500}, "open"),
+        (cifar(8, 8, input_shape=(8, 8, 1)), {"steps": 1500}, "own"),
+        (cifar(20, 8, input_shape=(8, 8, 1)), {"epochs": 1}, "open"),
+        (cifar(20, 8, input_shape=(8, 8, 1)), {"epochs": 900}, "open"),
+        (cifar(20, 16), {"epochs": 1}, "own"),
+        (cifar(20, 16), {"steps": 100}, "open"),
+        (cifar(20, 16), {"steps": 3000}, "own"),
+        (cifar(8, 4), {"steps": 10, "precision": "mixed_bfloat16"}, "own"),
+    ],
+)
+def test_auto_takes_the_form_that_is_expected_to_be_faster(net, train, form):
+    run = Run(net, TrainSpec(**train, form="auto"))
+    assert form_of(run) == form
+    assert in_own_form([run]) == []
+
+
+def test_a_run_has_the_bits_of_the_form_that_auto_takes(record, data):
+    chosen = train_run(Run(NET, TRAIN.replace(form="auto"), PROBE), data)
+    assert (chosen.form, rows(chosen)) == ("open", rows(record))

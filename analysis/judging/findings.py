@@ -57,7 +57,7 @@ def findings(root: Path, published: Mapping[str, Sequence[Figure]] | None = None
     """
     studies = {folder: read(folder) for folder in folders_of(root)}
     tables = {folder: table(study) for folder, study in studies.items() if study.claims}
-    every = [row for judged in tables.values() for row in judged.to_dict("records")]
+    every = [row for rows in tables.values() for row in rows.to_dict("records")]
     counted = Counter(str(row["verdict"]) for row in every)
     counts = ", ".join(f"{counted[verdict]} {verdict}" for verdict in VERDICTS)
     opposite = sum(row["verdict"] == INCONCLUSIVE and 2 * row["opposite"] > row["n"] for row in every)
@@ -65,7 +65,8 @@ def findings(root: Path, published: Mapping[str, Sequence[Figure]] | None = None
         f"Studies: {len(tables)}. Claims: {len(every)}, {counts}; "
         f"of the inconclusive ones, {opposite} are opposite in most seeds."
     )
-    contents = overview({folder: studies[folder] for folder in tables}, tables, seen_from or Path())
+    judged = {folder: studies[folder] for folder in tables}
+    contents = [*overview(judged, tables, seen_from or Path()), *refuted(judged, tables)]
     figures = published or {}
     sections = (
         section(folder, studies[folder], rows, figures.get(studies[folder].plan.name, ()))
@@ -92,6 +93,22 @@ def overview(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.Data
         })  # fmt: skip
     shown = pd.DataFrame(rows)
     return formats.markdown(shown.astype(str), numeric_columns(shown)).rstrip("\n").split("\n")
+
+
+def refuted(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.DataFrame]) -> list[str]:
+    """Return the lines of a table of the refuted claims, with one row for each; no lines if no claim is refuted."""
+    rows = [
+        {"study": heading(folder, study), "source of the claim": study.plan.source, **row}
+        for folder, study in studies.items()
+        for row in tables[folder].to_dict("records")
+        if row["verdict"] == REFUTED
+    ]
+    if not rows:
+        return []
+    shown = pd.DataFrame(rows)[["study", "source of the claim", "claim", "effect", "low", "high"]]
+    links = [f"[{name}](#{anchor(name)})" for name in shown["study"]]
+    text = formats.text_table(shown).assign(study=links)
+    return ["", "Refuted:", "", *formats.markdown(text, numeric_columns(shown)).rstrip("\n").split("\n")]
 
 
 def heading(folder: Path, study: StudyRecords) -> str:

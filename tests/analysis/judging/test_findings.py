@@ -48,6 +48,9 @@ def test_a_claim_is_listed_with_its_verdict_and_the_seeds_in_which_it_holds(fold
     assert "| refuted | It rises \\| with one. |" in text
     assert "| holds in 4, opposite in 1 of 5 |" in text
     assert "| [mine](#mine) | " in text
+    listed = text.partition("Refuted:")[2].partition("The effect is")[0]
+    assert "It rises \\| with one." in listed
+    assert "It rises without a skip." not in listed
     assert "| 0 | 1 | 1 | 20 | " in text
     assert f"[tables]({os.path.relpath(folder)}/report/tables) |" in text
 
@@ -79,6 +82,12 @@ def test_the_machine_and_the_versions_are_named(devices, words):
     rows = [{"accelerators": name, "processor": "CPU-1", "tensorflow": "2.21.0", "keras": "3.15.1"} for name in devices]
     assert findings.machine(pd.DataFrame(rows).add_prefix("environment.")) == words
     assert findings.machine(pd.DataFrame({"status": ["killed"]})) == ""
+
+
+def test_without_a_refuted_claim_there_is_no_table_of_them(folder):
+    records = read(folder)
+    assert len(findings.refuted({folder: records}, {folder: findings.table(records)})) == 6
+    assert findings.refuted({folder: records}, {folder: findings.table(records).head(1)}) == []
 
 
 def test_published_figures_stand_below_the_claims(folder):

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from typing import Any, Self, TypeVar
 
-from resnet_core.errors import UserError, line_of_caller, nearest
+from resnet_core.arguments import checked, line_of_caller
+from resnet_core.errors import UserError, nearest
 
 Arm = dict[str, Any]
 Levels = Mapping[str, Sequence[Any]]
@@ -68,7 +69,8 @@ class Design(ABC):
         """
         for name in (factor, *where):
             if name not in self.levels:
-                raise UserError(f"a condition must be on factors of the design, but got '{name}'{_near(name, self)}")
+                near = nearest(name, self.levels)
+                raise UserError(f"a condition must be on factors of the design, but got '{name}'{near}")
         return Conditional(self, factor, {name: _tuple(levels) for name, levels in where.items()})
 
     def __add__(self, other: "Design") -> "Design":
@@ -79,10 +81,6 @@ class Design(ABC):
         if shared:
             raise UserError(f"designs that are multiplied must have no factor in common, but both have '{shared[0]}'")
         return Product((self, other))
-
-
-def _near(name: str, design: Design) -> str:
-    return nearest(name, design.levels)
 
 
 def _tuple(levels: Any) -> tuple[Any, ...]:
@@ -111,10 +109,8 @@ class Pairwise(Grid):
 
         if len(self.factors) < 2:
             return super()._arms()
-        return (
-            dict(zip(self.factors, levels, strict=True))
-            for levels in AllPairs([[*values] for values in self.factors.values()])
-        )
+        pairs = AllPairs([[*values] for values in self.factors.values()])
+        return (dict(zip(self.factors, levels, strict=True)) for levels in pairs)
 
 
 @dataclass(frozen=True)
@@ -252,6 +248,7 @@ def paired(**levels: Sequence[Any]) -> Design:
     return Paired(levels)
 
 
+@checked
 def one_at_a_time(base: Mapping[str, Any], **levels: Sequence[Any]) -> Design:
     """Return `base`, and `base` with one factor at another level, for each factor and level.
 
@@ -265,6 +262,7 @@ def one_at_a_time(base: Mapping[str, Any], **levels: Sequence[Any]) -> Design:
     return OneAtATime(dict(base), levels)
 
 
+@checked
 def leave_out(full: Mapping[str, Any], *, most: int = 1, **without: Any) -> Design:
     """Return `full`, and `full` without each component; `without` has the level that replaces a component.
 

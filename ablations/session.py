@@ -12,6 +12,7 @@ from ablations.request import Request
 from ablations.study import Study
 from ablations.study_results import Results
 from ablations.suites import suites
+from resnet_core.arguments import Folder, checked
 from resnet_core.errors import UserError, in_arguments, nearest
 from resnet_core.folders import DEFAULT_OUT
 from resnet_core.runs.data.given import path_of
@@ -28,6 +29,7 @@ COUNTS = ("seeds", "most_seeds", "trial_seeds", "workers")
 MOST = 9999
 
 
+@checked
 def load(name: str | Path) -> Study:
     """Return a study by its name, or from your Python file.
 
@@ -46,13 +48,14 @@ def load(name: str | Path) -> Study:
 
 
 @in_arguments(BY_EXECUTION)
+@checked
 def run(
     study: Study | str | Path,
     scale: str | None = None,
     seeds: int | None = None,
     *,
     data: Any = None,
-    out: str | Path = DEFAULT_OUT,
+    out: Folder = DEFAULT_OUT,
     workers: int | None = None,
     progress: bool = True,
     keep_networks: bool = False,

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ablations.designs import Arm, Design
 from analysis.claims import Claim
+from resnet_core.arguments import checked_class
 from resnet_core.errors import UserError, first_mistake, nearest
 from resnet_core.nets.own import Net, OwnNet
 from resnet_core.nets.spec import NetSpec
@@ -20,6 +21,7 @@ from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.users_code import guarded
 
 
+@checked_class
 @dataclass(frozen=True)
 class Published:
     """A published figure.
@@ -46,6 +48,7 @@ class Published:
     failed: bool = False
 
 
+@checked_class
 @dataclass(frozen=True)
 class Scale:
     """One size of a study.
@@ -73,6 +76,7 @@ class Scale:
     published: tuple[Published, ...] = ()
 
 
+@checked_class
 @dataclass(frozen=True)
 class Study:
     """A study: a question, and the runs that answer it.

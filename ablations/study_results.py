@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resnet_core.arguments import Folder, checked
 from resnet_core.errors import UserError, nearest
 from resnet_core.runs.exports.registry import CALLS
 from resnet_core.runs.records.store import Store
@@ -46,9 +47,8 @@ class Results:
         UserError: `folder` is not the folder of a study.
     """
 
+    @checked
     def __init__(self, folder: str | Path, warnings: Sequence[str] = ()) -> None:
-        if not isinstance(folder, str | Path):
-            raise UserError(f"`folder` must be the path of a study's folder, but got {folder!r}")
         self.folder = Path(folder)
         self.warnings = tuple(warnings)
         self._study  # noqa: B018 - says what is wrong with the folder
@@ -71,6 +71,7 @@ class Results:
 
         return epochs_of(self._study)
 
+    @checked
     def probes(self, probe: str | None = None, path: str | None = None) -> "pd.DataFrame":
         """Return a row for each value measured in training, with the factors: the `value` of a `layer` at a `step`.
 
@@ -92,6 +93,7 @@ class Results:
         study = self._study
         return verdicts(study.claims, study.planned, study.frames, study.looks)
 
+    @checked
     def table(self, measure: str = "test_error") -> "pd.DataFrame":
         """Return a measure by arm and seed, with the mean of each arm; see `analysis.tidy.table_of`.
 
@@ -102,6 +104,7 @@ class Results:
 
         return table_of(self._study, measure)
 
+    @checked
     def plot(self, name: str, *, ax: "Axes | None" = None, step: int = 0, **options: Any) -> "Axes":
         """Draw a figure of `analysis.plots`.
 
@@ -155,6 +158,7 @@ class Results:
         rows, title = rows[rows["layers"] == deepest], f"{deepest:g} layers"
         return (rows[rows["step"] == step], f"{title}, step {step}") if name == "gradient_by_depth" else (rows, title)
 
+    @checked
     def network(self, seed: int = 0, **levels: Any) -> "keras.Model":
         """Return a trained network, if networks were kept (`keep_networks=True`).
 
@@ -167,9 +171,10 @@ class Results:
         """
         return Store(self.folder).network(self._run_of(seed, levels))
 
+    @checked
     def export(
         self,
-        out: str | Path,
+        out: Folder,
         seed: int = 0,
         formats: Sequence[str] | None = None,
         *,
@@ -237,6 +242,7 @@ def _seeds(study: "StudyRecords") -> str:
     return ", ".join(map(str, sorted(study.planned["seed"].unique())))
 
 
+@checked
 def results(folder: str | Path) -> Results:
     """Return the results in the folder of a study.
 

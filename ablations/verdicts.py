@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,7 +11,7 @@ from ablations.suites import suites
 from analysis.terminal import number, print_verdicts
 from resnet_core.errors import UserError
 from resnet_core.folders import write_file
-from resnet_core.telling import console
+from resnet_core.telling import console, say
 
 if TYPE_CHECKING:
     from resnet_core.runs.records.plan import Figure
@@ -49,7 +48,7 @@ def say_findings(options: argparse.Namespace) -> None:
     file: Path | None = options.out
     text = findings(options.folder, published(), file.parent if file else None)
     if file is None:
-        sys.stdout.write(text)
+        say(text.removesuffix("\n"))
     else:
         write_file(file, text)
 

@@ -11,7 +11,8 @@ from typing import Any, Literal, Self
 from pydantic import TypeAdapter, ValidationError
 
 from analysis.measures import FAILED, MEASURES, find
-from resnet_core.errors import UserError, line_of_caller, nearest
+from resnet_core.arguments import checked, line_of_caller
+from resnet_core.errors import UserError, nearest
 
 Relation = Literal[">", "<", "within"]
 
@@ -131,6 +132,7 @@ class Claim:
         return f"{left} {self.relation} {right}{bound}"
 
 
+@checked
 def mean(measure: str, **levels: Any) -> Contrast:
     """Return the mean of a measure over the arms that have `levels`, averaged over all other factors.
 
@@ -148,6 +150,7 @@ def mean(measure: str, **levels: Any) -> Contrast:
     return Contrast(measure, (Term(1.0, levels),))
 
 
+@checked
 def rate(outcome: str, **levels: Any) -> Contrast:
     """Return the rate of failed training in the arms that have `levels`, averaged over all other factors.
 

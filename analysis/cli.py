@@ -1,7 +1,6 @@
 """The program `resnet-report`: reports of studies, and comparisons of studies."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -11,7 +10,7 @@ from resnet_core.command_line import Parser, folder, run_program
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 from resnet_core.surroundings import check_matplotlibrc
-from resnet_core.telling import console, printable
+from resnet_core.telling import console, say, warn
 from resnet_core.users_code import load
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def _main(arguments: Sequence[str] | None) -> None:
 
     studies = [read(folder) for folder in folders]
     for damaged in (damaged for study in studies for damaged in study.damaged):
-        print(printable(f"{damaged.path} is damaged, and is left out: {damaged.reason}"), file=sys.stderr)
+        warn(f"{damaged.path} is damaged, and is left out: {damaged.reason}")
     outs = [options.out or folder / (COMPARE if comparing else "report") for folder in folders]
     for out in outs[:1] if comparing else outs:
         check_writable(out)
@@ -142,8 +141,8 @@ def _index(root: Path, out: Path | None) -> None:
     check_writable(out)
     page, every = index_report.write(root, out)
     if len(every):
-        print(counted(every))
-    print(f"report: {page}")
+        say(counted(every))
+    say(f"report: {page}")
 
 
 def _report(study: "StudyRecords", out: Path, options: argparse.Namespace) -> None:
@@ -157,18 +156,18 @@ def _report(study: "StudyRecords", out: Path, options: argparse.Namespace) -> No
 
         chosen = ((name, getattr(options, name)) for name in ("columns", "measures", "arms"))
         given = {name: tuple(values) for name, values in chosen if values is not None}
-        print(f"paper: {paper.write(study, tables, out, paper.Choice(**given))}")
+        say(f"paper: {paper.write(study, tables, out, paper.Choice(**given))}")
     if len(tables["verdicts"]):
         _print_verdicts(tables["verdicts"])
     _print_table(shown(tables["accuracy"], study.factors))
-    print(f"report: {page}")
+    say(f"report: {page}")
 
 
 def _say(page: Path, tables: "dict[str, pd.DataFrame]") -> None:
     if "verdicts" in tables:
         _print_verdicts(tables["verdicts"])
     _print_table(tables["summary"].loc[:, :"high"])
-    print(f"report: {page}")
+    say(f"report: {page}")
 
 
 def _print_verdicts(verdicts: "pd.DataFrame") -> None:
@@ -181,7 +180,7 @@ def _report_search(study: "StudyRecords", folder: Path, out: Path, style: str) -
 
     page, tables = search_report.write(search_report.search_of(study, folder), out, STYLES[style])
     _print_table(tables["best"].drop(columns=study.factors))  # these are many, and in the report
-    print(f"report: {page}")
+    say(f"report: {page}")
 
 
 def _compare(folders: Sequence[Path], studies: "Sequence[StudyRecords]", out: Path, style: str) -> None:
@@ -190,7 +189,7 @@ def _compare(folders: Sequence[Path], studies: "Sequence[StudyRecords]", out: Pa
 
     page, tables = comparison_report.write(list(map(str, folders)), studies, out, STYLES[style])
     _print_table(tables["arms"])
-    print(f"report: {page}")
+    say(f"report: {page}")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -36,7 +36,7 @@ class Parser(argparse.ArgumentParser):
             self.add_argument("--version", action=_Version, nargs=0, help="print the version of this program")
 
     def format_help(self) -> str:
-        return super().format_help() + ("\n" + self._more() if self._more else "")
+        return printable(super().format_help() + ("\n" + self._more() if self._more else ""))
 
     def parse(self, arguments: Sequence[str] | None, *, intermixed: bool = False) -> argparse.Namespace:
         """Parse `arguments`.
@@ -111,7 +111,8 @@ def run_program(main: Callable[[Sequence[str] | None], None], arguments: Sequenc
     except BrokenPipeError:
         discard_output()
     except OSError as error:
-        print(f"error: {error.strerror or error}: {error.filename or 'the output'}", file=sys.stderr)
+        place = error.filename or "the output"
+        print(f"error: {printable(f'{error.strerror or error}: {place}')}", file=sys.stderr)
         sys.exit(USER_ERROR)
     sys.exit(0)
 

@@ -2,7 +2,6 @@
 
 import functools
 import re
-import sys
 from collections.abc import Callable, Iterable
 from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
@@ -26,14 +25,6 @@ class UserError(ValueError):
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message)
         self.line = line
-
-
-def line_of_caller(*files: str) -> int:
-    """Return the number of the nearest calling line that is in none of `files`."""
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_code.co_filename in files:
-        frame = frame.f_back
-    return frame.f_lineno
 
 
 def line_in(file: Path, error: BaseException) -> int | None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import TextColumn
+    from rich.table import Column
     from rich.text import Text
 
 Audience = Literal["terminal", "notebook", "nobody"]
@@ -64,7 +66,7 @@ def warn(line: str) -> None:
     """Print a line to standard error, and keep it for the caller of `said_to`."""
     _warnings.get([]).append(line)
     if audience() != "nobody":
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
 
 
 def show(table: Any) -> None:
@@ -103,6 +105,18 @@ def console() -> "Console":
     if sys.stdout.isatty():
         return Plain(**literal)
     return Plain(width=PLAIN_WIDTH, force_terminal=False, color_system=None, **literal)
+
+
+def text_column(form: str, column: "Column | None" = None) -> "TextColumn":
+    """Return a column of progress bars with this text, such as `{task.description}`, which is shown literally."""
+    from rich.progress import Task, TextColumn
+    from rich.text import Text
+
+    class Plain(TextColumn):
+        def render(self, task: Task) -> Text:
+            return Text(printable(form.format(task=task)))
+
+    return Plain(form, table_column=column)
 
 
 def printable(text: str) -> str:

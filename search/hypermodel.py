@@ -4,7 +4,9 @@ from typing import Any
 
 import keras
 import keras_tuner
+from pydantic import NonNegativeInt
 
+from resnet_core.arguments import checked_class
 from resnet_core.nets.keras_net import build
 from resnet_core.runs.data import DataInfo
 from resnet_core.runs.spec import TrainSpec
@@ -17,6 +19,7 @@ from search.spaces import DEFAULT, space_of
 BEFORE = TrainSpec(steps=1)  # base training of a space; batch size and epochs are those of `Tuner.search`
 
 
+@checked_class
 class HyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
     """Builds the networks of a space, compiled with its optimiser.
 
@@ -38,7 +41,7 @@ class HyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
         input_shape: tuple[int, ...],
         classes: int,
         limits: Limits | None = None,
-        seed: int = 0,
+        seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         rows, columns, channels = input_shape

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from resnet_core.arguments import checked_class
 from resnet_core.nets.cost import cost
 from resnet_core.nets.spec import NetSpec
 from resnet_core.probes.spec import ProbeSpec
@@ -51,6 +52,7 @@ def within_step(
     return train, probe
 
 
+@checked_class
 @dataclass(frozen=True)
 class Limits:
     """Upper bounds of the cost of a network; `None` for no bound.

@@ -18,6 +18,7 @@ from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo, check_sizes
 from resnet_core.runs.execution.estimate import study_threads
 from resnet_core.runs.records.plan import Plan
+from resnet_core.runs.runtime import available_cores
 from resnet_core.runs.spec import Run, TrainSpec
 from search.limits import GIB, Limits, run_bytes
 from search.objectives import Objective
@@ -193,7 +194,7 @@ class Search:
 
     def plan(self) -> Plan:
         """Return the plan of the search, without runs."""
-        alike = [self.run_of(self.space.active({}))] * self.budget.trials
+        alike = [self.run_of(self.space.active({}))] * min(self.budget.trials, available_cores())
         ends = {"max": "highest", "min": "lowest"}
         sought = " and the ".join(f"{ends[objective.direction]} {objective.name}" for objective in self.objectives)
         within = f" with {self.limits.text}" if self.limits.text else ""

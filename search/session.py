@@ -5,6 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+
+from resnet_core.arguments import Folder, checked
 from resnet_core.errors import UserError, in_arguments
 from resnet_core.folders import DEFAULT_OUT
 from resnet_core.runs.data.given import path_of
@@ -74,6 +77,7 @@ class SearchResults:
         UserError: `folder` is not the folder of a search.
     """
 
+    @checked
     def __init__(self, folder: str | Path, warnings: Sequence[str] = ()) -> None:
         from search.listing import plan_of
 
@@ -102,12 +106,13 @@ class SearchResults:
 
         return tables_of(search_of(read(self.folder), self.folder))["trials"]
 
+    @checked
     def export(
         self,
         formats: Sequence[str] | None = None,
         *,
         softmax: bool = False,
-        out: str | Path | None = None,
+        out: Folder | None = None,
         images: int | None = None,
         calls: int = CALLS,
     ) -> "Exports":
@@ -148,18 +153,21 @@ class SearchResults:
 
 
 @in_arguments(BY_EXECUTION)
+@checked
 def run(
     space: Space | str = DEFAULT_SPACE,
     data: Any = None,
-    trials: int = 60,
+    trials: PositiveInt = 60,
     *,
-    max_params: float | None = None,
-    max_macs: float | None = None,
-    max_memory: float | None = None,
-    confirm: int = 3,
-    confirm_seeds: int = 3,
+    max_params: PositiveFloat | None = None,
+    max_macs: PositiveFloat | None = None,
+    max_memory: PositiveFloat | None = None,
+    confirm: NonNegativeInt = 3,
+    confirm_seeds: PositiveInt = 3,
+    hours: PositiveFloat | None = None,
+    total_epochs: PositiveInt | None = None,
     workers: int | None = None,
-    out: str | Path = DEFAULT_OUT,
+    out: Folder = DEFAULT_OUT,
     progress: bool = True,
     plugins: Iterable[str | Path] = (),
     execution: Execution | None = None,
@@ -176,14 +184,15 @@ def run(
         max_memory: Bound on the memory of a run in GiB, besides its images and TensorFlow itself.
         confirm: Number of networks that are trained with fresh seeds, each beside its twin without (or with) the skip.
         confirm_seeds: Number of fresh seeds.
+        hours: Hours for trials and confirmation together.
+        total_epochs: Number of epochs of all trials together, after which no trial starts.
         workers: Number of processes. `None` means one for each core or GPU, or this process for little work.
         out: Parent folder of the search's folder.
         progress: Whether progress is shown. Without it, nothing is printed.
         plugins: Your Python files with extensions.
         execution: Further settings of the execution.
-        **settings: `total_epochs`, after which no trial starts; `hours`, for trials and confirmation together; fields
-            of `NetSpec` and `TrainSpec`; and `name`, `fix`, `oracle`, `objective`, `epochs`, `recipe`, `start`,
-            `replicates`, `seed` of `search.asking.search_of`.
+        **settings: Fields of `NetSpec` and `TrainSpec`; and `name`, `fix`, `oracle`, `objective`, `epochs`, `recipe`,
+            `start`, `replicates`, `seed` of `search.asking.search_of`.
 
     Raises:
         UserError: The search is impossible, or no trial was completed.
@@ -192,12 +201,11 @@ def run(
     from search.asking import search_of
 
     files = load_plugins([Path(file) for file in plugins]).files
-    hours, total = settings.pop("hours", None), settings.pop("total_epochs", None)
     wishes = {name: settings.pop(name) for name in WISHES if name in settings}
     fields = _fields({**settings, **({} if data is None else {"data": path_of(data)})})
     with said_to(surrounding() if progress else "nobody") as warnings:
         search = search_of(
-            space, **wishes, budget=SearchBudget(trials, total, None if hours is None else 3600.0 * hours),
+            space, **wishes, budget=SearchBudget(trials, total_epochs, None if hours is None else 3600 * hours),
             fields=fields, limits=Limits(max_params, max_macs, max_memory), out=Path(out),
             command=f"search.run({space!r}, …)",
         )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from resnet_core.arguments import checked_class
 from resnet_core.command_line import assigned
 from resnet_core.errors import UserError, nearest
 from resnet_core.nets.spec import NetSpec
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 Point = tuple[NetSpec, TrainSpec]
-Declare = Callable[["HyperParameters", TrainSpec], Point]
+Declare = Callable[[Any, TrainSpec], Point]  # of `keras_tuner.HyperParameters`, which is not loaded here
 MOST_LEVELS = 16  # values of a hyperparameter that are tried when a point is sought by one change at a time
 RESERVED = {
     "trial", "run", "rank", "seed", "status", "step", "message", "seconds", "parameters",
@@ -33,6 +34,7 @@ class SpaceError(UserError):
     """A mistake in a space, which occurs with all values."""
 
 
+@checked_class
 @dataclass(frozen=True)
 class Space:
     """Networks and their trainings, by hyperparameters.

@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LINE = ["resnet_core.nets", "resnet_core.probes", "resnet_core.runs", "analysis", "ablations", "search"]
 ANALYSIS_MAY_USE = {
-    "resnet_core.command_line", "resnet_core.errors", "resnet_core.folders", "resnet_core.sealed",
-    "resnet_core.surroundings", "resnet_core.telling", "resnet_core.users_code",
+    "resnet_core.arguments", "resnet_core.command_line", "resnet_core.errors", "resnet_core.folders",
+    "resnet_core.sealed", "resnet_core.surroundings", "resnet_core.telling", "resnet_core.users_code",
     "resnet_core.runs.description", "resnet_core.runs.records.frames",
     "resnet_core.runs.records.outcomes",
     "resnet_core.runs.records.plan", "resnet_core.runs.records.store", "resnet_core.runs.records.versions",

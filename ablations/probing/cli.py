@@ -24,7 +24,7 @@ from resnet_core.runs.records import measurements
 from resnet_core.runs.records.plan import Plan
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.runtime import available_cores
-from resnet_core.telling import console, say
+from resnet_core.telling import console, say, warn
 
 LIST, ALL = "list", "all"
 ABOUT = """Measure probes of trained networks. Existing measurements are not repeated.
@@ -249,7 +249,7 @@ def measure_all(work: Work, workers: int, setup: Plugins) -> None:
                 results.append(item)
                 shown(line(target, item), len(results))
     except KeyboardInterrupt:
-        print(f"interrupted; {len(results)} of {len(items)} are measured; the same command continues", file=sys.stderr)
+        warn(f"interrupted; {len(results)} of {len(items)} are measured; the same command continues")
         raise
     summarise(target, results)
     if any(item.measured.status == "failed" for item in results):

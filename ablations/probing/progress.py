@@ -12,7 +12,7 @@ from resnet_core.errors import UserError
 from resnet_core.folders import write_file
 from resnet_core.probes.asked import Item
 from resnet_core.runs.records import measurements
-from resnet_core.telling import console, say
+from resnet_core.telling import console, say, text_column
 
 if TYPE_CHECKING:
     from ablations.probing.sharing import Made
@@ -46,12 +46,12 @@ class Shown:
     """
 
     def __init__(self, target: Target, total: int, clock: Callable[[], float] = time.monotonic) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
         self._target, self._total, self._clock, self._last = target, total, clock, clock()
         self._bars = sys.stdout.isatty()
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[state]}"),
+            text_column("{task.description}"), BarColumn(bar_width=30), text_column("{task.fields[state]}"),
             TimeElapsedColumn(), console=console(), disable=not self._bars,
         )  # fmt: skip
         self._all = self._progress.add_task("measurements", total=total, state=f"0/{total}")

@@ -23,6 +23,7 @@ from analysis.judging.verdicts import power, verdicts
 from analysis.measures import COLUMNS, FAILED, Measure, measured
 from analysis.study import INACTIVE
 from analysis.tables import in_order, matches, summaries
+from resnet_core.arguments import checked
 from resnet_core.errors import UserError, nearest
 from resnet_core.runs.records.frames import Frames
 from resnet_core.runs.records.outcomes import COMPLETED, DIVERGED
@@ -38,6 +39,7 @@ SEED = 0
 MOST_NAMED = 5
 
 
+@checked
 def column(name: str, *, best: float | None = None, worst: float | None = None) -> str:
     """Register a column of a table as a measure, and return the name of the measure, for `mean`.
 
@@ -182,6 +184,7 @@ class RunTable:
             raise UserError(f"a claim must be about runs of the table, but none has {wanted}; its levels are {known}")
 
 
+@checked
 def judge(
     table: pd.DataFrame,
     claims: Sequence[Claim] | Mapping[str, Claim],

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from resnet_core.arguments import checked
 from resnet_core.nets.counting import FLOAT, CostNet, LayerCost, Tensor
 from resnet_core.nets.network import network
 from resnet_core.nets.own import Net, OwnNet, code_of_net
@@ -30,6 +31,7 @@ class Cost:
     depth: int
 
 
+@checked
 def cost(spec: Net) -> Cost:
     """Return the cost of a network. A `NetSpec` is counted without building the network.
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
+from pydantic import NonNegativeInt
 
+from resnet_core.arguments import checked
 from resnet_core.errors import UserError
 from resnet_core.nets.fused import fuse, split_groups, subsample_first
 from resnet_core.nets.interpreter import Interpreter, Pooling, Shape, Value
@@ -30,7 +32,8 @@ INITIALIZERS: dict[str, dict[str, Any]] = {
 MOST_LAYERS_OF_A_BLOCK = 40  # on one path, in the blocks of this project
 
 
-def build(spec: Net, seed: int = 0) -> keras.Model:
+@checked
+def build(spec: Net, seed: NonNegativeInt = 0) -> keras.Model:
     """Return the network that `spec` describes, with initial weights from `seed`.
 
     The model maps a batch of images, (batch, height, width, channels), to logits, (batch, classes);
@@ -52,6 +55,7 @@ def build(spec: Net, seed: int = 0) -> keras.Model:
     return model
 
 
+@checked
 def load(path: str | Path) -> keras.Model:
     """Return the network in a `.keras` file, saved from a model of `build`.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from resnet_core.arguments import checked
 from resnet_core.errors import UserError, nearest
 from resnet_core.fingerprint import fingerprint, is_ours
 from resnet_core.users_code import guarded
@@ -84,6 +85,7 @@ BLOCKS: dict[str, RegisteredBlock] = {}
 NETWORKS: dict[str, Network] = {}
 
 
+@checked
 def register_block(name: str, *, kernels: tuple[int, ...] = (3, 3), expansion: int = 1) -> Callable[[Any], Any]:
     """Register the decorated function, or class with `__call__`, as the branch `NetSpec(block=name)`.
 

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from resnet_core.arguments import checked
 from resnet_core.errors import UserError
 from resnet_core.nets.fields import (
     Activation,
@@ -37,6 +38,7 @@ class NetSpec(NetFields):  # noqa: D101 - its fields are what there is to say
         return READ
 
 
+@checked
 def cifar(depth: int, width: int = 16, **fields: Any) -> NetSpec:
     """Return the CIFAR network of He et al. 2015, section 4.2, with `depth` layers.
 

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from resnet_core.arguments import checked
 from resnet_core.errors import UserError, one_line
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.sources import TORCH_VARIABLES, Array, Tensors, WeightsSource, differences, opened
@@ -70,6 +71,7 @@ def torch_resnetv2(layer: str, spec: NetSpec) -> str | None:
     return f"stages.{int(match[1]) - 1}.blocks.{int(match[2]) - 1}.{word}"
 
 
+@checked
 def load_weights(
     model: keras.Model, spec: NetSpec, source: Tensors | keras.Model | str | Path | Any, name: str | None = None
 ) -> None:
@@ -122,7 +124,7 @@ def load_weights(
             "activation, anti-aliasing, weight standardisation and groups are those of the spec; pass `name`, or the "
             "model itself, to have them checked",
             UnverifiedWeights,
-            stacklevel=2,
+            stacklevel=3,  # the caller of `checked`
         )
 
 
@@ -195,6 +197,7 @@ def _float32_logits(model: keras.Model, spec: NetSpec, images: Array) -> Array:
     return np.asarray(model(images, training=False))
 
 
+@checked
 def from_hub(repository: str, file: str = "model.safetensors") -> Path:
     """Download a file of weights from the Hugging Face hub, for example from `timm/resnet50.a1_in1k`; return its path.
 

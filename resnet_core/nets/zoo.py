@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from resnet_core.arguments import checked
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec, cifar
 
@@ -41,6 +42,7 @@ def list_networks() -> list[str]:
     return list(LISTED)
 
 
+@checked
 def network(name: str) -> NetSpec:
     """Return the published network of this name.
 

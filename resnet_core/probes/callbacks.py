@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
+from resnet_core.arguments import checked_class
 from resnet_core.errors import UserError
 from resnet_core.probes.anatomy import Layer, anatomy
 from resnet_core.probes.gradient_norms import step_rows
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@checked_class
 class GradientsByDepth(keras.callbacks.Callback):  # type: ignore[misc]
     """Records the gradient norm of every layer in the training steps themselves.
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import keras
 
+from resnet_core.arguments import checked
 from resnet_core.errors import UserError, nearest
 from resnet_core.probes.anatomy import Anatomy, Block, Join, anatomy
 from resnet_core.probes.graph import functional
 
 
+@checked
 def without_branch(model: keras.Model, block: str) -> keras.Model:
     """Return the model with y = S(x) in one block: the branch is removed (Veit et al. 2016, section 4.1).
 
@@ -28,12 +30,14 @@ def without_branch(model: keras.Model, block: str) -> keras.Model:
     return with_join(model, join_of(anatomy(model), block), _skip_alone)
 
 
+@checked
 def without_skip(model: keras.Model, block: str) -> keras.Model:
     """Return the model with y = F(x) in one block: the skip is removed. For the arguments see `without_branch`."""
     model = functional(model)
     return with_join(model, join_of(anatomy(model), block), _branch_alone)
 
 
+@checked
 def in_order(model: keras.Model, blocks: Sequence[str]) -> keras.Model:
     """Return the model with its blocks in another order. Blocks may be repeated or left out; stem and head stay.
 

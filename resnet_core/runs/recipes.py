@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from resnet_core.arguments import checked
 from resnet_core.errors import UserError, nearest
 from resnet_core.runs.reading import FIELDS as READING
 from resnet_core.runs.spec import TrainSpec
@@ -29,6 +30,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@checked
 def recipe(name: str, **changes: Any) -> TrainSpec:
     """Return a published training recipe with `changes`.
 

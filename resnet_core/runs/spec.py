@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from resnet_core.arguments import checked_class
 from resnet_core.errors import UserError
 from resnet_core.nets.own import Net, code_of_net, net_of
 from resnet_core.probes.spec import ProbeSpec
@@ -194,6 +195,7 @@ class TrainSpec(Spec):
         return self.learning_rate * factor
 
 
+@checked_class
 @dataclass(frozen=True)
 class Run:
     """One training run.

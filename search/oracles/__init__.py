@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pydantic import NonNegativeInt
+
+from resnet_core.arguments import checked
 from resnet_core.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -97,12 +100,13 @@ def of_several() -> list[str]:
     return [name for name, known in ORACLES.items() if known.several]
 
 
+@checked
 def oracle(
     name: str,
     objective: Any,
     hyperparameters: "HyperParameters",
     max_trials: int | None,
-    seed: int,
+    seed: NonNegativeInt,
     accepts: Callable[[dict[str, Any]], bool] | None = None,
     starts: Iterable[dict[str, Any]] = (),
     **options: Any,

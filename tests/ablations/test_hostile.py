@@ -3,17 +3,22 @@
 import contextlib
 import io
 import json
+import re
 import shutil
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from ablations import cli as ablate
 from analysis import cli as report
 from analysis.claims import mean
 from analysis.formats import csv, whole_csv
+from resnet_core.command_line import Parser
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import cifar
 from resnet_core.runs.execution.fill import fill
@@ -21,10 +26,11 @@ from resnet_core.runs.records.record import Outcome
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.sealed import seal, unseal
-from resnet_core.telling import printable
+from resnet_core.telling import printable, text_column, warn
 from search.export import toml
 from tests.torture.stub import StubExecution, plan_of, record_of, run_of
 
+ROOT = Path(__file__).parents[2]
 TEXTS = ["[/b]", "[b]bold[/b]", "$\\frac{a}$", "=cmd|' /C calc'!A0", "@SUM(1)", "\ud800", ":smile:", "\x1b[31m", "a\tb"]
 
 
@@ -73,7 +79,9 @@ def test_every_program_shows_text_as_it_is(hostile, compacted):
         assert "\\ud800" in page
         assert "[b]bold[/b]" in page
     for command in ("verdicts", "power", "findings"):
-        assert "[b]bold[/b]" in called(ablate._main, command, hostile.parent if command == "findings" else hostile)
+        printed = called(ablate._main, command, hostile.parent if command == "findings" else hostile)
+        assert "[b]bold[/b]" in printed
+        assert "\x1b" not in printed
     called(ablate._main, "export", hostile, "out")
     levels = set(pd.read_csv("out/runs.csv")["skip"])
     assert {"'=cmd|' /C calc'!A0", "'@SUM(1)", "[/b]", "\\ud800"} <= levels
@@ -93,6 +101,32 @@ def test_no_cell_is_a_formula(text, written):
 
 def test_what_controls_a_terminal_is_printed_as_an_escape():
     assert printable("a\x1b[31m\x07\r\ud800\u202eb\tc\n") == "a\\x1b[31m\\x07\\r\\ud800\\u202eb\tc\n"
+
+
+def test_a_bar_shows_text_as_it_is():
+    out = io.StringIO()
+    progress = Progress(text_column("{task.description}"), console=Console(file=out, force_terminal=True, width=200))
+    progress.add_task("[/b] [b]bold[/b] \x1b[31m", total=1)
+    with progress:
+        pass
+    assert "[/b] [b]bold[/b] \\x1b[31m" in out.getvalue()
+
+
+def test_help_and_warnings_show_text_as_it_is(capsys):
+    assert "[/b]\\x1b[31m" in Parser(prog="p", more=lambda: "[/b]\x1b[31m").format_help()
+    warn("[/b]\x1b[31m")
+    assert capsys.readouterr().err == "[/b]\\x1b[31m\n"
+
+
+SPEAKERS = {"telling", "command_line", "latency", "show", "runtime"}  # JSON; what TensorFlow says
+
+
+@pytest.mark.parametrize("package", ["resnet_core", "ablations", "analysis", "search"])
+def test_nothing_is_printed_but_by_what_prints_literally(package):
+    """`say`, `warn`, `show` and `console`; see `telling`."""
+    modules = [path for path in sorted((ROOT / package).rglob("*.py")) if path.stem not in SPEAKERS]
+    printing = re.compile(r"(?<![\w.])print\(|std(out|err)\.write|TextColumn\(|(?<!def )\bConsole\(")
+    assert [path for path in modules if printing.search(path.read_text())] == []
 
 
 @pytest.mark.parametrize("path", ["a😀b", "\x7f", "\x01", 'quote"', "back\\slash", "ü", "\n"])

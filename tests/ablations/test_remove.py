@@ -12,8 +12,9 @@ from ablations import cli, remove
 from analysis.claims import mean
 from resnet_core.errors import UserError
 from resnet_core.folders import write_file
+from resnet_core.runs.execution.fill import fill
 from resnet_core.runs.records.store import Store
-from tests.torture.stub import killed_after
+from tests.torture.stub import StubExecution, killed_after, plan_of, record_of, run_of
 
 
 @pytest.fixture(params=["files", "a part", "both"])
@@ -133,3 +134,17 @@ def test_a_run_whose_process_was_killed_is_taken_out(left, tiny_study, tmp_path,
     call(store, "skip=A")
     assert {run.factors["skip"] for run in store.plan().runs} == {"none"}
     assert not store.claimed()
+
+
+def test_a_record_that_was_damaged_while_it_was_out_is_made_again(tmp_path, capsys):
+    runs = [run_of(0, skip) for skip in ("A", "none")]
+    store = Store(tmp_path / "study")
+    for run in runs:
+        store.add_plan(plan_of(runs))
+        store.write(record_of(run))
+    call(store, "skip=A")
+    path = store.root / "removed" / f"{runs[0].id}.json"
+    path.write_bytes(path.read_bytes().replace(b"killed", b"KILLED"))
+    fill(plan_of(runs), runs, store.root, StubExecution(), 100)
+    assert store.survey(whole=True).copies.keys() == {run.id for run in runs}
+    assert f"{runs[0].id}.json is a damaged record" in capsys.readouterr().err

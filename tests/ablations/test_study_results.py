@@ -121,5 +121,5 @@ def test_results_say_how_many_runs_are_there(results, tiny_study):
 
 @pytest.mark.parametrize("folder", [3, None, b"depth"])
 def test_what_is_no_path_is_a_user_error(folder):
-    with pytest.raises(UserError, match="`folder` must be the path of a study's folder, but got"):
+    with pytest.raises(UserError, match="`folder` must be str | Path, but got"):
         ablations.results(folder)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from resnet_core.arguments import checked
 from resnet_core.errors import UserError
 from resnet_core.runs.data.arrays import Images
 from resnet_core.runs.data.checks import check_images
@@ -39,6 +40,7 @@ MNIST_COUNTS = (
 )  # fmt: skip
 
 
+@checked
 def register_source(name: str, info: DataInfo) -> Callable[[Loader], Loader]:
     """Register the decorated function, which takes no arguments and returns `Images`, as the data set `name`.
 

@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pydantic import NonNegativeInt
+
+from resnet_core.arguments import checked
 from resnet_core.errors import UserError, in_arguments
 from resnet_core.nets.own import Net, OwnNet
 from resnet_core.probes.spec import ProbeSpec
@@ -51,12 +54,13 @@ class TrainedRecord(Record):
 
 
 @in_arguments()
+@checked
 def train(
     net: Net | Callable[..., Any],
     data: Any = "digits",
     *,
     epochs: int | None = None,
-    seed: int = 0,
+    seed: NonNegativeInt = 0,
     probe: ProbeSpec | None = None,
     progress: bool = True,
     **settings: Any,

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
 from rich.table import Column, Table
 
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.train import REPORT_EVERY
 from resnet_core.runs.training.train import Progress as Step
-from resnet_core.telling import audience, console, say
+from resnet_core.telling import audience, console, say, text_column
 
 MOST_BARS = 8
 CELL_SECONDS = 0.5  # between two updates of the text below a cell
@@ -167,8 +167,8 @@ def bars(to: Console) -> Progress:
     """Return bars with a description and a `note`, which is cut to the width of the console."""
     note = Column(no_wrap=True, overflow="ellipsis", ratio=1)
     return Progress(
-        TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}", markup=False, table_column=note), console=to, expand=True,
+        text_column("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn(),
+        text_column("{task.fields[note]}", note), console=to, expand=True,
     )  # fmt: skip
 
 

@@ -46,7 +46,8 @@ def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, imag
         check_mixed(store, survey, execution)
     if execution.probes:
         plan = replace(plan, probes=tuple(probe.words for probe in execution.probes), sample=execution.sample)
-    store.add_plan(plan)
+    if store.add_plan(plan):
+        survey = store.survey(whole=True)
     set_aside(store, survey)
     if not execution.keep_states:
         store.tidy(survey.statuses)

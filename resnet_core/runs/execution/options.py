@@ -5,19 +5,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
+from resnet_core.arguments import checked_class
 from resnet_core.command_line import Parser
 from resnet_core.errors import Named, UserError, as_argument, as_option, nearest
 from resnet_core.probes.asked import AUTO, Asked, Sample
 from resnet_core.runs.execution.base import OWN_OPTIONS
 from resnet_core.runs.execution.executors import EXECUTORS
+from resnet_core.runs.execution.job import Job, Stream
 from resnet_core.runs.execution.loggers import LOGGERS, check_loggers
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.runtime import available_cores
-
-if TYPE_CHECKING:
-    from resnet_core.runs.execution.job import Job, Stream
 
 RETRIES = 2
 STREAM = ("auto", "always", "never")
@@ -28,6 +26,7 @@ BUILT_IN = dict(OWN_OPTIONS)
 WORTH_PROCESSES = 60.0  # estimated seconds of work that justify processes, each of which starts in some five
 
 
+@checked_class
 @dataclass(frozen=True)
 class Execution:
     """How a user wants runs to be executed. A value of `None` is chosen when the runs are known.
@@ -56,7 +55,7 @@ class Execution:
     log: Sequence[str] = ()
     own: Mapping[str, str] = field(default_factory=dict)
     setup: Callable[[], object] | None = None
-    stream: "Stream" = "auto"
+    stream: Stream = "auto"
     keep_states: bool = False
     keep_networks: bool = False
     probes: tuple[Asked, ...] = ()
@@ -140,7 +139,7 @@ class Execution:
 
     def job(
         self, runs: int, seconds: float, threads: int, store: Store, attempts: Mapping[str, int]
-    ) -> tuple[str, "Job"]:
+    ) -> tuple[str, Job]:
         """Return the name of the executor and the job for a number of runs with this estimated time in seconds."""
         from resnet_core.runs.execution.job import Job, devices
 

@@ -83,8 +83,8 @@ class Store:
         if not self.root.is_dir():
             raise claims.gone(self.root)
 
-    def add_plan(self, plan: Plan, *, mixed: bool = False) -> None:
-        """Add the runs and the command of `plan` to the stored plan.
+    def add_plan(self, plan: Plan, *, mixed: bool = False) -> bool:
+        """Add the runs and the command of `plan` to the stored plan; return whether removed records were put back.
 
         Args:
             plan: The plan to add.
@@ -106,7 +106,7 @@ class Store:
             if plan != before:
                 write_file(self.root / PLAN, plan.text())
             self.take_out({run.id for run in before.runs} - {run.id for run in plan.runs} if before else set())
-            self.put_back(run.id for run in plan.runs)
+            return self.put_back(run.id for run in plan.runs)
 
     def claim(self, run_id: str) -> claims.RunLease:
         """Return the claim to execute a run. The claim is not taken yet.
@@ -265,12 +265,13 @@ class Store:
             self.take_out(ids)
             write_file(self.root / PLAN, plan.text())
 
-    def put_back(self, ids: Iterable[str]) -> None:
-        """Move the records of these runs from `removed` back, unless a run has a record."""
-        for path in files_of(self._removed, frozenset(ids)):
-            if not (self._runs / path.name).exists():
-                self._runs.mkdir(exist_ok=True)
-                path.replace(self._runs / path.name)
+    def put_back(self, ids: Iterable[str]) -> bool:
+        """Move the records of these runs from `removed` back, unless a run has a record; return whether any was."""
+        back = [path for path in files_of(self._removed, {*ids}) if not (self._runs / path.name).exists()]
+        for path in back:
+            self._runs.mkdir(exist_ok=True)
+            path.replace(self._runs / path.name)
+        return bool(back)
 
     def set_aside(self, damaged: tuple[Damaged, ...]) -> Path:
         """Move damaged files and parts into the folder `damaged`, and return this folder."""

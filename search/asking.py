@@ -49,6 +49,7 @@ def search_of(
     fields: Mapping[str, Mapping[str, Any]] = NONE,
     start: Sequence[str] = (),
     replicates: str = "none",
+    prune: str = "none",
     seed: int = 0,
     out: Path = DEFAULT_OUT,
     command: str = "",
@@ -68,8 +69,8 @@ def search_of(
         recipe: Name of a training recipe that replaces the base training.
         fields: Fields that are set in every trial, by kind of spec: `net`, `train` and `probe`.
         start: Published networks, or folders of searches, whose nearest points are tried first.
-        replicates: `auto`: a trial may be another seed of a point that was tried, if the oracle expects to learn more
-            from it than from a new point. `none`: every trial is a new point.
+        replicates: `auto` if a trial may be another seed of a point, see `oracles.replicates`; otherwise `none`.
+        prune: `median` if trials may end early, see `search.pruning`; otherwise `none`.
         seed: Seed of the oracle and of the trials.
         out: Parent folder of the search's folder.
         command: The command, or the call, for the plan.
@@ -84,6 +85,7 @@ def search_of(
     _check_replicates(replicates, oracle, sought, named)
     train = _training(epochs, recipe, fields.get("train", NONE), named)
     _check_epochs(oracle, train, budget.epochs, named)
+    _check_pruning(prune, oracle, sought, train, named)
     train, probe = _measured(train, sought, limits, fields, named)
     with without_notices():
         import keras_tuner  # noqa: F401 - loaded here, since it prints notices
@@ -92,7 +94,7 @@ def search_of(
         name, where, oracle, sought, limits, budget, train, probe, fields.get("net", NONE), seed, out / name, command
     )
     given = fields.get("train", NONE)
-    search = replace(search, given=given, replicates=replicates == "auto")
+    search = replace(search, given=given, replicates=replicates == "auto", prune=prune == "median")
     return replace(search, starts=starts_of(search, start), start_words=tuple(start))
 
 
@@ -156,6 +158,32 @@ def _check_replicates(replicates: str, oracle: str, sought: Sequence[Objective],
     if len(sought) > 1:
         raise UserError(
             f"{named('replicates', 'auto')} takes one objective, but got {len(sought)}; leave it out, or all but one"
+        )
+
+
+def _check_pruning(prune: str, oracle: str, sought: Sequence[Objective], train: TrainSpec, named: Named) -> None:
+    """Check that trials have curves of one objective, by which they can be pruned.
+
+    Raises:
+        UserError: They have none, or the value is unknown.
+    """
+    if prune not in ("none", "median"):
+        raise UserError(f"{named('prune')} must be none or median, but got '{prune}'")
+    if prune == "none":
+        return
+    if ORACLES[oracle].fidelities:
+        raise UserError(
+            f"{named('prune', 'median')} needs an oracle that trains every trial in full, but got "
+            f"{named('oracle', oracle)}, which ends trials by itself"
+        )
+    if len(sought) > 1:
+        raise UserError(
+            f"{named('prune', 'median')} takes one objective, but got {len(sought)}; leave it out, or all but one"
+        )
+    if (train.epochs or 0) < 2:
+        raise UserError(
+            f"{named('prune', 'median')} needs trials of two epochs or more, but got epochs={train.epochs}; set "
+            f"{named('epochs')}"
         )
 
 

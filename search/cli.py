@@ -103,6 +103,11 @@ def _add_run_options(run: Parser) -> None:
         help="auto: a trial may be another seed of a promising network, where that tells more than a new one "
         "(default: %(default)s)",
     )  # fmt: skip
+    run.add_argument(
+        "--prune", default="none",
+        help="median: a trial ends after an epoch at which it is worse than the median of the earlier trials "
+        "(default: %(default)s)",
+    )  # fmt: skip
     run.add_argument("--trials", default="60", help="number of trials (default: %(default)s)")
     run.add_argument("--epochs", help="number of epochs of a trial (default: 10)")
     run.add_argument(
@@ -251,6 +256,7 @@ def _search(options: argparse.Namespace) -> "Search":
         fields=fields,
         start=options.start,
         replicates=options.replicates,
+        prune=options.prune,
         seed=int(seed),
         out=options.out,
         command=options.command_line,

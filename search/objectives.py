@@ -35,8 +35,23 @@ class Objective:
         """Return the measure of a run, with the sign chosen so that larger is better."""
         return self.of(record) if self.direction == "max" else -self.of(record)
 
+    @property
+    def column(self) -> str:
+        """The column of the epochs' rows with the measure, or with what it is computed from."""
+        return "val_accuracy" if self.name == "val_error" else self.name
+
+    @property
+    def column_rises(self) -> bool:
+        """Whether larger values of the column are better."""
+        return self.name == "val_error" or self.direction == "max"
+
     def of(self, record: Record) -> float:
-        """Return the measure of a run; NaN if the run was not completed. Oracles treat NaN as the worst value."""
+        """Return the measure of a run, or that of the last epoch of a pruned run; NaN if the run did not complete
+        otherwise. Oracles treat NaN as the worst value.
+        """
+        if record.status == "pruned":
+            last = record.epochs[-1][self.column]
+            return float(1.0 - last if self.name == "val_error" else last)
         if record.status != "completed":
             return math.nan
         if self.name in COSTS:

@@ -44,6 +44,12 @@ class Pace:
         self._ended_now += 1
         self.records.append(record)
 
+    @property
+    def epochs_saved(self) -> int:
+        """Number of epochs that pruned trials did not execute."""
+        pruned = (record for record in self.records if record.status == "pruned")
+        return sum((record.run.train.epochs or 0) - len(record.epochs) for record in pruned)
+
     def confirmation(self) -> float:
         """Return the expected seconds of the confirmation: as long as the trials of the networks that would be chosen
         now, and as long for each twin. It is 0 while no trial is completed.

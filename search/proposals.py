@@ -11,6 +11,7 @@ from filelock import Timeout
 
 from resnet_core.errors import UserError
 from resnet_core.nets.own import Net
+from resnet_core.runs.execution import pruning
 from resnet_core.runs.execution.todo import Todo
 from resnet_core.runs.records.plan import Plan, PlannedRun
 from resnet_core.runs.records.record import Record
@@ -18,7 +19,9 @@ from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
 from resnet_core.telling import say
 from search.objectives import Objective
+from search.oracles import REPLICATE
 from search.pace import Pace
+from search.pruning import thresholds_of
 from search.replay import tell
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ class Proposals(Todo):
         proposed: Called with the values of every trial.
         attempts: See `Todo`.
         pace: Is told of every trial that ends, and says how much of the time the confirmation needs.
+        prune: Whether trials that are worse than others at an epoch end there; see `pruning`.
     """
 
     def __init__(
@@ -73,9 +77,12 @@ class Proposals(Todo):
         proposed: Callable[[Mapping[str, Any]], None] = lambda _: None,
         attempts: Mapping[str, int] | None = None,
         pace: Pace | None = None,
+        *,
+        prune: bool = False,
     ) -> None:
         super().__init__([], store, attempts)
         self._pace = pace or Pace(objectives, 0, 0)
+        self._prune = prune
         self._oracle = oracle
         self._run_of = run_of
         self._plan = plan
@@ -92,6 +99,7 @@ class Proposals(Todo):
         kept = store.plan()
         self._planned = {run.id: run for run in kept.runs} if kept else {}
         known = {run_id for run in self._planned.values() for run_id in run.known or ()}
+        self._known_to_oracle = {run.id for run in ended}
         self._heard = [run.id for run in ended if run.id not in known]  # runs that ended since the last proposal
 
     def _ended(self) -> list[Run]:
@@ -131,7 +139,8 @@ class Proposals(Todo):
         """Return the number of passes over the images of the trials that have begun."""
         trials = self._oracle.trials
         begun = [*self._oracle.end_order, *(trial.trial_id for trial in self._open.values())]
-        return sum(self._epochs_of(trials[trial_id].hyperparameters.values) for trial_id in begun)
+        epochs = sum(self._epochs_of(trials[trial_id].hyperparameters.values) for trial_id in begun)
+        return epochs - self._pace.epochs_saved
 
     def _epochs_of(self, values: Mapping[str, Any]) -> int:
         return int(values.get(EPOCHS, self._plan.base["train.epochs"]) or 0) - int(values.get("tuner/initial_epoch", 0))
@@ -151,6 +160,8 @@ class Proposals(Todo):
             self._proposed(values)
             run = self._run_of(values)
             self._plan_run(run)
+            if self._prune and REPLICATE not in values:
+                self._set_thresholds(run)
             self._open[run.id] = trial
             record = self._recorded_already(run)
             if record:  # the search was killed before its oracle was informed
@@ -167,6 +178,13 @@ class Proposals(Todo):
             self._planned[run.id] = replace(PlannedRun.of(run), known=tuple(self._heard))
             self._heard = []
         self._store.add_plan(replace(self._plan, runs=(self._planned[run.id],)))
+
+    def _set_thresholds(self, run: Run) -> None:
+        """Write what a run must reach after each epoch, by the trials of which the oracle knows."""
+        ended = [record for record in self._pace.records if record.run.id in self._known_to_oracle]
+        thresholds = thresholds_of(self._objectives[0], ended, run.train.epochs or 0)
+        if thresholds:
+            pruning.write(self._store.root, run.id, thresholds)
 
     def _recorded_already(self, run: Run) -> Record | None:
         if not self._recorded(run.id):
@@ -198,4 +216,5 @@ class Proposals(Todo):
         if trial is None:
             return  # its record was lost, but the oracle has been informed
         self._heard.append(record.run.id)
+        self._known_to_oracle.add(record.run.id)
         tell(self._oracle, trial, record, self._objectives)

@@ -46,6 +46,7 @@ class Search:
         fixed: Fields of `NetSpec` that are set in every network.
         given: Fields of `TrainSpec` that the user gave.
         replicates: Whether a trial may be another seed of a point that was tried.
+        prune: Whether trials that are worse than others at an epoch end there.
         seed: Seed of the oracle and of every trial.
         root: Folder of the records.
         command: The command, or the call, for the plan.
@@ -71,6 +72,7 @@ class Search:
     start_words: Sequence[str] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
     replicates: bool = False
+    prune: bool = False
 
     def run_of(self, values: Mapping[str, Any]) -> Run:
         """Return the run of a trial.
@@ -186,6 +188,7 @@ class Search:
             **{f"code.{block}": code for block, code in self.codes.items()},
             "starts": ", ".join(self.start_words),
             **({"replicates": "auto"} if self.replicates else {}),
+            **({"prune": "median"} if self.prune else {}),
             **{f"space.{name}": words for name, words in self.space.described().items()},
             **{f"net.{name}": list(value) if isinstance(value, tuple) else value for name, value in net.items()},
             **{f"train.{name}": value for name, value in train.items()},

@@ -160,8 +160,9 @@ def _propose(search: Search, execution: Execution, store: Store, pace: Pace) -> 
         if (store.root / STATE).exists():
             proposes.reload()
     proposals = Proposals(
-        proposes, search.run_of, plan, store, search.objectives, budget, search.accepts.add, survey.lost, pace
-    )
+        proposes, search.run_of, plan, store, search.objectives, budget, search.accepts.add, survey.lost, pace,
+        prune=search.prune,
+    )  # fmt: skip
     if not proposals.left:
         return _believe(search, store, proposes)
     check_mixed(store, survey, execution)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from resnet_core.runs.exports.exporting import Exports
 
-WISHES = ("name", "fix", "oracle", "objective", "epochs", "recipe", "start", "replicates", "seed")
+WISHES = ("name", "fix", "oracle", "objective", "epochs", "recipe", "start", "replicates", "prune", "seed")
 """Arguments of `search_of` that `run` passes on."""
 
 
@@ -192,7 +192,7 @@ def run(
         plugins: Your Python files with extensions.
         execution: Further settings of the execution.
         **settings: Fields of `NetSpec` and `TrainSpec`; and `name`, `fix`, `oracle`, `objective`, `epochs`, `recipe`,
-            `start`, `replicates`, `seed` of `search.asking.search_of`.
+            `start`, `replicates`, `prune`, `seed` of `search.asking.search_of`.
 
     Raises:
         UserError: The search is impossible, or no trial was completed.

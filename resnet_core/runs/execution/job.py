@@ -17,6 +17,7 @@ from resnet_core.errors import UserError
 from resnet_core.folders import write_beside
 from resnet_core.probes.asked import AUTO, Asked, Sample
 from resnet_core.runs.data import DataInfo, Dataset, Images, Reading, open_source, prepare
+from resnet_core.runs.execution import pruning
 from resnet_core.runs.execution.beside import Beside
 from resnet_core.runs.execution.crashes import crash_in
 from resnet_core.runs.recipes import DATA
@@ -113,6 +114,9 @@ class Job:
         data = dataset(run.train, resident(self.stream, self.memory))
         root = self.store.root if keep else None
         beside = Beside(run, data, self.keep_networks, self.probes, self.sample, root)
+        if thresholds := pruning.read(self.store.root, run.id):
+            kept = checkpoint.load()
+            on_progress = pruning.pruning(thresholds, kept.epochs if kept else (), on_progress)
         record = train_run(run, data, on_progress, checkpoint, beside.on_trained, beside.at_steps)
         return Ended(replace(record, attempt=self.attempt_of(run)), beside.after())
 

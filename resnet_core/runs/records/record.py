@@ -12,7 +12,7 @@ from resnet_core.runs.records.outcomes import measured, status_of
 from resnet_core.runs.spec import Form, Run
 
 SCHEMA = 3
-Status = Literal["completed", "diverged", "out_of_memory", "timed_out", "crashed", "killed"]
+Status = Literal["completed", "diverged", "out_of_memory", "timed_out", "crashed", "killed", "pruned"]
 FAILED: tuple[Status, ...] = ("out_of_memory", "timed_out", "crashed", "killed")
 """Statuses of runs that failed for reasons outside their spec. Such a run may succeed when it is executed again."""
 
@@ -23,6 +23,7 @@ ADVICE: dict[str, str] = {
     "timed_out": "give them more time, or fewer steps",
     "crashed": "see their errors",
     "killed": "run them once more",
+    "pruned": "leave --prune out",
 }
 """Advice by status."""
 
@@ -38,7 +39,7 @@ class Outcome:
     Attributes:
         status: `completed`; `diverged`: the loss was not finite; `out_of_memory`; `timed_out`: the run exceeded its
             time limit; `crashed`: an error was raised, or native code crashed the process; `killed`: the process ended
-            otherwise.
+            otherwise; `pruned`: a search ended the run after an epoch, since others were better at it.
         step: Number of updates made, as far as known.
         message: What happened, if the run was not completed; the traceback, if it crashed.
     """

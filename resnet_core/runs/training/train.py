@@ -17,6 +17,7 @@ from resnet_core.runs.records.record import Outcome, Record, Status
 from resnet_core.runs.runtime import environment, usage
 from resnet_core.runs.spec import Run
 from resnet_core.runs.training.checkpoints import Array, Checkpoint, NoRoom, State
+from resnet_core.runs.training.endings import Diverged, Pruned
 from resnet_core.runs.training.forms import engine_of, form_of
 from resnet_core.runs.training.order import Batch, batches, probed_batch
 from resnet_core.runs.training.scores import scores_of
@@ -39,14 +40,6 @@ class Progress:
     row: Mapping[str, Any] | None = None
 
 
-class Diverged(Exception):
-    """Raised if the loss, or another result, is not finite after `step` updates."""
-
-    def __init__(self, step: int, value: float, name: str = "loss") -> None:
-        super().__init__(f"the {name} was {value} at step {step}")
-        self.step = step
-
-
 def train_run(
     run: Run,
     data: Dataset,
@@ -63,7 +56,7 @@ def train_run(
     Args:
         run: The run.
         data: Its data.
-        on_progress: Called every few steps.
+        on_progress: Called every few steps. If it raises `Pruned`, the run ends.
         checkpoint: Saves the states of the run.
         on_trained: Called with the trained weights, in the order of `keras.Model.weights`, if the run completes. With
             `None`, a network in open shapes is not built as a Keras model.
@@ -90,6 +83,8 @@ def _executed(run: Run, training: "Training", on_trained: OnWeights | None) -> R
     except Diverged as error:
         results, outcome = {}, Outcome("diverged", error.step, str(error))
         state.probes = [row for row in state.probes if row["step"] <= error.step]
+    except Pruned as error:
+        results, outcome = {}, Outcome("pruned", state.step, str(error))
     except NoRoom:
         raise
     except (Exception, SystemExit) as error:  # a user's block may call `sys.exit`

@@ -82,19 +82,18 @@ def search_of(
     set_variables()
     check_backend()
     sought = _checked(name, oracle, objective, named)
-    _check_replicates(replicates, oracle, sought, named)
     train = _training(epochs, recipe, fields.get("train", NONE), named)
     _check_epochs(oracle, train, budget.epochs, named)
+    _check_replicates(replicates, oracle, sought, named)
     _check_pruning(prune, oracle, sought, train, named)
     train, probe = _measured(train, sought, limits, fields, named)
     with without_notices():
         import keras_tuner  # noqa: F401 - loaded here, since it prints notices
     where = (space if isinstance(space, Space) else space_of(space)).with_fixed(fix)
     search = Search(
-        name, where, oracle, sought, limits, budget, train, probe, fields.get("net", NONE), seed, out / name, command
-    )
-    given = fields.get("train", NONE)
-    search = replace(search, given=given, replicates=replicates == "auto", prune=prune == "median")
+        name, where, oracle, sought, limits, budget, train, probe, fields.get("net", NONE), seed, out / name, command,
+        given=fields.get("train", NONE), replicates=replicates == "auto", prune=prune == "median",
+    )  # fmt: skip
     return replace(search, starts=starts_of(search, start), start_words=tuple(start))
 
 

@@ -202,12 +202,11 @@ def run(
 
     files = load_plugins([Path(file) for file in plugins]).files
     wishes = {name: settings.pop(name) for name in WISHES if name in settings}
-    fields = _fields({**settings, **({} if data is None else {"data": path_of(data)})})
     with said_to(surrounding() if progress else "nobody") as warnings:
         search = search_of(
             space, **wishes, budget=SearchBudget(trials, total_epochs, None if hours is None else 3600 * hours),
-            fields=fields, limits=Limits(max_params, max_macs, max_memory), out=Path(out),
-            command=f"search.run({space!r}, …)",
+            fields=_fields({**settings, **({} if data is None else {"data": path_of(data)})}),
+            limits=Limits(max_params, max_macs, max_memory), out=Path(out), command=f"search.run({space!r}, …)",
         )  # fmt: skip
         code = [Path(space)] if isinstance(space, str) and search.space.registers else []
         how = replace(execution or Execution(), setup=SessionCode(Plugins((*files, *code))))

@@ -8,6 +8,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks import architectures
 from benchmarks.fixed_cost import ABOUT, fixed_cost, table
 from benchmarks.store import overhead, reading
 from benchmarks.study import study
@@ -58,7 +59,9 @@ def main() -> None:
     row("2 networks of depth 56 × 4 seeds, 100 steps, two cores", "a Keras script", "≥ 4.5", measured)
     fixed = table(list(fixed_cost()))
     print(fixed, flush=True)
-    OUT.write_text("\n".join([HEAD, *rows, "", ABOUT, fixed, "", environment(), ""]))
+    many = architectures.table(list(architectures.sides(python)))
+    print(many, flush=True)
+    OUT.write_text("\n".join([HEAD, *rows, "", ABOUT, fixed, "", architectures.ABOUT, many, "", environment(), ""]))
 
 
 HEAD = """# Benchmarks

@@ -121,39 +121,14 @@ def second_seed() -> float:
 def torch(net: str) -> Callable[[], float]:
     """Return the same of PyTorch in channels_last: the network of He et al. 2015, written as its users write it."""
     import torch as t
-    from torch import nn
     from torch.nn import functional
 
+    from benchmarks.torch_script import network
+
     t.set_num_threads(1)
-    shape = NETS[net]
-    n, width = (shape["depth"] - 2) // 6, shape["width"]
-
-    class Block(nn.Module):
-        def __init__(self, inner: int, outer: int, stride: int) -> None:
-            super().__init__()
-            self.conv1 = nn.Conv2d(inner, outer, 3, stride, 1, bias=False)
-            self.bn1 = nn.BatchNorm2d(outer)
-            self.conv2 = nn.Conv2d(outer, outer, 3, 1, 1, bias=False)
-            self.bn2 = nn.BatchNorm2d(outer)
-            self.stride, self.lacking = stride, outer - inner
-
-        def forward(self, x: t.Tensor) -> t.Tensor:
-            y = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
-            if self.lacking:
-                x = functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.lacking))
-            return functional.relu(x + y)
-
-    widths = [width, 2 * width, 4 * width]
-    blocks, inner = [], width
-    for stage, outer in enumerate(widths):
-        for block in range(n):
-            blocks.append(Block(inner, outer, 2 if stage and not block else 1))
-            inner = outer
-    stem = [nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-    model = nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inner, 10))
-    model = model.to(memory_format=t.channels_last)
+    model = network(NETS[net]["depth"], NETS[net]["width"], 3)
     optimizer = t.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
-    rows, columns, _ = shape["input_shape"]
+    rows, columns, _ = NETS[net]["input_shape"]
     images = t.randn(2 * STEPS * BATCH, 3, rows, columns).to(memory_format=t.channels_last)
     labels = t.randint(0, 10, (2 * STEPS * BATCH,))
 

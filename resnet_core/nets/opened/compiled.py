@@ -157,7 +157,7 @@ class Compiled:
         return norms
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def compiled(kind: Kind) -> Compiled:
     """Return the compiled passes of a kind; the last few are cached."""
     return Compiled(kind)

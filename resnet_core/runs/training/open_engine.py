@@ -41,8 +41,17 @@ class Measured(NamedTuple):
     norms: list[Any]
 
 
+NUMBERS = ("momentum", "weight_decay", "beta_1", "beta_2", "epsilon")
+"""Settings of the update that are data: a trace depends only on whether there is a weight decay."""
+
+
 class Updates:
     """The compiled update of a kind, traced once for all networks.
+
+    Args:
+        kind: The kind.
+        step: Settings of the update, as `structure_of` returns them.
+        classes: Number of classes.
 
     Attributes:
         passes: The passes of the kind, and its variables.
@@ -51,13 +60,21 @@ class Updates:
     """
 
     def __init__(self, kind: Kind, step: StepSpec, classes: int) -> None:
-        self._step, self._classes = step, classes
+        self._numbers = {name: tf.Variable(getattr(step, name), trainable=False) for name in NUMBERS}
+        decays = {} if step.weight_decay else {"weight_decay": 0.0}
+        self._step, self._classes = replace(step, **{**self._numbers, **decays}), classes
         self.passes = compiled(kind)
         variables = self.passes.variables
-        self.optimizer = optimizer(variables.of("weight"), step, variables.are_kernels)
+        self.optimizer = optimizer(variables.of("weight"), self._step, variables.are_kernels)
         gradients = [tf.TensorSpec(variable.shape) for variable in variables.of("weight")]
         self.norms = tf.function(self.passes.kernel_norms, autograph=False, input_signature=(gradients,))
         self._steps: dict[Any, Any] = {}
+
+    def reset(self, step: StepSpec) -> None:
+        """Take the numbers of a step, and reset the optimiser."""
+        for name, number in self._numbers.items():
+            number.assign(getattr(step, name))
+        self.optimizer.reset()
 
     def make(self, part: Part, preprocessing: Preprocessing, drawn: DrawnBatch, rate: Any, updates: Any) -> Measured:
         """Make an update, or only measure.
@@ -118,9 +135,15 @@ def _open(value: Any) -> tf.TensorSpec:
     return tf.TensorSpec([] if first == () else [None, *others], value.dtype)
 
 
-@lru_cache(maxsize=4)
+def structure_of(step: StepSpec) -> StepSpec:
+    """Return the settings on which the trace of an update depends; the others have one value."""
+    numbers = {name: 1.0 if name == "weight_decay" and step.weight_decay else 0.0 for name in NUMBERS}
+    return replace(step, **numbers, batch_size=0, measures=False)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=8)
 def updates(kind: Kind, step: StepSpec, classes: int) -> Updates:
-    """Return the compiled update of a kind. The last few are cached."""
+    """Return the compiled update of a kind. The last few are cached; each takes some 45 MB."""
     return Updates(kind, step, classes)
 
 
@@ -138,9 +161,9 @@ class OpenEngine:
     """
 
     def __init__(self, net: NetSpec, step: StepSpec) -> None:
-        self._spec, self._measures = net, step.measures
+        self._spec, self._step = net, step
         self._net = opened(net)
-        self._updates = updates(self._net.kind, replace(step, measures=False), net.classes)
+        self._updates = updates(self._net.kind, structure_of(step), net.classes)
         self._passes = self._updates.passes
         self._kernels = list(kernels(self._net))
         self._sites = sites_of(kernel.cell.layer for kernel in self._kernels)
@@ -150,7 +173,7 @@ class OpenEngine:
     def reset(self, seed: int) -> None:
         """Draw the initial weights from `seed` and reset the optimiser."""
         self._passes.variables.take(self._net, self._spec.init, seed)
-        self._updates.optimizer.reset()
+        self._updates.reset(self._step)
 
     def variables(self) -> list[Array]:
         """Return the values of all variables that an update changes: those of each slot, stacked over the blocks."""
@@ -200,7 +223,7 @@ class OpenEngine:
     ) -> tuple[tf.Tensor, tf.Tensor, Any]:
         """Make one update; see `Engine.update`."""
         measured = self._make(read or data.train, data, DrawnBatch.of(batch, is_read=read is not None), learning_rate)
-        norms = self._updates.norms(measured.gradients) if self._measures else None
+        norms = self._updates.norms(measured.gradients) if self._step.measures else None
         return measured.loss, measured.accuracy, norms
 
     def _make(self, part: Part, data: Data, drawn: DrawnBatch, learning_rate: float | None) -> Measured:

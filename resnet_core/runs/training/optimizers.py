@@ -55,8 +55,13 @@ class Optimizer:
     def _decays(self) -> list[Any]:
         """Return the weight decay of each variable, or `None` for one without."""
         decay = self._step.weight_decay
-        each = [1.0] * len(self._weights) if self._step.weight_decay_of == "all" else self._are_kernels
-        return [None if not decay or (isinstance(share, float) and not share) else decay * share for share in each]
+        shares = [1.0] * len(self._weights) if self._step.weight_decay_of == "all" else self._are_kernels
+        return [None if _is_zero(decay) or _is_zero(share) else decay * share for share in shares]
+
+
+def _is_zero(number: Any) -> bool:
+    """Return whether a number is zero whatever the run: one that is no variable."""
+    return isinstance(number, float) and not number
 
 
 class Sgd(Optimizer):

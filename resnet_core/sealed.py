@@ -29,6 +29,17 @@ def seal(values: Mapping[str, Any], *, indent: int | None = None) -> str:
     return f'{{"{CHECKSUM}":"{_checksum(values)}",{text[1:]}\n'
 
 
+def bytes_of(path: Path) -> bytes:
+    """Return the content of a file. The content of a pipe would never end.
+
+    Raises:
+        OSError, ValueError: The file is missing, or is not a file.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("it must be a file, but it is something else")
+    return path.read_bytes()
+
+
 def unseal(content: bytes, *, since: int | None = None) -> dict[str, Any]:
     """Return the values of `seal`, without their checksum.
 

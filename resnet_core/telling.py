@@ -101,6 +101,9 @@ def console() -> "Console":
         def render_str(self, text: str, **options: Any) -> "Text":
             return super().render_str(printable(text), **options)
 
+        def on_broken_pipe(self) -> None:  # rich would end the program with 1
+            discard_output()
+
     literal: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
     if sys.stdout.isatty():
         return Plain(**literal)

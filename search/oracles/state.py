@@ -13,7 +13,7 @@ from resnet_core.errors import UserError
 from resnet_core.folders import sweep, write_file
 from resnet_core.runs.records.files import reason_of
 from resnet_core.runs.records.record import NOT_FINITE
-from resnet_core.sealed import UNREADABLE, seal, unseal
+from resnet_core.sealed import UNREADABLE, bytes_of, seal, unseal
 
 
 class DamagedState(UserError):
@@ -61,7 +61,7 @@ class Saved(keras_tuner.Oracle):  # type: ignore[misc]
             sweep(Path(self._project_dir))
             file = Path(self._project_dir, "oracle.json")
             try:
-                self.set_state(unseal(file.read_bytes()))
+                self.set_state(unseal(bytes_of(file)))
             except UserError:
                 raise
             except (*UNREADABLE, AttributeError, IndexError) as error:

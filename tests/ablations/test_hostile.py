@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import re
 import shutil
 import tomllib
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 
 from ablations import cli as ablate
 from analysis import cli as report
@@ -26,7 +28,7 @@ from resnet_core.runs.records.record import Outcome
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.sealed import seal, unseal
-from resnet_core.telling import printable, text_column, warn
+from resnet_core.telling import printable, say, show, text_column, warn
 from search.export import toml
 from tests.torture.stub import StubExecution, plan_of, record_of, run_of
 
@@ -101,6 +103,16 @@ def test_no_cell_is_a_formula(text, written):
 
 def test_what_controls_a_terminal_is_printed_as_an_escape():
     assert printable("a\x1b[31m\x07\r\ud800\u202eb\tc\n") == "a\\x1b[31m\\x07\\r\\ud800\\u202eb\tc\n"
+
+
+def test_a_table_whose_reader_has_gone_does_not_end_the_program(monkeypatch):
+    """As after `head`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        show(Table("column"))
+        say("a line")
 
 
 def test_a_bar_shows_text_as_it_is():
@@ -217,3 +229,20 @@ def test_a_folder_that_is_moved_in_mid_run_is_not_made_again(tmp_path):
         fill(plan_of(runs), runs, root, Moves(), 100)
     assert not root.exists()
     assert (tmp_path / "elsewhere" / "study.json").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe with a name")
+@pytest.mark.parametrize("name", ["runs/0123456789abcdef.json", "probed/x.json", "study.json"])
+def test_a_pipe_in_the_place_of_a_file_is_damaged_and_not_waited_for(name, tmp_path):
+    store = Store(tmp_path / "study")
+    store.add_plan(plan_of([run_of(0)]))
+    store.write(record_of(run_of(0)))
+    path = store.root / name
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    if name == "study.json":
+        with pytest.raises(UserError, match="it must be a file, but it is something else"):
+            called(ablate._main, "status", store.root)
+    else:
+        assert f"{name}: it must be a file" in called(ablate._main, "export", store.root, tmp_path / "out")

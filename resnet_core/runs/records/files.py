@@ -11,7 +11,7 @@ from resnet_core.errors import first_mistake, one_line
 from resnet_core.runs.records.copies import Copy
 from resnet_core.runs.records.outcomes import measured
 from resnet_core.runs.records.record import SCHEMA, Record, Stored
-from resnet_core.sealed import is_as_written, parsed, seal, unseal
+from resnet_core.sealed import bytes_of, is_as_written, parsed, seal, unseal
 
 UNSEALED = 2
 """The schema of records without a checksum."""
@@ -42,7 +42,7 @@ def read(path: Path) -> tuple[Stored, Record]:
     Raises:
         OSError, ValueError, KeyError, TypeError, RecursionError: The file is missing or damaged.
     """
-    values = unseal(path.read_bytes(), since=SCHEMA)
+    values = unseal(bytes_of(path), since=SCHEMA)
     stored = _checked(values, path)
     record = stored.record()
     if record.run.id != stored.id:
@@ -56,7 +56,7 @@ def head(path: Path) -> Stored:
     Raises:
         OSError, ValueError, KeyError, TypeError, RecursionError: The file is missing or damaged.
     """
-    content = path.read_bytes()
+    content = bytes_of(path)
     rows = content.rfind(_ROWS)
     if rows < 0 or not is_as_written(content):
         return read(path)[0]

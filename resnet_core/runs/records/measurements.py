@@ -17,7 +17,7 @@ from resnet_core.probes.asked import Asked, Item, Sample
 from resnet_core.runs.records.files import reason_of
 from resnet_core.runs.records.frames import Damaged
 from resnet_core.runs.records.record import Columns, Row, columns, numbers
-from resnet_core.sealed import UNREADABLE, seal, unseal
+from resnet_core.sealed import UNREADABLE, bytes_of, seal, unseal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,7 +126,7 @@ def read(path: Path) -> Measurement:
 
 
 def _read(path: Path) -> _File:
-    values = unseal(path.read_bytes(), since=SCHEMA)
+    values = unseal(bytes_of(path), since=SCHEMA)
     if values.pop("schema", None) != SCHEMA:
         raise ValueError(f"a measurement must be of schema {SCHEMA}")
     file = _FILE.validate_python(values)

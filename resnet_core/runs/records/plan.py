@@ -16,7 +16,7 @@ from resnet_core.probes.asked import Sample
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.description import DataInfo
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.sealed import UNREADABLE, encodable, seal, unseal
+from resnet_core.sealed import UNREADABLE, bytes_of, encodable, seal, unseal
 from resnet_core.spec_model import Spec
 
 SCHEMA = 1
@@ -144,7 +144,7 @@ class Plan:
             UserError: The file is not a `study.json` of this program, or its content has changed.
         """
         try:
-            values = unseal(path.read_bytes())
+            values = unseal(bytes_of(path))
             if values.pop("schema", None) != SCHEMA:
                 raise ValueError(f"it must be of schema {SCHEMA}")
             values |= {name: encodable(values[name]) for name in SHOWN if name in values}

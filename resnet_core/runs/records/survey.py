@@ -61,8 +61,6 @@ def look(root: Path, read: Callable[[Path], tuple[Stored, R]]) -> tuple[Files[R]
     damaged: list[Damaged] = []
     for path in files_in(root / RUNS):
         try:
-            if not path.is_file():
-                raise ValueError("a record must be a file, but it is something else")
             stored, whole = read(path)
             copies.append(copy_of(stored, path))
             files[path] = stored, whole

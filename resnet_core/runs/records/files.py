@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from resnet_core.errors import first_mistake, one_line
 from resnet_core.runs.records.copies import Copy
-from resnet_core.runs.records.outcomes import measured
+from resnet_core.runs.records.outcomes import Measured, measured
 from resnet_core.runs.records.record import SCHEMA, Record, Stored
 from resnet_core.sealed import bytes_of, is_as_written, parsed, seal, unseal
 
@@ -69,11 +69,15 @@ def copy_of(stored: Stored, place: Path) -> Copy:
     """Return the `Copy` of a record in this place.
 
     Raises:
-        KeyError, TypeError: The specs of the run are damaged.
+        KeyError, ValueError: The specs of the run are damaged.
     """
     outcome = stored.outcome
     counts = stored.data.training_counts if stored.data else ()
-    known = measured(stored.results, stored.run["net"], stored.run["train"], counts)
+    net, train = stored.run["net"], stored.run["train"]
+    try:
+        known = cast(Measured, tuple(map(float, measured(stored.results, net, train, counts))))
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"`classes` and the counts of images must be numbers: {one_line(error)}") from None
     return Copy(stored.id, stored.attempt, outcome.status, outcome.step, place, outcome.message, known)
 
 

@@ -252,6 +252,26 @@ def test_a_damaged_record_is_named_set_aside_and_in_nobodys_way(store, text, rea
     assert store.frames().damaged == ()
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"net": {"classes": "x"}}, {"net": {"classes": 10**400}}, {"net": {"classes": None}}, {"net": []},
+        {"train": ["validation_fraction"]}, {"train": {"train_size": "x", "validation_fraction": 0.0}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_spec_by_which_no_run_can_be_judged_is_a_damaged_record(edit, store):
+    """Also where specs are not read, as by `status`."""
+    store.write(record())
+    (path,) = store.root.glob("runs/*")
+    values = unseal(path.read_bytes())
+    path.write_text(seal({**values, "run": {**values["run"], **edit}}))
+    for whole in (False, True):
+        survey = store.survey(whole=whole)
+        assert survey.statuses == {}
+        assert [file.path for file in survey.damaged] == [path]
+
+
 def test_two_write_one_plan_at_a_time(store):
     """Each adds its runs; none is lost."""
     with ThreadPoolExecutor(8) as pool:

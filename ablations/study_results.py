@@ -182,7 +182,7 @@ class Results:
         calls: int = CALLS,
         **levels: Any,
     ) -> "Exports":
-        """Write a trained network as files for other programs, each of which is compared with the network.
+        """Write a trained network as files for other programs, and compare each with the network.
 
         Args:
             out: Folder of the exports, which is new or that of an earlier export.

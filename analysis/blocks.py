@@ -25,11 +25,13 @@ class Quantity:
         about: Description.
         probes: The probes from whose rows it is computed.
         compute: Function from the rows of these probes to a table with `run`, `block` and `value`.
+        bounds: Smallest and largest possible value. Intervals end there.
     """
 
     about: str
     probes: tuple[str, ...]
     compute: Callable[[Mapping[str, Rows]], Rows]
+    bounds: tuple[float, float]
 
 
 def _rise(name: str) -> Callable[[Mapping[str, Rows]], Rows]:
@@ -72,15 +74,17 @@ def _gain(rows: Mapping[str, Rows]) -> Rows:
 
 
 QUANTITIES: Mapping[str, Quantity] = {
-    "lesion": Quantity("rise of the error without the block's branch", ("lesion",), _rise("lesion")),
-    "reset": Quantity("rise of the error with the block at its initial weights", ("reset",), _rise("reset")),
-    "gradient": Quantity("share of the squared gradient by all kernels", ("weight_gradient_l2",), _gradient_share),
-    "branch": Quantity("length of F(x) over that of x", ("iterative",), _column("iterative", "length")),
+    "lesion": Quantity("rise of the error without the block's branch", ("lesion",), _rise("lesion"), (-1, 1)),
+    "reset": Quantity("rise of the error with the block at its initial weights", ("reset",), _rise("reset"), (-1, 1)),
+    "gradient": Quantity("share of the squared gradient of all kernels", ("weight_gradient_l2",), _gradient_share,
+                         (0, 1)),
+    "branch": Quantity("length of F(x) over that of x", ("iterative",), _column("iterative", "length"),
+                       (0, np.inf)),
     "cosine": Quantity("cosine of F(x) with the gradient of the loss by x", ("iterative",),
-                       _column("iterative", "value")),
-    "variance": Quantity("variance at the end of the branch", ("signal",), _variance),
-    "cka": Quantity("CKA of the block's output with its input", ("similarity",), _alike),
-    "linear": Quantity("gain of the accuracy of a linear classifier", ("linear_probe",), _gain),
+                       _column("iterative", "value"), (-1, 1)),
+    "variance": Quantity("variance at the end of the branch", ("signal",), _variance, (0, np.inf)),
+    "cka": Quantity("CKA of the block's output with its input", ("similarity",), _alike, (-np.inf, 1)),
+    "linear": Quantity("gain of the accuracy of a linear classifier", ("linear_probe",), _gain, (-1, 1)),
 }  # fmt: skip
 """The columns of the card, in order."""
 
@@ -108,7 +112,7 @@ def block_card(probed: pd.DataFrame | None, runs: pd.DataFrame) -> pd.DataFrame:
         values = quantity.compute({str(probe): rows for probe, rows in parts.items()})
         values = values.assign(label=values["run"].map(by_arm)).dropna(subset=["value"])
         if len(values):
-            summary = _summarised(values, name)
+            summary = _summarised(values, name, quantity.bounds)
             card = summary if card is None else card.merge(summary, on=["label", "block"], how="outer", sort=False)
     if card is None:
         return pd.DataFrame(columns=["label", "block"])
@@ -118,13 +122,13 @@ def block_card(probed: pd.DataFrame | None, runs: pd.DataFrame) -> pd.DataFrame:
     return _with_cost(_ordered(card.drop(columns=counts), probed), labelled)
 
 
-def _summarised(values: pd.DataFrame, name: str) -> pd.DataFrame:
+def _summarised(values: pd.DataFrame, name: str, bounds: tuple[float, float]) -> pd.DataFrame:
     groups = values.groupby(["label", "block"], observed=True, sort=False)["value"]
     table = groups.agg(n="count", mean="mean", sd="std").reset_index()
     half = t_half_width(table["n"].to_numpy(), table["sd"].to_numpy(float))
     return pd.DataFrame({
         "label": table["label"].astype(str), "block": table["block"], f"n_{name}": table["n"], name: table["mean"],
-        f"{name}_low": table["mean"] - half, f"{name}_high": table["mean"] + half,
+        f"{name}_low": (table["mean"] - half).clip(*bounds), f"{name}_high": (table["mean"] + half).clip(*bounds),
     })  # fmt: skip
 
 

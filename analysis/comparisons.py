@@ -32,8 +32,8 @@ ARM = "arm"
 def together(function: Callable[[pd.DataFrame], pd.DataFrame], data: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Apply a function to the rows of each measure, and return one table with a column `measure`.
 
-    The p-values are corrected for the number of all rows of the table. Intervals of differences are cut at the largest
-    possible difference: two errors differ by 1 at most.
+    The p-values are corrected for the number of all rows of the table. Intervals of differences and of slopes end at
+    the largest possible one: two errors differ by 1 at most.
     """
     parts = [(name, function(rows)) for name, rows in data.items()]
     parts = [(name, _bounded(part, name)) for name, part in parts if len(part)]
@@ -48,11 +48,13 @@ def together(function: Callable[[pd.DataFrame], pd.DataFrame], data: Mapping[str
 
 
 def _bounded(table: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Return the table with intervals cut at the largest possible difference of the measure."""
-    least, most = bounds(measure)
-    if not {"effect", "difference"} & set(table):
+    """Return the table with intervals that end at the largest possible difference, or slope, of the measure."""
+    if not {"effect", "difference", "slope"} & set(table):
         return table
-    return table.assign(low=table["low"].clip(lower=least - most), high=table["high"].clip(upper=most - least))
+    least, most = bounds(measure)
+    largest = (most - least) * table.get("steepest", 1.0)
+    table = table.assign(low=np.maximum(table["low"], -largest), high=np.minimum(table["high"], largest))
+    return table.drop(columns="steepest", errors="ignore")
 
 
 def pairs(arms: pd.DataFrame) -> pd.DataFrame:
@@ -191,8 +193,9 @@ def trends(data: pd.DataFrame, by: str, x: str = "layers") -> pd.DataFrame:
 
     Returns:
         One row for each group with two `x` or more: `by`; `points`, the number of `x`; `n` of `N` seeds; `slope`, the
-        mean over the seeds, with its 95 % interval of Student's t, `low` to `high`; `p`, and `p_corrected` for the
-        number of rows by Holm's method.
+        mean over the seeds, with its 95 % interval of Student's t, `low` to `high`; `steepest`, the largest possible
+        slope of a measure whose values are between 0 and 1; `p`, and `p_corrected` for the number of rows by Holm's
+        method.
     """
     rows, slopes = [], []
     for group, runs in data[data[x].notna()].groupby(by, observed=True):
@@ -203,7 +206,8 @@ def trends(data: pd.DataFrame, by: str, x: str = "layers") -> pd.DataFrame:
         doublings = np.log2(table.columns.to_numpy(float))
         doublings -= doublings.mean()
         fitted = (whole.to_numpy(float) * doublings).sum(axis=1) / (doublings**2).sum()
-        rows.append({by: group, "points": table.shape[1], "n": len(fitted), "N": len(table)})
+        steepest = doublings[doublings > 0].sum() / (doublings**2).sum()
+        rows.append({by: group, "points": table.shape[1], "n": len(fitted), "N": len(table), "steepest": steepest})
         slopes.append(fitted)
     if not rows:
         return pd.DataFrame()

@@ -204,7 +204,7 @@ def sign_flip_tests(matrix: Array, rng: np.random.Generator) -> Array:
 
 
 def _signs(samples: Array, rng: np.random.Generator) -> Array:
-    """Return combinations of signs: all of them, or random ones of which the first flips no sign."""
+    """Return combinations of signs: all of them, or random ones; the first one flips no sign."""
     n = samples.shape[1]
     if n <= MOST_FLIPPED:
         return np.array(list(product((1.0, -1.0), repeat=n)))

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis import pareto, tables
-from analysis.measures import COST, MEASURES, measured
+from analysis.measures import COST, MEASURES, bounds, measured
 from analysis.statistics import CONFIDENCE, differ, probability_of_improvement, tied
 from analysis.study import StudyRecords
 from resnet_core.errors import UserError
@@ -248,7 +248,8 @@ def between_kinds(trials: pd.DataFrame, objective: ObjectiveColumn) -> pd.DataFr
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # about equal values of one kind
             welch = stats.ttest_ind(kept, plain, equal_var=False)
-        row["low"], row["high"] = welch.confidence_interval(CONFIDENCE)
+        least, most = bounds(objective.name)
+        row["low"], row["high"] = np.clip(welch.confidence_interval(CONFIDENCE), least - most, most - least)
         row["p_welch"] = welch.pvalue
     both = np.concatenate([kept, plain])
     if differ(both):

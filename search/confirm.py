@@ -64,6 +64,10 @@ def _with_seeds(search: Search, number: int, record: Record, kind: str, seeds: i
     return [Run(net, train, probe, seed, record.run.code, factors) for seed in range(first, first + seeds)]
 
 
+WORDS = {FOUND: "found: the network of the trial", TWIN: "twin: the same network without its skip, or with one"}
+"""Names of the two kinds of networks."""
+
+
 def plan_of(search: Search, best: Sequence[tuple[int, Record]], runs: Sequence[Run]) -> Plan:
     """Return the plan of these runs, with a claim on each network and its twin."""
     by_id = {run.id: run for run in runs}
@@ -76,8 +80,8 @@ def plan_of(search: Search, best: Sequence[tuple[int, Record]], runs: Sequence[R
     base = {name: value for name, value in search.base().items() if not name.startswith("probe.")}
     return Plan(
         f"{search.name}-confirm",
-        "Do the best networks of the search stay so with fresh seeds, and does their skip matter, in the training that "
-        "was chosen for the network with which it was found?",
+        "How good are the best networks of the search with fresh seeds, and does their skip matter in the training "
+        "that the search found for them?",
         f"Fresh seeds of the search '{search.name}'",
         {f"search.{name}": value for name, value in base.items()},
         ("trial", "net"),
@@ -86,6 +90,7 @@ def plan_of(search: Search, best: Sequence[tuple[int, Record]], runs: Sequence[R
         study_threads(list(runs)),
         tuple(replace(claim, text=text).to_dict() for text, claim in claims.items()),
         data=search.data.split(search.train),
+        words={"net": WORDS},
     )
 
 

@@ -116,7 +116,7 @@ class SearchResults:
         images: int | None = None,
         calls: int = CALLS,
     ) -> "Exports":
-        """Write the confirmed network as files for other programs, each of which is compared with the network.
+        """Write the confirmed network as files for other programs, and compare each with the network.
 
         Args:
             formats: Names of formats: `keras`, `savedmodel`, `tflite`, `tflite-int8`, `onnx`. `None` means all whose

@@ -107,7 +107,7 @@ class NetworkTarget:
         images, part = _images(self), item.sample.part
         part = part if part != "auto" else "test" if len(images.y_test) else "train"
         if part == "val" or not len(getattr(images, f"y_{part}")):
-            raise UserError(f"--part must be one of which the data have images, but {self.data} has none of '{part}'")
+            raise UserError(f"--part must be a part that the data have, but {self.data} has no images of '{part}'")
         net = Subject(_model(self))
         outputs, classes = net.model.outputs[0].shape[-1], len(images.class_names)
         if classes > outputs:

@@ -29,7 +29,7 @@ def claims_of(depth: int) -> dict[str, Claim]:
     def measured(measure: str, order: Order) -> Contrast:
         return mean(measure, depth=depth, order=order)
 
-    words = f"Of {depth} layers, the"
+    words = f"With {depth} layers, the"
     return {
         f"{words} test error is lower with full pre-activation than with the original order.": (
             measured("test_error", "full_preactivation") < measured("test_error", "original")
@@ -90,7 +90,7 @@ study = Study(
                     > mean("test_error", depth=164, order="original")
                     - mean("test_error", depth=164, order="full_preactivation")
                 ),
-                "Of 110 layers, the test errors with the original order and with activation alone before the branch "
+                "With 110 layers, the test errors with the original order and with activation alone before the branch "
                 "differ by less than 0.005.": (
                     mean("test_error", depth=110, order="relu_only_preactivation")
                     - mean("test_error", depth=110, order="original")

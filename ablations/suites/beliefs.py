@@ -50,16 +50,16 @@ def claims(width: int) -> dict[str, Claim]:
         "The residual net of 56 layers has a lower test error than that of 20.": (
             measured("test_error", 56, "A", width) < measured("test_error", 20, "A", width)
         ),
-        "Of 20 layers, the residual net has a lower test error than the plain net of four times its parameters.": (
+        "With 20 layers, the residual net has a lower test error than the plain net with four times its parameters.": (
             measured("test_error", 20, "A", width) < measured("test_error", 20, "none", wide)
         ),
-        "Of 56 layers, the residual net has a lower test error than the plain net of four times its parameters.": (
+        "With 56 layers, the residual net has a lower test error than the plain net with four times its parameters.": (
             measured("test_error", 56, "A", width) < measured("test_error", 56, "none", wide)
         ),
-        "Of 20 layers, the residual net's validation error falls sooner than the plain net's.": (
+        "With 20 layers, the residual net's validation error falls sooner than the plain net's.": (
             measured("mean_val_error", 20, "A", width) < measured("mean_val_error", 20, "none", width)
         ),
-        "Of 56 layers, the residual net's validation error falls sooner than the plain net's.": (
+        "With 56 layers, the residual net's validation error falls sooner than the plain net's.": (
             measured("mean_val_error", 56, "A", width) < measured("mean_val_error", 56, "none", width)
         ),
         "At the start, the gradients of the plain net of 56 layers are smaller near the input than near the output.": (

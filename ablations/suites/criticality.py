@@ -1,7 +1,7 @@
 """Criticality: blocks of trained networks are reset to their initial weights, or to new random weights.
 
-Question  Are all blocks of a trained network equally needed?
-Source    Zhang, Bengio, Singer 2022, "Are all layers created equal?", section 3 (figures without printed numbers)
+Question  Are all blocks of a trained network equally important?
+Source    Zhang, Bengio, Singer 2022, "Are all layers created equal?", section 3 (figures, without printed numbers)
 Command   resnet-ablate run criticality --scale smoke
 
 After training, one block at a time is reset, and the others stay as trained. If the error is near that of the intact
@@ -30,13 +30,12 @@ def error(statistic: str, depth: int, probe: str = "reset") -> Contrast:
 
 def _claims(shallow: int, deep: int) -> dict[str, Claim]:
     return {
-        f"Of {deep} layers, the most critical block costs more than a fifth of the images more than the most robust.": (
-            error("range", deep) > 0.2
-        ),
-        f"A block put back costs the net of {deep} layers less than that of {shallow}.": (
+        f"With {deep} layers, resetting the most critical block raises the error by over 0.2 more than the most robust "
+        "one.": (error("range", deep) > 0.2),
+        f"Resetting a block to its initial weights raises the error less with {deep} layers than with {shallow}.": (
             error("mean", deep) < error("mean", shallow)
         ),
-        f"A block drawn anew costs the net of {deep} layers less than that of {shallow}.": (
+        f"Resetting a block to random weights raises the error less with {deep} layers than with {shallow}.": (
             error("mean", deep, "randomise") < error("mean", shallow, "randomise")
         ),
     }
@@ -44,7 +43,7 @@ def _claims(shallow: int, deep: int) -> dict[str, Claim]:
 
 study = Study(
     name="criticality",
-    question="Are all blocks of a trained network equally needed?",
+    question="Are all blocks of a trained network equally important?",
     source="Zhang et al. 2022, section 3",
     net=net,
     probes=("reset", "randomise"),

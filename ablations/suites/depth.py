@@ -24,7 +24,7 @@ def train(base: TrainSpec, depth: int) -> TrainSpec:
 
 
 claims = {
-    "Of 56 layers, the residual net's test error is lower than the plain net's.": (
+    "With 56 layers, the residual net's test error is lower than the plain net's.": (
         mean("test_error", depth=56, skip="A") < mean("test_error", depth=56, skip="none")
     ),
     "The plain net's test error rises from 20 to 56 layers.": (
@@ -39,10 +39,10 @@ claims = {
     "The residual net's training error does not rise by 0.02 or more from 20 to 56 layers.": (
         mean("train_error", depth=56, skip="A") - mean("train_error", depth=20, skip="A") < 0.02
     ),
-    "Of 56 layers, the plain net's initial gradients are larger near the input than near the output.": (
+    "With 56 layers, the plain net's initial gradients are larger near the input than near the output.": (
         mean("gradient_decades_at_init", depth=56, skip="none") > 0
     ),
-    "Of 56 layers, the plain net's initial gradients grow more towards the input than the residual net's.": (
+    "With 56 layers, the plain net's initial gradients grow more towards the input than the residual net's.": (
         mean("gradient_decades_at_init", depth=56, skip="none") > mean("gradient_decades_at_init", depth=56, skip="A")
     ),
 }
@@ -78,7 +78,7 @@ study = Study(
                 "The residual net's test error falls from 20 to 110 layers.": (
                     mean("test_error", depth=110, skip="A") < mean("test_error", depth=20, skip="A")
                 ),
-                "Of 110 layers, the plain net's test error is above 0.6.": (
+                "With 110 layers, the plain net's test error is above 0.6.": (
                     mean("test_error", depth=110, skip="none") > 0.6
                 ),
             },

@@ -1,6 +1,6 @@
 """Ensembles of paths: one or several blocks are removed from trained networks.
 
-Question  Does a trained residual net lose as little without a block as an ensemble without a member?
+Question  Does removing a block hurt a trained residual net as little as removing a member hurts an ensemble?
 Source    Veit, Wilber, Belongie 2016, sections 4.1 and 4.2 (figures without printed numbers)
 Command   resnet-ablate run ensembles --scale smoke
 
@@ -27,16 +27,14 @@ def net(depth: int, network: Network, width: int = 16) -> NetSpec:
 
 ONE = "lesion[changes_shape=False]"
 claims = {
-    "A block less costs the plain net more than the residual net.": (
+    "Removing a block costs the plain net more than the residual net.": (
         mean(f"{ONE}.mean", network="plain") > mean(f"{ONE}.mean", network="residual")
     ),
-    "Without one block, whichever it is, the plain net errs on more than half of the images.": (
-        mean(f"{ONE}.smallest", network="plain") > 0.5
-    ),
-    "The residual net's error rises with the number of blocks that are taken out.": (
+    "Whichever block is removed, the plain net's error is above 0.5.": (mean(f"{ONE}.smallest", network="plain") > 0.5),
+    "The residual net's error rises with the number of blocks that are removed.": (
         mean("lesions[over=count].slope", network="residual") > 0
     ),
-    "A further block that is taken out costs the residual net less than a fifth of the images.": (
+    "Each further block that is removed raises the residual net's error by less than 0.2.": (
         mean("lesions[over=count].slope", network="residual") < 0.2
     ),
 }
@@ -44,7 +42,7 @@ NETWORKS = ("plain", "residual")
 
 study = Study(
     name="ensembles",
-    question="Does a trained residual net lose as little without a block as an ensemble without a member?",
+    question="Does removing a block hurt a trained residual net as little as removing a member hurts an ensemble?",
     source="Veit et al. 2016, sections 4.1 and 4.2",
     net=net,
     probes=("lesion", "lesions", "shuffle", "paths"),

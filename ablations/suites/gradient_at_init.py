@@ -38,16 +38,16 @@ def decades(network: Network, norm: str, depth: int) -> Contrast:
 
 
 claims = {
-    "Of 56 layers with normalisation, the plain net's gradients grow towards the input by more than a decade.": (
+    "With 56 layers and normalisation, the plain net's gradients grow towards the input by more than a decade.": (
         decades("plain", "batch", 56) > 1
     ),
     "With normalisation, the plain net's gradients grow more towards the input at 110 layers than at 56.": (
         decades("plain", "batch", 110) > decades("plain", "batch", 56)
     ),
-    "Of 110 layers with normalisation, the residual net's gradients grow by less than a decade.": (
+    "With 110 layers and normalisation, the residual net's gradients grow by less than a decade.": (
         decades("residual", "batch", 110) < 1
     ),
-    "Of 110 layers without normalisation, the plain net's gradients stay within a decade.": (
+    "With 110 layers and no normalisation, the plain net's gradients stay within a decade.": (
         decades("plain", "none", 110).within(1)
     ),
 }

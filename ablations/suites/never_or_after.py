@@ -1,7 +1,7 @@
 """Networks that are trained without a part, and networks from which the part is removed after training.
 
-Question  Is a part that training can do without also one that the trained network can do without?
-Source    ours; a part taken afterwards is Veit et al. 2016, section 4.1
+Question  If a network can be trained without a part, can the trained network also do without it?
+Source    ours; removing a part after training is from Veit et al. 2016, section 4.1
 Command   resnet-ablate run never-or-after --scale smoke
 
 The part is the branch, or the skip, of the last block of a stage. *Never*: The network is trained without it. A block
@@ -47,15 +47,15 @@ def _claims(depth: int) -> dict[str, Claim]:
         for stage in STAGES:
             never: Without = f"{part}{stage}"  # type: ignore[assignment]
             claims[
-                f"Without the {part} of the last block of stage {stage}, the net errs more if it was taken afterwards "
-                "than if it was never there."
+                f"Removing the {part} of the last block of stage {stage} after training costs more than training "
+                "without it."
             ] = error(part, stage, blocks, "nothing") > error(part, stage, blocks, never)
     return claims
 
 
 study = Study(
     name="never-or-after",
-    question="Is a part that training can do without also one that the trained network can do without?",
+    question="If a network can be trained without a part, can the trained network also do without it?",
     source="ours",
     net=net,
     probes=("lesion", "lesion taken_out=skip"),

@@ -44,14 +44,16 @@ def within_reach(depth: int, measure: str, words: str, scheme: Scheme) -> dict[s
     """Return the claim that a scheme's measure is less than 0.05 above that of batch normalisation."""
     other = mean(measure, depth=depth, scheme="batch_norm")
     claim = mean(measure, depth=depth, scheme=scheme) - other < 0.05
-    return {f"Of {depth} layers, the {words} of {NAMES[scheme]} is less than 0.05 above batch normalisation's.": claim}
+    return {
+        f"With {depth} layers, the {words} of {NAMES[scheme]} is less than 0.05 above batch normalisation's.": claim
+    }
 
 
 def claims(deep: int) -> dict[str, Claim]:
     """Return the claims about the deep nets."""
     errors = [within_reach(deep, "test_error", "test error", scheme) for scheme in NAMES]
     return {
-        f"Of {deep} layers, training fails more often with neither normalisation nor scale than with SkipInit.": (
+        f"With {deep} layers, training fails more often with neither normalisation nor scale than with SkipInit.": (
             rate("failed", depth=deep, scheme="none") > rate("failed", depth=deep, scheme="skipinit")
         ),
         **{text: claim for error in errors for text, claim in error.items()},
@@ -85,18 +87,20 @@ study = Study(
             seeds=3,
             learning_rates=(0.1, 0.03, 0.01, 0.003, 0.001),
             claims={
-                "Of 1000 layers, training fails more often with neither normalisation nor scale than with SkipInit.": (
+                "With 1000 layers, training fails more often with neither normalisation nor scale than with "
+                "SkipInit.": (
                     rate("failed", depth=1000, scheme="none") > rate("failed", depth=1000, scheme="skipinit")
                 ),
-                "Of 1000 layers, training fails more often with both sides over the root of 2 than with SkipInit.": (
+                "With 1000 layers, training fails more often with skip and branch divided by the root of 2 than with "
+                "SkipInit.": (
                     rate("failed", depth=1000, scheme="halved_variance") > rate("failed", depth=1000, scheme="skipinit")
                 ),
-                "Of 1000 layers, SkipInit's training error is less than 0.02 above that of 16 layers.": (
+                "With 1000 layers, SkipInit's training error is less than 0.02 above that of 16 layers.": (
                     mean("train_error", depth=1000, scheme="skipinit")
                     - mean("train_error", depth=16, scheme="skipinit")
                     < 0.02
                 ),
-                "Of 100 layers, the test errors of SkipInit and of batch normalisation differ by less than 0.02.": (
+                "With 100 layers, the test errors of SkipInit and of batch normalisation differ by less than 0.02.": (
                     mean("test_error", depth=100, scheme="skipinit")
                     - mean("test_error", depth=100, scheme="batch_norm")
                 ).within(0.02),

@@ -1,4 +1,4 @@
-"""Skips on some stages, or on some blocks, only.
+"""Skips on some stages only, or on some blocks only.
 
 Question  Which stages and which blocks need their skip?
 Source    after Veit et al. 2016, "Residual Networks Behave Like Ensembles of Relatively Shallow Networks", which takes
@@ -51,16 +51,16 @@ def parts(depth: int, width: int) -> Design:
 
 
 claims = {
-    "Without any skip, the training error is higher than with those of the first blocks alone.": (
+    "The training error is higher without any skip than with the skips of the first blocks only.": (
         mean("train_error", stages="none") > mean("train_error", blocks="first")
     ),
-    "With the skips of the first blocks alone, the training error is higher than with all.": (
+    "The training error is higher with the skips of the first blocks only than with all skips.": (
         mean("train_error", blocks="first") > mean("train_error", stages="123", blocks="all")
     ),
-    "With every second skip, the training error is less than 0.02 above that with all.": (
+    "With every second skip, the training error is less than 0.02 above that with all skips.": (
         mean("train_error", blocks="odd") - mean("train_error", stages="123", blocks="all") < 0.02
     ),
-    "Without the skips of one stage, the training error is less than 0.02 above that with all, on average.": (
+    "Without the skips of one stage, the mean training error is less than 0.02 above that with all skips.": (
         (mean("train_error", stages="23") + mean("train_error", stages="13") + mean("train_error", stages="12")) / 3
         - mean("train_error", stages="123", blocks="all")
         < 0.02

@@ -6,7 +6,7 @@ Command   resnet-ablate run resnet-d --scale smoke
           resnet-ablate run resnet-d --scale paper --data DIR, a folder of ImageNet
 
 The stem halves the size twice, so images must have at least 16 pixels, and digits are enlarged. The last arm is the
-network of 2015.
+original ResNet of 2015.
 """
 
 from typing import Any, Literal
@@ -43,7 +43,7 @@ def parts(depth: int, width: int) -> Design:
 
 
 claims = {
-    "The test error of ResNet-D is lower than that of the network of 2015.": (
+    "The test error of ResNet-D is lower than that of the original ResNet.": (
         mean("test_error", **D) < mean("test_error", **PLAIN)
     ),
     **{

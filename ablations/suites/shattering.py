@@ -1,6 +1,6 @@
 """Shattering: the similarity of the gradients of neighbouring inputs, and the signal, at the initial weights.
 
-Question  Do gradients at the initial weights look like noise as depth grows, and do skips keep them from it?
+Question  Do gradients at the initial weights look like noise as depth grows, and do skips prevent it?
 Source    Balduzzi et al. 2017, "The shattered gradients problem", section 2: 1/2^L in plain nets, 1/√L in residual
           nets with normalisation; signal: Brock et al. 2021, section 3
 Command   resnet-ablate run shattering --scale smoke
@@ -43,10 +43,10 @@ def variance(depth: int, skip: Skip) -> Contrast:
 
 
 claims = {
-    "Of 56 layers, the gradients of neighbouring inputs are more alike with skips than without.": (
+    "With 56 layers, the gradients of neighbouring inputs are more similar with skips than without.": (
         alike(56, "A") > alike(56, "none")
     ),
-    "From 8 to 56 layers, gradients lose more of their likeness without skips.": (
+    "From 8 to 56 layers, the similarity of gradients falls more without skips.": (
         alike(8, "none") - alike(56, "none") > alike(8, "A") - alike(56, "A")
     ),
     "The variance after the last block is larger at 56 layers than at 8 with skips.": (
@@ -57,7 +57,7 @@ UNTRAINED = "nothing is trained"
 
 study = Study(
     name="shattering",
-    question="Do gradients at the initial weights look like noise as depth grows, and do skips keep them from it?",
+    question="Do gradients at the initial weights look like noise as depth grows, and do skips prevent it?",
     source="Balduzzi et al. 2017, section 2; Brock et al. 2021, section 3",
     net=net,
     probe=ProbeSpec(steps=(0,), each_epoch=False),

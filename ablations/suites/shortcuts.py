@@ -1,6 +1,6 @@
 """Options A, B and C of the shortcut, and no shortcut.
 
-Question  How much does it matter what carries the skip where the shape changes, or everywhere?
+Question  How much does the kind of shortcut matter, where the shape changes and everywhere?
 Source    He et al. 2015, "Deep Residual Learning for Image Recognition", section 4.1, table 3
 Command   resnet-ablate run shortcuts --scale smoke
           resnet-ablate run shortcuts --scale paper --data DIR, a folder of ImageNet
@@ -46,7 +46,7 @@ PAPER = "He et al. 2015, table 3, ImageNet, 10-crop"
 
 study = Study(
     name="shortcuts",
-    question="How much does it matter what carries the skip where the shape changes, or everywhere?",
+    question="How much does the kind of shortcut matter, where the shape changes and everywhere?",
     source="He et al. 2015, section 4.1",
     net=net,
     scales={

@@ -1,6 +1,6 @@
 """Similarity of the values between the blocks of wide and of deep networks.
 
-Question  Do wide and deep networks repeat themselves from block to block?
+Question  Are the blocks of wide and of deep networks similar to each other?
 Source    Nguyen, Raghu, Kornblith 2021, "Do wide and deep networks learn the same things?", section 4 (figures alone)
 Command   resnet-ablate run similarity --scale smoke
 
@@ -31,10 +31,10 @@ def alike(depth: int, width: int) -> Contrast:
 def _claims(depths: tuple[int, int], widths: tuple[int, int]) -> dict[str, Claim]:
     first = alike(depths[0], widths[0])
     return {
-        f"The places of a net {widths[1] // widths[0]} times as wide are more alike.": (
+        f"The places of a net {widths[1] // widths[0]} times as wide are more similar to each other.": (
             alike(depths[0], widths[1]) > first
         ),
-        f"The places of a net of {depths[1]} layers are more alike than those of {depths[0]}.": (
+        f"The places of a net of {depths[1]} layers are more similar than those of a net of {depths[0]}.": (
             alike(depths[1], widths[0]) > first
         ),
     }
@@ -42,7 +42,7 @@ def _claims(depths: tuple[int, int], widths: tuple[int, int]) -> dict[str, Claim
 
 study = Study(
     name="similarity",
-    question="Do wide and deep networks repeat themselves from block to block?",
+    question="Are the blocks of wide and of deep networks similar to each other?",
     source="Nguyen et al. 2021, section 4",
     net=net,
     probes=("similarity",),

@@ -55,12 +55,12 @@ claims = {
         error("shortcut_gate", gate_bias=0.0) > error("shortcut_gate", gate_bias=-6.0)
     ),
     "With the skip alone halved, the test error is above 0.2.": error("halved_skip") > 0.2,
-    "With a dropout on the skip, the test error is above 0.2.": error("dropout") > 0.2,
-    "Training fails more often with a dropout on the skip than with the identity.": (
+    "With dropout on the skip, the test error is above 0.2.": error("dropout") > 0.2,
+    "Training fails more often with dropout on the skip than with the identity.": (
         rate("failed", transform="dropout") > rate("failed", transform="identity")
     ),
 }
-FAILING: dict[str, Transform] = {"With the skip alone halved": "halved_skip", "With a dropout on the skip": "dropout"}
+FAILING: dict[str, Transform] = {"With the skip alone halved": "halved_skip", "With dropout on the skip": "dropout"}
 laptop_claims = {text: claim for text, claim in claims.items() if "above 0.2" not in text} | {
     f"{words}, the test error is more than 0.1 above the identity's.": error(transform) - error("identity") > 0.1
     for words, transform in FAILING.items()

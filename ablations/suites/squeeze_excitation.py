@@ -1,6 +1,6 @@
 """Squeeze-and-excitation at the end of every branch.
 
-Question  Does a branch that weighs its channels by the whole image test better?
+Question  Does squeeze-and-excitation at the end of each branch lower the test error?
 Source    Hu et al. 2018, "Squeeze-and-Excitation Networks", CIFAR-10
 Command   resnet-ablate run squeeze-excitation --scale smoke
 
@@ -33,7 +33,7 @@ PAPER = "Hu et al. 2018, CIFAR-10"
 
 study = Study(
     name="squeeze-excitation",
-    question="Does a branch that weighs its channels by the whole image test better?",
+    question="Does squeeze-and-excitation at the end of each branch lower the test error?",
     source="Hu et al. 2018",
     net=net,
     scales={
@@ -56,7 +56,7 @@ study = Study(
             train=HE_2015,
             seeds=5,
             claims={
-                f"Of {depth} layers, the test error is lower with the excitation than without it.": (
+                f"With {depth} layers, the test error is lower with the excitation than without it.": (
                     mean("test_error", depth=depth, reduction=16) < mean("test_error", depth=depth, reduction=0)
                 )
                 for depth in (110, 164)

@@ -1,6 +1,6 @@
 """Branches that are dropped at random during training.
 
-Question  Does a network that trains with fewer of its blocks at a time test better with all of them?
+Question  Does dropping blocks at random during training lower the test error of the whole network?
 Source    Huang et al. 2016, "Deep Networks with Stochastic Depth", section 4
 Command   resnet-ablate run stochastic-depth --scale smoke
 """
@@ -19,10 +19,10 @@ def net(depth: int, survival: float, width: int = 16) -> NetSpec:
 
 
 claims = {
-    "The test error is lower if the last block survives with 0.5 than if all blocks do.": (
+    "The test error is lower if the last block survives with probability 0.5 than if no block is dropped.": (
         mean("test_error", survival=0.5) < mean("test_error", survival=1.0)
     ),
-    "The final training loss is higher if the last block survives with 0.5 than if all blocks do.": (
+    "The final training loss is higher if the last block survives with probability 0.5 than if no block is dropped.": (
         mean("train_loss", survival=0.5) > mean("train_loss", survival=1.0)
     ),
 }
@@ -30,7 +30,7 @@ PAPER = "Huang et al. 2016, CIFAR-10"
 
 study = Study(
     name="stochastic-depth",
-    question="Does a network that trains with fewer of its blocks at a time test better with all of them?",
+    question="Does dropping blocks at random during training lower the test error of the whole network?",
     source="Huang et al. 2016, section 4",
     net=net,
     scales={

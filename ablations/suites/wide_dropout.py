@@ -1,6 +1,6 @@
 """Dropout between the convolutions of the branches of wide networks.
 
-Question  Does dropout within the branch help a residual network, and is that so of every width?
+Question  Does dropout within the branch help a residual network, and does it help at every width?
 Source    Zagoruyko and Komodakis 2016, "Wide Residual Networks", section 3, "Dropout in residual blocks"
 Command   resnet-ablate run wide-dropout --scale smoke
 """
@@ -39,7 +39,7 @@ ERRORS = {16: (0.0502, 0.0524), 28: (0.0400, 0.0389), 52: (0.0643, 0.0628)}  # w
 
 study = Study(
     name="wide-dropout",
-    question="Does dropout within the branch help a residual network, and is that so of every width?",
+    question="Does dropout within the branch help a residual network, and does it help at every width?",
     source="Zagoruyko and Komodakis 2016, section 3",
     net=net,
     scales={

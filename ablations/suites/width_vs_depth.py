@@ -23,13 +23,13 @@ def net(depth: int, width: int) -> NetSpec:
 
 
 small = {
-    "Of equal parameters, 16 layers have a lower test error than 40.": (
+    "With equally many parameters, 16 layers have a lower test error than 40.": (
         mean("test_error", depth=16) < mean("test_error", depth=40)
     ),
-    "Of equal parameters, 10 layers have a lower test error than 40.": (
+    "With equally many parameters, 10 layers have a lower test error than 40.": (
         mean("test_error", depth=10) < mean("test_error", depth=40)
     ),
-    "Of equal parameters, 16 layers have a lower final training loss than 40.": (
+    "With equally many parameters, 16 layers have a lower final training loss than 40.": (
         mean("train_loss", depth=16) < mean("train_loss", depth=40)
     ),
 }

@@ -1,6 +1,6 @@
 """The initial value, 0 or 1, of the last gamma of every branch, by batch size.
 
-Question  Does a branch that starts at 0 help, and more so with large batches?
+Question  Does a branch that starts at 0 help, and does it help more with large batches?
 Source    Goyal et al. 2017, "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", section 5.1
 Command   resnet-ablate run zero-gamma --scale smoke
           resnet-ablate run zero-gamma --scale paper --data DIR, a folder of ImageNet
@@ -46,9 +46,9 @@ def gain(batch_size: int) -> Contrast:
 def claims(small: int, large: int) -> dict[str, Claim]:
     """Return the claims of section 5.1 for a small and a large batch."""
     return {
-        f"At batches of {large}, the test error is lower from 0 than from 1.": gain(large) > 0,
-        f"At batches of {small}, the test error is lower from 0 than from 1.": gain(small) > 0,
-        f"A start from 0 lowers the test error by more at batches of {large} than of {small}.": (
+        f"With batches of {large}, the test error is lower if gamma starts at 0 than at 1.": gain(large) > 0,
+        f"With batches of {small}, the test error is lower if gamma starts at 0 than at 1.": gain(small) > 0,
+        f"Starting gamma at 0 lowers the test error by more with batches of {large} than of {small}.": (
             gain(large) > gain(small)
         ),
     }
@@ -58,7 +58,7 @@ PAPER = "Goyal et al. 2017, ImageNet"
 
 study = Study(
     name="zero-gamma",
-    question="Does a branch that starts at 0 help, and more so with large batches?",
+    question="Does a branch that starts at 0 help, and does it help more with large batches?",
     source="Goyal et al. 2017, section 5.1",
     net=net,
     train=train,

@@ -1,5 +1,6 @@
 """Functions that the plots share: groups of `hue`, points, bands and names of axes."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ MARKERS = "os^Dvp*X"
 LINES: tuple[Any, ...] = ("-", (0, (3, 2)), (0, (1, 1.5)), (0, (5, 1, 1, 1)))
 MOST_POINTS = 200
 """Number of points of a group above which a vector file contains them as pixels."""
+PARTS = {"train": "training ", "val": "validation "}
 LANE = "without a value"
 """Label of the axes in which runs without a value are drawn."""
 FAILED, LOST = "failed", "no result"
@@ -51,11 +53,12 @@ def literal(text: object) -> str:
 def words(column: str) -> str:
     """Return the name of a column as an axis shows it."""
     names = {
-        "val_accuracy": "validation accuracy", "layers": "layers with weights", "macs": "multiply-accumulates",
+        "layers": "layers with weights", "macs": "multiply-accumulates",
         "train.epochs": "epochs", "weight_gradient_l2": "‖∂L/∂W‖₂ of each layer",
         "activation_gradient_l2": "‖∂L/∂x‖₂ between blocks",
     }  # fmt: skip
-    return names.get(column, literal(column.replace("_", " ")))
+    known = names.get(column, literal(column.replace("_", " ")))
+    return re.sub(r"^(train|val) ", lambda part: PARTS[part[1]], known)
 
 
 def given_or_current(ax: Axes | None) -> Axes:

@@ -1,6 +1,6 @@
 """Figures of the section *Inside*: the values of probes on trained networks."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,8 +9,9 @@ from matplotlib.ticker import MaxNLocator
 from analysis.figures import scales
 from analysis.figures.drawing import literal
 from analysis.figures.inside_lines import LINES, LineFigure, lines, over_training
-from analysis.figures.inside_words import EVAL, PREFIX, arms_of, option, range_text, rows_of, sample
+from analysis.figures.inside_words import EVAL, PREFIX, arms_of, option, range_text, rows_of, sample, tips
 from analysis.figures.layout import MOST_ARMS, Drawn, Style, legend_below, panels
+from analysis.figures.marks import mark
 from analysis.of_probes import usual
 
 
@@ -58,25 +59,30 @@ def lesions(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         of_arm = rows_of(rows, label)
         means = of_arm.groupby(["index", "block"], sort=True)["value"].mean().droplevel("index")
         places = {block: place for place, block in enumerate(means.index)}
-        ax.bar(range(len(means)), means, color="C0", alpha=0.5, label="mean over the seeds")
-        ax.scatter(
-            of_arm["block"].map(places), of_arm["value"], s=12, color="C3", zorder=3, clip_on=False, label="a seed"
+        bars = ax.bar(range(len(means)), means, color="C0", alpha=0.5, label="mean over the seeds")
+        for bar, block, value in zip(bars, means.index, means, strict=True):
+            mark(bar, label, tips(label, [None], [block], "error", [value]))
+        points = ax.scatter(
+            of_arm["block"].map(places), of_arm["value"], s=12, color="C3", zorder=3, clip_on=False, label="one seed"
         )
+        mark(points, label, tips(label, of_arm["seed"], of_arm["block"], "error", of_arm["value"]))
         ax.axhline(of_arm.groupby("run")["intact"].first().mean(), color="k", lw=0.9, ls="--", label="whole network")
         step = -(-len(means) // 14)
         ax.set_xticks(range(0, len(means), step), [_short(name) for name in means.index[::step]], rotation=90)
-        ax.set_title(literal(label))
+        mark(ax.set_title(literal(label)), label)
         ax.set_ylim(0, 1)
         ax.set_xlim(-0.6, max(len(means), 4) - 0.4)
         ax.grid(axis="x", visible=False)
         sentences.append(f"{label}: {range_text(means)}")
     axes[0][0].set_ylabel("error")
-    legend_below(figure, axes[0][0])
+    legend_below(figure, axes[0][0], arms=False)
     yield Drawn(
         f"{PREFIX}{probe}", f"Error with one block {change}", figure,
-        f"Bars of the error with one block {change}, a panel an arm, a bar a block. {'; '.join(sentences)}.",
-        f"Error of the network with one block {change}, the others being as trained: {sample(rows)}; normalisation by "
-        f"moving statistics, {EVAL}. Bar: mean over the seeds; points: every seed; dashed: the whole network.{note}",
+        f"Bars of the error with one block {change}: a panel for each arm, a bar for each block. "
+        f"{'; '.join(sentences)}.",
+        f"Error of the network with one block {change}; the other blocks are as trained. Measured on {sample(rows)}; "
+        f"normalisation by moving statistics, {EVAL}. A bar is the mean over the seeds, a point is one seed, and the "
+        f"dashed line is the whole network.{note}",
     )  # fmt: skip
 
 
@@ -96,8 +102,9 @@ def similarity(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
                       of_arm.pivot_table("null_high", "index", "other_index", "mean"))  # fmt: skip
         ax.imshow(grid, vmin=0, vmax=1, cmap="viridis", origin="lower", interpolation="nearest")
         within = np.argwhere(grid.to_numpy() <= null.to_numpy())
-        ax.plot(within[:, 1], within[:, 0], "x", color="w", ms=4, ls="none")
-        ax.set_title(literal(label))
+        (crosses,) = ax.plot(within[:, 1], within[:, 0], "x", color="w", ms=4, ls="none")
+        mark(crosses, label, [f"{label}, places {j} and {i}: CKA {grid.iloc[i, j]:.3g}" for i, j in within])
+        mark(ax.set_title(literal(label)), label)
         ax.set_xlabel("place, from the input on")
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True))
@@ -109,10 +116,10 @@ def similarity(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     figure.colorbar(axes[0][0].images[0], ax=axes[0], label="CKA")
     yield Drawn(
         "inside_similarity", "How alike places are", figure,
-        f"Maps of CKA, place by place, a panel an arm. {'; '.join(sentences)}.",
-        f"Linear CKA, debiased, of the values between blocks: {sample(rows)}, in minibatches of "
-        f"{option(rows, 'batch')}; normalisation by moving statistics, {EVAL}. Mean over the seeds. A white "
-        "cross marks pairs that are no more alike than 97.5 % of those whose images are permuted." + note,
+        f"Maps of CKA for all pairs of places, a panel for each arm. {'; '.join(sentences)}.",
+        f"Debiased linear CKA of the values between blocks, the mean over the seeds. Measured on {sample(rows)}, in "
+        f"minibatches of {option(rows, 'batch')}; normalisation by moving statistics, {EVAL}. A white cross marks a "
+        "pair that is no more alike than 97.5 % of pairs whose images are permuted." + note,
     )  # fmt: skip
 
 
@@ -132,30 +139,33 @@ def landscape(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         if two:
             grid = of_arm.pivot_table("value", "y", "x", "mean")
             contours = ax.contour(grid.columns, grid.index, np.log10(np.maximum(grid, 1e-12)), levels)
+            mark(contours, label)
             ax.clabel(contours, fontsize="x-small", fmt=lambda level: f"{10**level:.2g}")
             ax.set_aspect("equal")
         else:
-            for _, seed in of_arm.groupby("run"):
-                ax.plot(seed["x"], seed["value"], color="C0", alpha=0.35, lw=0.8)
+            for _, run in of_arm.groupby("run"):
+                (thin,) = ax.plot(run["x"], run["value"], color="C0", alpha=0.35, lw=0.8)
+                mark(thin, label, [f"{label}, seed {run['seed'].iloc[0]}"])
             middle = of_arm.groupby("x")["value"].agg(["median", "min", "max"])
-            ax.fill_between(middle.index, middle["min"], middle["max"], color="C0", alpha=0.15, lw=0)
-            ax.plot(middle.index, middle["median"], color="C0", lw=1.6)
+            mark(ax.fill_between(middle.index, middle["min"], middle["max"], color="C0", alpha=0.15, lw=0), label)
+            (line,) = ax.plot(middle.index, middle["median"], color="C0", lw=1.6)
+            mark(line, label, [f"{label}: median of the seeds"])
             scales.log(ax.yaxis)
-        ax.set_title(literal(label))
+        mark(ax.set_title(literal(label)), label)
         ax.set_xlabel("along the direction")
     axes[0][0].set_ylabel("along the second direction" if two else "loss")
     anew = "statistics=recomputed" in str(rows["options"].iloc[0])
     mode = "moving statistics" + (", recomputed at every point" if anew else "")
     lines = (
-        "contours of the mean loss over the seeds, the same in all panels"
+        "The contours are those of the mean loss over the seeds, at the same levels in all panels."
         if two
-        else "line: median of the seeds; band: all of them"
+        else "The line is the median of the seeds, and the band has all of them."
     )
     yield Drawn(
         "inside_landscape", "Loss around the trained network", figure,
-        f"The loss along {'two directions' if two else 'one direction'}, a panel an arm. {'; '.join(sentences)}.",
-        f"Cross-entropy along random directions with filter normalisation (Li et al. 2018): {sample(rows)}; "
-        f"normalisation by {mode}, {EVAL}; {lines}.{note}",
+        f"The loss along {'two directions' if two else 'one direction'}, a panel for each arm. {'; '.join(sentences)}.",
+        f"Cross-entropy along random directions with filter normalisation (Li et al. 2018). Measured on "
+        f"{sample(rows)}; normalisation by {mode}, {EVAL}. {lines}{note}",
     )  # fmt: skip
 
 
@@ -169,10 +179,13 @@ def spectrum(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     sentences = []
     for ax, label in zip(axes[0], labels, strict=True):
         of_arm = rows_of(density, label)
-        for i, (_, seed) in enumerate(of_arm.groupby("run")):
-            ax.vlines(seed["eigenvalue"], 1e-7, seed["value"].clip(lower=1e-7), color=f"C{i % 10}", lw=1.0, alpha=0.7)
+        for i, (_, run) in enumerate(of_arm.groupby("run")):
+            shares = run["value"].clip(lower=1e-7)
+            strokes = ax.vlines(run["eigenvalue"], 1e-7, shares, color=f"C{i % 10}", lw=1.0, alpha=0.7)
+            at = [f"eigenvalue {value:.4g}" for value in run["eigenvalue"]]
+            mark(strokes, label, tips(label, run["seed"], at, "share", shares))
         scales.log(ax.yaxis)
-        ax.set_title(literal(label))
+        mark(ax.set_title(literal(label)), label)
         ax.set_xlabel("eigenvalue")
         sentences.append(f"{label}: from {of_arm['eigenvalue'].min():.3g} to {of_arm['eigenvalue'].max():.3g}")
     axes[0][0].set_ylabel("share of the spectrum")
@@ -180,9 +193,10 @@ def spectrum(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     mode = "statistics of the batch" if training else f"moving statistics, {EVAL}"
     yield Drawn(
         "inside_spectrum", "Spectrum of the Hessian", figure,
-        f"The eigenvalues of the Hessian of the loss with their shares, a panel an arm. {'; '.join(sentences)}.",
-        f"Stochastic Lanczos quadrature (Yao et al. 2020): {sample(density)}; normalisation by {mode}. "
-        f"A line is a Ritz value with its weight, a colour a seed.{note}",
+        f"The eigenvalues of the Hessian of the loss with their shares, a panel for each arm. "
+        f"{'; '.join(sentences)}.",
+        f"Stochastic Lanczos quadrature (Yao et al. 2020). Measured on {sample(density)}; normalisation by {mode}. "
+        f"Each line is a Ritz value with its weight, and each colour is a seed.{note}",
     )  # fmt: skip
 
 
@@ -202,10 +216,12 @@ def variance(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
                 continue
             # A branch ends at the output of its block. Places are counted from the one after the stem.
             x = of_arm["index"] + (quantity == "branch_variance")
-            means = of_arm["value"].groupby(x).mean()
-            ax.plot(means.index, means, color=f"C{i}", marker="o", ms=3, label=literal(label))
-            ax.scatter(x, of_arm["value"], s=6, color=f"C{i}", alpha=0.4)
-            sentences.append(f"{label}, {quantity.replace('_', ' ')}: {means.iloc[0]:.3g} to {means.iloc[-1]:.3g}")
+            means, what = of_arm["value"].groupby(x).mean(), quantity.replace("_", " ")
+            (line,) = ax.plot(means.index, means, color=f"C{i}", marker="o", ms=3, label=literal(label))
+            mark(line, label, tips(label, [None] * len(means), _places(means.index), what, means))
+            points = ax.scatter(x, of_arm["value"], s=6, color=f"C{i}", alpha=0.4)
+            mark(points, label, tips(label, of_arm["seed"], _places(x), what, of_arm["value"]))
+            sentences.append(f"{label}, {what}: {means.iloc[0]:.3g} to {means.iloc[-1]:.3g}")
         scales.log(ax.yaxis)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_xlabel("place, from the input on")
@@ -217,9 +233,13 @@ def variance(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         "inside_variance", "Variance by depth", figure,
         f"The variance of the channels by depth, between blocks and at the end of the branches. "
         f"{'; '.join(sentences)}.",
-        f"Mean over the channels of their variance over images and positions: {sample(rows)}, one batch; "
-        f"normalisation by {mode}. Line: mean over the seeds; points: every seed.{note}",
+        f"Variance of each channel over images and positions, the mean over the channels. Measured on {sample(rows)}, "
+        f"in one batch; normalisation by {mode}. A line is the mean over the seeds, and a point is one seed.{note}",
     )  # fmt: skip
+
+
+def _places(index: Iterable[float]) -> list[str]:
+    return [f"place {place:g}" for place in index]
 
 
 DRAWS: dict[str, Callable[[pd.DataFrame, Style], Iterator[Drawn]]] = {

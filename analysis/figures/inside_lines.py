@@ -11,8 +11,9 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import scales
 from analysis.figures.drawing import literal
-from analysis.figures.inside_words import EVAL, PREFIX, arms_of, rows_of, sample
+from analysis.figures.inside_words import EVAL, PREFIX, arms_of, rows_of, sample, tips
 from analysis.figures.layout import MOST_ARMS, Drawn, Style, legend_below, panels, some
+from analysis.figures.marks import mark
 
 MOVING = f"normalisation by moving statistics, {EVAL}"
 BATCH = "normalisation by statistics of the batch"
@@ -94,24 +95,34 @@ def lines(rows: pd.DataFrame, spec: LineFigure, style: Style) -> Iterator[Drawn]
     labels, note = arms_of(rows, MOST_ARMS)
     figure, axes = panels(1, 1, style)
     ax, sentences = axes[0][0], []
+    seeds = rows.drop_duplicates("run").set_index("run")["seed"]
     for i, label in enumerate(labels):
         of_arm = _by_seed(rows_of(rows, label), spec)
         means = of_arm.groupby(level=1).mean().sort_values(spec.x)
-        ax.scatter(of_arm[spec.x], of_arm[spec.y], s=6, color=f"C{i}", alpha=0.4)
-        ax.plot(means[spec.x], means[spec.y], color=f"C{i}", marker="o", ms=3, label=literal(label))
+        points = ax.scatter(of_arm[spec.x], of_arm[spec.y], s=6, color=f"C{i}", alpha=0.4)
+        runs = seeds.loc[of_arm.index.get_level_values("run")]
+        mark(points, label, tips(label, runs, _at(of_arm[spec.x], spec), spec.value, of_arm[spec.y]))
+        (line,) = ax.plot(means[spec.x], means[spec.y], color=f"C{i}", marker="o", ms=3, label=literal(label))
+        mark(line, label, tips(label, [None] * len(means), _at(means[spec.x], spec), spec.value, means[spec.y]))
         if spec.beside in means:
-            ax.plot(means[spec.x], means[spec.beside], color=f"C{i}", lw=0.9, ls="--")
+            (dashed_line,) = ax.plot(means[spec.x], means[spec.beside], color=f"C{i}", lw=0.9, ls="--")
+            mark(dashed_line, label)
         sentences.append(f"{label}: {means[spec.y].iloc[0]:.3g} to {means[spec.y].iloc[-1]:.3g}")
     _axes(ax, rows, spec)
     legend_below(figure, ax)
-    points = "every seed" + (", the mean of its draws" if rows.duplicated(["run", spec.groups or spec.x]).any() else "")
-    dashed = f"; dashed: {spec.dashed}" if spec.beside in rows else ""
+    draws = ", the mean of its draws" if rows.duplicated(["run", spec.groups or spec.x]).any() else ""
+    dashed = f" Dashed: {spec.dashed}." if spec.beside in rows else ""
     yield Drawn(
         f"{PREFIX}{probe}", TITLES.get(probe, f"The probe {probe}"), figure,
-        f"{_capital(spec.value)} over {spec.along}, a line an arm. {'; '.join(sentences)}.",
-        f"{_capital(_what(probe, spec))}{of_what}: {'; '.join(filter(None, (sample(rows), spec.mode_of(rows))))}. "
-        f"Line: mean over the seeds; points: {points}{dashed}.{note}",
+        f"{_capital(spec.value)} over {spec.along}, a line for each arm. {'; '.join(sentences)}.",
+        f"{_capital(_what(probe, spec))}{of_what}. Measured on "
+        f"{'; '.join(filter(None, (sample(rows), spec.mode_of(rows))))}. "
+        f"A line is the mean over the seeds, and a point is one seed{draws}.{dashed}{note}",
     )  # fmt: skip
+
+
+def _at(values: "pd.Series[float]", spec: LineFigure) -> list[str]:
+    return [f"{spec.x.replace('_', ' ')} {value:.4g}" for value in values]
 
 
 def _what(probe: str, spec: LineFigure) -> str:
@@ -149,7 +160,7 @@ def _axes(ax: Axes, rows: pd.DataFrame, spec: LineFigure) -> None:
 
 MOST_PLACES = 8
 SERIES = ("quantity", "unit", "lag")
-"""Columns of which a figure over training draws only one value: the one in `FIRST`, or else the first."""
+"""Columns for which a figure over training draws only one value: the one in `FIRST`, or else the first."""
 FIRST = {"quantity": "variance"}
 
 
@@ -166,7 +177,7 @@ def over_training(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
     probe = str(rows["probe"].iloc[0])
     steps = [*sorted(rows["step"].dropna().unique()), *([np.nan] if rows["step"].isna().any() else [])]
     names = ["end" if np.isnan(step) else f"{step:g}" for step in steps]
-    end = ", and after the training (end)" if "end" in names else ""
+    end = " and after it (end)" if "end" in names else ""
     at = rows["step"].map({step: i for i, step in enumerate(steps)}).fillna(len(steps) - 1)
     labels, note = arms_of(rows)
     figure, axes = panels(1, len(labels), style, sharey=True)
@@ -177,23 +188,26 @@ def over_training(rows: pd.DataFrame, style: Style) -> Iterator[Drawn]:
         for i, place in enumerate(places):
             means = of_arm[of_arm["index"] == place].groupby("at")["value"].mean()
             color = colormaps["viridis"](0.9 * i / max(1, len(places) - 1))
-            ax.plot(means.index, means, color=color, marker="o", ms=3, label=f"place {place:g}")
+            (line,) = ax.plot(means.index, means, color=color, marker="o", ms=3, label=f"place {place:g}")
+            at_step = [f"place {place:g}, step {names[int(i)]}" for i in means.index]
+            mark(line, label, tips(label, [None] * len(means), at_step, "value", means))
         whole = of_arm.groupby("at")["value"].mean()
         sentences.append(f"{label}: mean of the places from {whole.iloc[0]:.3g} to {whole.iloc[-1]:.3g}")
         ax.set_xticks(range(len(steps)), names)
         ax.set_xlabel("updates")
-        ax.set_title(literal(label))
+        mark(ax.set_title(literal(label)), label)
         if (of_arm["value"] > 0).all() and of_arm["value"].max() > 20 * of_arm["value"].min():
             scales.log(ax.yaxis)
     quantity = LINES[probe].value if probe in LINES else probe.replace("_", " ")
     axes[0][0].set_ylabel(literal(f"{quantity}{series}"))
-    legend_below(figure, *axes[0])
+    legend_below(figure, *axes[0], arms=False)
     yield Drawn(
         f"{PREFIX}{probe}_over_training", f"{_capital(probe.replace('_', ' '))} over training", figure,
-        f"Values of the probe {probe}{series} over training, a panel an arm, a line a place. {'; '.join(sentences)}.",
-        f"Values of the probe {probe}{series} after so many updates{end}: "
-        f"{sample(rows.assign(step=np.nan))}. Line: mean over the seeds at a place, counted from the input on; the "
-        f"steps stand at equal distances.{note}",
+        f"Values of the probe {probe}{series} over training: a panel for each arm, a line for each place. "
+        f"{'; '.join(sentences)}.",
+        f"Values of the probe {probe}{series} during training{end}. Measured on "
+        f"{sample(rows.assign(step=np.nan))}. A line is the mean over the seeds at one place; places are counted from "
+        f"the input. The steps are drawn at equal distances.{note}",
     )  # fmt: skip
 
 

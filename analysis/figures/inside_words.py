@@ -1,4 +1,6 @@
-"""Captions of the rows of probes, and the choice of the arms that are drawn."""
+"""Captions and tooltips of the rows of probes, and the choice of the arms that are drawn."""
+
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -15,13 +17,24 @@ def arms_of(rows: pd.DataFrame, most: int = MOST_PANELS) -> tuple[list[str], str
     """Return the first `most` labels, and a note if there are more."""
     labels = [str(level) for level in levels_of(rows["label"])]
     left = len(labels) - most
-    note = f" Of {len(labels)} arms the first {most} are drawn; all are in the tables." if left > 0 else ""
+    note = f" The first {most} of {len(labels)} arms are drawn; the tables have all." if left > 0 else ""
     return labels[:most], note
 
 
 def rows_of(rows: pd.DataFrame, label: str) -> pd.DataFrame:
     """Return the rows of an arm."""
     return rows[rows["label"].astype(str) == label]
+
+
+def tips(
+    label: str, seeds: Iterable[object], places: Iterable[object], what: str, values: Iterable[float]
+) -> list[str]:
+    """Return the tooltip of each point: its arm, seed, place and value. Without a seed, the value is a mean."""
+    return [
+        f"{label}, {place}: mean {what} {value:.4g}" if seed is None
+        else f"{label}, seed {seed}, {place}: {what} {value:.4g}"
+        for seed, place, value in zip(seeds, places, values, strict=True)
+    ]  # fmt: skip
 
 
 def sample(rows: pd.DataFrame) -> str:

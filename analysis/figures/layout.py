@@ -14,7 +14,7 @@ from analysis.figures.drawing import levels_of
 from analysis.figures.inline import say_arms
 
 MOST_ARMS = 8
-"""Most arms of a figure. Of more, the first are drawn, since more lines cannot be told apart."""
+"""Most arms of a figure. If there are more, the first are drawn, since more lines cannot be told apart."""
 MOST_PANELS = 4
 ALONE = 7.0  # inches, the width of a panel that is alone: a wider one is too small to read on a narrow screen
 MOST_ROWS = 40
@@ -102,7 +102,7 @@ class Arms:
     def note(self) -> str:
         """Return a sentence on the arms that are not drawn, or an empty text."""
         left = self.total - len(self.drawn)
-        return f" Of {self.total} arms the first {len(self.drawn)} are drawn; all are in the tables." if left else ""
+        return f" The first {len(self.drawn)} of {self.total} arms are drawn; the tables have all." if left else ""
 
 
 def some(levels: Sequence[Any], most: int) -> list[Any]:
@@ -135,12 +135,19 @@ def outer(axes: list[list[Axes]], style: Style) -> None:
             ax.set_xlabel("")
 
 
-def legend_below(figure: Figure, *axes: Axes) -> None:
-    """Add a legend for the lines of axes, with each name once."""
+def legend_below(figure: Figure, *axes: Axes, arms: bool = True) -> None:
+    """Add a legend for the lines of axes, with each name once.
+
+    Args:
+        figure: The figure.
+        *axes: Axes with labelled lines.
+        arms: Whether the entries are arms, which a page highlights when the entry is clicked.
+    """
     named = {text: handle for ax in axes for handle, text in zip(*ax.get_legend_handles_labels(), strict=True)}
     longest = max(map(len, named), default=0)
     size = FontProperties(size=rcParams["legend.fontsize"]).get_size_in_points()
     fit = int(figure.get_figwidth() / (size * (0.05 + 0.0075 * longest)))
     columns = max(1, min(1 if figure.get_figwidth() < 5 else 2 if longest > 40 else 4, fit))
     legend = figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns)
-    say_arms(legend, list(named.values()))
+    if arms:
+        say_arms(legend, list(named.values()))

@@ -15,8 +15,8 @@ from analysis.trials import BUDGET, COSTS, KIND, PLAIN, WITH, Direction, Objecti
 COLOURS = ListedColormap(colormaps["viridis"](np.linspace(0.2, 0.85, 256)))
 """Colours that are visible on dark and on light backgrounds."""
 MOST_AXES = 18
-"""Most hyperparameters of a figure. Of more, the first are drawn."""
-CROSSES = "A cross is a trial that was not completed, in a lane outside the scale if it has no value"
+"""Most hyperparameters of a figure. If there are more, the first are drawn."""
+CROSSES = "A cross is a trial that was not completed; without a value it is drawn outside the scale"
 
 
 def anytime(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn], style: Style) -> Drawn:
@@ -35,7 +35,7 @@ def anytime(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn], style: St
     for ax, x in zip(axes[0], ("trial", "seconds_so_far"), strict=True):
         direction: Direction = "max" if several else objectives[0].direction
         plots.best_so_far(_sorted(seen, hue), x=x, y=name, direction=direction, hue=hue, legend=False, ax=ax)
-        ax.set_ylabel("hypervolume, of the box" if several else plots.words(name))
+        ax.set_ylabel("hypervolume, share of the box" if several else plots.words(name))
     axes[0][1].set_xlabel("seconds of all trials so far")
     if not style.narrow:
         axes[0][1].set_ylabel("")
@@ -49,18 +49,18 @@ def anytime(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn], style: St
         "anytime",
         "Anytime performance",
         figure,
-        f"Two panels, the {'hypervolume' if several else f'best {plots.words(name)}'} so far against the number of the "
-        f"trial, and against the seconds of all trials so far. {sentence}.",
+        f"Two panels with the {'hypervolume' if several else f'best {plots.words(name)}'} so far, by the number of the "
+        f"trial and by the seconds of all trials so far. {sentence}.",
         (
             "The hypervolume of the trials so far, as a share of the box between the reference point and the best "
-            "value of each objective, which the table of objectives has"
-            f"{'; of trials of the most epochs alone' if epochs else ''}. A cross is a trial that was not completed."
+            "value of each objective; both are in the table of objectives."
+            f"{' Only trials with the most epochs count.' if epochs else ''} A cross is a trial that was not completed."
             if several
-            else "Line: the best value of the completed trials so far"
-            f"{', of as many epochs' if epochs else ''}; points: the trials. {CROSSES}."
+            else "The line is the best value of the completed trials so far"
+            f"{' with as many epochs' if epochs else ''}, and the points are the trials. {CROSSES}."
         )
-        + " Trials are in the order in which they were proposed; seconds are the wall times of their runs, one after "
-        "the other, also where several ran at once.",
+        + " Trials are in the order of their proposal. Seconds are the sum of the wall times of their runs, even if "
+        "several ran at once.",
     )
 
 
@@ -84,9 +84,9 @@ def importance(table: pd.DataFrame, style: Style) -> Drawn:
         "importance",
         "Importance of hyperparameters",
         figure,
-        f"The share of the variance of the {plots.words(measures[0])} that goes with each hyperparameter: {sentence}.",
-        "fANOVA: point, the mean over the random forests; bar, their range. What it is, and what it is not, is said at "
-        "the table.",
+        f"The share of the variance of the {plots.words(measures[0])} that each hyperparameter explains: {sentence}.",
+        "Importance by fANOVA. The point is the mean over the random forests, and the bar is their range. The note at "
+        "the table explains what it means and what it does not.",
     )
 
 
@@ -116,13 +116,14 @@ def parallel_coordinates(
         "parallel_coordinates",
         "Parallel coordinates",
         figure,
-        f"An axis a hyperparameter, and a line a trial from the uppermost to the {plots.words(first.name)}. The best, "
-        f"{text(best[first.name])}, has {sentence}.",
-        f"A line is one of the {int(rows[first.name].notna().sum())} completed trials; its colour is that of its place "
-        "on the last axis, the best darkest and on top. Lines of one level are spread in this order. Left of an axis: "
-        "trials in which the hyperparameter is inactive. Axes whose values span a factor of 20 or more are logarithmic."
-        + (" Trials of different epochs are drawn together." if BUDGET in kept else "")
-        + (f" {left} hyperparameters more are in the table of all trials." if left > 0 else ""),
+        f"An axis for each hyperparameter and a line for each trial, from the uppermost axis to the "
+        f"{plots.words(first.name)}. The best trial, {text(best[first.name])}, has {sentence}.",
+        f"Each line is one of the {int(rows[first.name].notna().sum())} completed trials. Its colour is that of its "
+        "value on the last axis; the best is darkest and on top. Lines of one level are spread in this order. Trials "
+        "in which a hyperparameter is inactive are left of its axis. Axes whose values span a factor of 20 or more are "
+        "logarithmic."
+        + (" Trials with different numbers of epochs are drawn together." if BUDGET in kept else "")
+        + (f" The table of all trials has {left} more hyperparameters." if left > 0 else ""),
     )
 
 
@@ -142,7 +143,7 @@ def skips(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn], text: str, 
         plots.distribution(
             masked, x=objective.name, hue=KIND, hue_order=order, complementary=objective.rising, legend=False, ax=ax
         )
-        ax.set_ylabel(f"share with as much or {'more' if objective.rising else 'less'}")
+        ax.set_ylabel(f"share with this value or {'more' if objective.rising else 'less'}")
     legend_below(figure, *axes[0])
     return Drawn(
         "skips",
@@ -150,8 +151,8 @@ def skips(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn], text: str, 
         figure,
         f"Empirical distribution functions of {', '.join(plots.words(objective.name) for objective in objectives)}: "
         f"the trials with a skip and the plain ones. {text}",
-        "The share of the trials that reach a value. In brackets, how many of how many have one; a trial that was not "
-        "completed counts as worse than all.",
+        "Share of the trials that reach a value. The legend has the number of trials with a value and of all trials. A "
+        "trial that was not completed counts as worse than all others.",
     )
 
 
@@ -185,10 +186,10 @@ def objectives_by_cost(trials: pd.DataFrame, objectives: Sequence[ObjectiveColum
         "cost",
         "Cost",
         figure,
-        f"{plots.words(y.name)} against {', '.join(map(plots.words, others))}, a point a trial. {text}",
-        f"Points: the trials{', by their epochs' if hue == BUDGET else ''}; in brackets, how many of how many have a "
-        f"value. {CROSSES}. Line: the front, beyond which no completed trial is in both at once, with its number of "
-        "trials in the left panel.",
+        f"{plots.words(y.name)} against {', '.join(map(plots.words, others))}, a point for each trial. {text}",
+        f"The points are the trials{', by their number of epochs' if hue == BUDGET else ''}; the legend has the number "
+        f"of trials with a value and of all trials. {CROSSES}. The line is the Pareto front: no completed trial is "
+        "better in both. The left panel has its number of trials.",
     )
 
 

@@ -15,9 +15,9 @@ from analysis.figures.marks import of_measure
 
 LINEAR_ERROR = 1e-3  # below, the axis of an error is linear, and reaches 0
 MEANS = (
-    "Line or large point: mean over the seeds; band or bar: its 95 % interval of Student's t; small open points: the "
-    "seeds. Runs without a value are in a lane outside the scale and in no mean: a cross is a run whose training "
-    "failed, a plus one that was lost or is missing."
+    "A line or large point is the mean over the seeds, a band or bar is its 95 % interval by Student's t, and small "
+    "open points are single seeds. Runs without a value are drawn outside the scale and are not part of any mean: a "
+    "cross is a run whose training failed, a plus is a run that was lost or is missing."
 )
 
 
@@ -25,7 +25,7 @@ def effects(table: pd.DataFrame, style: Style) -> Drawn:
     """Draw a forest of effects, one panel for each measure.
 
     Args:
-        table: What `analysis.comparisons.effects` returns, with a column `measure`.
+        table: What `analysis.labels.named_effects` returns, with a column `measure`.
         style: Layout of the figure.
     """
     measures = list(dict.fromkeys(table["measure"]))
@@ -50,11 +50,11 @@ def effects(table: pd.DataFrame, style: Style) -> Drawn:
         "effects",
         "Effects",
         figure,
-        f"A forest plot: differences between arms, a panel a measure, a line a comparison. "
+        f"A forest plot of the differences between arms: a panel for each measure, a line for each comparison. "
         f"{plots.words(measures[0])}: {text}.",
-        "A line is a level of a factor minus the reference level, all other factors being equal, seed by seed. Point: "
-        "mean over the seeds; bar: its 95 % interval of Student's t."
-        + (f" Of {len(first)} comparisons the {MOST_ROWS} of the greatest effect are drawn." if left else ""),
+        "Each line compares a level of a factor with the reference level, seed by seed, with all other factors equal. "
+        "The point is the mean difference over the seeds, and the bar is its 95 % interval by Student's t."
+        + (f" The {MOST_ROWS} largest of {len(first)} effects are drawn." if left else ""),
     )
 
 
@@ -62,7 +62,7 @@ def by_depth(data: Mapping[str, pd.DataFrame], text: str, style: Style) -> Drawn
     """Draw accuracy and error of the training and the test images against depth.
 
     Args:
-        data: Of each measure its rows, see `analysis.measures.measured`, with `label`.
+        data: The rows of each measure, see `analysis.measures.measured`, with `label`.
         text: The means in words.
         style: Layout of the figure.
     """
@@ -90,9 +90,11 @@ def by_depth(data: Mapping[str, pd.DataFrame], text: str, style: Style) -> Drawn
         "accuracy_by_depth",
         "Accuracy and error by depth",
         figure,
-        f"Four panels, accuracy and error of training and test images against the number of layers, a line an arm. "
+        f"Four panels with the accuracy and error of training and test images by the number of layers, a line for "
+        f"each arm. "
         f"Means: {text}.",
-        f"At the last step, in inference mode; the error on a log scale, linear below {LINEAR_ERROR:g}. "
+        f"Measured at the last step, in inference mode. The error has a log scale, which is linear below "
+        f"{LINEAR_ERROR:g}. "
         f"{MEANS}{arms.note}",
     )
 
@@ -112,8 +114,8 @@ def by_arm(data: Mapping[str, pd.DataFrame], text: str, style: Style) -> Drawn:
         "error_by_arm",
         "Error by arm",
         figure,
-        f"Two panels, error of training and test images, a line an arm. Means: {text}.",
-        f"At the last step, in inference mode. {MEANS}" + (f" {left} arms more are in the tables." * (left > 0)),
+        f"Two panels with the error of training and test images, a line for each arm. Means: {text}.",
+        f"Measured at the last step, in inference mode. {MEANS}" + (f" The tables have {left} more arms." * (left > 0)),
     )
 
 
@@ -121,7 +123,7 @@ def distributions(data: Mapping[str, pd.DataFrame], style: Style) -> Drawn:
     """Draw the empirical distribution of each measure, one line for each arm.
 
     Args:
-        data: Of each measure its rows, see `analysis.measures.measured`, with `label`.
+        data: The rows of each measure, see `analysis.measures.measured`, with `label`.
         style: Layout of the figure.
     """
     arms = Arms.of(next(iter(data.values()))["label"])
@@ -140,10 +142,11 @@ def distributions(data: Mapping[str, pd.DataFrame], style: Style) -> Drawn:
         "distributions",
         "Distributions",
         figure,
-        f"Empirical distribution functions, a panel a measure ({', '.join(map(plots.words, data))}), a line an arm. "
+        f"Empirical distribution functions: a panel for each measure ({', '.join(map(plots.words, data))}), a line for "
+        f"each arm. "
         f"Medians of the {plots.words(next(iter(data)))}: {text}.",
-        "The share of an arm's runs, of all depths, with at most this value. A run whose training "
-        "failed, that was lost, or is missing, counts as beyond all, so that its line ends below 1." + arms.note,
+        "Share of the runs of an arm, over all depths, with at most this value. A run that failed, was lost or is "
+        "missing counts as worse than all others, so the line of its arm ends below 1." + arms.note,
     )
 
 
@@ -161,16 +164,16 @@ def accuracy_by_cost(data: pd.DataFrame, measure: str, text: str, style: Style) 
         "cost",
         f"{plots.words(measure).capitalize()} against cost",
         figure,
-        f"{plots.words(measure)} against multiply-accumulates an image, and against parameters, a point an arm. "
+        f"{plots.words(measure)} against multiply-accumulates for one image, and against parameters, a point for each "
+        f"arm. "
         f"Means: {text}.",
-        f"Arms of equal cost stand beside one another. {MEANS}{arms.note}",
+        f"Arms of equal cost are drawn side by side. {MEANS}{arms.note}",
     )
 
 
 def _effect_name(row: Mapping[Any, Any], style: Style) -> str:
     at = f"{chr(10) if style.narrow else ' '}({row['at']})" if row["at"] else ""
-    factor = "" if row["factor"] == "arm" else f"{row['factor']} "
-    return f"{factor}{row['level']} − {row['reference']}{at}"
+    return f"{row['level']} minus {row['reference']}{at}"
 
 
 def _largest(table: pd.DataFrame, most: int) -> tuple[list[Any], int]:

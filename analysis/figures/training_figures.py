@@ -41,14 +41,14 @@ def gradient_by_depth(ends: pd.DataFrame, batch_size: str, style: Style) -> Draw
         figure,
         f"Panels for {', '.join(f'{depth:g}' for depth in depths)} layers: the gradient of each kernel, and that of "
         "each value between blocks, from the input to the output, on a log scale, at step 0 "
-        "and at the last step. The ratios of near the input to near the output are in the table below.",
-        f"On one fixed batch of {batch_size} training images, in training mode, L the mean cross-entropy. "
-        "Line: geometric mean over the seeds; band: their range. Solid, filled markers: step 0; "
-        "dashed, open: the last step of completed runs. "
+        "and at the last step. The table below has the ratios of the gradient near the input to that near the output.",
+        f"Measured on one fixed batch of {batch_size} training images, in training mode; L is the mean cross-entropy. "
+        "A line is the geometric mean over the seeds, and a band is their range. Solid lines with filled markers: step "
+        "0. Dashed lines with open markers: the last step of completed runs. "
         + (
             "No value is 0."
             if positive.all()
-            else f"{int((~positive).sum())} values of 0, or none, have no place here."
+            else f"{int((~positive).sum())} values that are 0 or missing are not drawn."
         )
         + arms.note,
     )
@@ -86,12 +86,13 @@ def gradient_over_training(probes: pd.DataFrame, probe: str, style: Style) -> Dr
         f"gradient_over_training_{place}",
         f"Gradient of the {place} over training",
         figure,
-        f"Heat maps of the gradient's magnitude, {PROBES[probe]}, layer by step, a row an arm and a column a depth: "
+        f"Heat maps of the gradient's magnitude, {PROBES[probe]}, by layer and step, a row for each arm and a column "
+        f"for each depth: "
         f"{', '.join(labels)}; {', '.join(f'{depth:g}' for depth in depths)} layers. "
         f"Values from {10**low:.1e} to {10**high:.1e}.",
-        "The input at the top; the measured steps side by side, whatever is between them. Colour: log10 of the "
-        "geometric mean over the seeds, the same in all panels; blank: no value above 0."
-        + (" Some arms are left out; all are in the records." if shown else ""),
+        "The input is at the top, and the measured steps are at equal distances. The colour is log10 of the geometric "
+        "mean over the seeds, on the same scale in all panels. Blank cells have no value above 0."
+        + (" Some arms are not drawn; the records have all of them." if shown else ""),
     )
 
 
@@ -132,13 +133,11 @@ def learning_curves(curves: pd.DataFrame, style: Style) -> Drawn:
         "learning_curves",
         "Learning curves",
         figure,
-        f"Loss and accuracy against the step, a column a depth. Mean loss of the last epoch: {text or 'of no run'}.",
-        "The loss on a log scale. Solid, filled markers: training images, means over the steps of an epoch, in "
-        "training mode. Dashed, "
-        "open: validation images, at the end of an epoch, in inference mode. Thin: the seeds, also "
-        "of runs that were not completed; thick: the mean of those that reached the last step, so many of how many."
-        + off
-        + arms.note,
+        f"Loss and accuracy by step, a column for each depth. Mean loss of the last epoch: {text or 'of no run'}.",
+        "The loss has a log scale. Solid lines with filled markers: training images, the mean over the steps of an "
+        "epoch, in training mode. Dashed lines with open markers: validation images at the end of an epoch, in "
+        "inference mode. Thin lines are single seeds, including runs that were not completed; thick lines are the mean "
+        "of the runs that reached the last step. The legend has the number of these and of all runs." + off + arms.note,
     )
 
 
@@ -151,7 +150,7 @@ def _off_the_scale(curves: pd.DataFrame, axes: Sequence[Axes]) -> str:
     for ax in axes:
         scales.cut_at(ax, end)
     text = ", ".join(f"{row.label} at {row.layers:g} layers up to {row.greatest:.3g}" for row in beyond.itertuples())
-    return f" Off the scale, which ends at {end:.3g}, and marked where it leaves it: {text}."
+    return f" The scale ends at {end:.3g}; marks show where a curve leaves it: {text}."
 
 
 def _both(rows: pd.DataFrame, kind: str) -> pd.DataFrame:

@@ -44,12 +44,12 @@ def sentence(n: int, name: str = "t") -> str:
     """
     rows = _simulated("BCa of A", n)
     if rows.empty:
-        return "There is no interval below two seeds."
+        return "One seed has no interval."
     rates = rows["coverage" if name == "bca" else "coverage_t"]
     return (
-        f"In simulation a 95 % interval of {rows['n'].iloc[0]} seeds held the truth in "
-        f"{100 * rates['normal']:.1f} % of cases with normal errors, and in {100 * rates['lognormal']:.1f} % "
-        "with skewed ones."
+        f"In simulations a 95 % interval of {rows['n'].iloc[0]} seeds contained the true mean in "
+        f"{100 * rates['normal']:.1f} % of cases with normal errors and in {100 * rates['lognormal']:.1f} % with "
+        "skewed errors."
     )
 
 
@@ -59,10 +59,11 @@ def of_verdicts(n: int) -> str:
     if pair.empty:
         return ""
     return (
-        f"In simulation (benchmarks/verdicts.md) with {pair['n'].iloc[0]} seeds, of claims at their bound "
-        f"{_percent(pair, 'normal')} % were decided with normal errors and {_percent(pair, 'lognormal')} % with skewed "
-        f"ones, {_percent(pair, 'all fail .20')} % where a fifth of the runs fails; of claims on one arm against a "
-        f"bound {_percent(alone, 'normal')} % and {_percent(alone, 'lognormal')} %. 5 % is what a verdict promises."
+        f"A verdict is meant to be false in at most 5 % of studies. In simulations with {pair['n'].iloc[0]} seeds "
+        "(benchmarks/verdicts.md), claims exactly at their bound were decided, falsely, in "
+        f"{_percent(pair, 'normal')} % of studies with normal errors, {_percent(pair, 'lognormal')} % with skewed "
+        f"errors and {_percent(pair, 'all fail .20')} % if a fifth of the runs fails. For claims that compare one arm "
+        f"with a bound it was {_percent(alone, 'normal')} % and {_percent(alone, 'lognormal')} %."
     )
 
 

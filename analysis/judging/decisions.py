@@ -59,10 +59,9 @@ class Sentence:
 
     def ends(self) -> tuple[float, float]:
         """Return the smallest and the largest possible value of the contrast."""
-        up, down = self.shares.clip(min=0).sum(), -self.shares.clip(max=0).sum()
-        if not np.isfinite([self.low, self.high]).all():
-            return -np.inf, np.inf
-        return up * self.low - down * self.high, up * self.high - down * self.low
+        first = [share * (self.low if share > 0 else self.high) for share in self.shares if share]
+        last = [share * (self.high if share > 0 else self.low) for share in self.shares if share]
+        return float(sum(first)), float(sum(last))
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ from resnet_core.runs.records.plan import Figure
 
 SURROUNDINGS = ["accelerators", "processor", "tensorflow", "keras"]
 VERDICTS = (SUPPORTED, REFUTED, INCONCLUSIVE)
-ABOUT = """The effect is the mean of the claimed difference over the seeds of which every arm trained, with the interval
-that the verdict is made of: corrected for the number of claims of its study, and for the looks at it. A claim holds in
-a seed if the difference is on the claimed side of its bound there, and is opposite if it is on the other side. What is
-needed is the number of seeds that would show an effect of this size with a probability of 80 %; nothing stands there
-where a claim is decided, or where the effect is so small that more than ten thousand are needed."""
+ABOUT = """The effect is the mean of the claimed difference over the seeds with which every arm trained. Its interval
+decides the verdict: it is corrected for the number of claims of the study and for the looks at it. A claim holds in a
+seed if the difference is on the claimed side of the bound, and is opposite if it is on the other side. Needed is the
+number of seeds that would show an effect of this size with a probability of 80 %. The cell is empty if the claim is
+decided, or if more than ten thousand seeds would be needed."""
 
 
 def folders_of(root: Path) -> list[Path]:

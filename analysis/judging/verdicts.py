@@ -23,7 +23,8 @@ ALPHA = 1 - CONFIDENCE
 SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
 OPPOSITE = "opposite"
 CONTAINS = "the interval contains the bound"
-TOO_FEW_RUNS = "so few runs do not show it"
+TOO_FEW_RUNS = "these few runs do not show it"
+TOO_FEW_TRAINED = "fewer than two seeds have trained"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Judged:
 
     @property
     def values(self) -> Array:
-        """The contrast of the seeds of which every arm trained."""
+        """The contrast for the seeds with which every arm trained."""
         values = self.decision.samples.values[0]
         return np.asarray(values[np.isfinite(values)])
 
@@ -233,12 +234,15 @@ def _notes(judged: Judged, decided: bool, seeds: float, level: float, look: Look
         notes.append(f"training failed: {failure_words(data)}")
     for label, runs in zip(data.labels, judged.decision.collapsed[0], strict=True):
         if runs.any():
-            notes.append(f"{runs.sum()} of {len(runs)} seeds of {label} collapsed: far from the others, and failures")
+            notes.append(
+                f"{runs.sum()} of {len(runs)} seeds of {label} collapsed: they are far from the others and count as "
+                "failures"
+            )
     if not decided and not judged.provisional:
         why = _why_not(judged, level, look)
         notes.append(why)
         if why in (CONTAINS, TOO_FEW_RUNS) and not np.isnan(seeds):
-            notes.append(f"some {seeds:.0f} seeds would show an effect of this size")
+            notes.append(f"about {seeds:.0f} seeds would show an effect of this size")
     return notes
 
 
@@ -248,17 +252,17 @@ def _why_not(judged: Judged, level: float, look: Look) -> str:
     least = needed_of_signs(judged.level_of_values(level))
     bounded = np.isfinite(data.sentence.high - data.sentence.low)
     if not look.share:
-        return "these seeds are beyond the last look, or the looks before have used all of the 5 %"
+        return "these seeds are beyond the last look, or earlier looks have used all of the 5 %"
     if data.seeds.lost.any() and not bounded:
-        return "runs were lost whose measure has no bounds"
+        return "runs were lost, and the measure has no bounds"
     if judged.n < 2 and not data.sentence.rate:
-        return "fewer than two seeds are there" if not data.seeds.failed.any() else "fewer than two seeds have trained"
+        return "there are fewer than two seeds" if not data.seeds.failed.any() else TOO_FEW_TRAINED
     if data.seeds.lost.any():
-        return "the runs that were lost may turn it around, or too few seeds are there"
+        return "the lost runs could change the verdict, or there are too few seeds"
     if samples.alike[0] and not data.sentence.rate and judged.n < least:
-        return f"the seeds do not differ, so that only {least} or more that agree could show it"
+        return f"the seeds do not differ, so at least {least} seeds that agree are needed"
     if samples.flipped[0] and judged.n < least:
-        return f"fewer than {least} seeds show nothing where some are far from the others"
+        return f"some seeds are far from the others, so at least {least} seeds are needed"
     if data.sentence.rate:
         return TOO_FEW_RUNS
     return CONTAINS

@@ -10,34 +10,38 @@ import pandas as pd
 from analysis.blocks import about
 from analysis.formats import text
 from analysis.judging.power import detectable
-from resnet_core.runs.records.outcomes import RULE
+from resnet_core.runs.records.outcomes import FAILURES, RULE
 
 VERDICTS = (
-    "A claim has two parts: how often training fails in its arms, by exact tests, and the measure over the n of N"
-    " seeds of which every arm trained. Effect: mean of the claimed difference over these, with the interval that"
-    " the verdict is made of, corrected for the number of claims by Holm's method and for the looks at the study;"
-    " d: its distance from the bound, or inside the nearer end of a margin, in standard deviations over the "
-    "seeds. Supported: the interval is wholly on the claim's side, and failures do not contradict it, or training"
-    " fails so often on the other side that no two seeds can be compared. Refuted: the interval is on the other "
-    "side, or failures are. Opposite: so is the sign of a claimed difference. A state that no seed has shown, as "
-    "a collapse that did not happen, is in no verdict."
+    "A claim is judged in two parts: how often training fails in its arms, by exact tests, and the measure over the n "
+    "of N seeds with which all of its arms trained. Effect: mean of the claimed difference over these seeds. Its "
+    "interval is the one that decides the verdict, corrected for the number of claims by Holm's method and for the "
+    "looks at the study. Effect size: distance of the effect from the bound, or from the nearer end of a margin, in "
+    "standard deviations over the seeds. Supported: the interval is entirely on the claimed side and failures do not "
+    "contradict it, or training fails so often on the other side that no two seeds can be compared. Refuted: the "
+    "interval or the failures are on the other side. Opposite: the sign of the difference is the opposite of the "
+    "claimed one. A verdict does not account for outcomes that no seed has shown, such as a collapse that did not "
+    "happen."
 )
 SHORT = (
-    "Supported: the interval is wholly on the claimed side of the bound. Refuted: wholly on the other side. "
-    "Inconclusive: neither. The interval is the one that the verdict is made of; how it is made is said under How to "
-    "read this."
+    "Supported: the interval is entirely on the claimed side of the bound. Refuted: it is entirely on the other side. "
+    "Inconclusive: neither. The interval is the one that decides the verdict; the section How to read this explains "
+    "how it is computed."
 )
 CALIBRATION = (
-    "Simulated, with the contrast at its bound: how often a claim was decided (false), how often its nominal 95 %"
-    " interval held the truth (coverage), and how often an effect was found that Student's t finds in 80 % of "
-    "studies with normal errors (power); of t alone in false t, coverage t and power t. Lognormal: sigma 1. "
-    "Fails, collapses: with this probability, in A alone or in all arms. All of it is in benchmarks/verdicts.md."
+    "Simulated with the contrast at its bound. False: how often a claim was decided. Coverage: how often the nominal "
+    "95 % interval contained the true value. Power: how often an effect was found that Student's t finds in 80 % of "
+    "studies with normal errors. The columns false t, coverage t and power t are those of the t-test alone. Lognormal: "
+    "sigma 1. Fails, collapses: with this probability, in A alone or in all arms. The file benchmarks/verdicts.md has "
+    "all results."
 )
-NEEDED = r"(; )?some \d+ seeds would show an effect of this size"
+NEEDED = r"(; )?about \d+ seeds would show an effect of this size"
 """Pattern of the part of a note that the page also shows below the verdict."""
+MOST_LOST = 6
+"""Most lost runs that are named below a claim."""
 OUTCOMES = (
-    f"{RULE} Failed rate: how many diverged or failed to train, of these and the completed, with its exact 95 % "
-    "interval (Clopper and Pearson)."
+    f"{RULE} Failed rate: share of the runs that diverged or failed to train among these and the completed runs, with "
+    "its exact 95 % interval (Clopper and Pearson)."
 )
 
 
@@ -57,8 +61,19 @@ def claims(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _lines(row: Mapping[Any, Any]) -> list[str]:
     """Return the lines of a claim: its text, its note, the lost runs, and what would change the verdict."""
-    lost = f"without a result: {row['lost']}" if row["lost"] else ""
-    return [row["claim"], re.sub(NEEDED, "", row["note"]), lost, change(row)]
+    note = re.sub(NEEDED, "", row["note"])
+    return [
+        row["claim"],
+        *(f"{text[:1].upper()}{text[1:]}." for text in (note, _lost(row["lost"])) if text),
+        change(row),
+    ]
+
+
+def _lost(runs: str) -> str:
+    """Return a text with the runs that have no result; the runs whose training failed are in the note."""
+    lost = [run for run in runs.split("; ") if run and not run.endswith(FAILURES)]
+    more = f" and {len(lost) - MOST_LOST} more" if len(lost) > MOST_LOST else ""
+    return f"runs without a result: {'; '.join(lost[:MOST_LOST])}{more}" if lost else ""
 
 
 def change(row: Mapping[Any, Any]) -> str:
@@ -66,7 +81,7 @@ def change(row: Mapping[Any, Any]) -> str:
     n, level, d = int(row["n"]), 1 - float(row["level"]), abs(float(row["d"]))
     if not np.isnan(row["needed"]):
         return (
-            f"What would change it: some {row['needed']:.0f} seeds in place of {n} would show an effect of this size."
+            f"What would change this: about {row['needed']:.0f} seeds instead of {n} would show an effect of this size."
         )
     if row["verdict"] == "inconclusive" or n < 2 or not d > 0 or not 0 < level < 1:
         return ""
@@ -74,8 +89,8 @@ def change(row: Mapping[Any, Any]) -> str:
     distance = abs(bound - abs(effect)) if row["relation"] == "within" else abs(effect - bound)
     least = detectable(n, level) * distance / d
     return (
-        f"What would change it: the smallest effect that {n} seeds can detect is {text(least)} from the bound; this "
-        f"one is {text(distance)} from it."
+        f"What would change this: {n} seeds can detect an effect that is {text(least)} or more from the bound; this "
+        f"effect is {text(distance)} from it."
     )
 
 
@@ -88,6 +103,6 @@ def failures_shown(words: str) -> str:
 def blocks(card: pd.DataFrame) -> str:
     """Return the caption of the block card."""
     return (
-        f"{about(card)}. Mean over n seeds, with its 95 % interval of Student's t; parameters and MACs are those of "
-        "the block. What a probe was measured on is said below its figure, and in the study's folder."
+        f"{about(card)}. Mean over n seeds with its 95 % interval by Student's t. Parameters and MACs are those of the "
+        "block. The caption of each figure says on which images its probe was measured."
     )

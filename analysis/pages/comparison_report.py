@@ -12,15 +12,19 @@ from analysis import comparisons, formats, plots, same
 from analysis.figures import layout
 from analysis.figures.layout import STYLES, Drawn, Style
 from analysis.measures import measured
+from analysis.pages import summary
 from analysis.pages.page import Page, Table
 from analysis.pages.report_files import sections_drawn, write_files
 from analysis.pages.sections import Part
 from analysis.study import StudyRecords
 from resnet_core.errors import UserError
+from resnet_core.runs.description import counted
 
 PAGE = "compare.html"
 COLUMNS = ("other", "measure", "n_first", "n_second", "difference", "low", "high", "interval")
 """Columns of the table of differences, in addition to the factors."""
+MOST_NAMED = 6
+"""Most settings that the summary names."""
 MEASURES = ("test_error", "train_error", "test_loss", "gradient_decades_at_init")
 
 
@@ -134,9 +138,10 @@ def _drawn(differences: pd.DataFrame, style: Style) -> Drawn | None:
     )
     return Drawn(
         "differences", "Differences", figure,
-        f"A forest plot: difference of the {plots.words(measure)} between the studies, a line an arm. {text}.",
-        "Point: difference of the means; bar: its 95 % interval of Student's t, paired by seed where both have the "
-        "same seeds, else Welch's.",
+        f"A forest plot of the difference of the {plots.words(measure)} between the studies, a line for each arm. "
+        f"{text}.",
+        "The point is the difference of the means, and the bar is its 95 % interval: by Student's t, paired by seed, "
+        "if both studies have the same seeds, else by Welch's.",
     )  # fmt: skip
 
 
@@ -155,13 +160,13 @@ def arms(report: Compared) -> Iterator[Part]:
     by_name = report.by_name
     drawn = _drawn(by_name["differences"], report.style)
     yield Part("Arms", [drawn] if drawn else [], [
-        Table("arms", "What is found of each arm.", by_name["arms"],
-              "Runs of the first study and of the other (second) that have a record; how many of them have the "
-              "same id, and how many of those agree in every number of results, epochs and probes; numbers that differ "
-              f"by less than {same.ROUNDING:g} of themselves are equal but for rounding."),
+        Table("arms", "Agreement of each arm.", by_name["arms"],
+              "First, second: number of recorded runs in the first study and in the other. Same id: number of runs "
+              "that both have. Identical: number of these that agree in all results, epochs and probes. Numbers agree "
+              f"if their relative difference is below {same.ROUNDING:g}, which is rounding."),
         Table("differences", "Differences of the means, first study minus the other.", by_name["differences"],
-              "With the 95 % interval of Student's t, paired by seed where both have the same seeds, else Welch's. "
-              "The intervals are not corrected for their number.", folded=True),
+              "The 95 % intervals are by Student's t, paired by seed, if both studies have the same seeds, else by "
+              "Welch's. They are not corrected for their number.", folded=True),
     ])  # fmt: skip
 
 
@@ -174,8 +179,30 @@ def provenance(report: Compared) -> Iterator[Part]:
     ]
     yield Part("How they were made", lines=lines, tables=[
         Table("settings", "Settings that differ.", report.by_name["settings"]),
-        Table("environment", "What they were made with, where that differs.", report.by_name["environment"]),
+        Table("environment", "Versions and hardware that differ.", report.by_name["environment"]),
     ])  # fmt: skip
+
+
+def summary_of(names: Sequence[str], by_name: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return the sentences on a comparison of studies; `names` are those of the studies, the first one first."""
+    arms, differences, settings = by_name["arms"], by_name["differences"], by_name["settings"]
+    both = arms[(arms["first"] > 0) & (arms["second"] > 0)]
+    same_id, identical = int(arms["same_id"].sum()), int(arms["identical"].sum())
+    known = differences[differences["low"].notna()] if len(differences) else differences
+    apart = int(((known["low"] > 0) | (known["high"] < 0)).sum()) if len(known) else 0
+    fields = ", ".join(map(str, settings["setting"].head(MOST_NAMED))) if len(settings) else ""
+    more = f" and {len(settings) - MOST_NAMED} more" if len(settings) > MOST_NAMED else ""
+    return summary.box(
+        "Where do the studies differ?",
+        f"{', '.join(names[1:])} compared with {names[0]}; {counted(len(both), 'arm')} with runs in both.",
+        [
+            f"of {counted(same_id, 'run')} with the same id, {identical} have the same results" if same_id
+            else "no run has the same id in both",
+            f"of {counted(len(known), 'difference')} between means, {apart} have an interval without 0" if len(known)
+            else "no difference has an interval, which takes two seeds in both studies",
+            f"settings that differ: {fields}{more}" if fields else "no setting differs",
+        ],
+    )  # fmt: skip
 
 
 def write(
@@ -195,6 +222,7 @@ def write(
         "Where do the studies differ?",
         about,
         sections,
+        summary_of(names, by_name),
     )
     write_files(out, PAGE, page, images, by_name)
     return out / PAGE, by_name

@@ -51,7 +51,7 @@ def lead(plan: Plan, runs: pd.DataFrame) -> list[str]:
     return [
         f"Data: {names}, {info.train_images:,} training, {info.validation_images:,} validation and "
         f"{info.test_images:,} test images of {info.classes} classes{f' ({classes}{more})' if classes else ''}. "
-        f"A constant answer has an accuracy of {share:.3f}.{trained}"
+        f"Always predicting the most frequent class has an accuracy of {share:.3f}.{trained}"
     ]
 
 
@@ -60,9 +60,9 @@ def section_of(plan: Plan, by_name: Mapping[str, pd.DataFrame]) -> Part:
     if plan.data is None:
         return Part("Data")
     captions = {
-        CLASSES: ("The classes.", "Numbers of images, those for validation among those for training. The outputs of "
-                  "the networks are in this order."),
-        SKIPPED: ("What was not read.", ""),
+        CLASSES: ("Classes and their numbers of images.", "Validation images are counted as training images. The "
+                  "outputs of the networks are in this order."),
+        SKIPPED: ("Files that were not read.", ""),
     }  # fmt: skip
     tables = [
         table_of(name, by_name[name], caption, note, by_name[name], folded=len(by_name[name]) > MOST_ROWS // 10)

@@ -10,9 +10,9 @@ from analysis.judging.findings import folders_of
 from analysis.judging.verdicts import verdicts
 from analysis.pages import captions
 from analysis.pages.page import Page, Section, Table
-from analysis.pages.reading import done
 from analysis.pages.report import PAGE
 from analysis.pages.report_files import write_files
+from analysis.pages.summary import done
 from analysis.study import StudyRecords, read
 from analysis.terminal import counted
 
@@ -33,7 +33,7 @@ def write(root: Path, out: Path) -> tuple[Path, pd.DataFrame]:
     about = [
         f"{len(studies)} studies. {counted(every)}." if len(every) else f"{len(studies)} studies, without a claim."
     ]
-    page = Page(root.name, "What do the records of all studies say of their claims?", about, sections)
+    page = Page(root.name, "Which claims do the records of the studies support?", about, sections)
     write_files(out, INDEX, page, {}, {"index": every})
     return out / INDEX, every
 
@@ -44,7 +44,7 @@ def _verdicts(study: StudyRecords) -> pd.DataFrame:
 
 def _overview(every: pd.DataFrame) -> Section:
     shown = every[["study", "verdict", "claim", "effect", "low", "high", "n", "N"]] if len(every) else every
-    return Section("Verdicts", tables=[Table("index", "All claims of all studies.", shown, suffixes=("csv",))])
+    return Section("Verdicts", tables=[Table("index", "The claims of all studies.", shown, suffixes=("csv",))])
 
 
 def _section(name: str, study: StudyRecords, verdicts: pd.DataFrame, root: Path, out: Path) -> Section:

@@ -77,7 +77,7 @@ if (choice.length) document.querySelector("header").append(make("details", { cla
 // Of parallel coordinates, a stroke along an axis keeps the lines that pass there.
 const brushed = new Map();
 const corners = line => Array.from(line.getAttribute("d").matchAll(/[ML] ?(\S+) (\S+)/g), ([, x, y]) => [Number(x), Number(y)]);
-const lines = all(".panel path[data-tip]");
+const lines = all('[id^="parallel_coordinates-"] path[data-tip]');
 const brush = () => {
   for (const line of lines) {
     const at = corners(line);

@@ -11,9 +11,8 @@ from analysis.figures.layout import STYLES, Style
 from analysis.judging import calibration
 from analysis.judging.verdicts import verdicts
 from analysis.measures import measured
-from analysis.pages import dataset
+from analysis.pages import dataset, summary
 from analysis.pages.page import Page
-from analysis.pages.reading import summary
 from analysis.pages.report_files import sections_drawn, write_files
 from analysis.pages.sections import Reported
 from analysis.pages.study_sections import SECTIONS
@@ -76,7 +75,7 @@ def write(study: StudyRecords, out: Path, style: Style = STYLES["screen"]) -> tu
     """
     by_name = tables_of(study)
     sections, images = sections_drawn(list(SECTIONS.values()), Reported(study, by_name, style), style)
-    page = Page(study.plan.name, study.plan.question, progress(study), sections, summary(study, by_name))
+    page = Page(study.plan.name, study.plan.question, progress(study), sections, summary.of_study(study, by_name))
     write_files(out, PAGE, page, images, by_name)
     return out / PAGE, by_name
 

@@ -40,7 +40,7 @@ class SearchReported:
     @property
     def equal(self) -> str:
         """A sentence on the trials that are compared, if not all are; else an empty text."""
-        return " Of the trials of the most epochs alone." if epochs_of(self.search) else ""
+        return " Only trials with the most epochs are compared." if epochs_of(self.search) else ""
 
     @property
     def rivals(self) -> pd.DataFrame:
@@ -51,21 +51,21 @@ class SearchReported:
 def best(report: SearchReported) -> Iterator[Part]:
     """The best trials, and the objectives."""
     search, by_name = report.search, report.by_name
-    none = [] if len(by_name["best"]) else [f"No trial has been completed with a value of {report.goals}."]
+    none = [] if len(by_name["best"]) else [f"No completed trial has a value of {report.goals}."]
     replicated = [
         report.table(
-            "believed", "What is believed of the networks, the best first.",
-            "Believed: posterior mean of the objective by the model of the oracle, from all trials. Probability: that "
-            "this network is the best of those tried. Measured: number of trials, each with another seed.",
+            "believed", "Estimates for the networks, best first.",
+            "Believed: posterior mean of the objective by the model of the oracle, from all trials. Probability that this "
+            "network is the best of those tried. Measured: number of trials, each with another seed.",
             folded=len(by_name["believed"]) > LONG,
         )
     ] if len(by_name["believed"]) else []  # fmt: skip
     yield Part("Best trials", words=none, tables=[
         *replicated,
         report.table("best", *_best_words(search, report.goals, by_name["objectives"])),
-        report.table("objectives", "The objectives.",
-              f"Best and worst: of the completed trials. The reference is {MARGIN:g} of their range beyond the "
-              f"worst; a trial adds to the hypervolume if it is beyond it in every objective.{report.equal}"),
+        report.table("objectives", "The objectives of the search.",
+              f"Best and worst value of the completed trials. The reference is {MARGIN:g} of their range beyond the "
+              f"worst value; a trial adds to the hypervolume if it is better in every objective.{report.equal}"),
     ])  # fmt: skip
 
 
@@ -73,23 +73,23 @@ def _best_words(search: StoredSearch, goals: str, objectives: pd.DataFrame) -> t
     """Return the caption of the table of the best trials, and how to read it."""
     first = first_objective(search)
     note = (
-        f"The {first.name} is of one run, chosen as the best of many: on average it is "
+        f"The {first.name} is that of one run, chosen as the best of many. On average it is "
         f"{'higher' if first.rising else 'lower'} than that of the same network and training with fresh seeds."
     )
     if epochs_of(search):
-        note += " Of the trials of the most epochs alone."
+        note += " Only trials with the most epochs are compared."
     if len(search.objectives) == 1:
-        return f"The first {MOST_BEST} trials by {first.name} ({first.direction}).", note
+        return f"The best {MOST_BEST} trials by {first.name} ({first.direction}).", note
     volumes = trials.anytime(search.trials, search.objectives)["hypervolume"].dropna()
     if len(volumes):
         point = ", ".join(f"{row['objective']} {text(row['reference'])}" for row in objectives.to_dict("records"))
         note = (
-            f"Hypervolume: {text(float(volumes.iloc[-1]))} of the box between the reference point ({point}) and the "
-            f"best value of each objective. {note}"
+            f"The hypervolume is {text(float(volumes.iloc[-1]))} of the box between the reference point ({point}) and "
+            f"the best value of each objective. {note}"
         )
     return (
-        f"The Pareto set by {goals}: of no trial is another as good in all and beyond it in one.",
-        f"Knee: the trial with the least sum of the objectives, each scaled to its range in the set. {note}",
+        f"The Pareto set by {goals}: no other trial is as good in all objectives and better in one.",
+        f"Knee: the trial with the smallest sum of the objectives, each scaled to its range in the set. {note}",
     )
 
 
@@ -115,11 +115,11 @@ def confirmation(report: SearchReported) -> Iterator[Part]:
         for part in parts for table in part.tables if table.name in CONFIRMED
     }  # fmt: skip
     rows = Table(
-        f"{CONFIRM}_found", "The value by which a trial was chosen, and that of fresh seeds.",
+        f"{CONFIRM}_found", "The value by which each trial was chosen, and its value with fresh seeds.",
         by_name[f"{CONFIRM}_found"],
-        f"Found: the {first_objective(search).name} of the run of the search. Confirmed: the mean over n of N runs of "
-        "the same network and training with fresh seeds, with its 95 % interval of Student's t. Difference: confirmed "
-        "minus found. The validation images are those by which it was chosen; the test images are not.",
+        f"Found: the {first_objective(search).name} of the trial in the search. Confirmed: the mean over n of N runs "
+        "of the same network and training with fresh seeds, with its 95 % interval by Student's t. Difference: "
+        "confirmed minus found. The search chose the trial by the validation images; it did not use the test images.",
     )  # fmt: skip
     words = [search.confirm.plan.question, *progress(search.confirm)]
     tables = [rows, *(kept[name] for name in CONFIRMED if name in kept and name != "verdicts")]
@@ -139,8 +139,9 @@ def anytime(report: SearchReported) -> Iterator[Part]:
     ends = table["best_so_far" if len(report.search.objectives) == 1 else "hypervolume"]
     drawn = [search_figures.anytime(table, report.search.objectives, report.style)] if ends.notna().any() else []
     yield Part("Anytime performance", drawn, [
-        report.table("anytime", "After each trial.",
-              "In the order of proposal. Seconds so far: wall time of the runs up to this one, one after another.",
+        report.table("anytime", "Best result after each trial.",
+              "Trials are in the order of their proposal. Seconds so far: sum of the wall times of the runs up to this "
+              "one.",
               folded=True),
     ])  # fmt: skip
 
@@ -150,7 +151,7 @@ def importances(report: SearchReported) -> Iterator[Part]:
     by_name = report.by_name
     drawn = [search_figures.importance(by_name["importance"], report.style)] if len(by_name["importance"]) else []
     yield Part("Importance of hyperparameters", drawn, [
-        report.table("importance", "Importance of the hyperparameters.", _importance_note(by_name["importance"])),
+        report.table("importance", "Importance of each hyperparameter.", _importance_note(by_name["importance"])),
     ], words=by_name["importance_left_out"]["reason"].tolist())  # fmt: skip
 
 
@@ -159,16 +160,16 @@ def _importance_note(table: pd.DataFrame) -> str:
         return ""
     counts = table.groupby("objective", sort=False)["n"].first()
     on = ", ".join(f"{n} trials for {name}" for name, n in counts.items())
-    on += f", of {table['epochs'].iloc[0]} epochs" if "epochs" in table else ""
-    some = f" Each forest has {importance.MOST_TRIALS} of them." if counts.max() > importance.MOST_TRIALS else ""
+    on += f", with {table['epochs'].iloc[0]} epochs" if "epochs" in table else ""
+    some = f" Each forest uses {importance.MOST_TRIALS} of them." if counts.max() > importance.MOST_TRIALS else ""
     return (
-        f"fANOVA (Hutter et al. 2014) on {on}: a random forest predicts the objective; the importance is the share of "
-        "the prediction's variance, all values between the least and the greatest that were tried being equally "
-        "likely, that goes with a hyperparameter alone. What is left to 1 goes with several together. Mean over "
-        f"{importance.FORESTS} forests of {importance.TREES} trees, and their range.{some} It is not an effect, all "
-        "else being equal, and says little of differences among the best trials; of few trials, or where the oracle "
-        "has seldom looked, the forest knows little. A trial whose training failed is not in it. A number that is "
-        "inactive has the median of the active ones; of words, inactive is one more."
+        f"fANOVA (Hutter et al. 2014) on {on}: a random forest predicts the objective, and the importance of a "
+        "hyperparameter is the share of the variance of the prediction that it explains alone, if all values in the "
+        "range that was tried are equally likely. The rest up to 1 belongs to several hyperparameters together. Mean "
+        f"and range over {importance.FORESTS} forests of {importance.TREES} trees.{some} The importance is not an "
+        "effect with all else equal, and it says little about differences among the best trials. With few trials, or "
+        "in regions that the oracle has seldom tried, it is unreliable. Trials whose training failed are left out. An "
+        "inactive number counts as the median of the active ones; an inactive category is a category of its own."
     )
 
 
@@ -190,15 +191,15 @@ def skips(report: SearchReported) -> Iterator[Part]:
         measured = [objective for objective in search.objectives if objective.name not in COSTS] or search.objectives
         drawn = [search_figures.skips(compared, measured, _of_kinds(by_name), style)]
     yield Part("Skip against plain", drawn, [
-        report.table("skips", "Trials with a skip in any block, and plain ones.",
-              f"The {first_objective(search).name} of n of N recorded trials; failed: diverged, or failed to train, "
-              f"and in no mean. Mean with its 95 % interval of Student's t.{report.equal}"),
-        report.table("skip_difference", "With a skip minus plain.",
-              "Unpaired: the trials differ in their other hyperparameters too, and an oracle that learns proposes "
-              "more of what has done well. So this is what the search has seen of each, not the effect of the "
-              "skip; twins, of the best trials, are compared where these are confirmed. Difference of the means "
-              "with its 95 % interval by Welch; p: of Welch's t-test and of the Mann-Whitney test, not corrected; "
-              f"above: probability that a trial with a skip has the higher value.{report.equal}"),
+        report.table("skips", "Trials with a skip in any block, and plain trials.",
+              f"The {first_objective(search).name} of n of N recorded trials. Failed: the trial diverged or failed to "
+              f"train, and is not part of the mean. Mean with its 95 % interval by Student's t.{report.equal}"),
+        report.table("skip_difference", "Difference between trials with a skip and plain trials.",
+              "The comparison is unpaired: the trials also differ in their other hyperparameters, and an oracle that "
+              "learns proposes more of what has done well. So the table describes what the search has tried; it does "
+              "not show the effect of the skip. The confirmation compares the best trials with twins that differ in "
+              "the skip alone. Difference of the means with its 95 % interval by Welch; p by Welch's t-test and by the "
+              f"Mann-Whitney test, not corrected.{report.equal}"),
     ] if both else [])  # fmt: skip
 
 
@@ -228,10 +229,10 @@ def _of_best(search: StoredSearch, by_name: Mapping[str, pd.DataFrame]) -> str:
 def outcomes(report: SearchReported) -> Iterator[Part]:
     """The trials by status, and the trials that were not completed."""
     yield Part("Outcomes", tables=[
-        report.table("outcomes", "How the trials ended.",
-              f"Open: proposed, and without a record. {RULE} No trial that failed is among the best."),
-        report.table("failures", "The trials that were not completed."),
-        report.table("trials", "Every trial.", "A dash: inactive, or not known.", folded=True),
+        report.table("outcomes", "Outcomes of the trials.",
+              f"Open: proposed, but without a record. {RULE} A failed trial is never among the best."),
+        report.table("failures", "Trials that were not completed."),
+        report.table("trials", "All trials.", "A dash marks a value that is inactive or unknown.", folded=True),
     ])  # fmt: skip
 
 
@@ -244,9 +245,9 @@ def provenance(report: SearchReported) -> Iterator[Part]:
     """The space, commands, versions and settings."""
     by_name = report.by_name
     yield Part("How it was made", lines=report.search.study.plan.commands, tables=[
-        report.table("space", "The space that was searched.", folded=len(by_name["space"]) > LONG),
-        report.table("environment", "What the runs were made with."),
-        report.table("settings", "What all runs have in common.", folded=True),
+        report.table("space", "Hyperparameters and their ranges.", folded=len(by_name["space"]) > LONG),
+        report.table("environment", "Versions and hardware of the runs."),
+        report.table("settings", "Settings that all runs have in common.", folded=True),
     ])  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from analysis.classes import CONFUSION, RECALL
 from analysis.figures import inside_figures, study_figures, training_figures
 from analysis.figures.layout import MOST_WORDS, Drawn
 from analysis.judging import calibration
+from analysis.labels import named_effects
 from analysis.measures import measured
 from analysis.pages import captions, dataset
 from analysis.pages.reading import reading
@@ -19,19 +20,23 @@ from analysis.statistics import MOST_FLIPPED
 from resnet_core.errors import UserError, nearest
 
 HOLM = "p-values are corrected for the number of rows by Holm's method"
+PAIRED = (
+    "Each row compares a level of a factor with the reference level, seed by seed, with all other factors equal. "
+    "Effect size: in standard deviations of the differences. P(higher): probability that a run of the level has the "
+    "higher value."
+)
 
 
 def verdicts(report: Reported) -> Iterator[Part]:
     """The verdict on each claim, and published figures."""
     by_name = report.by_name
     yield Part("Verdicts", tables=[
-        report.table("verdicts", "What the records say of each claim.",
+        report.table("verdicts", "The verdict on each claim.",
               captions.SHORT, frame=captions.claims(by_name["verdicts"])),
-        report.table("published", "Published figures beside ours.",
-              "Ours: the statistic that theirs is, over our n runs, or the mean if that is not known; beside it "
-              "the mean of n of N runs, with its 95 % interval of Student's t. Failed: the share of "
-              "our runs whose training failed or, beside one that failed there, which are above what the source "
-              "calls so."),
+        report.table("published", "Published results and ours.",
+              "Ours: the same statistic over our n runs, or the mean if theirs is not known. Next to it: the mean of n "
+              "of N runs with its 95 % interval by Student's t. Failed: the share of our runs whose training failed; "
+              "if the published run failed, the share of our runs that are as bad as the source calls a failure."),
     ])  # fmt: skip
 
 
@@ -39,16 +44,16 @@ def results(report: Reported) -> Iterator[Part]:
     """Accuracy, error and all other measures of each arm."""
     bootstrap = calibration.sentence(report.seeds, "bca")
     yield Part("Results", list(_results_drawn(report)), [
-        report.table("accuracy", "Accuracy and loss of each arm, at the last step.",
-              "Mean over the runs, with its 95 % interval of Student's t. n of N planned runs trained. "
-              "Failed: diverged, or failed to train, and in no mean. Lost: without a result for another reason, or "
-              "not yet run."),
-        report.table("trends", "Change as depth doubles.",
-              "Least-squares slope over log2 of the layers, seed by seed: the mean of n seeds, with its 95 % "
-              f"interval of Student's t; {HOLM}.", folded=True),
+        report.table("accuracy", "Accuracy and loss of each arm at the last step.",
+              "Mean over the runs with its 95 % interval by Student's t. Failed: the run diverged or failed to train, "
+              "and is not part of the mean. No result: the run was lost for another reason, or has not run yet."),
+        report.table("trends", "Change of each measure as the depth doubles.",
+              "Least-squares slope over log2 of the number of layers, computed for each seed; the mean over n seeds "
+              f"with its 95 % interval by Student's t; {HOLM}.", folded=True),
         report.table("summary", "Every measure of every arm.",
-              "Mean with its 95 % interval of Student's t; iqm: mean of the middle half; bootstrap: BCa, or "
-              f"percentile where that is undefined, over at most 10,000 resamples. Of BCa: {bootstrap}",
+              "Mean with its 95 % interval by Student's t. Middle half: mean without the lowest and the highest "
+              "quarter. Bootstrap: BCa interval, or percentile interval where BCa is undefined, over at most 10,000 "
+              f"resamples. {bootstrap.replace('a 95 % interval', 'a BCa interval')}",
               folded=True),
     ])  # fmt: skip
 
@@ -69,9 +74,9 @@ def classes(report: Reported) -> Iterator[Part]:
     recall, confusion = report.by_name[RECALL], report.by_name[CONFUSION]
     yield Part("Classes", tables=[
         report.table(RECALL, "Recall by class.",
-              "Recall: share of the images of the class that are predicted to be of it, the mean over n runs, with the "
-              "lowest and the highest. Precision: share of the predictions of the class that are right. F1: their "
-              "harmonic mean. Of the images that the probe `scores` has seen.",
+              "Recall: share of the images of the class that are predicted correctly; the mean over n runs, with the "
+              "lowest and the highest. Precision: share of the predictions of the class that are correct. F1: harmonic "
+              "mean of the two. Computed on the images of the probe `scores`.",
               folded=len(recall) > LONG, frame=recall),
         report.table(CONFUSION, "Confusion matrix.",
               "A row is a class, a column the predicted class: number of images, summed over the runs.",
@@ -82,17 +87,15 @@ def classes(report: Reported) -> Iterator[Part]:
 def effects(report: Reported) -> Iterator[Part]:
     """Differences between arms seed by seed, main effects and interactions."""
     by_name = report.by_name
-    drawn = [study_figures.effects(by_name["effects"], report.style)] if len(by_name["effects"]) else []
+    named = named_effects(by_name["effects"], report.study.plan.words)
+    drawn = [study_figures.effects(named, report.style)] if len(named) else []
     yield Part("Effects", drawn, [
         report.table("effects", "Differences between arms, seed by seed.",
-              "Level minus reference, all other factors being equal; d: in standard deviations of the differences; "
-              "above: probability that a run of the level has the higher value (of improvement, where more "
-              f"is the aim); p: of Student's t-test, and of sign flips, which assume no distribution; {HOLM}."
-              f"{_least_p(report.seeds)}", folded=len(by_name["effects"]) > LONG,
-              frame=by_name["effects"].drop(columns=["bootstrap_low", "bootstrap_high", "bootstrap"],
-                                            errors="ignore")),
+              f"{PAIRED} p: by Student's t-test, and by sign flips, which assume no distribution; {HOLM}."
+              f"{_least_p(report.seeds)}", folded=len(named) > LONG,
+              frame=named.drop(columns=["bootstrap_low", "bootstrap_high", "bootstrap"], errors="ignore")),
         report.table("variance", "Main effects and interactions.",
-              "Analysis of variance (type II) of a linear model of the factors, with the seed as a block; share: "
+              "Analysis of variance (type II) of a linear model of the factors, with the seed as a block. Share: share "
               f"of the sums of squares; {HOLM}.", folded=True),
     ])  # fmt: skip
 
@@ -101,10 +104,10 @@ def gradients(report: Reported) -> Iterator[Part]:
     """Gradients by depth and over training."""
     by_name = report.by_name
     yield Part("Gradients", list(_gradients_drawn(report)), [
-        report.table("gradients", "Gradient near the input over that near the output.",
-              "Weights: L2 gradient of the second convolution over that of the last; "
-              "activations: first value between blocks over last. Geometric mean over n of N runs, with its 95 % "
-              "interval of Student's t over the logarithms.", folded=len(by_name["gradients"]) > LONG),
+        report.table("gradients", "Ratio of the gradient near the input to that near the output.",
+              "Weights: L2 norm of the gradient of the second convolution over that of the last one. Activations: the "
+              "same for the first and the last value between blocks. Geometric mean over n of N runs with its 95 % "
+              "interval by Student's t on the logarithms.", folded=len(by_name["gradients"]) > LONG),
     ])  # fmt: skip
 
 
@@ -163,10 +166,10 @@ def cost(report: Reported) -> Iterator[Part]:
 def outcomes(report: Reported) -> Iterator[Part]:
     """The runs of each arm by status, and the runs that were not completed."""
     yield Part("Outcomes", tables=[
-        report.table("outcomes", "How the runs of each arm ended.",
+        report.table("outcomes", "Outcomes of the runs of each arm.",
               captions.OUTCOMES),
-        report.table("failures", "The runs that were not completed."),
-        report.table("runs", "Every run.", folded=True),
+        report.table("failures", "Runs that were not completed."),
+        report.table("runs", "All runs.", folded=True),
     ])  # fmt: skip
 
 
@@ -176,13 +179,13 @@ def learning_rates(report: Reported) -> Iterator[Part]:
     if "tuning" not in by_name:
         return
     yield Part("Learning rates", tables=[
-        report.table("tuning", "What each arm's learning rate was chosen from.",
-              "Means over the trials that did not fail, by validation images; the test images are not looked at. "
-              "Of the rates of which the fewest trials failed, and whose accuracy is at most one standard error "
-              "below the highest, the one with the lowest loss is chosen.", folded=len(by_name["tuning"]) > LONG),
-        report.table("tuning_by_trials", "Expected validation accuracy of the best of so many trials.",
-              "Of trials drawn at random from those of the arm (Dodge et al. 2019); one that failed has 0.",
-              folded=True),
+        report.table("tuning", "Learning rates that were tried for each arm.",
+              "Means over the trials that did not fail, on validation images; the test images are not used. Among the "
+              "rates with the fewest failed trials and an accuracy at most one standard error below the highest, the "
+              "rate with the lowest loss is chosen.", folded=len(by_name["tuning"]) > LONG),
+        report.table("tuning_by_trials", "Expected validation accuracy of the best trial, by the number of trials.",
+              "Expectation over random draws from the trials of the arm (Dodge et al. 2019); a failed trial counts as "
+              "0.", folded=True),
     ])  # fmt: skip
 
 
@@ -194,9 +197,9 @@ def data(report: Reported) -> Iterator[Part]:
 def provenance(report: Reported) -> Iterator[Part]:
     """Commands, versions and settings."""
     yield Part("How it was made", lines=report.study.plan.commands, tables=[
-        report.table("environment", "What the runs were made with."),
-        report.table("settings", "What all runs have in common.", folded=True),
-        report.table("calibration", "How far verdicts and intervals of few seeds can be trusted.",
+        report.table("environment", "Versions and hardware of the runs."),
+        report.table("settings", "Settings that all runs have in common.", folded=True),
+        report.table("calibration", "Simulated error rates of verdicts and intervals.",
               captions.CALIBRATION, folded=True),
     ])  # fmt: skip
 
@@ -204,7 +207,7 @@ def provenance(report: Reported) -> Iterator[Part]:
 def _least_p(seeds: int) -> str:
     if not 0 < seeds <= MOST_FLIPPED:
         return ""
-    return f" Of {seeds} seeds, no p-value of sign flips is below {formats.text(2.0 ** (1 - seeds))}."
+    return f" With {seeds} seeds no p-value by sign flips is below {formats.text(2.0 ** (1 - seeds))}."
 
 
 def means(report: Reported) -> str:
@@ -217,7 +220,7 @@ def means(report: Reported) -> str:
         for row in accuracy.head(MOST_WORDS).to_dict("records")
     ]
     more = len(accuracy) - len(arms)
-    return "; ".join(arms) + (f"; and {more} arms more in the table" if more else "")
+    return "; ".join(arms) + (f"; the table has {more} more arms" if more else "")
 
 
 SECTIONS: dict[str, Builder[Reported]] = {

@@ -12,13 +12,15 @@ from analysis.figures.layout import STYLES, Style
 from analysis.judging import calibration
 from analysis.judging.power import SEEDS
 from analysis.judging.run_table import RunTable
-from analysis.labels import arm_labels
+from analysis.labels import arm_labels, named_effects
 from analysis.measures import measured
-from analysis.pages import captions
+from analysis.pages import captions, summary
 from analysis.pages.page import Page
 from analysis.pages.report_files import sections_drawn, write_files
 from analysis.pages.sections import LONG, Part, table_of
+from analysis.pages.study_sections import HOLM, PAIRED
 from analysis.tables import outcomes
+from resnet_core.runs.description import counted
 
 PAGE = "report.html"
 
@@ -78,11 +80,25 @@ def write(judged: JudgedTable, out: Path) -> tuple[Path, dict[str, pd.DataFrame]
     about = [
         f"{len(runs.planned)} runs of {runs.planned.groupby([*runs.factors], observed=True).ngroups} arms, from "
         f"{judged.name}. Factors: {', '.join(runs.factors)}.",
-        *(f"Not in any pair: {note}." for note in runs.notes),
+        *(f"Not compared: {note}." for note in runs.notes),
     ]
-    page = Page(Path(judged.name).stem, "What do the runs say of the claims?", about, sections)
+    page = Page(Path(judged.name).stem, "Which claims do the runs support?", about, sections, summary_of(runs, by_name))
     write_files(out, PAGE, page, images, by_name)
     return out / PAGE, by_name
+
+
+def summary_of(runs: RunTable, by_name: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return the sentences on a table of runs of another tool."""
+    verdicts = by_name.get("verdicts", pd.DataFrame())
+    measures = list(dict.fromkeys(by_name["summary"]["measure"])) if len(by_name["summary"]) else []
+    lowest = summary.best_arm(by_name["summary"], measures, runs.factors, {})
+    arms = runs.planned.groupby([*runs.factors], observed=True).ngroups
+    return summary.box(
+        "Which claims do the runs support?" if len(verdicts) else "How much do the arms differ?",
+        f"{counted(len(runs.planned), 'run')} of {counted(arms, 'arm')} were read; none was made here.",
+        [summary.counts(verdicts), lowest],
+        [summary.open_claims(verdicts)],
+    )
 
 
 def _verdicts(report: ReportedTable) -> Iterator[Part]:
@@ -92,11 +108,13 @@ def _verdicts(report: ReportedTable) -> Iterator[Part]:
     verdicts, shown = by_name["verdicts"], captions.claims(by_name["verdicts"])
     costless = shown.drop(columns=[name for name in ("parameters", "MACs") if shown[name].isna().all()])
     yield Part("Verdicts", tables=[
-        table_of("verdicts", verdicts, "What the runs say of each claim.",
+        table_of("verdicts", verdicts, "The verdict on each claim.",
                  f"{captions.VERDICTS} {calibration.of_verdicts(report.seeds)}", costless),
-        table_of("power", by_name["power"], "Which differences so many seeds can show.",
-                 "Effect: distance from the bound; at n: the least difference that n seeds show with a probability of "
-                 "80 %, at the spread of these; needed: how many seeds show the effect.", by_name["power"]),
+        table_of("power", by_name["power"], "Smallest difference that a number of seeds can detect.",
+                 "Effect: distance from the bound. At n: the smallest difference that n seeds detect with a "
+                 "probability of 80 %, given the spread of these seeds. Seeds needed: the number that would show the "
+                 "effect.",
+                 by_name["power"]),
     ])  # fmt: skip
 
 
@@ -104,12 +122,11 @@ def _effects(report: ReportedTable) -> Iterator[Part]:
     table = report.by_name["effects"]
     if table.empty:
         return
-    shown = table.drop(columns=["bootstrap_low", "bootstrap_high", "bootstrap"], errors="ignore")
-    yield Part("Effects", [study_figures.effects(table, report.judged.style)], [
+    named = named_effects(table, {})
+    shown = named.drop(columns=["bootstrap_low", "bootstrap_high", "bootstrap"], errors="ignore")
+    yield Part("Effects", [study_figures.effects(named, report.judged.style)], [
         table_of("effects", table, "Differences between arms, seed by seed.",
-                 "Level minus reference, all other factors being equal; d: in standard deviations of the differences; "
-                 "above: probability that a run of the level has the higher value; p: of Student's t-test, and of sign "
-                 "flips; corrected for the number of rows by Holm's method.", shown, folded=len(table) > LONG),
+                 f"{PAIRED} p: by Student's t-test, and by sign flips; {HOLM}.", shown, folded=len(table) > LONG),
     ])  # fmt: skip
 
 
@@ -120,12 +137,14 @@ def _arms(report: ReportedTable) -> Iterator[Part]:
     rows = {name: table for name, table in rows.items() if table["value"].notna().any()}
     yield Part("Arms", [study_figures.distributions(rows, judged.style)] if rows else [], [
         table_of("summary", report.by_name["summary"], "Every measure of every arm.",
-                 "Mean with its 95 % interval of Student's t; iqm: mean of the middle half; bootstrap: BCa.",
+                 "Mean with its 95 % interval by Student's t. Middle half: mean without the lowest and the highest "
+                 "quarter. Bootstrap: BCa interval.",
                  report.by_name["summary"]),
-        table_of("outcomes", report.by_name["outcomes"], "How the runs of each arm ended.",
-                 "Failed rate: how many diverged, of these and the completed, with its exact 95 % interval.",
+        table_of("outcomes", report.by_name["outcomes"], "Outcomes of the runs of each arm.",
+                 "Failed rate: share of the runs that diverged among these and the completed runs, with its exact 95 % "
+                 "interval.",
                  report.by_name["outcomes"]),
-        table_of("runs", report.by_name["runs"], "Every run.", "", report.by_name["runs"], folded=True),
+        table_of("runs", report.by_name["runs"], "All runs.", "", report.by_name["runs"], folded=True),
     ])  # fmt: skip
 
 

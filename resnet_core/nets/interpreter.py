@@ -1,4 +1,4 @@
-"""`Interpreter`: the operations of which networks are composed.
+"""`Interpreter`: the operations that networks are composed of.
 
 A block is a function of an `Interpreter`. It calls the interpreter's methods, such as `conv`, `norm` and `add`; the
 interpreter decides what a value is. `KerasNet` makes layers of a `keras.Model`; `CostNet` counts parameters and

@@ -30,7 +30,7 @@ def counted(tell: Tell) -> Iterator[None]:
 
 
 def passed(images: int | None, share: float = 1.0) -> None:
-    """Count a pass of so many images through a share of the network; none while a pass is traced."""
+    """Count a pass of these images through a share of the network; no pass is counted while it is traced."""
     add = _tell.get()
     if add is not None and images is not None:
         add(images * share)

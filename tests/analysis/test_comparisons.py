@@ -161,6 +161,26 @@ def test_a_trend_is_a_slope_for_each_seed():
     assert comparisons.trends(data[data["layers"] == 8], "label").empty
 
 
+@pytest.mark.parametrize(
+    ("measure", "low", "high"),
+    [("test_error", -1, 1), ("test_loss", -11.2, 13.2), ("gradient_decades_at_init", -11.2, 13.2)],
+)
+def test_the_interval_of_a_slope_ends_at_the_steepest_one(measure, low, high):
+    """From a depth to twice that depth an error changes by 1 at most; a loss has no largest value."""
+    rows = [(8, 0, 0.5), (16, 0, 0.54), (8, 1, 0.0), (16, 1, 1.96)]
+    data = pd.DataFrame(rows, columns=["layers", "seed", "value"]).assign(label="a")
+    data["value"] /= 2 if measure == "test_error" else 1
+    row = comparisons.together(lambda rows: comparisons.trends(rows, "label"), {measure: data}).iloc[0]
+    assert "steepest" not in row
+    assert row[["low", "high"]].tolist() == pytest.approx([low, high], abs=0.01)
+
+
+def test_the_steepest_slope_is_that_of_a_step_at_the_middle():
+    data = pd.DataFrame({"layers": [8, 16, 32, 64], "value": [0, 0, 1, 1]}).assign(label="a", seed=0)
+    row = comparisons.trends(data, "label").iloc[0]
+    assert row["slope"] == pytest.approx(row["steepest"]) == pytest.approx(0.4)
+
+
 def test_p_values_of_several_measures_are_corrected_together(grid):
     effects = [comparisons.effects(grid, ["depth", "skip"], 0) for _ in range(2)]
     table = comparisons.together(

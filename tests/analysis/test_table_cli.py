@@ -44,7 +44,13 @@ def test_the_report_of_a_table(folder, capsys):
     assert re.search("supported +The skip helps", printed)
     page = (folder / "runs-report" / "report.html").read_text()
     assert "15 runs of 4 arms, from runs.csv. Factors: depth, skip." in page
-    assert "Not in any pair: depth=8 skip=None has no run of seed 0." in page
+    assert "Asked: Which claims do the runs support?" in page
+    assert (
+        "Found: of 1 claim, 1 supported, 0 refuted, 0 inconclusive; depth=8 skip=None has the lowest mean loss"
+        not in page
+    )
+    assert "Found: of 1 claim, 1 supported, 0 refuted, 0 inconclusive." in page
+    assert "Not compared: depth=8 skip=None has no run of seed 0." in page
     tables = {path.name for path in (folder / "runs-report" / "tables").glob("*.csv")}
     assert tables == {f"{name}.csv" for name in ("verdicts", "power", "effects", "summary", "outcomes", "runs")}
     before = {path: path.read_bytes() for path in (folder / "runs-report").rglob("*") if path.is_file()}

@@ -423,7 +423,7 @@ def test_the_best_are_confirmed_beside_their_twins_and_exported(search, capsys, 
     tables = tables_of(read(search.root / "confirm"))
     recall, confusion = tables["recall"], tables["confusion"]
     assert recall["n"].tolist() == [2] * 10
-    assert recall["arm"].unique().tolist() == [f"trial={best['trial']} net=found"]
+    assert recall["arm"].unique().tolist() == [f"trial={best['trial']}, found"]
     assert recall["images"].sum() == 360
     hits = sum(confusion.loc[digit, f"as {digit}"] for digit in range(10))
     assert hits / 720 == pytest.approx(np.mean([record.results["test_accuracy"] for record in mine]))

@@ -82,7 +82,7 @@ def values_of(image: Image.Image) -> str:
 
 
 def is_cut(image: Image.Image) -> bool:
-    """Return whether a picture has more than 8 bits a colour, of which Pillow decodes only 8."""
+    """Return whether a picture has more than 8 bits per colour, but Pillow decodes only 8."""
     if values_of(image) != "uint8":
         return False
     match image.format:

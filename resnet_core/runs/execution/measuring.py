@@ -130,7 +130,7 @@ def part_of(run: Run, data: Dataset, sample: Sample) -> str:
     if sample.part == "auto":
         return parts[0]
     if sample.part not in parts:
-        raise UserError(f"`part` must be one of which the runs have images, {', '.join(parts)}, but got {sample.part}")
+        raise UserError(f"`part` must be one that the runs have images of, {', '.join(parts)}, but got {sample.part}")
     return sample.part
 
 

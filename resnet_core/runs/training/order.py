@@ -80,7 +80,7 @@ def batches(
 
 
 def class_weights(labels: Array) -> Array:
-    """Return n / (classes · n_c) for each class c, of which there are n_c labels of n, as float32. A class without
+    """Return n / (classes · n_c) for each class c, where n_c of the n labels are c, as float32. A class without
     labels has the weight 0 and is not counted.
     """
     counts = np.bincount(labels)

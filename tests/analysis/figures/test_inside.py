@@ -10,6 +10,7 @@ from analysis import blocks
 from analysis.claims import mean
 from analysis.figures import inside_figures
 from analysis.figures.layout import STYLES
+from analysis.figures.marks import named
 from analysis.measures import MEASURES, bounds, find, measured, register_measure
 from analysis.of_probes import of_probe
 from analysis.pages import paper, report
@@ -227,15 +228,30 @@ def test_every_probe_has_its_figure_with_a_text(probed):
         assert "n = 6 networks; 512 test images" in figure.caption
     assert "points=3" in captions["landscape"]
     assert "in minibatches of 64; normalisation by moving statistics" in captions["similarity"]
-    assert "Autocorrelation of the gradient, lag 1: " in captions["shattering"]
-    assert "points: every seed, the mean of its draws" in captions["lesions"]
+    assert "Autocorrelation of the gradient, lag 1. " in captions["shattering"]
+    assert "a point is one seed, the mean of its draws" in captions["lesions"]
     assert list(inside_figures.figures_of(None, PAGE)) == []
+
+
+def test_points_and_lines_say_their_arm_seed_and_value(probed, tmp_path):
+    """On the page, so that a click on an arm highlights it in these figures as in the others."""
+    page, _ = report.write(read(probed), tmp_path, PAGE)
+    text = page.read_text()
+    for tip in (
+        "skip=A, seed 1, stage2_block1: error 0.41", "skip=A, stage2_block1: mean error 0.41",
+        "skip=none, seed 0, place 1: variance 2", "skip=A, seed 2, index 1: cosine of F(x) with ∂L/∂x -0.12",
+        "skip=A, place 0, step end: mean value 1.01",
+    ):  # fmt: skip
+        assert f'data-tip="{tip}"' in text, tip
+    for figure in inside_figures.figures_of(read(probed).probed, PAGE):
+        arms = {mark.arm for mark in named(figure.figure).values()}
+        assert {"skip=A", "skip=none"} <= arms, figure.name
 
 
 def test_values_over_training_stand_at_the_steps_they_were_taken_at(probed):
     rows = read(probed).probed
     (figure,) = inside_figures.over_training(rows[rows["probe"] == "signal"], PAGE)
-    assert "Values of the probe signal, variance after so many updates, and after the training (end)" in figure.caption
+    assert "Values of the probe signal, variance during training and after it (end)" in figure.caption
     ax = figure.figure.axes[0]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "10", "end"]
     assert [line.get_label() for line in ax.lines] == ["place 0", "place 1", "place 2"]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.claims import Claim, mean, rate
+from analysis.judging.decisions import Sentence
 from analysis.judging.looks import Look, announced, following
 from analysis.judging.power import detectable, needed, needed_of_rates
 from analysis.judging.samples import Samples
@@ -154,7 +155,7 @@ class TestLostRuns:
         frames.runs["test_loss"] = frames.runs["test_accuracy"].where(frames.runs["run"] != "A0")
         claim = mean("test_loss", **RESIDUAL) > mean("test_loss", **PLAIN)
         row = verdicts([claim], planned, frames).iloc[0]
-        assert (row["verdict"], row["note"]) == ("inconclusive", "runs were lost whose measure has no bounds")
+        assert (row["verdict"], row["note"]) == ("inconclusive", "runs were lost, and the measure has no bounds")
 
     def test_nothing_is_recorded(self):
         planned, _ = study(ERRORS)
@@ -449,6 +450,29 @@ def test_an_opposite_sign_is_said(claim, plain, direction, words):
     assert row["direction"] == direction
     assert (words or "") in row["note"]
     assert ("opposite" in row["note"]) == (words is not None)
+
+
+@pytest.mark.parametrize(
+    ("shares", "bounds", "expected"),
+    [
+        ([1, -1], (0, 1), (-1, 1)),
+        ([0.5, 0.5], (0, 1), (0, 1)),
+        ([1], (0, np.inf), (0, np.inf)),
+        ([-1], (0, np.inf), (-np.inf, 0)),
+        ([1, -1], (0, np.inf), (-np.inf, np.inf)),
+        ([1, 0], (0, 1), (0, 1)),
+    ],
+)
+def test_a_contrast_has_bounds_where_those_of_its_measure_allow(shares, bounds, expected):
+    assert Sentence(np.array(shares, float), ">", 0.0, low=bounds[0], high=bounds[1]).ends() == expected
+
+
+def test_the_interval_of_a_mean_loss_does_not_leave_its_bounds():
+    planned, frames = study({"A": [0.01, 0.5]})
+    frames.runs["test_loss"] = [0.01, 0.5]
+    row = verdicts([mean("test_loss", skip="A") < 5], planned, frames).iloc[0]
+    assert row["low"] == 0
+    assert row["high"] > 0.5
 
 
 def test_the_interval_is_the_one_that_the_verdict_is_made_of():

@@ -136,7 +136,7 @@ def test_what_a_learning_rate_was_chosen_from_is_reported(tmp_path):
 def test_many_arms_have_a_report_that_says_what_is_not_drawn(tmp_path):
     arms = [{"depth": depth, "skip": f"s{i}"} for depth in (8, 20, 32, 44, 56) for i in range(12)]
     text, tables, _ = written(tmp_path, arms=arms, seeds=2, layers=by_depth, **FEW_FIGURES)
-    assert "Of 12 arms the first 8 are drawn" in text
+    assert "The first 8 of 12 arms are drawn" in text
     assert f"Of {len(tables['effects']) // tables['effects']['measure'].nunique()} comparisons the 40" in text
 
 

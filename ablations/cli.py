@@ -204,7 +204,7 @@ def _asked(options: argparse.Namespace) -> tuple[Request, Execution]:
     study: Study = options.study_to_run
     scale_of(study, options.scale)
     code = [study.file] if study.file and study.registers else []
-    execution = Execution.of(options, SessionCode(Plugins((*options.plugin, *code))))
+    execution = Execution.from_options(options, SessionCode(Plugins((*options.plugin, *code))))
     probes, settings = asked_of(options, study)
     options = argparse.Namespace(**{**vars(options), "set": settings})  # a second call finds the options as they were
     hours = None if options.hours is None else number("--hours", options.hours)

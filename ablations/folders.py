@@ -100,7 +100,7 @@ def retry_runs(options: argparse.Namespace) -> None:
     check_writable(root)
     set_variables()
     check_backend()
-    execution = Execution.of(options, load_plugins(options.plugin))
+    execution = Execution.from_options(options, load_plugins(options.plugin))
     runs = runner.retry(root, FAILED, with_probes(execution, options, Store(root).plan()))
     exit_if_failed(Store(root), [run.id for run in runs])
 

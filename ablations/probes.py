@@ -8,8 +8,8 @@ from ablations.study import Study
 from resnet_core.command_line import Parser
 from resnet_core.errors import UserError, nearest
 from resnet_core.nets.own import Net
-from resnet_core.probes.asked import IMAGES, Asked, Item, Sample, Size, asked_for, total_passes, unmeasurable
 from resnet_core.probes.registry import probes as registered
+from resnet_core.probes.requests import IMAGES, Item, ProbeRequest, Sample, Size, asked_for, total_passes, unmeasurable
 from resnet_core.runs.execution.options import Execution
 from resnet_core.runs.records import networks
 from resnet_core.runs.records.measurements import name_of
@@ -83,7 +83,7 @@ def settings_of(words: Sequence[str], names: Sequence[str]) -> tuple[dict[str, d
     return settings, others
 
 
-def asked_of(options: argparse.Namespace, study: Study) -> tuple[tuple[Asked, ...], list[str]]:
+def asked_of(options: argparse.Namespace, study: Study) -> tuple[tuple[ProbeRequest, ...], list[str]]:
     """Return the probes of the study and of the options, and the remaining words of `--set`.
 
     Raises:
@@ -97,7 +97,9 @@ def asked_of(options: argparse.Namespace, study: Study) -> tuple[tuple[Asked, ..
     return probes_asked(words, given), others
 
 
-def probes_asked(words: Sequence[str], settings: Mapping[str, Mapping[str, str]] | None = None) -> tuple[Asked, ...]:
+def probes_asked(
+    words: Sequence[str], settings: Mapping[str, Mapping[str, str]] | None = None
+) -> tuple[ProbeRequest, ...]:
     """Return probes that can be measured with runs. Each is given by name and options: `lesions draws=10`.
 
     Raises:
@@ -126,9 +128,9 @@ def with_probes(execution: Execution, options: argparse.Namespace, plan: Plan | 
     return replace(execution, probes=asked, sample=sample_of(options) if given or sample is None else sample)
 
 
-def say_cost(asked: Sequence[Asked], sample: Sample, nets: Sequence[Net]) -> None:
+def say_cost(asked: Sequence[ProbeRequest], sample: Sample, nets: Sequence[Net]) -> None:
     """Print the number of passes of probes for these networks."""
-    passes = total_passes([(probe, Size.of(net)) for net in nets for probe in asked])
+    passes = total_passes([(probe, Size.from_net(net)) for net in nets for probe in asked])
     names = ", ".join(dict.fromkeys(probe.name for probe in asked))
     say(
         f"the probes {names} of {len(nets)} networks take {passes.forward:,.0f} forward "
@@ -136,12 +138,12 @@ def say_cost(asked: Sequence[Asked], sample: Sample, nets: Sequence[Net]) -> Non
     )
 
 
-def say_unprobed(store: Store, runs: Sequence[Run], asked: Sequence[Asked], sample: Sample) -> None:
+def say_unprobed(store: Store, runs: Sequence[Run], asked: Sequence[ProbeRequest], sample: Sample) -> None:
     """Print which of these runs completed and are not probed, and how to probe them."""
     statuses, kept = store.survey().statuses, networks.kept(store.root)
     trained = [run.id for run in runs if statuses.get(run.id) in (COMPLETED, FAILED_TO_TRAIN)]
 
-    def is_there(network_id: str, probe: Asked) -> bool:
+    def is_there(network_id: str, probe: ProbeRequest) -> bool:
         kind = (probe.name, probe.text, probe.step is None)
         alike = [other for other in asked if (other.name, other.text, other.step is None) == kind]
         # A run may end before a step, so one of several steps is enough.

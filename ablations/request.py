@@ -192,7 +192,7 @@ class Request:
     def plan(self, runs: list[Run], data: DataInfo, data_sha256: str) -> Plan:
         """Return the plan of `runs` for the store."""
         study, factors = self.study, tuple(runs[0].factors)
-        planned = tuple(map(PlannedRun.of, runs))
+        planned = tuple(map(PlannedRun.from_run, runs))
         base = self.base(data_sha256)
         published = tuple(cast("Figure", asdict(figure)) for figure in self.claimed.published)
         return Plan(

@@ -135,7 +135,7 @@ def retry(root: Path, statuses: Sequence[str], execution: Execution) -> list[Run
             )
     runs = [replace(run, code=None) for run in failed]
     if runs and {run.id for run in runs} - planned:
-        store.add_plan(replace(plan, runs=tuple(map(PlannedRun.of, runs)), commands=()), mixed=True)
+        store.add_plan(replace(plan, runs=tuple(map(PlannedRun.from_run, runs)), commands=()), mixed=True)
     if not runs:
         say(f"no run of {root} is {' or '.join(statuses)}")
         return []

@@ -200,7 +200,7 @@ class Study:
         with guarded(rule, self.file):
             net = self.net(**self._read_by(self.net, arm))
             if callable(net):
-                return OwnNet.of(net)
+                return OwnNet.from_function(net)
         if not isinstance(net, NetSpec):
             raise UserError(f"{rule}, but got {net!r}")
         return net

@@ -197,10 +197,10 @@ class Results:
             UserError: See `network` and `resnet_core.runs.exports.exporting.export`.
         """
         from resnet_core.runs.execution.job import dataset, resident
-        from resnet_core.runs.exports.exporting import Wishes, export
+        from resnet_core.runs.exports.exporting import ExportSettings, export
         from resnet_core.runs.exports.trained import Trained, with_preprocessing
 
-        wishes, store = Wishes(Path(out), formats, softmax, None, calls), Store(self.folder)
+        wishes, store = ExportSettings(Path(out), formats, softmax, None, calls), Store(self.folder)
         wishes.check()
         run_id = self._run_of(seed, levels)
         model = store.network(run_id)

@@ -101,12 +101,12 @@ def tuned(request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> Req
     table.run([(arm, request.rates.grid) for arm in arms])
     images = round(request.train.validation_fraction * (request.train.train_size or data.train_images))
     images *= request.rates.trial_seeds
-    further = [(arm, beyond(table.of(arm), best(table.of(arm), images))) for arm in arms]
+    further = [(arm, beyond(table.trials_of(arm), best(table.trials_of(arm), images))) for arm in arms]
     table.run([(arm, [rate]) for arm, rate in further if rate is not None])
     rates: dict[str, float] = {}
     rows: list[Tuned] = []
     for arm in arms:
-        tried = table.of(arm)
+        tried = table.trials_of(arm)
         chosen = best(tried, images)
         rates[arm.arm] = request.train.learning_rate if chosen is None else chosen.rate
         _say(arm.arm or "every run", tried, chosen, request, images)
@@ -158,7 +158,7 @@ class Trials:
                 f"record of ({lost[0]}){f' and {len(lost) - 1} more' if len(lost) > 1 else ''}; run the study again"
             )
 
-    def of(self, arm: Run) -> list[Tried]:
+    def trials_of(self, arm: Run) -> list[Tried]:
         """Return the results of the trials of an arm, a row for each rate, in ascending order."""
         of_arm = [run for run in self._runs if {**run.factors, FACTOR: None} == {**arm.factors, FACTOR: None}]
         rows = []

@@ -20,7 +20,7 @@ def keep_look(root: Path) -> None:
     """Record in the plan a look at the verdicts on all seeds of a study, unless runs are missing."""
     plan = Store(root).plan()
     if plan and plan.claims:
-        looks = Look.of(plan.looks)
+        looks = Look.from_plan(plan.looks)
         _keep(root, following(looks, len({run.seed for run in plan.runs})))
 
 
@@ -41,7 +41,7 @@ def until_decided(request: Request, data: DataInfo, data_sha256: str, fill: Fill
     root, runs = request.root, []
     first, most = request.seeds.first, request.seeds.most or request.seeds.first
     plan = Store(root).plan()
-    kept = Look.of(plan.looks) if plan else ()
+    kept = Look.from_plan(plan.looks) if plan else ()
     for look in announced(kept, first, most):
         if look in kept and look.seeds < first:
             continue
@@ -67,7 +67,7 @@ def further_runs(request: Request, runs: Callable[[Request], Sequence[Run]]) -> 
         runs: Function that returns the runs of a request.
     """
     plan, first = Store(request.root).plan(), request.seeds.first
-    kept = Look.of(plan.looks) if plan else ()
+    kept = Look.from_plan(plan.looks) if plan else ()
     looks = announced(kept, first, request.seeds.most or first)
     later = [look for look in looks if look not in kept and look.seeds > first]
     open_ = open_claims(request.root)

@@ -45,7 +45,7 @@ class StudyRecords:
     @property
     def looks(self) -> tuple[Look, ...]:
         """The looks of the plan, or one look at the present seeds if the plan has none."""
-        return Look.of(self.plan.looks) or following((), self.planned["seed"].nunique())
+        return Look.from_plan(self.plan.looks) or following((), self.planned["seed"].nunique())
 
     @property
     def claims(self) -> tuple[Claim, ...]:

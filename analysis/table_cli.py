@@ -66,7 +66,7 @@ def report_table(options: argparse.Namespace) -> "tuple[Path, dict[str, pd.DataF
     measures = tuple(dict.fromkeys([*measures_of(claims), *map(column, options.measure)]))
     factors = [name for names in options.factors for name in names.split(",")]
     try:
-        runs = RunTable.of(
+        runs = RunTable.from_table(
             read_runs(source), factors=factors, seed=options.seed, status=options.status, measures=measures
         )
     except UserError as error:

@@ -80,7 +80,7 @@ def filled(folder, runs):
     """Write so many records, and return the seconds in which they are compacted."""
     store = Store(Path(folder))
     each = [run(seed, *arm) for seed in range(runs // len(ARMS)) for arm in ARMS]
-    planned = tuple(map(PlannedRun.of, each))
+    planned = tuple(map(PlannedRun.from_run, each))
     store.add_plan(Plan("bench", "?", "", {}, ("depth", "skip"), ("",), planned, 1))
     for record in each:
         store.write(recorded(record))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from resnet_core.probes.asked import Asked, Item, Sample
+from resnet_core.probes.requests import Item, ProbeRequest, Sample
 from resnet_core.runs.execution import job
 from resnet_core.runs.records import measurements
 from resnet_core.runs.records.record import Record
@@ -10,7 +10,7 @@ from resnet_core.runs.records.store import Store
 from resnet_core.runs.training.checkpoints import UNREADABLE, variables_of
 from resnet_core.runs.training.forms import weights_of_state
 
-SCORES = Asked("scores")
+SCORES = ProbeRequest("scores")
 SAMPLE = Sample("test", 10_000)
 
 

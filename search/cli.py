@@ -185,14 +185,14 @@ def export_best(options: argparse.Namespace) -> None:
 
     load_plugins(options.plugin)
     from resnet_core.runs.exports.card import export_cells
-    from resnet_core.runs.exports.exporting import Wishes
+    from resnet_core.runs.exports.exporting import ExportSettings
     from search.delivery import deliver
     from search.export import EXPORTS
 
     images = _given(options.images, lambda text: int(number("--images", text, whole=True)))
     calls = int(number("--calls", options.calls, whole=True, least=0))
     out = options.out or options.search / EXPORTS
-    exports = deliver(options.search, Wishes(out, options.format, options.softmax, images, calls, as_option))
+    exports = deliver(options.search, ExportSettings(out, options.format, options.softmax, images, calls, as_option))
     columns, cells = export_cells(exports.rows)
     table = Table(box=None, header_style="bold")
     for column in columns:
@@ -207,7 +207,7 @@ def export_best(options: argparse.Namespace) -> None:
 
 def run_search(options: argparse.Namespace) -> None:
     """Run the search of the parsed options, or with `--dry-run` print its space."""
-    execution = Execution.of(options, Plugins(tuple(options.plugin)))
+    execution = Execution.from_options(options, Plugins(tuple(options.plugin)))
     best = int(number("--confirm", options.confirm, whole=True, least=0))
     seeds = 3 if options.confirm_seeds is None else int(number("--confirm-seeds", options.confirm_seeds, whole=True))
     if not best and options.confirm_seeds is not None:

@@ -86,7 +86,7 @@ def plan_of(search: Search, best: Sequence[tuple[int, Record]], runs: Sequence[R
         {f"search.{name}": value for name, value in base.items()},
         ("trial", "net"),
         (search.command,),
-        tuple(map(PlannedRun.of, runs)),
+        tuple(map(PlannedRun.from_run, runs)),
         study_threads(list(runs)),
         tuple(replace(claim, text=text).to_dict() for text, claim in claims.items()),
         data=search.data.split(search.train),

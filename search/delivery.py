@@ -10,7 +10,7 @@ from analysis.study import read
 from resnet_core.errors import UserError
 from resnet_core.runs.execution import job
 from resnet_core.runs.exports.card import CardSection, table, words
-from resnet_core.runs.exports.exporting import Exports, Wishes, export
+from resnet_core.runs.exports.exporting import Exports, ExportSettings, export
 from resnet_core.runs.exports.trained import Trained
 from resnet_core.runs.records.plan import Plan
 from resnet_core.runs.records.record import Record
@@ -21,7 +21,7 @@ from search.listing import CONFIRMED_COLUMNS, confirmed_rows, plan_of
 from search.predict import MODEL
 
 
-def deliver(root: Path, wishes: Wishes) -> Exports:
+def deliver(root: Path, wishes: ExportSettings) -> Exports:
     """Export the network of a search that is the best with fresh seeds.
 
     Args:

@@ -122,7 +122,7 @@ def trials_table(root: Path, most: int | None = None) -> "Table":
         completed = record.status == "completed"
         table.add_row(
             str(places[record.run.id]),
-            *(shown(objective.name, objective.of(record)) if completed else "–" for objective in objectives),
+            *(shown(objective.name, objective.value(record)) if completed else "–" for objective in objectives),
             *([values.get(record.run.id, "–")] if beliefs else []),
             *(shown(name, record.network[name]) for name in costs),
             str(record.run.train.epochs or "–"),

@@ -81,11 +81,13 @@ class Live:
     def _sentence(self, record: Record) -> str:
         if record.status != "completed":
             return f"{record.status} at step {record.outcome.step}"
-        measures = [f"{objective.name} {shown(objective.name, objective.of(record))}" for objective in self._objectives]
+        measures = [
+            f"{objective.name} {shown(objective.name, objective.value(record))}" for objective in self._objectives
+        ]
         return ", ".join([*measures, f"{magnitude(record.network['parameters'])} parameters"])
 
     def _outlook(self) -> str:
         first = self._objectives[0]
-        best = f"best {shown(first.name, first.of(self._best))}" if self._best else "none completed"
+        best = f"best {shown(first.name, first.value(self._best))}" if self._best else "none completed"
         left = self._pace.left(self._trials - self._ended)
         return best if left is None else f"{best}; ETA {duration(left)}"

@@ -33,7 +33,7 @@ class Objective:
 
     def gain(self, record: Record) -> float:
         """Return the measure of a run, with the sign chosen so that larger is better."""
-        return self.of(record) if self.direction == "max" else -self.of(record)
+        return self.value(record) if self.direction == "max" else -self.value(record)
 
     @property
     def column(self) -> str:
@@ -45,7 +45,7 @@ class Objective:
         """Whether larger values of the column are better."""
         return self.name == "val_error" or self.direction == "max"
 
-    def of(self, record: Record) -> float:
+    def value(self, record: Record) -> float:
         """Return the measure of a run, or that of the last epoch of a pruned run; NaN if the run did not complete
         otherwise. Oracles treat NaN as the worst value.
         """

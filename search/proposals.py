@@ -175,7 +175,7 @@ class Proposals(Todo):
         """Add a run to the plan, unless its trial is handed out again."""
         self._store.check_there()
         if run.id not in self._planned:
-            self._planned[run.id] = replace(PlannedRun.of(run), known=tuple(self._heard))
+            self._planned[run.id] = replace(PlannedRun.from_run(run), known=tuple(self._heard))
             self._heard = []
         self._store.add_plan(replace(self._plan, runs=(self._planned[run.id],)))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def tell(oracle: "Oracle", trial: Any, record: Record, objectives: Sequence[Objective]) -> None:
     """Report the result of the run of a trial to its oracle."""
-    metrics = {objective.name: objective.of(record) for objective in objectives}
+    metrics = {objective.name: objective.value(record) for objective in objectives}
     oracle.update_trial(trial.trial_id, metrics, step=record.run.train.epochs or 0)
     trial.status = "COMPLETED"  # also for a failed run, whose record has the status
     oracle.end_trial(trial)

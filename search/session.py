@@ -132,12 +132,12 @@ class SearchResults:
         Raises:
             UserError: No network was confirmed, or see `exporting.export`.
         """
-        from resnet_core.runs.exports.exporting import Wishes
+        from resnet_core.runs.exports.exporting import ExportSettings
         from search.delivery import deliver
         from search.export import EXPORTS
 
         folder = self.folder / EXPORTS if out is None else Path(out)
-        return deliver(self.folder, Wishes(folder, formats, softmax, images, calls))
+        return deliver(self.folder, ExportSettings(folder, formats, softmax, images, calls))
 
     def report(self) -> Path:
         """Write the report of the search, and return the path of its page. A notebook shows the path as the page."""

@@ -82,7 +82,7 @@ STORED = {("resnet_core/runs/records/measurements.py", "of")}  # a name that fil
 
 
 def test_names_say_what_they_hold():
-    """Of variables, arguments, attributes and functions; a method, such as `StepSpec.of`, may be called `of`."""
+    """Variables, arguments, attributes, functions and methods."""
     names = {(str(path.relative_to(ROOT)), name) for path in ALL_FILES for name in named(ast.parse(path.read_text()))}
     assert {(path, name) for path, name in names if name.strip("_") in SAY_NOTHING} == STORED
 
@@ -95,9 +95,7 @@ def named(tree: ast.AST) -> set[str]:
                 names.add(name)
             case ast.alias(asname=str(name)) | ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
                 names.add(name)
-    methods = {id(each) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for each in node.body}
-    functions = {node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    return names | {node.name for node in functions if node.name.strip("_") != "of" or id(node) not in methods}
+    return names | {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
 def imported_modules(path: Path, files: dict[str, Path]) -> set[str]:

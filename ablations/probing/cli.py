@@ -16,8 +16,8 @@ from resnet_core.command_line import Parser, folder, run_program
 from resnet_core.errors import UserError
 from resnet_core.folders import DEFAULT_OUT, check_writable, sweep
 from resnet_core.nets.zoo import network
-from resnet_core.probes.asked import Asked, Item, Sample, Size, asked_for, total_passes, unmeasurable
 from resnet_core.probes.registry import NEEDS, Passes, probes
+from resnet_core.probes.requests import Item, ProbeRequest, Sample, Size, asked_for, total_passes, unmeasurable
 from resnet_core.runs.execution.options import number
 from resnet_core.runs.execution.plugins import Plugins, add_plugin_option, load_plugins
 from resnet_core.runs.records import measurements
@@ -74,7 +74,7 @@ def print_list() -> None:
     """Print the probes."""
     from rich.table import Table
 
-    size = Size.of(network(EXAMPLE))
+    size = Size.from_net(network(EXAMPLE))
     table = Table(box=None, pad_edge=False, header_style="bold")
     columns = ("probe", "measures", "needs", "when", "half precision", f"passes of {EXAMPLE}: forward", "backward")
     for column in columns:
@@ -97,7 +97,7 @@ class Work:
     """The requested measurements."""
 
     target: Target
-    asked: tuple[Asked, ...]
+    asked: tuple[ProbeRequest, ...]
     sample: Sample
 
 

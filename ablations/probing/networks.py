@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_core.errors import UserError
 from resnet_core.nets.zoo import network
-from resnet_core.probes.asked import TRAINING_TIMES, Asked, Item, Sample, Size
+from resnet_core.probes.requests import TRAINING_TIMES, Item, ProbeRequest, Sample, Size
 from resnet_core.sealed import sha256_of_file
 from resnet_core.spec_model import digest
 
@@ -61,7 +61,7 @@ class NetworkTarget:
         other = ("other",) if self.other else ()
         return ("images", "labels", *initial, *other, "train_images", "train_labels")
 
-    def items(self, asked: Sequence[Asked], sample: Sample) -> list[Item]:
+    def items(self, asked: Sequence[ProbeRequest], sample: Sample) -> list[Item]:
         """See `Target`."""
         files = [path for path in (Path(self.name) if self.is_file else None, self.weights, self.initial) if path]
         identity = [self.name, *map(_content, files), _images(self).sha256(), str(self.image_size), self._preprocessing]
@@ -82,7 +82,7 @@ class NetworkTarget:
     def size(self, network_id: str) -> "Sized":
         """See `Target`."""
         if not self.is_file:
-            return Size.of(self.spec)
+            return Size.from_net(self.spec)
         from resnet_core.probes.subject import subject_of
 
         return subject_of(_model(self))

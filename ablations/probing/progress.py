@@ -10,7 +10,7 @@ from ablations.probing.networks import NetworkTarget
 from ablations.probing.targets import Target
 from resnet_core.errors import UserError
 from resnet_core.folders import write_file
-from resnet_core.probes.asked import Item
+from resnet_core.probes.requests import Item
 from resnet_core.runs.records import measurements
 from resnet_core.telling import console, say, text_column
 

@@ -15,7 +15,7 @@ from filelock import Timeout
 
 from ablations.probing.targets import Target
 from resnet_core.errors import UserError
-from resnet_core.probes.asked import Asked, Item, Sample
+from resnet_core.probes.requests import Item, ProbeRequest, Sample
 from resnet_core.runs.execution.job import devices
 from resnet_core.runs.execution.main_script import importable
 from resnet_core.runs.execution.workers import become_worker, context
@@ -142,4 +142,4 @@ def perform(target: Target, item: Item, on_progress: OnProgress = lambda item, s
 @lru_cache(maxsize=1)
 def _network(target: Any, network_id: str, sample: Sample, other: str) -> Any:
     """Return a network of a target with the inputs of its probes. The last one is cached."""
-    return target.network(Item(network_id, Asked(""), sample, other))
+    return target.network(Item(network_id, ProbeRequest(""), sample, other))

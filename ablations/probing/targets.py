@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from resnet_core.errors import UserError
-from resnet_core.probes.asked import Asked, Item, Sample, Size
+from resnet_core.probes.requests import Item, ProbeRequest, Sample, Size
 from resnet_core.runs.records import networks
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
@@ -36,7 +36,7 @@ class Target(Protocol):
     def given(self) -> tuple[str, ...]:
         """Inputs that the target provides, by names of `registry.NEEDS`."""
 
-    def items(self, asked: Sequence[Asked], sample: Sample) -> list[Item]:
+    def items(self, asked: Sequence[ProbeRequest], sample: Sample) -> list[Item]:
         """Return the measurements, ordered so that equal architectures follow each other."""
 
     def label(self, network_id: str) -> str:
@@ -69,7 +69,7 @@ class StudyTarget:
         """See `Target`."""
         return ("images", "labels", "initial", "other", "train_images", "train_labels")
 
-    def items(self, asked: Sequence[Asked], sample: Sample) -> list[Item]:
+    def items(self, asked: Sequence[ProbeRequest], sample: Sample) -> list[Item]:
         """See `Target`.
 
         Raises:
@@ -85,7 +85,7 @@ class StudyTarget:
             raise UserError(f"--other must be 'seed' or the id of a run with a kept network, but got '{self.other}'")
         return [Item(run, probe, sample, self._other(run, probe)) for run in kept for probe in asked]
 
-    def _other(self, network_id: str, asked: Asked) -> str:
+    def _other(self, network_id: str, asked: ProbeRequest) -> str:
         needs = asked.probe.needs if self.other else asked.probe.required
         if "other" not in needs or self.other not in ("", NEXT_SEED):
             return self.other if "other" in needs else ""
@@ -100,7 +100,7 @@ class StudyTarget:
 
     def size(self, network_id: str) -> Size:
         """See `Target`."""
-        return Size.of(runs(self.root)[network_id].net)
+        return Size.from_net(runs(self.root)[network_id].net)
 
     def network(self, item: Item) -> "Given":
         """See `Target`."""

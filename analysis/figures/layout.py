@@ -89,7 +89,7 @@ class Arms:
     total: int
 
     @classmethod
-    def of(cls, labels: "pd.Series[Any]") -> "Arms":
+    def from_labels(cls, labels: "pd.Series[Any]") -> "Arms":
         """Return an instance with the first labels of the data."""
         levels = [str(level) for level in levels_of(labels)]
         return cls(levels[:MOST_ARMS], len(levels))

@@ -66,7 +66,7 @@ def by_depth(data: Mapping[str, pd.DataFrame], text: str, style: Style) -> Drawn
         text: The means in words.
         style: Layout of the figure.
     """
-    arms = Arms.of(next(iter(data.values()))["label"])
+    arms = Arms.from_labels(next(iter(data.values()))["label"])
     figure, axes = panels(2, 2, style, sharey="row" if not style.narrow else "col")
     for line, kind in zip(axes, ("accuracy", "error"), strict=True):
         for ax, part in zip(line, ("train", "test"), strict=True):
@@ -126,7 +126,7 @@ def distributions(data: Mapping[str, pd.DataFrame], style: Style) -> Drawn:
         data: The rows of each measure, see `analysis.measures.measured`, with `label`.
         style: Layout of the figure.
     """
-    arms = Arms.of(next(iter(data.values()))["label"])
+    arms = Arms.from_labels(next(iter(data.values()))["label"])
     figure, axes = panels(1, len(data), style, sharey=not style.narrow)
     for ax, (name, rows) in zip(axes[0], data.items(), strict=True):
         shown = arms.rows(rows).rename(columns={"value": name})
@@ -152,7 +152,7 @@ def distributions(data: Mapping[str, pd.DataFrame], style: Style) -> Drawn:
 
 def accuracy_by_cost(data: pd.DataFrame, measure: str, text: str, style: Style) -> Drawn:
     """Draw a measure against multiply-accumulates and parameters; the arguments are those of `by_depth`."""
-    arms = Arms.of(data["label"])
+    arms = Arms.from_labels(data["label"])
     rows = arms.rows(data).rename(columns={"value": measure})
     figure, axes = panels(1, 2, style, sharey=not style.narrow)
     for ax, column in zip(axes[0], ("macs", "parameters"), strict=True):

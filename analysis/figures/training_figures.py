@@ -22,7 +22,7 @@ def gradient_by_depth(ends: pd.DataFrame, batch_size: str, style: Style) -> Draw
         batch_size: Batch size of the probes, as text.
         style: Layout of the figure.
     """
-    arms = Arms.of(ends["label"])
+    arms = Arms.from_labels(ends["label"])
     probes = {name: text for name, text in PROBES.items() if (ends["probe"] == name).any()}
     depths = some(sorted(ends["layers"].dropna().unique()), MOST_PANELS)
     figure, axes = panels(len(probes), len(depths), style, sharey="col" if style.narrow else "row")
@@ -103,7 +103,7 @@ def learning_curves(curves: pd.DataFrame, style: Style) -> Drawn:
         curves: The epochs of a study, with `label`, `layers` and `status`.
         style: Layout of the figure.
     """
-    arms = Arms.of(curves["label"])
+    arms = Arms.from_labels(curves["label"])
     depths = some(sorted(curves["layers"].dropna().unique()), MOST_PANELS)
     kinds = [kind for kind in ("loss", "accuracy") if kind in curves]
     figure, axes = panels(len(kinds), len(depths), style, sharey="col" if style.narrow else "row")

@@ -29,7 +29,7 @@ class Look:
     share: float
 
     @classmethod
-    def of(cls, looks: Iterable[Mapping[str, Any]]) -> tuple[Self, ...]:
+    def from_plan(cls, looks: Iterable[Mapping[str, Any]]) -> tuple[Self, ...]:
         """Return the looks of a plan, sorted by the number of seeds."""
         return tuple(
             sorted((cls(int(look["seeds"]), float(look["share"])) for look in looks), key=lambda look: look.seeds)

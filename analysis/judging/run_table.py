@@ -88,7 +88,7 @@ class RunTable:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(
+    def from_table(
         cls,
         table: pd.DataFrame,
         *,
@@ -198,7 +198,7 @@ def judge(
     Args:
         table: One row for each run.
         claims: Inequalities between means, or a dictionary from sentences to inequalities.
-        factors: Names of the columns that identify the arm of a run, see `RunTable.of`.
+        factors: Names of the columns that identify the arm of a run, see `RunTable.from_table`.
         seed: Name of the column that pairs the runs of arms.
         status: Name of the column with the status of a run, if there is one.
 
@@ -209,7 +209,7 @@ def judge(
         UserError: The table is not valid, or a claim is about a factor, a level or a column that it does not have.
     """  # fmt: skip
     measures = measures_of(claims)
-    return RunTable.of(table, factors=factors, seed=seed, status=status, measures=measures).verdicts(claims)
+    return RunTable.from_table(table, factors=factors, seed=seed, status=status, measures=measures).verdicts(claims)
 
 
 def measures_of(claims: Sequence[Claim] | Mapping[str, Claim]) -> list[str]:

@@ -55,8 +55,8 @@ def best(report: SearchReported) -> Iterator[Part]:
     replicated = [
         report.table(
             "believed", "Estimates for the networks, best first.",
-            "Believed: posterior mean of the objective by the model of the oracle, from all trials. Probability that this "
-            "network is the best of those tried. Measured: number of trials, each with another seed.",
+            "Believed: posterior mean of the objective by the model of the oracle, from all trials. Probability that "
+            "this network is the best of those tried. Measured: number of trials, each with another seed.",
             folded=len(by_name["believed"]) > LONG,
         )
     ] if len(by_name["believed"]) else []  # fmt: skip

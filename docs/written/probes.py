@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from analysis.formats import marked
 from resnet_core.nets.zoo import network
-from resnet_core.probes.asked import Size
 from resnet_core.probes.registry import NEEDS, Probe, probes
+from resnet_core.probes.requests import Size
 
 EXAMPLE = "resnet20-cifar-A"
 WHEN = {"any": "any time", "after": "after training"}
@@ -29,7 +29,7 @@ rows = probes.lesion(model, images, labels)
 def pages() -> dict[str, str]:
     """Return the text of the page by its path."""
     known = probes()
-    size = Size.of(network(EXAMPLE))
+    size = Size.from_net(network(EXAMPLE))
     lines = ["# Probes", "", ABOUT, "| probe | what it measures | when | passes, forward and backward |"]
     lines += ["| --- | --- | --- | --- |"]
     for name, probe in known.items():

@@ -43,7 +43,7 @@ class OwnNet(Spec):
         return self
 
     @classmethod
-    def of(cls, function: Callable[..., Any]) -> Self:
+    def from_function(cls, function: Callable[..., Any]) -> Self:
         """Return the network that a function builds, and register the function.
 
         Args:

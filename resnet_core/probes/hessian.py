@@ -48,7 +48,7 @@ class HessianProduct:
             total += np.concatenate([np.asarray(product, np.float64).ravel() for product in products])
         return total / self._count
 
-    def of(self, variables: list[Any]) -> tuple[Callable[[Array], Array], int]:
+    def product_for(self, variables: list[Any]) -> tuple[Callable[[Array], Array], int]:
         """Return the product with the part of the Hessian that belongs to some variables, and the size of the part."""
         paths = {variable.path for variable in variables}
         inside = np.concatenate([np.full(size, path in paths) for path, size in zip(self._paths, self._sizes)])

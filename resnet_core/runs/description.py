@@ -27,7 +27,7 @@ class Skipped:
     files: tuple[str, ...]
 
     @classmethod
-    def of(cls, reason: str, files: Iterable[str]) -> "Skipped":
+    def from_files(cls, reason: str, files: Iterable[str]) -> "Skipped":
         listed = [printable(file) for file in files]
         return cls(reason, len(listed), tuple(listed[:MOST_KEPT]))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resnet_core.probes.asked import Sample
+from resnet_core.probes.requests import Sample
 from resnet_core.runs.records import measurements
 from resnet_core.runs.records.record import Outcome
 from resnet_core.runs.records.store import Store

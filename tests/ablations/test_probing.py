@@ -24,8 +24,8 @@ from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
 from resnet_core.nets.zoo import network
-from resnet_core.probes.asked import Asked, Item, Sample, asked_for
 from resnet_core.probes.registry import PROBES, Passes, register_probe
+from resnet_core.probes.requests import Item, ProbeRequest, Sample, asked_for
 from resnet_core.runs.records import claims, measurements, networks
 from resnet_core.runs.records.store import Store
 from tests.analysis.synthetic import PAGE
@@ -256,17 +256,17 @@ def test_steps_are_apart_from_options_and_make_measurements_of_their_own():
 
 def test_the_id_of_a_measurement():
     """It must not change, or what is measured is measured again."""
-    assert Item("0" * 16, Asked("lesion"), Sample()).id == "2286289306e3260e"
+    assert Item("0" * 16, ProbeRequest("lesion"), Sample()).id == "2286289306e3260e"
 
 
 def test_options_are_read_by_their_type():
     (asked,) = asked_for(["lesions"], {"lesions": {"counts": "1,2", "draws": "20", "seed": "3"}})
-    assert asked == Asked("lesions", {"counts": [1, 2], "seed": 3})  # 20 is the default
+    assert asked == ProbeRequest("lesions", {"counts": [1, 2], "seed": 3})  # 20 is the default
     assert asked.text == "counts=1,2 seed=3"
 
 
 def test_what_fails_is_data_and_is_measured_again(tmp_path):
-    item = Item("0" * 16, Asked("lesion"), Sample())
+    item = Item("0" * 16, ProbeRequest("lesion"), Sample())
     measurements.write(tmp_path, measurements.Measurement(item, "failed", reason="ValueError: no"))
     assert measurements.there(tmp_path, item) is None
     rows = [{"layer": "a", "value": float("nan"), "x": 1}, {"layer": "b", "value": 2.0}]

@@ -51,7 +51,7 @@ def test_seeds_are_added_to_the_arms_of_open_claims_alone(request_):
     fill, executed = filled(noise)
     until_decided(request_, DATA, "", fill)
     assert sorted({run.seed for run in executed}) == list(range(12))
-    looks = Look.of(Store(request_.root).plan().looks)
+    looks = Look.from_plan(Store(request_.root).plan().looks)
     assert [look.seeds for look in looks] == [3, 6, 12]
     assert sum(look.share for look in looks) == pytest.approx(1)
     study = read(request_.root)
@@ -83,7 +83,7 @@ def test_running_again_with_more_seeds_is_a_look_that_is_paid_for(request_):
         request = request_.with_seeds(seeds)
         fill(request, request.runs(DATA, ""))
         keep_look(request.root)
-    looks = Look.of(Store(request_.root).plan().looks)
+    looks = Look.from_plan(Store(request_.root).plan().looks)
     assert [(look.seeds, look.share) for look in looks] == [
         (3, 0.8),
         (5, pytest.approx(0.1)),

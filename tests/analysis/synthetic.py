@@ -35,7 +35,7 @@ def study(folder, arms, seeds, value=lambda run: 0.1, fate=lambda run: "complete
         for i, arm in enumerate(arms)
         for seed in range(seeds)
     ]
-    planned = tuple(map(PlannedRun.of, runs))
+    planned = tuple(map(PlannedRun.from_run, runs))
     store = Store(Path(folder))
     about = {"claims": options.get("claims", ()), "published": options.get("published", ())}
     about |= {"tuning": options.get("tuning", ()), "words": options.get("words", {})}

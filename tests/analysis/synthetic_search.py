@@ -98,7 +98,7 @@ def quality(run):
 
 
 def write(folder, name, base, factors, runs, fates, claims):
-    planned = tuple(map(PlannedRun.of, runs))
+    planned = tuple(map(PlannedRun.from_run, runs))
     store = Store(folder)
     command = "resnet-search run <b>--oracle gp</b>"
     store.add_plan(Plan(name, f"What is <i>{name}</i>?", "Search by gp", base, factors, (command,), planned, 1, claims))

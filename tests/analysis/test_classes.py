@@ -7,7 +7,7 @@ import pytest
 from analysis import classes
 from analysis.pages import report
 from analysis.study import read
-from resnet_core.probes.asked import Asked, Item, Sample
+from resnet_core.probes.requests import Item, ProbeRequest, Sample
 from resnet_core.runs.records.measurements import Measurement, write
 from tests.analysis.figures.test_inside import ARMS
 from tests.analysis.synthetic import PAGE, study
@@ -27,7 +27,7 @@ def probed(tmp_path):
              "quantity": "confusion", "class": i, "predicted": j, "count": count}
             for i, row in enumerate(COUNTS[run.seed]) for j, count in enumerate(row) if count
         ]  # fmt: skip
-        write(folder, Measurement(Item(run.id, Asked("scores"), Sample()), "measured", rows, 15, "test"))
+        write(folder, Measurement(Item(run.id, ProbeRequest("scores"), Sample()), "measured", rows, 15, "test"))
     return folder
 
 

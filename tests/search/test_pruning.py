@@ -71,7 +71,7 @@ def test_a_run_that_goes_on_counts_the_epochs_before():
 
 def test_a_pruned_trial_is_told_as_its_last_epoch():
     record = ended((0.1, 0.3), "pruned")
-    assert [objective.of(record) for objective in (ACCURACY, LOSS, ERROR)] == [0.3, 0.7, 0.7]
+    assert [objective.value(record) for objective in (ACCURACY, LOSS, ERROR)] == [0.3, 0.7, 0.7]
     pace = Pace([ACCURACY], 0, 0)
     pace.begin(1, [record, *map(ended, CURVES)])
     assert pace.epochs_saved == 2

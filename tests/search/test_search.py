@@ -392,7 +392,7 @@ def test_several_objectives_are_recorded_and_ranked_by_fronts(search):
     assert all(record.usage["latency_seconds"] > 0 for record in records)
     best = best_first(records, search.objectives)[0]
     vectors = [
-        [sign * objective.of(r) for sign, objective in zip((1, -1, -1), search.objectives)] for r in (best, *records)
+        [sign * objective.value(r) for sign, objective in zip((1, -1, -1), search.objectives)] for r in (best, *records)
     ]
     assert not any(np.all(np.greater_equal(v, vectors[0])) and v != vectors[0] for v in vectors)
 

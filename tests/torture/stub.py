@@ -19,7 +19,7 @@ def run_of(seed, skip="A"):
 
 
 def plan_of(runs):
-    planned = tuple(map(PlannedRun.of, runs))
+    planned = tuple(map(PlannedRun.from_run, runs))
     return Plan("stub", "Does it last?", "Nobody", {"train.steps": 2}, ("skip",), ("stub",), planned, threads=1)
 
 

@@ -28,7 +28,7 @@ class Backward(NamedTuple):
     Attributes:
         loss: Mean cross-entropy.
         logits: Logits of each image.
-        gradients: Gradients of the loss by the weights, in the order of `Variables.of`.
+        gradients: Gradients of the loss by the weights, in the order of `Variables.with_role`.
         statistics: Statistics of the batch, in the order of the variables.
         norms: For each segment, the L2 norms of the gradients by the outputs of its blocks.
     """
@@ -66,7 +66,7 @@ class Variables:
             self.layouts[segment].assign(layout_of(net, segment))
             self.are_kernels[segment].assign(are_kernels(net, segment))
 
-    def of(self, role: Role) -> list[tf.Variable]:
+    def with_role(self, role: Role) -> list[tf.Variable]:
         """Return the variables of a role, by segment."""
         return [self.matrices[segment][shelf] for segment, shelf in of_role(self._kind, role)]
 
@@ -74,7 +74,7 @@ class Variables:
         """Return the values of the current network by their names in Keras, `layer/variable`."""
         values: dict[str, Array] = {}
         for role in ("weight", "statistic", "draw"):
-            of_slots = stacks(net, role, [variable.numpy() for variable in self.of(role)])
+            of_slots = stacks(net, role, [variable.numpy() for variable in self.with_role(role)])
             for (segment, slot), stack in zip(places(self._kind, role), of_slots, strict=True):
                 for cell, value in zip(net.cells(segment, slot), stack, strict=True):
                     values[f"{cell.layer}/{cell.slot.name}"] = value
@@ -133,10 +133,10 @@ class Compiled:
 
     def move_on(self, statistics: Sequence[Any]) -> None:
         """Update the moving averages and the random states after a training pass with these statistics."""
-        moving = zip(self.variables.of("statistic"), statistics, self._momenta(), strict=True)
+        moving = zip(self.variables.with_role("statistic"), statistics, self._momenta(), strict=True)
         for average, batch, momentum in moving:
             average.assign(average * momentum + batch * (1.0 - momentum))
-        for state in self.variables.of("draw"):
+        for state in self.variables.with_role("draw"):
             state.assign(state + tf.tile(tf.constant([[0, 1]], state.dtype), [1, tf.shape(state)[1] // 2]))
 
     def _momenta(self) -> list[float]:

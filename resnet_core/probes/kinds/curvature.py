@@ -63,7 +63,7 @@ def curvature(
     for values in _spectrum(hessian, hessian.size, largest, steps, draws, seed, density=True):
         yield whole(**values)
     for block in net.blocks if blocks else ():
-        product, size = hessian.of(net.part_of(block).model.trainable_variables)
+        product, size = hessian.product_for(net.part_of(block).model.trainable_variables)
         for values in _spectrum(product, size, largest, steps, draws, seed, density=False):
             yield row(block, **values)
 

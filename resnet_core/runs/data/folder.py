@@ -148,7 +148,7 @@ class Folder:
                     else:
                         raise _advised(header)
         if len(headers) < len(listed.paths):
-            check_none_lost(listed, listed.only(headers), Skipped.of(DAMAGED, damaged))
+            check_none_lost(listed, listed.only(headers), Skipped.from_files(DAMAGED, damaged))
             listed = listed.only(headers)
         return _Sound(listed, headers, tuple(damaged))
 
@@ -164,7 +164,7 @@ class Folder:
         return DataInfo(
             (form.size[1], form.size[0], form.channels), len(names), len(train[1]), 0, len(test[1]), form.values,
             names, tuple(zip(*counts, strict=True)), tuple(notes_of(sound.headers, form, self._reading)),
-            (Skipped.of(DAMAGED, sound.damaged),) if sound.damaged else (),
+            (Skipped.from_files(DAMAGED, sound.damaged),) if sound.damaged else (),
         )  # fmt: skip
 
     def _decode(self) -> tuple[DataInfo, Mapping[str, Rows]]:

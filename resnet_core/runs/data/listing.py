@@ -47,7 +47,7 @@ class Listing:
     @property
     def skipped(self) -> tuple[Skipped, ...]:
         """Files and folders that are not read, with the reasons."""
-        return tuple(Skipped.of(reason, files) for reason, files in self.left_out.items())
+        return tuple(Skipped.from_files(reason, files) for reason, files in self.left_out.items())
 
     @property
     def paths(self) -> list[Path]:

@@ -133,7 +133,8 @@ class Npz:
             (rows, columns, channels),
             len(names), len(y_train), 0, len(y_test), str(dtype), names, tuple(zip(*counts, strict=True)),
             tuple(self._notes(shape, dtype, size, channels_first)),
-            (Skipped.of(NOT_READ, others),) if (others := [name for name in members if name not in headers]) else (),
+            (Skipped.from_files(NOT_READ, others),)
+            if (others := [name for name in members if name not in headers]) else (),
         )  # fmt: skip
         return _Known(headers, channels_first, {"y_train": y_train, "y_test": y_test}, info)
 

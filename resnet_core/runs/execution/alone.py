@@ -94,7 +94,7 @@ def train(
     spec = TrainSpec(data=path_of(data), **budget, **settings)
     with said_to(surrounding() if progress else "nobody"):
         info = source(*asked(spec)).info
-        net = OwnNet.of(net) if callable(net) else net
+        net = OwnNet.from_function(net) if callable(net) else net
         run = Run(fitted(net, info), spec, probe or ProbeSpec(), seed)
         check_sizes(run, info.train_images)
         _, sha256 = content_of(*asked(spec))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from resnet_core.errors import UserError
 from resnet_core.folders import write_beside
-from resnet_core.probes.asked import Asked, Sample
+from resnet_core.probes.requests import ProbeRequest, Sample
 from resnet_core.runs.data import Dataset
 from resnet_core.runs.records import measurements, networks
 from resnet_core.runs.spec import Run
@@ -36,7 +36,7 @@ class Beside:
     run: Run
     data: Dataset
     keep_network: bool
-    probes: Sequence[Asked]
+    probes: Sequence[ProbeRequest]
     sample: Sample
     root: Path | None
     files: dict[str, bytes] = field(default_factory=dict)

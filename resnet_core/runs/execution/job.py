@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from resnet_core.errors import UserError
 from resnet_core.folders import write_beside
-from resnet_core.probes.asked import AUTO, Asked, Sample
+from resnet_core.probes.requests import AUTO, ProbeRequest, Sample
 from resnet_core.runs.data import DataInfo, Dataset, Images, Reading, open_source, prepare
 from resnet_core.runs.execution import pruning
 from resnet_core.runs.execution.beside import Beside
@@ -86,7 +86,7 @@ class Job:
     options: Mapping[str, str] = field(default_factory=dict)
     keep_states: bool = False
     keep_networks: bool = False
-    probes: tuple[Asked, ...] = ()
+    probes: tuple[ProbeRequest, ...] = ()
     sample: Sample = AUTO
 
     def begin(self) -> None:

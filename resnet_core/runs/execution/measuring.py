@@ -11,8 +11,8 @@ import numpy as np
 from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.own import Net
-from resnet_core.probes.asked import TRAINING_TIMES, Asked, Item, Sample, unmeasurable
 from resnet_core.probes.progress import counted
+from resnet_core.probes.requests import TRAINING_TIMES, Item, ProbeRequest, Sample, unmeasurable
 from resnet_core.probes.subject import Subject
 from resnet_core.runs.data.arrays import Dataset
 from resnet_core.runs.data.stored import Array, Rows
@@ -147,7 +147,7 @@ def _preprocessed(images: Array, data: Dataset) -> Array:
 
 
 def measured_all(
-    run: Run, weights: Sequence[Array], data: Dataset, probes: Sequence[Asked], sample: Sample
+    run: Run, weights: Sequence[Array], data: Dataset, probes: Sequence[ProbeRequest], sample: Sample
 ) -> list[Measurement]:
     """Measure probes of the network of a run, during its training or after it."""
     given = of_run(run, weights, data, sample)

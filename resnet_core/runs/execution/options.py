@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from resnet_core.arguments import checked_class
 from resnet_core.command_line import Parser
 from resnet_core.errors import Named, UserError, as_argument, as_option, nearest
-from resnet_core.probes.asked import AUTO, Asked, Sample
+from resnet_core.probes.requests import AUTO, ProbeRequest, Sample
 from resnet_core.runs.execution.base import OWN_OPTIONS
 from resnet_core.runs.execution.executors import EXECUTORS
 from resnet_core.runs.execution.job import Job, Stream
@@ -58,7 +58,7 @@ class Execution:
     stream: Stream = "auto"
     keep_states: bool = False
     keep_networks: bool = False
-    probes: tuple[Asked, ...] = ()
+    probes: tuple[ProbeRequest, ...] = ()
     sample: Sample = AUTO
     mix_versions: bool = False
     hours: float | None = None
@@ -75,7 +75,7 @@ class Execution:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     @classmethod
-    def of(cls, options: argparse.Namespace, setup: Callable[[], object]) -> "Execution":
+    def from_options(cls, options: argparse.Namespace, setup: Callable[[], object]) -> "Execution":
         """Return the execution of the parsed options of `add_execution_options`.
 
         Raises:

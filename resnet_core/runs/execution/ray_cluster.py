@@ -38,7 +38,7 @@ class Shape:
     memory: int = 0
 
     @classmethod
-    def of(cls, job: Job) -> "Shape":
+    def from_job(cls, job: Job) -> "Shape":
         import ray
 
         gpus = ray.cluster_resources().get("GPU", 0.0)

@@ -38,7 +38,7 @@ def execute_on_ray(todo: Todo, job: Job, on_progress: OnProgress) -> Iterator[Re
         UserError: There is no such cluster, it has no room for an actor, or a node cannot load what it needs.
     """
     with connected(job.options.get("address", ""), max(available_cores(), job.workers * job.threads)):
-        shape = Shape.of(job)
+        shape = Shape.from_job(job)
         room = shape.fitting()
         if not room:
             raise UserError(f"the executor ray needs a node with {shape}, but the cluster has none; take less")

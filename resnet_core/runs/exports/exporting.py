@@ -49,7 +49,7 @@ class Exports:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ExportSettings:
     """Settings of an export.
 
     Attributes:
@@ -101,7 +101,7 @@ class Wishes:
         return formats
 
 
-def export(trained: Trained, wishes: Wishes, title: str, sections: Sequence[CardSection] = ()) -> Exports:
+def export(trained: Trained, wishes: ExportSettings, title: str, sections: Sequence[CardSection] = ()) -> Exports:
     """Export a network.
 
     Every export is opened in its own runtime and compared with the network. An export that cannot be written, or has
@@ -114,7 +114,7 @@ def export(trained: Trained, wishes: Wishes, title: str, sections: Sequence[Card
         sections: Further sections of the model card.
 
     Raises:
-        UserError: See `Wishes.check`; or no export could be written. Nothing is written then.
+        UserError: See `ExportSettings.check`; or no export could be written. Nothing is written then.
     """
     formats = wishes.check()
     for each in FORMATS.values() if wishes.formats is None else ():
@@ -141,7 +141,7 @@ def export(trained: Trained, wishes: Wishes, title: str, sections: Sequence[Card
 
 
 def _written(
-    trained: Trained, model: "keras.Model", formats: Sequence[Format], wishes: Wishes, folder: Path
+    trained: Trained, model: "keras.Model", formats: Sequence[Format], wishes: ExportSettings, folder: Path
 ) -> list[Row]:
     """Write and check each format, and return a row for each."""
     from resnet_core.nets.keras_net import recursion_room
@@ -185,7 +185,7 @@ def _timed(rows: Sequence[Row], folder: Path, shape: Sequence[int], calls: int) 
 
 
 def _about(
-    trained: Trained, model: "keras.Model", wishes: Wishes, rows: Sequence[Row], checked_on: str
+    trained: Trained, model: "keras.Model", wishes: ExportSettings, rows: Sequence[Row], checked_on: str
 ) -> dict[str, Any]:
     """Return the content of `model.json`: what a program needs to use an export, and how the exports were made."""
     info, run, low_high = trained.info, trained.record.run, trained.range

@@ -47,7 +47,7 @@ class Frames:
     damaged: tuple[Damaged, ...] = ()
     probed: "pd.DataFrame | None" = None
 
-    def of(self, runs: Collection[str]) -> "Frames":
+    def of_runs(self, runs: Collection[str]) -> "Frames":
         """Return the tables of these runs."""
         tables = {name: getattr(self, name) for name in NAMES}
         if len(runs) == len(self.runs):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import TypeAdapter
 
 from resnet_core.folders import write_beside
-from resnet_core.probes.asked import Asked, Item, Sample
+from resnet_core.probes.requests import Item, ProbeRequest, Sample
 from resnet_core.runs.records.files import reason_of
 from resnet_core.runs.records.frames import Damaged
 from resnet_core.runs.records.record import Columns, Row, columns, numbers
@@ -136,14 +136,14 @@ def _read(path: Path) -> _File:
 
 
 def _item(file: _File) -> Item:
-    return Item(file.of, Asked(file.probe, file.options, file.code, file.step), file.sample, file.other)
+    return Item(file.of, ProbeRequest(file.probe, file.options, file.code, file.step), file.sample, file.other)
 
 
 def table(root: Path) -> "tuple[pd.DataFrame, tuple[Damaged, ...]]":
     """Return all measurements of a folder as one table, and the damaged files.
 
-    The columns are `run`, `probe`, `options` (see `Asked.text`), `layer`, `block`, `index`, `path`, `value`, then the
-    coordinates of the probes, then `part`, `images` and `other`, and `step` if a probe was measured during training.
+    The columns are `run`, `probe`, `options` (see `ProbeRequest.text`), `layer`, `block`, `index`, `path`, `value`, then
+    the coordinates of the probes, then `part`, `images` and `other`, and `step` if a probe was measured during training.
     The rows are ordered by run, probe, options and step. The rows of one measurement keep their order.
     """
     import pandas as pd

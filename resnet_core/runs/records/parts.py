@@ -164,7 +164,7 @@ def record(folder: Path, run_id: str) -> Record:
         Unreadable: The part is damaged.
     """
     (text,) = records(folder, {run_id})
-    of_run = frames(folder).of({run_id})
+    of_run = frames(folder).of_runs({run_id})
     rows = {name: getattr(of_run, name).drop(columns="run", errors="ignore") for name in ("epochs", "probes")}
     return replace(text, **{name: table.to_dict("records") for name, table in rows.items()})
 

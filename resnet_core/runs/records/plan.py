@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from resnet_core.errors import UserError, first_mistake
 from resnet_core.nets.own import name_of_code
 from resnet_core.nets.spec import NetSpec
-from resnet_core.probes.asked import Sample
+from resnet_core.probes.requests import Sample
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.description import DataInfo
 from resnet_core.runs.spec import Run, TrainSpec
@@ -54,7 +54,7 @@ class PlannedRun:
     known: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, run: Run) -> Self:
+    def from_run(cls, run: Run) -> Self:
         """Return the planned run of a run."""
         return cls(run.id, run.seed, run.factors, *((name_of_code(run.net), run.code) if run.code else ()))
 

@@ -216,7 +216,7 @@ class Store:
         tables = [frames_of(counting(files, survey))]
         for folder, ids in in_parts(survey).items():
             try:
-                tables.append(parts.frames(folder).of(ids))
+                tables.append(parts.frames(folder).of_runs(ids))
             except UnreadablePart as error:
                 damaged.append(error.damaged)
         probed, damaged_too = measurements.table(self.root)

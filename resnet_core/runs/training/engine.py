@@ -98,7 +98,7 @@ class Engine:
             learning_rate: Learning rate of the step.
             read: Images and labels of the batch, in its order, if the images are not on the device.
         """
-        drawn = DrawnBatch.of(batch, is_read=read is not None)
+        drawn = DrawnBatch.from_batch(batch, is_read=read is not None)
         return self._train_step(read or data.train, data.preprocessing, drawn, tf.constant(learning_rate))  # type: ignore[no-any-return]
 
     def rows(self, norms: tf.Tensor) -> Iterator[Row]:

@@ -72,7 +72,7 @@ def engine_of(run: Run) -> Any:
     from resnet_core.runs.training.open_engine import OpenEngine
     from resnet_core.runs.training.step import StepSpec
 
-    step = StepSpec.of(run.train, run.probe)
+    step = StepSpec.from_specs(run.train, run.probe)
     return OpenEngine(spec_of(run.net), step) if form_of(run) == "open" else engine(run.net, step, run.code)
 
 

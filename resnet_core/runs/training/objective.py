@@ -28,7 +28,7 @@ class DrawnBatch(NamedTuple):
     weights: Any = None
 
     @classmethod
-    def of(cls, batch: Batch, *, is_read: bool) -> "DrawnBatch":
+    def from_batch(cls, batch: Batch, *, is_read: bool) -> "DrawnBatch":
         """Return the tensors of a batch. If `is_read`, the step gets only the images of the batch."""
         indices = np.arange(len(batch.indices)) if is_read else batch.indices
         places = None if batch.places is None else tf.constant(batch.places)

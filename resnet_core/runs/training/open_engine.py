@@ -65,8 +65,8 @@ class Updates:
         self._step, self._classes = replace(step, **{**self._numbers, **decays}), classes
         self.passes = compiled(kind)
         variables = self.passes.variables
-        self.optimizer = optimizer(variables.of("weight"), self._step, variables.are_kernels)
-        gradients = [tf.TensorSpec(variable.shape) for variable in variables.of("weight")]
+        self.optimizer = optimizer(variables.with_role("weight"), self._step, variables.are_kernels)
+        gradients = [tf.TensorSpec(variable.shape) for variable in variables.with_role("weight")]
         self.norms = tf.function(self.passes.kernel_norms, autograph=False, input_signature=(gradients,))
         self._steps: dict[Any, Any] = {}
 
@@ -106,7 +106,7 @@ class Updates:
             0, False, indices, none.astype(np.int64), none.astype(bool)[:, 0],
             places=none.astype(np.float32) if step.cutout else None, partners=indices if step.mixes else None,
         )  # fmt: skip
-        return DrawnBatch.of(batch, is_read=True)
+        return DrawnBatch.from_batch(batch, is_read=True)
 
     def _make(self, part: Part, preprocessing: Preprocessing, drawn: DrawnBatch, rate: Any, updates: Any) -> Measured:
         images, labels = part
@@ -207,7 +207,7 @@ class OpenEngine:
     def _changing(self) -> Iterator[tuple[Role, list[tf.Variable]]]:
         """Yield the variables that an update changes by the role of their slots, except the optimiser's counts."""
         roles: tuple[Role, ...] = ("weight", "statistic", "draw")
-        yield from ((role, self._passes.variables.of(role)) for role in roles)
+        yield from ((role, self._passes.variables.with_role(role)) for role in roles)
         yield from (("weight", average) for average in self._updates.optimizer.averages)
 
     def _model(self) -> Any:
@@ -222,7 +222,8 @@ class OpenEngine:
         self, data: Data, batch: Batch, learning_rate: float, read: Part | None = None
     ) -> tuple[tf.Tensor, tf.Tensor, Any]:
         """Make one update; see `Engine.update`."""
-        measured = self._make(read or data.train, data, DrawnBatch.of(batch, is_read=read is not None), learning_rate)
+        drawn = DrawnBatch.from_batch(batch, is_read=read is not None)
+        measured = self._make(read or data.train, data, drawn, learning_rate)
         norms = self._updates.norms(measured.gradients) if self._step.measures else None
         return measured.loss, measured.accuracy, norms
 

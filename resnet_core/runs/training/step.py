@@ -27,6 +27,6 @@ class StepSpec:
     measures: bool = False
 
     @classmethod
-    def of(cls, train: TrainSpec, probe: ProbeSpec | None = None) -> "StepSpec":
+    def from_specs(cls, train: TrainSpec, probe: ProbeSpec | None = None) -> "StepSpec":
         named = {field.name: getattr(train, field.name) for field in fields(cls) if hasattr(train, field.name)}
         return cls(**named, mixes=train.mixup > 0, measures=probe is not None and probe.step_gradients > 0)

@@ -16,7 +16,7 @@ from analysis.of_probes import of_probe
 from analysis.pages import paper, report
 from analysis.study import read
 from resnet_core.errors import UserError
-from resnet_core.probes.asked import Asked, Item, Sample
+from resnet_core.probes.requests import Item, ProbeRequest, Sample
 from resnet_core.runs.records.frames import Frames
 from resnet_core.runs.records.measurements import Measurement, write
 from tests.analysis.synthetic import PAGE, study
@@ -79,15 +79,15 @@ def probed(tmp_path_factory):
     for run in read(folder).plan.runs:
         for probe in PROBES:
             options = LANDSCAPE if probe == "landscape" else {}
-            item = Item(run.id, Asked(probe, options), Sample())
+            item = Item(run.id, ProbeRequest(probe, options), Sample())
             rows = [{"probe": probe, "layer": "", "block": "", "path": "main", "index": 0, **row}
                     for row in rows_of(probe, run.seed)]  # fmt: skip
             write(folder, Measurement(item, "measured", rows, 512, "test"))
         for step in (0, 10):
-            item = Item(run.id, Asked("signal", step=step), Sample())
+            item = Item(run.id, ProbeRequest("signal", step=step), Sample())
             rows = [place(i, value=100.0 + step, quantity="variance", probe="signal") for i in range(3)]
             write(folder, Measurement(item, "measured", rows, 512, "test"))
-        skipped = Item(run.id, Asked("lesion", {"taken_out": "skip"}), Sample())
+        skipped = Item(run.id, ProbeRequest("lesion", {"taken_out": "skip"}), Sample())
         write(folder, Measurement(skipped, "measured", [place(0, value=0.9, intact=0.2, probe="lesion")], 512, "test"))
     return folder
 
@@ -199,7 +199,7 @@ def test_networks_of_several_depths_are_never_pooled(tmp_path):
     for run in read(folder).plan.runs:
         shift = 0.0 if run.factors["depth"] == 8 else 0.5
         rows = [{"probe": "lesion", **place(i, value=0.3 + shift, intact=0.2)} for i in range(3)]
-        write(folder, Measurement(Item(run.id, Asked("lesion"), Sample()), "measured", rows, 512, "test"))
+        write(folder, Measurement(Item(run.id, ProbeRequest("lesion"), Sample()), "measured", rows, 512, "test"))
     study_read = read(folder)
     card = blocks.block_card(study_read.probed, study_read.runs)
     assert card["label"].tolist() == ["depth=8"] * 3 + ["depth=14"] * 3
@@ -268,7 +268,7 @@ def test_a_figure_shows_all_arms_on_one_scale(tmp_path):
             for i in range(3)
             for quantity, value in (("variance", 2.0**i), ("branch_variance", 1 - 1e-6 * i))
         ]
-        write(folder, Measurement(Item(run.id, Asked("signal"), Sample()), "measured", rows, 512, "test"))
+        write(folder, Measurement(Item(run.id, ProbeRequest("signal"), Sample()), "measured", rows, 512, "test"))
     (figure,) = inside_figures.figures_of(read(folder).probed, PAGE)
     assert "of 6 arms" not in figure.caption
     between, ends = figure.figure.axes

@@ -62,13 +62,13 @@ def test_runs_that_diverged_are_failures_and_others_are_lost(table):
 
 def test_gaps_are_named_and_only_pairs_count(table):
     fewer = table.drop(index=[0, 5, 6])
-    runs = RunTable.of(fewer, factors=["skip"], seed="fold", measures=[ACCURACY])
+    runs = RunTable.from_table(fewer, factors=["skip"], seed="fold", measures=[ACCURACY])
     assert runs.notes == ("skip=none has no run of seed 0", "skip=A has no run of seed 0, 1")
     assert runs.verdicts([HELPS])["n"].tolist() == [3]
 
 
 def test_power_effects_and_summary(table):
-    runs = RunTable.of(table, factors=["skip"], seed="fold", measures=[ACCURACY])
+    runs = RunTable.from_table(table, factors=["skip"], seed="fold", measures=[ACCURACY])
     assert runs.power([HELPS], [3, 5])["n"].tolist() == [5]
     assert runs.effects([ACCURACY])["level"].tolist() == ["A", "B"]
     assert runs.summary([ACCURACY])["n"].tolist() == [5, 5, 5]

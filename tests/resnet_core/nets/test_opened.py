@@ -90,7 +90,7 @@ class Pair:
     def step(self):
         """Make a step on both sides; return the logits and the gradients of each, before it."""
         mine = self.backward(self.images, tf.one_hot(self.labels, self.spec.classes))
-        for weight, gradient in zip(self.compiled.variables.of("weight"), mine.gradients, strict=True):
+        for weight, gradient in zip(self.compiled.variables.with_role("weight"), mine.gradients, strict=True):
             weight.assign_sub(RATE * gradient)
         self.compiled.move_on(mine.statistics)
         weights = [v.value for v in self.model.trainable_variables]

@@ -65,7 +65,7 @@ def registry(monkeypatch):
 
 
 def own(function, **fields):
-    return OwnNet.of(function).replace(input_shape=(8, 8, 1), **fields)
+    return OwnNet.from_function(function).replace(input_shape=(8, 8, 1), **fields)
 
 
 def test_the_arguments_are_part_of_the_run_and_their_order_is_not():
@@ -149,12 +149,12 @@ def test_a_function_that_builds_none_is_a_user_error(function, message):
 
 
 def test_a_function_that_is_defined_again_takes_the_place_of_the_first_and_another_does_not():
-    OwnNet.of(unnamed)
-    OwnNet.of(unnamed)
+    OwnNet.from_function(unnamed)
+    OwnNet.from_function(unnamed)
     NETWORKS["unnamed"] = Network(of_kind)
     of_kind.__module__, module = "elsewhere", of_kind.__module__
     try:
         with pytest.raises(UserError, match="there is a function 'unnamed' already"):
-            OwnNet.of(unnamed)
+            OwnNet.from_function(unnamed)
     finally:
         of_kind.__module__ = module

@@ -56,7 +56,7 @@ def test_the_hessian_is_that_of_the_loss(training):
     net = Subject(model)
     product = HessianProduct(net, model.trainable_variables, x, y, training=training)
     columns = np.stack([product(unit) for unit in np.eye(product.size)])
-    part, size = product.of(model.layers[0].trainable_variables)
+    part, size = product.product_for(model.layers[0].trainable_variables)
     corner = np.stack([part(unit) for unit in np.eye(size)])
     assert corner == pytest.approx(expected[:size, :size], abs=1e-5 * float(np.abs(expected).max()))
     assert columns == pytest.approx(expected, abs=1e-5 * float(np.abs(expected).max()))

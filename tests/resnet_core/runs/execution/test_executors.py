@@ -17,7 +17,7 @@ import pytest
 from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
 from resnet_core.nets.spec import cifar
-from resnet_core.probes.asked import Asked, Sample
+from resnet_core.probes.requests import ProbeRequest, Sample
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.execution import slots
 from resnet_core.runs.execution.executors import EXECUTORS
@@ -89,7 +89,7 @@ def alone():
 
 
 SAMPLE = Sample(images=16)
-PROBES = (Asked("lesion"), Asked("signal", step=0), Asked("signal", step=10))
+PROBES = (ProbeRequest("lesion"), ProbeRequest("signal", step=0), ProbeRequest("signal", step=10))
 WEIGHTS = {}
 """The trained weights of those runs, by their ids."""
 
@@ -205,7 +205,7 @@ class TestContract:
         completed = {record.run.id for record in ended.records if record.outcome.status == "completed"}
         assert (set(table["run"]), damaged) == (completed, ())
         probed = alone[0].run
-        (given,) = measured_all(probed, WEIGHTS[probed.id], dataset(probed.train), [Asked("lesion")], SAMPLE)
+        (given,) = measured_all(probed, WEIGHTS[probed.id], dataset(probed.train), [ProbeRequest("lesion")], SAMPLE)
         rows = table[table["run"] == probed.id]
         assert [row["value"] for row in given.rows] == rows["value"].tolist()
         assert (set(rows["part"]), set(rows["images"])) == ({"test"}, {16})
@@ -219,7 +219,7 @@ class TestContract:
         assert (steps[ended.diverging.id], steps[ended.resumed.id]) == ([0], [10])
         probed = alone[0].run
         initial = build(probed.net, seed=probed.init_seed).get_weights()
-        (given,) = measured_all(probed, initial, dataset(probed.train), [Asked("signal")], SAMPLE)
+        (given,) = measured_all(probed, initial, dataset(probed.train), [ProbeRequest("signal")], SAMPLE)
         rows = table[(table["run"] == probed.id) & (table["step"] == 0)]
         assert [row["value"] for row in given.rows] == rows["value"].tolist()
 

@@ -15,7 +15,7 @@ import pytest
 from resnet_core.errors import UserError
 from resnet_core.folders import check_writable
 from resnet_core.nets.spec import cifar
-from resnet_core.probes.asked import AUTO, Asked, Item
+from resnet_core.probes.requests import AUTO, Item, ProbeRequest
 from resnet_core.runs.records import measurements
 from resnet_core.runs.records.plan import Plan, PlannedRun
 from resnet_core.runs.records.record import Outcome, Record
@@ -338,7 +338,7 @@ def test_measurements_are_those_of_the_runs_that_count(tmp_path):
     for each in records:
         store.write(each)
         rows = [{"layer": "l", "block": 0, "index": 0, "path": "main", "value": 0.5}]
-        item = Item(each.run.id, Asked("dead"), AUTO)
+        item = Item(each.run.id, ProbeRequest("dead"), AUTO)
         measurements.write(tmp_path, measurements.Measurement(item, "measured", rows, 3, "val"))
     ids = [each.run.id for each in records]
     assert set(store.frames().probed["run"]) == {*ids}

@@ -60,7 +60,7 @@ def test_weights_follow_their_images():
 def test_the_loss_is_the_mean_of_weighted_cross_entropies(data, mixture):
     """Against plain numpy."""
     train = TRAIN.replace(balance="class_weights", **mixture)
-    engine, device = Engine(NET, StepSpec.of(train)), Data(data)
+    engine, device = Engine(NET, StepSpec.from_specs(train)), Data(data)
     engine.reset(5)
     batch = next(batches(0, len(data.y_train), 16, 1, mixup=train.mixup, labels=data.y_train, balance=train.balance))
     loss, *_ = engine.update(device, batch, 0.1)

@@ -61,7 +61,7 @@ def test_an_update_is_its_formula_and_a_reset_forgets(fields):
     start, gradients = drawn()
     expected = {"sgd": sgd, "adamw": adamw}[train.optimizer](train, list(start), gradients)
     weights = [tf.Variable(weight, dtype=tf.float32) for weight in start]
-    update = optimizer(weights, StepSpec.of(train))
+    update = optimizer(weights, StepSpec.from_specs(train))
     compiled = tf.function(lambda gradients, rate: update.apply(gradients, rate))
     ends = []
     for _ in range(2):

@@ -31,7 +31,7 @@ def in_policy(name, net=NET):
 
 @pytest.mark.parametrize("precision", HALF)
 def test_the_policy_is_that_of_the_network_alone(precision):
-    engine = Engine(NET, StepSpec.of(TrainSpec(steps=1, precision=precision)))
+    engine = Engine(NET, StepSpec.from_specs(TrainSpec(steps=1, precision=precision)))
     assert keras.config.dtype_policy().name == "float32"
     layers = {layer.name: layer.compute_dtype for layer in engine._model.layers}
     assert layers["stage1_block1_conv1"] == layers["stage2_block1_bn1"] == HALF[precision]

@@ -123,7 +123,7 @@ def test_results_are_those_of_each_part_in_inference_mode(data, tmp_path):
 
 
 def test_parts_of_every_size_are_evaluated_by_one_trace(data):
-    engine, device = Engine(NET, StepSpec.of(TRAIN)), Data(data)
+    engine, device = Engine(NET, StepSpec.from_specs(TRAIN)), Data(data)
     assert len(data.x_train) % 512 != len(data.x_val) != len(data.x_test)
     for part in (device.train, device.val, device.test):
         engine.evaluate(device, *part)
@@ -143,7 +143,7 @@ def test_the_schedule_reaches_the_training(data):
 
 def test_the_loss_of_a_training_step_is_of_smoothed_and_mixed_targets(data):
     """Against plain numpy: the target of an image is the mixture of two labels, each (1 - e) of itself, e of all."""
-    step = StepSpec.of(MIXED.replace(augmentation="none", cutout=0, batch_size=32))
+    step = StepSpec.from_specs(MIXED.replace(augmentation="none", cutout=0, batch_size=32))
     engine, device = Engine(NET, step), Data(data)
     engine.reset(5)
     partners = np.random.default_rng(0).permutation(32)
@@ -158,7 +158,7 @@ def test_the_loss_of_a_training_step_is_of_smoothed_and_mixed_targets(data):
     right = 0.3 * (logits.argmax(1) == y) + 0.7 * (logits.argmax(1) == y[partners])
     assert float(accuracy) == pytest.approx(right.mean(), rel=1e-6)
     assert norms is None
-    plain = Engine(NET, StepSpec.of(TRAIN))
+    plain = Engine(NET, StepSpec.from_specs(TRAIN))
     for each in (plain, engine):
         each.reset(5)
     (loss, predicted), (other_loss, other) = (each.evaluate(device, *device.val) for each in (plain, engine))
@@ -167,7 +167,7 @@ def test_the_loss_of_a_training_step_is_of_smoothed_and_mixed_targets(data):
 
 
 def test_a_training_step_measures_its_own_gradients(data):
-    step, device = StepSpec.of(TRAIN.replace(batch_size=32), ProbeSpec(step_gradients=1)), Data(data)
+    step, device = StepSpec.from_specs(TRAIN.replace(batch_size=32), ProbeSpec(step_gradients=1)), Data(data)
     engine = Engine(NET, step)
     engine.reset(5)
     probed = [row for row in engine.probe(device, np.arange(32)) if row["probe"] == "weight_gradient_l2"]
@@ -201,13 +201,13 @@ def test_runs_that_differ_in_arguments_of_the_step_share_it():
         "data_seed": 4,
         "mixup": 1.0,
     }
-    assert StepSpec.of(MIXED.replace(**arguments), PROBE) == StepSpec.of(MIXED)
+    assert StepSpec.from_specs(MIXED.replace(**arguments), PROBE) == StepSpec.from_specs(MIXED)
     for field, value in {
         "mixup": 0.0, "cutout": 4, "label_smoothing": 0.2, "optimizer": "adamw", "nesterov": True, "momentum": 0.8,
         "weight_decay_of": "all", "precision": "mixed_bfloat16", "augmentation": "none", "batch_size": 32,
     }.items():  # fmt: skip
-        assert StepSpec.of(MIXED.replace(**{field: value})) != StepSpec.of(MIXED)
-    assert StepSpec.of(TRAIN, ProbeSpec(step_gradients=3)) != StepSpec.of(TRAIN)
+        assert StepSpec.from_specs(MIXED.replace(**{field: value})) != StepSpec.from_specs(MIXED)
+    assert StepSpec.from_specs(TRAIN, ProbeSpec(step_gradients=3)) != StepSpec.from_specs(TRAIN)
 
 
 def test_augmentation_reaches_the_training(data):

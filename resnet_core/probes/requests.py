@@ -41,7 +41,7 @@ AUTO = Sample()
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProbeRequest:
     """A requested probe.
 
     Attributes:
@@ -85,7 +85,7 @@ class Item:
     """
 
     network_id: str
-    asked: Asked
+    asked: ProbeRequest
     sample: Sample
     other: str = ""
 
@@ -107,14 +107,16 @@ class Size:
     layer_count: int
 
     @classmethod
-    def of(cls, net: Net) -> "Size":
+    def from_net(cls, net: Net) -> "Size":
         """Return the size of the network that a spec describes."""
         layers = cost(net).layers
         blocks = sum(layer.kind == "Add" for layer in layers) if isinstance(net, OwnNet) else sum(net.depths)
         return cls(blocks, sum(layer.macs > 0 for layer in layers))
 
 
-def asked_for(words: Sequence[str], settings: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Asked, ...]:
+def asked_for(
+    words: Sequence[str], settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> tuple[ProbeRequest, ...]:
     """Return the requested probes.
 
     Args:
@@ -156,7 +158,7 @@ def _steps(asked: Probe, text: Any) -> list[int | None]:
     return steps
 
 
-def _asked(asked: Probe, options: Mapping[str, Any]) -> Asked:
+def _asked(asked: Probe, options: Mapping[str, Any]) -> ProbeRequest:
     defaults = asked.options
     given = {}
     for name, value in options.items():
@@ -169,7 +171,7 @@ def _asked(asked: Probe, options: Mapping[str, Any]) -> Asked:
         if parsed != _plain(defaults[name]):
             given[name] = parsed
     code = fingerprint(asked.measure) if is_users(asked.measure) else ""
-    return Asked(asked.name, given, code)
+    return ProbeRequest(asked.name, given, code)
 
 
 def _parsed(asked: Probe, name: str, value: Any) -> Any:
@@ -198,7 +200,7 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def unmeasurable(asked: Asked, given: Collection[str]) -> str:
+def unmeasurable(asked: ProbeRequest, given: Collection[str]) -> str:
     """Return why a probe cannot be measured with the inputs `given`, names of `registry.NEEDS`; empty if it can."""
     from resnet_core.probes.registry import NEEDS
 
@@ -206,7 +208,7 @@ def unmeasurable(asked: Asked, given: Collection[str]) -> str:
     return f"it needs {' and '.join(NEEDS[name] for name in lacking)}" if lacking else ""
 
 
-def total_passes(costs: Sequence[tuple[Asked, Any]]) -> Passes:
+def total_passes(costs: Sequence[tuple[ProbeRequest, Any]]) -> Passes:
     """Return the total passes of probes, each paired with the `Sized` of its network."""
     passes = [asked.probe.passes(size) for asked, size in costs]
     return Passes(sum(each.forward for each in passes), sum(each.backward for each in passes))

@@ -142,9 +142,9 @@ def _item(file: _File) -> Item:
 def table(root: Path) -> "tuple[pd.DataFrame, tuple[Damaged, ...]]":
     """Return all measurements of a folder as one table, and the damaged files.
 
-    The columns are `run`, `probe`, `options` (see `ProbeRequest.text`), `layer`, `block`, `index`, `path`, `value`, then
-    the coordinates of the probes, then `part`, `images` and `other`, and `step` if a probe was measured during training.
-    The rows are ordered by run, probe, options and step. The rows of one measurement keep their order.
+    The columns are `run`, `probe`, `options` (see `ProbeRequest.text`), `layer`, `block`, `index`, `path`, `value`,
+    then the coordinates of the probes, then `part`, `images` and `other`, and `step` if a probe was measured during
+    training. The rows are ordered by run, probe, options and step. The rows of one measurement keep their order.
     """
     import pandas as pd
 

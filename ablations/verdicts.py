@@ -66,7 +66,7 @@ def say_power(options: argparse.Namespace) -> None:
     from rich.table import Table
 
     from analysis.judging.power import SEEDS
-    from analysis.judging.verdicts import power
+    from analysis.judging.power_table import power
     from analysis.study import read
 
     study = read(_with_claims(options))

@@ -135,7 +135,7 @@ def perform(job: Job) -> None:
 
 
 def results() -> pd.DataFrame:
-    """Return what has been measured: a row a trial, with `oracle`, `data`, `seed`, `trial`, `regret`, `seconds`."""
+    """Return the measurements: one row for each trial, with `oracle`, `data`, `seed`, `trial`, `regret`, `seconds`."""
     frames = []
     for job in jobs():
         if job.file().exists():
@@ -153,7 +153,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(rows: pd.DataFrame, data: str) -> list[str]:
-    """Return the table of a data set: a row an oracle, the best at last trial first."""
+    """Return the table of a data set: one row for each oracle, best final result first."""
     means = summary(rows[rows["data"] == data]).set_index(["oracle", "trial"])
     seconds = rows[rows["data"] == data].groupby("oracle")["seconds"]
     asks = seconds.mean().to_frame("mean").assign(most=seconds.max())

@@ -246,7 +246,7 @@ def cells(simulations):
 
 
 def simulated(simulations=4000, wanted=lambda *_: True):
-    """Return the table: a row a cell that is wanted, with its figures."""
+    """Return the table: one row for each requested cell, with its figures."""
     listed = list(cells(simulations))
     streams = np.random.default_rng(0).spawn(len(listed))
     names = ("claim", "errors", "n", "claims", "looks")

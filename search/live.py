@@ -9,7 +9,7 @@ from rich.progress import Progress, TaskID
 from resnet_core.runs.execution.display import MOST_BARS, bars, duration, magnitude
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
-from resnet_core.runs.training.train import Progress as Step
+from resnet_core.runs.training.loop import Progress as Step
 from resnet_core.telling import console, say
 from search.listing import shown, values_of
 from search.objectives import Objective

@@ -38,10 +38,10 @@ def _claims(shallow: int, deep: int) -> dict[str, Claim]:
         f"Without one block, the residual net of {deep} layers has a lower test error than that of {shallow}.": (
             one_less(deep, "A") < one_less(shallow, "A")
         ),
-        f"Of {deep} layers, the residual net has a lower test error without one block than the plain net.": (
+        f"With {deep} layers, the residual net has a lower test error without one block than the plain net.": (
             one_less(deep, "A") < one_less(deep, "none")
         ),
-        f"Of {deep} layers, neighbouring places are more alike in the residual net than in the plain net.": (
+        f"With {deep} layers, neighbouring places are more similar in the residual net than in the plain net.": (
             neighbours(deep, "A") > neighbours(deep, "none")
         ),
         f"The blocks of the residual net of {deep} layers move their input down the gradient of the loss.": (

@@ -41,7 +41,7 @@ claims = {
     "With normalisation, the plain net's gradients move towards the output in training.": gained("none", "batch") < 0,
     "With normalisation, the residual net's gradients move towards the output in training.": gained("A", "batch") < 0,
     "Without normalisation, the plain net's gradients move towards the output in training.": gained("none", "none") < 0,
-    "With normalisation, the skip keeps the gradients nearer to where they were.": (
+    "With normalisation, the gradients shift less towards the output with the skip than without.": (
         gained("A", "batch") > gained("none", "batch")
     ),
     "At the end, with normalisation, the residual net's gradients near input and output are within a decade.": (

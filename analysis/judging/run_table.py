@@ -19,7 +19,8 @@ import pandas as pd
 
 from analysis.claims import Claim
 from analysis.comparisons import effects, together
-from analysis.judging.verdicts import power, verdicts
+from analysis.judging.power_table import power
+from analysis.judging.verdicts import verdicts
 from analysis.measures import COLUMNS, FAILED, Measure, measured
 from analysis.study import INACTIVE
 from analysis.tables import in_order, matches, summaries

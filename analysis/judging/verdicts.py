@@ -14,7 +14,7 @@ from analysis.claims import Claim
 from analysis.judging.contrasts import Contrasts, contrasts, failure_words, first_seeds
 from analysis.judging.decisions import Decision, decide
 from analysis.judging.looks import WHOLE, Look
-from analysis.judging.power import detectable, needed, needed_of_rates, needed_of_signs
+from analysis.judging.power import needed, needed_of_rates, needed_of_signs
 from analysis.judging.samples import Array
 from analysis.statistics import CONFIDENCE, holm, rate_interval
 from resnet_core.runs.records.frames import Frames
@@ -145,8 +145,7 @@ def _row(judged: Judged, corrected: float, decided: bool, level: float, look: Lo
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
     effect = float(values.mean()) if len(values) else np.nan
     verdict = judged.leaning if decided else INCONCLUSIVE
-    distance = _distance(claim, effect)
-    d = distance / spread if spread else np.nan
+    d = distance(claim, effect) / spread if spread else np.nan
     opposite = decided and _sign(claim, data) * (1 if low > 0 else -1 if high < 0 else 0) < 0
     seeds = np.nan if decided else _needed(judged, abs(d), effect, level)
     return {
@@ -165,7 +164,7 @@ def _needed(judged: Judged, d: float, effect: float, level: float) -> float:
     if data.sentence.rate:
         seeds = needed_of_rates(data.failure_rates, [*data.sentence.shares], judged.claim.bound, level)
         return max(seeds, float(data.seeds.failed.shape[2] + 1))
-    seeds = needed(d, judged.level_of_values(level), both=_in_the_middle(judged.claim, effect))
+    seeds = needed(d, judged.level_of_values(level), both=in_the_middle(judged.claim, effect))
     if effect != judged.claim.bound and (samples.alike[0] or samples.flipped[0]):
         seeds = max(float(np.nan_to_num(seeds)), needed_of_signs(judged.level_of_values(level)))
     return max(seeds, judged.n + 1.0)
@@ -210,12 +209,13 @@ def _sign(claim: Claim, data: Contrasts) -> int:
     return claimed if claim.bound * claimed >= 0 else 0
 
 
-def _distance(claim: Claim, effect: float) -> float:
+def distance(claim: Claim, effect: float) -> float:
     """Return the distance of an effect from its bound, or from the nearer end of a margin, positive inside it."""
     return claim.bound - abs(effect) if claim.relation == "within" else effect - claim.bound
 
 
-def _in_the_middle(claim: Claim, effect: float) -> bool:
+def in_the_middle(claim: Claim, effect: float) -> bool:
+    """Return whether a claim has a margin and the effect is near 0, so that both ends of the margin are far away."""
     return claim.relation == "within" and abs(effect) < claim.bound / 10
 
 
@@ -266,39 +266,3 @@ def _why_not(judged: Judged, level: float, look: Look) -> str:
     if data.sentence.rate:
         return TOO_FEW_RUNS
     return CONTAINS
-
-
-def power(claims: Sequence[Claim], planned: pd.DataFrame, frames: Frames, seeds: Sequence[int]) -> pd.DataFrame:
-    """Return the differences from its bound that each claim's contrast can show, given the spread of the present seeds.
-
-    A difference is shown by a paired t-test with a power of 80 %, at a significance level of 5 % divided by the number
-    of claims. The spread of few seeds is itself uncertain: that of three may be wrong by a factor of two.
-
-    Args:
-        claims: The claims.
-        planned: One row for each planned run: `run`, `seed` and the factors.
-        frames: The tables of the study's store.
-        seeds: Numbers of seeds.
-
-    Returns:
-        One row for each claim: `claim`, `n`, `effect` (from the bound; of a margin, inside its nearer end), `spread`
-        (standard deviation over the seeds), the least difference that a number of seeds shows, as `at_{seeds}`, and
-        `needed`: how many seeds show the effect. Of rates, `needed` is that of
-        `analysis.judging.power.needed_of_rates`.
-    """
-    alpha = ALPHA / max(1, len(claims))
-    rows = []
-    for claim in claims:
-        data = contrasts(claim, planned, frames)
-        values = data.values
-        spread = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
-        mean = float(values.mean()) if len(values) else np.nan
-        effect = _distance(claim, mean)
-        row = {"claim": claim.text or str(claim), "n": len(values), "effect": effect, "spread": spread}
-        row |= {f"at_{n}": detectable(n, alpha) * spread for n in seeds}
-        d = abs(effect) / spread if spread else np.nan
-        enough = needed(d, alpha, both=_in_the_middle(claim, mean))
-        if data.sentence.rate:
-            enough = needed_of_rates(data.failure_rates, [*data.sentence.shares], claim.bound, alpha)
-        rows.append({**row, "needed": enough})
-    return pd.DataFrame(rows)

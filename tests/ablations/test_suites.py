@@ -5,7 +5,7 @@ Counts are those of timm, torchvision and the authors' code, as in tests/resnet_
 
 import math
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -60,6 +60,22 @@ def test_every_arm_has_a_network_of_its_own_and_its_levels_are_what_a_user_write
     assert all(cost(run.net).trainable > 0 for run in listed)
     for factor, levels in study.scales[scale].design.levels.items():
         assert [study.parse_level(factor, str(level)) for level in levels] == levels
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_the_words_of_a_study_are_no_part_of_an_id(name):
+    study = SUITES[name]
+    smoke = study.scales["smoke"]
+    claims = {f"Other words {i}.": claim for i, claim in enumerate(smoke.claims.values())}
+    other = replace(
+        study, question="Other words?", source="other words", scales={"smoke": replace(smoke, claims=claims)},
+        words={"skip": {"A": "other: words"}},
+    )  # fmt: skip
+    ids = [
+        [run.id for run in each.runs(smoke.design.arms(), smoke.train, each.probe, DIGITS, [0], {})]
+        for each in (study, other)
+    ]
+    assert ids[0] == ids[1]
 
 
 @pytest.mark.parametrize("name", SUITES)

@@ -16,7 +16,8 @@ from resnet_core.runs.records.record import Outcome, Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.endings import Pruned
-from resnet_core.runs.training.train import Progress, train_run
+from resnet_core.runs.training.loop import Progress
+from resnet_core.runs.training.train import train_run
 from search.asking import search_of
 from search.listing import in_order, ranked_in
 from search.objectives import objectives

@@ -11,7 +11,7 @@ from resnet_core.runs.execution.job import Job
 from resnet_core.runs.execution.todo import Todo
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
-from resnet_core.runs.training.train import Progress
+from resnet_core.runs.training.loop import Progress
 
 OnProgress = Callable[[Run, Progress], None]
 POLL_SECONDS = 1.0  # between two checks for runs that other processes execute

@@ -11,8 +11,8 @@ from rich.table import Column, Table
 
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
-from resnet_core.runs.training.train import REPORT_EVERY
-from resnet_core.runs.training.train import Progress as Step
+from resnet_core.runs.training.loop import REPORT_EVERY
+from resnet_core.runs.training.loop import Progress as Step
 from resnet_core.telling import audience, console, say, text_column
 
 MOST_BARS = 8

@@ -23,7 +23,7 @@ from resnet_core.runs.records.survey import Survey
 from resnet_core.runs.records.versions import check_versions
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.forms import compiled_as, in_own_form
-from resnet_core.runs.training.train import Progress
+from resnet_core.runs.training.loop import Progress
 from resnet_core.telling import say, warn
 
 

@@ -27,7 +27,8 @@ from resnet_core.runs.runtime import configure, total_memory
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.checkpoints import Checkpoint, step_of
 from resnet_core.runs.training.forms import form_of
-from resnet_core.runs.training.train import Progress, made_with, network_of, train_run
+from resnet_core.runs.training.loop import Progress, made_with
+from resnet_core.runs.training.train import network_of, train_run
 
 Stream = Literal["auto", "always", "never"]
 MEMORY_SHARE = 0.25  # for images, of which there are up to three copies: as read, as chosen, on the device

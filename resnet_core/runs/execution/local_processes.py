@@ -22,7 +22,7 @@ from resnet_core.runs.execution.todo import Todo
 from resnet_core.runs.execution.workers import become_worker, context
 from resnet_core.runs.records.record import Record, Status
 from resnet_core.runs.spec import Run
-from resnet_core.runs.training.train import Progress
+from resnet_core.runs.training.loop import Progress
 
 Channel = Any  # a `multiprocessing.connection.Connection`
 

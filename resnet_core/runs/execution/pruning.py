@@ -7,7 +7,7 @@ from pathlib import Path
 from resnet_core.folders import write_beside
 from resnet_core.runs.records.record import Row
 from resnet_core.runs.training.endings import Pruned
-from resnet_core.runs.training.train import Progress
+from resnet_core.runs.training.loop import Progress
 from resnet_core.sealed import UNREADABLE, seal, unseal
 
 FOLDER = "thresholds"

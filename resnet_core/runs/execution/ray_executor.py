@@ -25,7 +25,7 @@ from resnet_core.runs.execution.todo import Todo
 from resnet_core.runs.records.record import Record, Stored
 from resnet_core.runs.runtime import available_cores
 from resnet_core.runs.spec import Run
-from resnet_core.runs.training.train import Progress
+from resnet_core.runs.training.loop import Progress
 
 ROOM_SECONDS = 600.0  # that a cluster without nodes has to get new ones
 VARIABLES = ("KERAS_", "TF_", "XLA_")

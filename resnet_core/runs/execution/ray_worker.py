@@ -13,7 +13,7 @@ from resnet_core.runs.execution.base import limit_memory
 from resnet_core.runs.execution.crashes import witnessed
 from resnet_core.runs.execution.job import Job, stop
 from resnet_core.runs.spec import Run
-from resnet_core.runs.training.train import Progress
+from resnet_core.runs.training.loop import Progress
 
 RUNS = "runs"  # concurrency group of the methods of one thread of the actor; another thread has the others
 

@@ -16,7 +16,7 @@ from resnet_core.runs.execution.job import Job
 from resnet_core.runs.execution.todo import Todo
 from resnet_core.runs.records.record import Record, Status
 from resnet_core.runs.spec import Run
-from resnet_core.runs.training.train import Progress
+from resnet_core.runs.training.loop import Progress
 
 NETWORKS = 50  # trained by a process before it is replaced
 

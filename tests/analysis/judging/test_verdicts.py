@@ -13,8 +13,9 @@ from analysis.claims import Claim, mean, rate
 from analysis.judging.decisions import Sentence
 from analysis.judging.looks import Look, announced, following
 from analysis.judging.power import detectable, needed, needed_of_rates
+from analysis.judging.power_table import power
 from analysis.judging.samples import Samples
-from analysis.judging.verdicts import contrasts, power, verdicts
+from analysis.judging.verdicts import contrasts, verdicts
 from analysis.measures import MEASURES, measured
 from analysis.statistics import holm
 from resnet_core.errors import UserError

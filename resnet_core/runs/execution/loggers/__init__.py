@@ -17,7 +17,7 @@ from resnet_core.runs.execution.loggers.base import LOGGERS, Logger, register_lo
 from resnet_core.runs.records.claims import gone
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
-from resnet_core.runs.training.train import Progress
+from resnet_core.runs.training.loop import Progress
 from resnet_core.telling import warn
 
 __all__ = ["LOGGERS", "Logger", "Loggers", "check_loggers", "open_loggers", "register_logger"]

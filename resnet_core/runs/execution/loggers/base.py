@@ -10,7 +10,7 @@ from resnet_core.errors import UserError
 from resnet_core.fingerprint import is_ours
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.spec import Run
-from resnet_core.runs.training.train import Progress
+from resnet_core.runs.training.loop import Progress
 
 Row = Mapping[str, Any]
 

@@ -18,8 +18,9 @@ from resnet_core.runs.execution import job
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.runs.training.checkpoints import Checkpoint
 from resnet_core.runs.training.device import StreamedData, on_device
+from resnet_core.runs.training.loop import made_with
 from resnet_core.runs.training.order import batches
-from resnet_core.runs.training.train import made_with, train_run
+from resnet_core.runs.training.train import train_run
 from tests.resnet_core.runs.data.test_data import arrays, write_folder
 
 NEVER, ALWAYS = job.resident("never"), job.resident("always")

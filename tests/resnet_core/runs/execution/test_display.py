@@ -7,7 +7,7 @@ from resnet_core.nets.spec import cifar
 from resnet_core.runs.execution.display import MOST_BARS, Bars, Lines, Remaining, duration, ending, magnitude
 from resnet_core.runs.records.record import Outcome, Record
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.training.train import Progress
+from resnet_core.runs.training.loop import Progress
 
 RUNS = [Run(cifar(8), TrainSpec(steps=100), seed=seed, factors={"level": f"[{seed}]"}) for seed in range(12)]
 IDS = [run.id for run in RUNS]

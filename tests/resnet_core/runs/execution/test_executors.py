@@ -226,7 +226,7 @@ class TestContract:
 
 def interrupt_at(step, planned, path):
     """Execute a run until a state is saved after so many steps."""
-    from resnet_core.runs.training.train import made_with
+    from resnet_core.runs.training.loop import made_with
 
     asked = []
 
@@ -278,7 +278,7 @@ class TestStates:
 
 
 def log():
-    from resnet_core.runs.training.train import made_with
+    from resnet_core.runs.training.loop import made_with
 
     return made_with()
 

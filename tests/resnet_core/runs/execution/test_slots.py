@@ -10,7 +10,7 @@ from resnet_core.runs.execution.todo import Todo
 from resnet_core.runs.records.record import Outcome, Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run, TrainSpec
-from resnet_core.runs.training.train import Progress
+from resnet_core.runs.training.loop import Progress
 
 
 class Scripted(Slot):

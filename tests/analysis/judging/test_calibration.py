@@ -72,9 +72,10 @@ def test_what_a_report_says_of_few_seeds_is_the_table(table):
     assert "of 3 seeds" in sentence
     assert f"{100 * rows.at['normal', 'coverage']:.1f} % of cases with normal errors" in sentence
     assert f"{100 * rows.at['lognormal', 'coverage']:.1f} % with skewed" in sentence
-    assert calibration.sentence(1) == "There is no interval below two seeds."
+    assert calibration.sentence(1) == "One seed has no interval."
     alone = table[(table["claim"] == "A < .3") & (table["n"] == 5) & (table["errors"] == "lognormal")]
-    assert f"and {100 * alone['false'].iloc[0]:.1f} %. 5 % is what" in calibration.of_verdicts(7)
+    assert calibration.of_verdicts(7).endswith(f"and {100 * alone['false'].iloc[0]:.1f} %.")
+    assert calibration.of_verdicts(7).startswith("A verdict is meant to be false in at most 5 % of studies.")
     assert calibration.of_verdicts(1) == ""
 
 

@@ -186,7 +186,7 @@ def test_a_margin_is_kept_only_if_the_interval_is_within_it(differences, expecte
 def test_seeds_that_do_not_differ_are_decided_by_signs(n, verdict):
     row = judged(LOWER, {"A": [0.1] * n, "none": [0.2] * n})
     assert (row["verdict"], row["p"]) == (verdict, pytest.approx(2 * 0.5**n))
-    assert ("6 or more that agree" in row["note"]) == (n < 6)
+    assert ("at least 6 seeds that agree are needed" in row["note"]) == (n < 6)
     assert n >= 6 or row["needed"] == 6
 
 
@@ -332,7 +332,7 @@ class TestMeasures:
 
     def test_the_decades_gained_are_those_at_the_end_minus_those_at_the_start(self, frames):
         start, end, gained = (
-            MEASURES[f"gradient_decades_{of}"].compute(frames) for of in ("at_init", "at_end", "gained")
+            MEASURES[f"gradient_decades_{when}"].compute(frames) for when in ("at_init", "at_end", "gained")
         )
         assert gained.notna().any()
         pd.testing.assert_series_equal(gained, end - start)

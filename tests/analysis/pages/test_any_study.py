@@ -125,7 +125,7 @@ def test_what_a_learning_rate_was_chosen_from_is_reported(tmp_path):
     ]
     text, tables, _ = written(tmp_path, tuning=tuple(tuning))
     assert '<h2 id="learning-rates-title">' in text
-    assert "test images are not looked at" in text
+    assert "the test images are not used" in text
     assert tables["tuning"][["trials", "failed", "val_accuracy", "chosen"]].to_numpy().tolist() == [
         [2, 0, pytest.approx(0.8), True], [2, 1, pytest.approx(0.8), False],
     ] * 2  # fmt: skip

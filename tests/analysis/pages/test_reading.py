@@ -96,8 +96,8 @@ def test_the_summary_of_a_comparison_counts_equal_runs_and_differences(tmp_path)
 
 
 def test_the_summary_of_a_search_names_its_best_trial(tmp_path):
-    found = search_report.search_of(report.read(search(tmp_path / "search")), tmp_path / "search")
-    asked, done, result, _ = search_report.summary_of(found, search_report.tables_of(found))
+    stored = search_report.search_of(report.read(search(tmp_path / "search")), tmp_path / "search")
+    asked, done, result, _ = search_report.summary_of(stored, search_report.tables_of(stored))
     assert asked.startswith("Asked: ")
     assert re.match(r"Done: \d+ trials proposed by the oracle \w+: \d+ completed, and training failed in \d+", done)
     assert re.match(

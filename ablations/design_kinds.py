@@ -8,11 +8,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, product
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from resnet_core.arguments import line_of_caller
 from resnet_core.errors import UserError, nearest
 
+FUNCTIONS = str(Path(__file__).with_name("designs.py"))
+"""Module of the functions that make designs: the line of a design is that of their caller."""
 Arm = dict[str, Any]
 Levels = Mapping[str, Sequence[Any]]
 Kind = TypeVar("Kind", bound="Design")
@@ -26,7 +29,9 @@ class Design(ABC):
         line: Line of the user's file in which the design is made.
     """
 
-    line: int = field(default_factory=lambda: line_of_caller(__file__, "<string>"), compare=False, repr=False)
+    line: int = field(
+        default_factory=lambda: line_of_caller(__file__, FUNCTIONS, "<string>"), compare=False, repr=False
+    )
 
     @abstractmethod
     def _arms(self) -> Iterable[Arm]:

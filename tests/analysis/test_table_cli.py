@@ -49,7 +49,7 @@ def test_the_report_of_a_table(folder, capsys):
         "Found: of 1 claim, 1 supported, 0 refuted, 0 inconclusive; depth=8 skip=None has the lowest mean loss"
         not in page
     )
-    assert "Found: of 1 claim, 1 supported, 0 refuted, 0 inconclusive." in page
+    assert "Found: of 1 claim, 1 supported, 0 refuted, 0 inconclusive; depth 8, skip A has the highest mean" in page
     assert "Not compared: depth=8 skip=None has no run of seed 0." in page
     tables = {path.name for path in (folder / "runs-report" / "tables").glob("*.csv")}
     assert tables == {f"{name}.csv" for name in ("verdicts", "power", "effects", "summary", "outcomes", "runs")}

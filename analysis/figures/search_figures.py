@@ -189,7 +189,7 @@ def objectives_by_cost(trials: pd.DataFrame, objectives: Sequence[ObjectiveColum
         f"{plots.words(y.name)} against {', '.join(map(plots.words, others))}, a point for each trial. {text}",
         f"The points are the trials{', by their number of epochs' if hue == BUDGET else ''}; the legend has the number "
         f"of trials with a value and of all trials. {CROSSES}. The line is the Pareto front: no completed trial is "
-        "better in both. The left panel has its number of trials.",
+        "beyond it in both. The left panel has its number of trials.",
     )
 
 

@@ -65,7 +65,7 @@ def best(report: SearchReported) -> Iterator[Part]:
         report.table("best", *_best_words(search, report.goals, by_name["objectives"])),
         report.table("objectives", "The objectives of the search.",
               f"Best and worst value of the completed trials. The reference is {MARGIN:g} of their range beyond the "
-              f"worst value; a trial adds to the hypervolume if it is better in every objective.{report.equal}"),
+              f"worst value; a trial adds to the hypervolume if it is beyond it in every objective.{report.equal}"),
     ])  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def _best_words(search: StoredSearch, goals: str, objectives: pd.DataFrame) -> t
             f"the best value of each objective. {note}"
         )
     return (
-        f"The Pareto set by {goals}: no other trial is as good in all objectives and better in one.",
+        f"The Pareto set by {goals}: no other trial is as good in all objectives and beyond it in one.",
         f"Knee: the trial with the smallest sum of the objectives, each scaled to its range in the set. {note}",
     )
 

@@ -15,6 +15,7 @@ from analysis.tuning import Tried, best, beyond
 from resnet_core.errors import UserError
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
+from resnet_core.runs.description import counted
 from resnet_core.runs.records.plan import Plan, Tuned
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.records.store import Store
@@ -183,7 +184,7 @@ def _say(arm: str, tried: Sequence[Tried], chosen: Tried | None, request: Reques
         return
     count = len(chosen.accuracies)
     figures = f"validation accuracy {chosen.accuracy:.3f}, loss {chosen.loss:.3g}"
-    say(f"{arm}: learning rate {chosen.rate:.3g} of {grid}; {figures} ({count} trials, {images} images)")
+    say(f"{arm}: learning rate {chosen.rate:.3g} of {grid}; {figures} ({counted(count, 'trial')}, {images} images)")
     if chosen.failed:
         warn(f"warning: {arm}: at no rate did all trials train; {chosen.failed} of {count} failed")
     if chosen.rate in (tried[0].rate, tried[-1].rate):

@@ -11,6 +11,7 @@ from resnet_core.arguments import Folder, checked
 from resnet_core.errors import UserError, in_arguments
 from resnet_core.folders import DEFAULT_OUT
 from resnet_core.runs.data.given import path_of
+from resnet_core.runs.description import counted
 from resnet_core.runs.execution.options import BY_EXECUTION, Execution
 from resnet_core.runs.execution.plugins import Plugins, load_plugins
 from resnet_core.runs.execution.session_code import SessionCode
@@ -149,7 +150,7 @@ class SearchResults:
         return ReportPath(search_report.write(search, self.folder / "report")[0])
 
     def __repr__(self) -> str:
-        return f"SearchResults('{self.folder}'): {len(list(Store(self.folder).records()))} trials recorded"
+        return f"SearchResults('{self.folder}'): {counted(len(list(Store(self.folder).records())), 'trial')} recorded"
 
 
 @in_arguments(BY_EXECUTION)

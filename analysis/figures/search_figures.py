@@ -152,7 +152,7 @@ def skips(rows: pd.DataFrame, objectives: Sequence[ObjectiveColumn], text: str, 
         f"Empirical distribution functions of {', '.join(plots.words(objective.name) for objective in objectives)}: "
         f"the trials with a skip and the plain ones. {text}",
         "Share of the trials that reach a value. The legend has the number of trials with a value and of all trials. A "
-        "trial that was not completed counts as worse than all others.",
+        "trial that was not completed has no value, so a line may end below 1.",
     )
 
 

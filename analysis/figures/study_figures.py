@@ -146,7 +146,7 @@ def distributions(data: Mapping[str, pd.DataFrame], style: Style) -> Drawn:
         f"each arm. "
         f"Medians of the {plots.words(next(iter(data)))}: {text}.",
         "Share of the runs of an arm, over all depths, with at most this value. A run that failed, was lost or is "
-        "missing counts as worse than all others, so the line of its arm ends below 1." + arms.note,
+        "missing has no value, so the line of its arm ends below 1." + arms.note,
     )
 
 

@@ -151,7 +151,7 @@ class Samples:
         freedom = np.maximum(self.n - 1, 1).astype(float)
         if not self.variance.any():
             return [(np.sqrt(of_seeds), freedom)]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             mixed = freedom * (1 + self.variance / of_seeds) ** 2
         mixed = np.where(of_seeds > 0, np.fmin(mixed, MOST_FREEDOM), MOST_FREEDOM)
         both = np.where(self.variance > 0, mixed, freedom)

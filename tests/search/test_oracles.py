@@ -355,7 +355,7 @@ def test_mistakes():
         seeded("asha", objective=TWO)
     with pytest.raises(UserError, match="the oracle 'hyperband' takes no points to start from, but got 1"):
         seeded("hyperband", starts=[{"depth": 3}])
-    with pytest.raises(UserError, match="`seed` must be a non-negative integer, but got -1"):
+    with pytest.raises(UserError, match="`seed` must be greater than or equal to 0, but got -1"):
         seeded("random", seed=-1)
     with pytest.raises(UserError, match="`factor` must be at least 2"):
         oracle("asha", LOSS, space(), 10, 0, max_epochs=9, factor=1)

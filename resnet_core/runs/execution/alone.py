@@ -56,7 +56,7 @@ class TrainedRecord(Record):
 @in_arguments()
 @checked
 def train(
-    net: Net | Callable[..., Any],
+    net: "Net | Callable[..., Any]",
     data: Any = "digits",
     *,
     epochs: int | None = None,

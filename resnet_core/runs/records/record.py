@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import PositiveInt, TypeAdapter
+from pydantic import AfterValidator, PositiveInt, TypeAdapter
 
 from resnet_core.runs.description import DataInfo
 from resnet_core.runs.records.outcomes import measured, status_of
@@ -30,6 +30,24 @@ ADVICE: dict[str, str] = {
 Row = dict[str, Any]
 Columns = dict[str, list[Any]]
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}  # numbers that JSON does not have
+WORDS = ("probe", "layer", "path")
+"""Columns of the probes that are texts. All other columns of a record are numbers."""
+
+
+def _of_numbers(table: Columns) -> Columns:
+    """Check the columns of a stored record.
+
+    Raises:
+        ValueError: A column of numbers has another value.
+    """
+    for name in table.keys() - set(WORDS):
+        for value in table[name]:
+            if value is not None and not isinstance(value, int | float) and value not in NOT_FINITE:
+                raise ValueError(f"the column {name} must have numbers, but has {value!r}")
+    return table
+
+
+StoredColumns = Annotated[dict[str, list[str | int | float | None]], AfterValidator(_of_numbers)]
 
 
 @dataclass(frozen=True)
@@ -124,8 +142,8 @@ class Stored:
     seconds: float
     usage: dict[str, float] = field(default_factory=dict)
     data: DataInfo | None = None
-    epochs: Columns = field(default_factory=dict)
-    probes: Columns = field(default_factory=dict)
+    epochs: StoredColumns = field(default_factory=dict)
+    probes: StoredColumns = field(default_factory=dict)
     attempt: PositiveInt = 1
     form: Form = "own"
 

@@ -137,7 +137,8 @@ def test_many_arms_have_a_report_that_says_what_is_not_drawn(tmp_path):
     arms = [{"depth": depth, "skip": f"s{i}"} for depth in (8, 20, 32, 44, 56) for i in range(12)]
     text, tables, _ = written(tmp_path, arms=arms, seeds=2, layers=by_depth, **FEW_FIGURES)
     assert "The first 8 of 12 arms are drawn" in text
-    assert f"Of {len(tables['effects']) // tables['effects']['measure'].nunique()} comparisons the 40" in text
+    effects = len(tables["effects"]) // tables["effects"]["measure"].nunique()
+    assert f"The 40 largest of {effects} effects are drawn" in text
 
 
 def test_on_paper_figures_are_a_column_wide_with_embedded_fonts(tmp_path):

@@ -272,6 +272,16 @@ def test_a_spec_by_which_no_run_can_be_judged_is_a_damaged_record(edit, store):
         assert [file.path for file in survey.damaged] == [path]
 
 
+@pytest.mark.parametrize("edit", [{"epochs": {"loss": [[]]}}, {"epochs": {"loss": ["x"]}}, {"probes": {"value": [{}]}}])
+def test_rows_whose_values_are_no_numbers_are_a_damaged_record(edit, store):
+    store.write(record())
+    (path,) = store.root.glob("runs/*")
+    path.write_text(seal({**unseal(path.read_bytes()), **edit}))
+    frames = store.frames()
+    assert [file.path for file in frames.damaged] == [path]
+    assert frames.runs.empty
+
+
 def test_two_write_one_plan_at_a_time(store):
     """Each adds its runs; none is lost."""
     with ThreadPoolExecutor(8) as pool:

@@ -66,10 +66,10 @@ def index(known: dict[str, Study]) -> str:
     about = (
         "A suite is a study that comes with the package: a question from the literature, or ours, the networks that "
         "answer it, and claims. `resnet-ablate run NAME` runs it. Each has three scales: `smoke` takes minutes on two "
-        "cores, with embedded data; `laptop` takes an hour or less, with CIFAR-10; `paper` has the settings of the "
-        "paper and needs a GPU. `resnet-ablate list` says how long each takes on your machine. Each page has the "
-        "question, the design, the claims, what the committed records say of them, and the numbers that others have "
-        "published."
+        "cores, with embedded data; `laptop` takes from minutes to a few hours, with CIFAR-10; `paper` has the "
+        "settings of the paper and needs a GPU. `resnet-ablate list` says how long each takes on your machine. Each "
+        "page has the question, the design, the claims, what the committed records say of them, and the numbers that "
+        "others have published."
     )
     contents = "\n".join(["```{toctree}", ":hidden:", "", *known, "```"])
     lines = ["| suite | question | source |", "| --- | --- | --- |"]

@@ -41,6 +41,8 @@ GAPS = ((3, 4, 5, 7, 10, 20), (285.0, 33.0, 18.0, 10.5, 8.0, 5.5))
 """Seeds, and how large a gap in an arm's values must be, over the rest of their range: it is so large in 1 % of samples
 of lognormal errors with sigma 1, in .4 % of t with 3 degrees of freedom, and in fewer of normal ones."""
 LEAST_GAP = 0.1  # smallest gap, relative to the range of the measure
+FARTHEST = 1e100
+"""Largest absolute t whose cube is computed."""
 MOST_FREEDOM = 1e9  # degrees of freedom from which t is taken as normal
 MOST_FLIPPED = 13  # most values for which all combinations of signs are tried
 FLIPS = 8192  # random combinations of signs for more values
@@ -194,7 +196,7 @@ class Samples:
         """Return t after Hall's monotone transformation."""
         skew, n = self._skewness, np.maximum(self.n, 1)
         root = np.sqrt(n)
-        u = np.where(skew != 0, t, 0.0) / root
+        u = np.clip(np.where(skew != 0, t, 0.0), -FARTHEST, FARTHEST) / root
         return np.where(skew == 0, t, root * (u + skew * u**2 / 3 + skew**2 * u**3 / 27 + skew / (6 * n)))
 
     def low(self, level: Array) -> Array:

@@ -30,24 +30,22 @@ ADVICE: dict[str, str] = {
 Row = dict[str, Any]
 Columns = dict[str, list[Any]]
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}  # numbers that JSON does not have
-WORDS = ("probe", "layer", "path")
-"""Columns of the probes that are texts. All other columns of a record are numbers."""
 
 
 def _of_numbers(table: Columns) -> Columns:
-    """Check the columns of a stored record.
+    """Check the columns of a stored record that are of numbers: those of the epochs, and these of the probes.
 
     Raises:
         ValueError: A column of numbers has another value.
     """
-    for name in table.keys() - set(WORDS):
-        for value in table[name]:
+    for name in table if "probe" not in table else ("step", "epoch", "index", "value"):
+        for value in table.get(name, ()):
             if value is not None and not isinstance(value, int | float) and value not in NOT_FINITE:
                 raise ValueError(f"the column {name} must have numbers, but has {value!r}")
     return table
 
 
-StoredColumns = Annotated[dict[str, list[str | int | float | None]], AfterValidator(_of_numbers)]
+StoredColumns = Annotated[dict[str, list[str | bool | int | float | None]], AfterValidator(_of_numbers)]
 
 
 @dataclass(frozen=True)

@@ -272,7 +272,9 @@ def test_a_spec_by_which_no_run_can_be_judged_is_a_damaged_record(edit, store):
         assert [file.path for file in survey.damaged] == [path]
 
 
-@pytest.mark.parametrize("edit", [{"epochs": {"loss": [[]]}}, {"epochs": {"loss": ["x"]}}, {"probes": {"value": [{}]}}])
+@pytest.mark.parametrize(
+    "edit", [{"epochs": {"loss": [[]]}}, {"epochs": {"loss": ["x"]}}, {"probes": {"probe": ["x"], "value": ["y"]}}]
+)
 def test_rows_whose_values_are_no_numbers_are_a_damaged_record(edit, store):
     store.write(record())
     (path,) = store.root.glob("runs/*")

@@ -20,7 +20,7 @@ from resnet_core.runs.records.copies import Copy
 from resnet_core.runs.records.files import RUN_ID, reason_of
 from resnet_core.runs.records.frames import NAMES, RECORD, Damaged, Frames, frames_of, read_parquet, write_parquet
 from resnet_core.runs.records.outcomes import COLUMNS, measured_in, statuses
-from resnet_core.runs.records.record import Record, Stored
+from resnet_core.runs.records.record import NUMBERS_OF_PROBES, Record, Stored
 from resnet_core.sealed import UNREADABLE, sha256_of_file
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ NUMBERS = {
         *(f"{part}_{kind}" for part in ("train", "val", "test") for kind in ("loss", "accuracy")),
     ),
     "epochs": ("epoch", "step", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy"),
-    "probes": ("epoch", "step", "index", "value"),
+    "probes": NUMBERS_OF_PROBES,
 }  # fmt: skip
 """Numeric columns of each table; some may be missing."""
 _COPIED = ("run", "attempt", "status", "step", "message")

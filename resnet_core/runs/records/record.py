@@ -30,22 +30,26 @@ ADVICE: dict[str, str] = {
 Row = dict[str, Any]
 Columns = dict[str, list[Any]]
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}  # numbers that JSON does not have
+NUMBERS_OF_PROBES = ("epoch", "step", "index", "value")
+"""Numeric columns of the probes. All columns of the epochs are numeric."""
 
 
-def _of_numbers(table: Columns) -> Columns:
-    """Check the columns of a stored record that are of numbers: those of the epochs, and these of the probes.
+def _of_numbers(table: Columns, names: Iterable[str]) -> Columns:
+    """Return the columns of a stored record, of which these must be of numbers.
 
     Raises:
         ValueError: A column of numbers has another value.
     """
-    for name in table if "probe" not in table else ("step", "epoch", "index", "value"):
+    for name in names:
         for value in table.get(name, ()):
             if value is not None and not isinstance(value, int | float) and value not in NOT_FINITE:
                 raise ValueError(f"the column {name} must have numbers, but has {value!r}")
     return table
 
 
-StoredColumns = Annotated[dict[str, list[str | bool | int | float | None]], AfterValidator(_of_numbers)]
+StoredColumns = dict[str, list[str | bool | int | float | None]]
+EpochColumns = Annotated[StoredColumns, AfterValidator(lambda table: _of_numbers(table, table))]
+ProbeColumns = Annotated[StoredColumns, AfterValidator(lambda table: _of_numbers(table, NUMBERS_OF_PROBES))]
 
 
 @dataclass(frozen=True)
@@ -140,8 +144,8 @@ class Stored:
     seconds: float
     usage: dict[str, float] = field(default_factory=dict)
     data: DataInfo | None = None
-    epochs: StoredColumns = field(default_factory=dict)
-    probes: StoredColumns = field(default_factory=dict)
+    epochs: EpochColumns = field(default_factory=dict)
+    probes: ProbeColumns = field(default_factory=dict)
     attempt: PositiveInt = 1
     form: Form = "own"
 

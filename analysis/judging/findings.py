@@ -23,6 +23,8 @@ from resnet_core.runs.records.plan import Figure
 
 SURROUNDINGS = ["accelerators", "processor", "tensorflow", "keras"]
 VERDICTS = (SUPPORTED, REFUTED, INCONCLUSIVE)
+OURS = "ours"
+"""How the source of a study starts whose claims are not published ones."""
 ABOUT = """The effect is the mean of the claimed difference over the seeds with which every arm trained. Its interval
 decides the verdict: it is corrected for the number of claims of the study and for the looks at it. A claim holds in a
 seed if the difference is on the claimed side of the bound, and is opposite if it is on the other side. Needed is the
@@ -66,7 +68,11 @@ def findings(root: Path, published: Mapping[str, Sequence[Figure]] | None = None
         f"of the inconclusive ones, {opposite} are opposite in most seeds."
     )
     judged = {folder: studies[folder] for folder in tables}
-    contents = [*overview(judged, tables, seen_from or Path()), *refuted(judged, tables)]
+    contents = [
+        *overview(judged, tables, seen_from or Path()),
+        *refuted(judged, tables),
+        *new_claims(judged, tables),
+    ]
     figures = published or {}
     sections = (
         section(folder, studies[folder], rows, figures.get(studies[folder].plan.name, ()))
@@ -97,18 +103,37 @@ def overview(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.Data
 
 def refuted(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.DataFrame]) -> list[str]:
     """Return the lines of a table of the refuted claims, with one row for each; no lines if no claim is refuted."""
+    rows = [row for row in of_all(studies, tables) if row["verdict"] == REFUTED]
+    return claims_table("Refuted:", rows, ["study", "source of the claim", "claim", "effect", "low", "high"])
+
+
+def new_claims(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.DataFrame]) -> list[str]:
+    """Return the lines of a table of the decided claims whose source is this project; no lines if there are none."""
     rows = [
+        row
+        for row in of_all(studies, tables)
+        if str(row["source of the claim"]).startswith(OURS) and row["verdict"] != INCONCLUSIVE
+    ]
+    return claims_table("Decided claims of our own:", rows, ["study", "verdict", "claim", "effect", "low", "high"])
+
+
+def of_all(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.DataFrame]) -> list[dict[str, Any]]:
+    """Return the rows of all claims, each with the heading of its study and the source of the claim."""
+    return [
         {"study": heading(folder, study), "source of the claim": study.plan.source, **row}
         for folder, study in studies.items()
         for row in tables[folder].to_dict("records")
-        if row["verdict"] == REFUTED
     ]
+
+
+def claims_table(title: str, rows: Sequence[Mapping[str, Any]], columns: list[str]) -> list[str]:
+    """Return the lines of a table of claims below a title, with links to the studies; no lines if there is no claim."""
     if not rows:
         return []
-    shown = pd.DataFrame(rows)[["study", "source of the claim", "claim", "effect", "low", "high"]]
+    shown = pd.DataFrame(rows)[columns]
     links = [f"[{name}](#{anchor(name)})" for name in shown["study"]]
     text = formats.text_table(shown).assign(study=links)
-    return ["", "Refuted:", "", *formats.markdown(text, numeric_columns(shown)).rstrip("\n").split("\n")]
+    return ["", title, "", *formats.markdown(text, numeric_columns(shown)).rstrip("\n").split("\n")]
 
 
 def heading(folder: Path, study: StudyRecords) -> str:

@@ -90,6 +90,14 @@ def test_without_a_refuted_claim_there_is_no_table_of_them(folder):
     assert findings.refuted({folder: records}, {folder: findings.table(records).head(1)}) == []
 
 
+def test_decided_claims_of_our_own_are_listed_too(folder):
+    records = read(folder)
+    ours = replace(records, plan=replace(records.plan, source="ours; after A 2015"))
+    lines = findings.new_claims({folder: ours}, {folder: findings.table(records)})
+    assert [line.split(" | ")[1:3] for line in lines[5:]] == [["refuted", r"It rises \| with one."]]
+    assert findings.new_claims({folder: records}, {folder: findings.table(records)}) == []
+
+
 def test_published_figures_stand_below_the_claims(folder):
     figure = {"source": "A 2015, table 1", "measure": "test_error", "arm": {"depth": 20, "skip": "A"}, "value": 0.0875}
     figures = [

@@ -9,6 +9,7 @@ from ablations.carrying import carried
 from ablations.designs import Design
 from ablations.request import Claimed, Rates, Request, Seeds, Settings
 from ablations.study import Scale, Study
+from resnet_core.arguments import Rate, checked
 from resnet_core.errors import Named, UserError, as_argument, as_option, nearest
 from resnet_core.folders import DEFAULT_OUT
 from resnet_core.nets.budget import Budget
@@ -19,6 +20,7 @@ MOST_SEEDS = 20  # default of `most_seeds`
 NONE: Mapping[str, Any] = MappingProxyType({})
 
 
+@checked
 def request_of(
     study: Study,
     scale: str | None = None,
@@ -29,7 +31,7 @@ def request_of(
     seeds: int | None = None,
     until: str | None = None,
     most_seeds: int | None = None,
-    learning_rates: Sequence[float] = (),
+    learning_rates: Sequence[Rate] = (),
     trial_seeds: int | None = None,
     match: Budget | None = None,
     out: Path = DEFAULT_OUT,
@@ -108,7 +110,7 @@ def _rates(size: Scale, given: Sequence[float], trial_seeds: int | None, reason:
     Raises:
         UserError: A number of trials is given, but no rates.
     """
-    grid = tuple(given) or (() if reason else size.learning_rates)
+    grid = tuple(map(float, given)) or (() if reason else size.learning_rates)
     if trial_seeds is not None and not grid:
         raise UserError(
             f"{named('trial_seeds')} needs learning rates to choose from, but got "

@@ -96,7 +96,7 @@ def run(
     files = load_plugins([Path(file) for file in plugins]).files
     place = None if data is None else path_of(data)
     given = {"scale": scale, "seeds": seeds, "data": place, **settings}
-    request = _request(study, Path(out), {name: value for name, value in given.items() if value is not None})
+    request = _request(study, Path(out), {name: _plain(value) for name, value in given.items() if value is not None})
     code = [study.file] if study.file and study.registers else []
     how = replace(
         execution or Execution(),
@@ -153,10 +153,10 @@ def _sorted(study: Study, given: Mapping[str, Any]) -> tuple[dict[str, list[Any]
 
 
 def _plain(value: Any) -> Any:
-    """Return a NumPy value as a Python value, and a path as text."""
+    """Return a NumPy number or array as Python's, and a path as text."""
     if isinstance(value, Path):
         return str(value)
-    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _count(name: str, value: Any) -> int | None:

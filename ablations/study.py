@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PositiveInt, TypeAdapter, ValidationError
 
 from ablations.designs import Arm, Design
 from analysis.claims import Claim
-from resnet_core.arguments import checked_class
+from resnet_core.arguments import Rate, checked_class
 from resnet_core.errors import UserError, first_mistake, nearest
 from resnet_core.nets.own import Net, OwnNet
 from resnet_core.nets.spec import NetSpec
@@ -68,10 +68,10 @@ class Scale:
 
     design: Design
     train: TrainSpec
-    seeds: int
+    seeds: PositiveInt
     claims: Mapping[str, Claim] = field(default_factory=dict)
-    learning_rates: tuple[float, ...] = ()
-    trial_seeds: int = 2
+    learning_rates: tuple[Rate, ...] = ()
+    trial_seeds: PositiveInt = 2
     untuned: str = ""
     published: tuple[Published, ...] = ()
 

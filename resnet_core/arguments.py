@@ -8,13 +8,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import (
+    AfterValidator,
+    AllowInfNan,
+    BaseModel,
+    ConfigDict,
+    PositiveFloat,
+    ValidationError,
+    create_model,
+)
 
 from resnet_core.errors import UserError, first_mistake
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-OF_VALUES = ("value_error", "literal_error", "greater_than", "less_than")
+OF_VALUES = ("value_error", "literal_error", "greater_than", "less_than", "finite_number")
 """Errors of pydantic about a value of the right type."""
 MOST_LETTERS = 80
 """Maximum length of a value in a message."""
@@ -85,8 +93,9 @@ def _plain(value: Any) -> Any:
 
 
 def _words(annotation: Any) -> str:
-    """Return a type as in Python, without the modules: `str | Path`."""
-    return re.sub(r"(?:\w+\.)+(\w)", r"\1", inspect.formatannotation(annotation))
+    """Return a type as in Python, without modules and bounds: `str | Path`, `Sequence[float]`."""
+    without_modules = re.sub(r"(?:\w+\.)+(\w)", r"\1", inspect.formatannotation(annotation))
+    return re.sub(r"Annotated\[(\w+),[^]]*\]", r"\1", without_modules)
 
 
 def _of_a_folder(path: str | Path) -> str | Path:
@@ -97,3 +106,6 @@ def _of_a_folder(path: str | Path) -> str | Path:
 
 Folder = Annotated[str | Path, AfterValidator(_of_a_folder)]
 """The path of a folder; an empty text is none."""
+
+Rate = Annotated[PositiveFloat, AllowInfNan(False)]
+"""A learning rate."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from resnet_core.arguments import checked
 from resnet_core.errors import Named, UserError, as_argument, nearest
 from resnet_core.folders import DEFAULT_OUT
 from resnet_core.probes.spec import ProbeSpec
@@ -35,6 +36,7 @@ BUDGET = SearchBudget(60)
 UNBOUNDED = Limits()
 
 
+@checked
 def search_of(
     space: Space | str = DEFAULT_SPACE,
     *,

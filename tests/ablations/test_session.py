@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ablations
@@ -85,6 +86,16 @@ def test_the_command_and_the_call_make_the_same_runs(program, tmp_path):
     assert results[0] == results[1]
 
 
+def test_levels_and_rates_are_taken_from_arrays(tmp_path):
+    results = ablations.run(
+        STUDY, out=tmp_path, depth=np.array([8]), skip="A", seeds=np.int64(1), workers=1, progress=False,
+        learning_rates=np.array([0.125, 0.0625], "float32"), trial_seeds=1,
+    )  # fmt: skip
+    (row,) = results.runs().to_dict("records")
+    assert row["depth"] == 8
+    assert row["train.learning_rate"] in (0.0625, 0.125)
+
+
 def test_progress_is_lines_where_there_is_no_terminal(tmp_path, capsys):
     ablations.run(STUDY, depth=8, skip="A", seeds=1, out=tmp_path)
     printed = capsys.readouterr().out
@@ -119,6 +130,10 @@ def test_progress_is_lines_where_there_is_no_terminal(tmp_path, capsys):
         ({"executor": "serial"}, "but got 'executor'; use execution=Execution(executor=…)"),
         ({"most_seeds": 9}, "`most_seeds` needs until='decided', but got most_seeds=9 alone"),
         ({"until": "dark"}, "`until` must be 'decided', but got 'dark'"),
+        ({"learning_rates": ["a"]}, "`learning_rates` must be Sequence[float], but got ['a']"),
+        ({"learning_rates": 0.1}, "`learning_rates` must be Sequence[float], but got 0.1"),
+        ({"learning_rates": np.array([0.1, np.nan])}, "`learning_rates` must be a finite number, but got nan"),
+        ({"learning_rates": [0.0]}, "`learning_rates` must be greater than 0, but got 0.0"),
         ({"trial_seeds": 3}, "`trial_seeds` needs learning rates to choose from"),
         ({"learning_rates": (0.1, 0.2), "learning_rate": 0.3}, "either set or chosen, but got `learning_rates`"),
         ({"workers": 2, "execution": Execution("serial")}, "`workers` needs processes, but got executor='serial'"),

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from ablations.designs import grid
@@ -62,6 +64,20 @@ def test_a_level_that_is_none_is_named(factor, text, message):
 
 def test_levels_are_parsed_by_their_factors_type():
     assert (STUDY.parse_level("depth", "20"), STUDY.parse_level("skip", "none")) == (20, "none")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"seeds": 0}, "`seeds` must be greater than 0, but got 0"),
+        ({"trial_seeds": -1}, "`trial_seeds` must be greater than 0, but got -1"),
+        ({"learning_rates": ("a",)}, r"`learning_rates` must be tuple\[float, ...\], but got \('a',\)"),
+        ({"learning_rates": (math.inf,)}, "`learning_rates` must be a finite number, but got inf"),
+    ],
+)
+def test_a_scale_has_seeds_and_rates(given, message):
+    with pytest.raises(UserError, match=message):
+        Scale(**{"design": grid(depth=(8,), skip=("A",)), "train": TrainSpec(steps=1), "seeds": 1, **given})
 
 
 @pytest.mark.parametrize("study", suites().values(), ids=suites())

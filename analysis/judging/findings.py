@@ -59,9 +59,11 @@ def findings(root: Path, published: Mapping[str, Sequence[Figure]] | None = None
     """
     studies = {folder: read(folder) for folder in folders_of(root)}
     tables = {folder: table(study) for folder, study in studies.items() if study.claims}
+    if not tables:
+        return f"# Findings\n\nStudies: {len(studies)}. Claims: 0.\n"
     every = [row for rows in tables.values() for row in rows.to_dict("records")]
-    counted = Counter(str(row["verdict"]) for row in every)
-    counts = ", ".join(f"{counted[verdict]} {verdict}" for verdict in VERDICTS)
+    numbers = Counter(str(row["verdict"]) for row in every)
+    counts = ", ".join(f"{numbers[verdict]} {verdict}" for verdict in VERDICTS)
     opposite = sum(row["verdict"] == INCONCLUSIVE and 2 * row["opposite"] > row["n"] for row in every)
     summary = (
         f"Studies: {len(tables)}. Claims: {len(every)}, {counts}; "
@@ -103,34 +105,30 @@ def overview(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.Data
 
 def refuted(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.DataFrame]) -> list[str]:
     """Return the lines of a table of the refuted claims, with one row for each; no lines if no claim is refuted."""
-    rows = [row for row in of_all(studies, tables) if row["verdict"] == REFUTED]
-    return claims_table("Refuted:", rows, ["study", "source of the claim", "claim", "effect", "low", "high"])
+    rows = of_all(studies, tables)
+    return claims_table("Refuted:", rows[rows["verdict"] == REFUTED], ["study", "source of the claim"])
 
 
 def new_claims(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.DataFrame]) -> list[str]:
     """Return the lines of a table of the decided claims whose source is this project; no lines if there are none."""
-    rows = [
-        row
-        for row in of_all(studies, tables)
-        if str(row["source of the claim"]).startswith(OURS) and row["verdict"] != INCONCLUSIVE
-    ]
-    return claims_table("Decided claims of our own:", rows, ["study", "verdict", "claim", "effect", "low", "high"])
+    rows = of_all(studies, tables)
+    kept = rows["source of the claim"].str.startswith(OURS) & (rows["verdict"] != INCONCLUSIVE)
+    return claims_table("Decided claims of our own:", rows[kept], ["study", "verdict"])
 
 
-def of_all(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.DataFrame]) -> list[dict[str, Any]]:
-    """Return the rows of all claims, each with the heading of its study and the source of the claim."""
-    return [
-        {"study": heading(folder, study), "source of the claim": study.plan.source, **row}
+def of_all(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.DataFrame]) -> pd.DataFrame:
+    """Return the verdicts on all claims, each with the heading of its study and the source of the claim."""
+    return pd.concat([
+        tables[folder].assign(**{"study": heading(folder, study), "source of the claim": study.plan.source})
         for folder, study in studies.items()
-        for row in tables[folder].to_dict("records")
-    ]
+    ])  # fmt: skip
 
 
-def claims_table(title: str, rows: Sequence[Mapping[str, Any]], columns: list[str]) -> list[str]:
-    """Return the lines of a table of claims below a title, with links to the studies; no lines if there is no claim."""
-    if not rows:
+def claims_table(title: str, rows: pd.DataFrame, columns: list[str]) -> list[str]:
+    """Return the lines of a table below a title: columns, claim and effect; no lines if there is no row."""
+    if rows.empty:
         return []
-    shown = pd.DataFrame(rows)[columns]
+    shown = rows[[*columns, "claim", "effect", "low", "high"]].reset_index(drop=True)
     links = [f"[{name}](#{anchor(name)})" for name in shown["study"]]
     text = formats.text_table(shown).assign(study=links)
     return ["", title, "", *formats.markdown(text, numeric_columns(shown)).rstrip("\n").split("\n")]

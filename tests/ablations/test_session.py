@@ -1,5 +1,6 @@
 """Studies that are run from Python."""
 
+import json
 import re
 import subprocess
 import sys
@@ -91,9 +92,8 @@ def test_levels_and_rates_are_taken_from_arrays(tmp_path):
         STUDY, out=tmp_path, depth=np.array([8]), skip="A", seeds=np.int64(1), workers=1, progress=False,
         learning_rates=np.array([0.125, 0.0625], "float32"), trial_seeds=1,
     )  # fmt: skip
-    (row,) = results.runs().to_dict("records")
-    assert row["depth"] == 8
-    assert row["train.learning_rate"] in (0.0625, 0.125)
+    plan = json.loads((results.folder / "study.json").read_text())
+    assert (plan["runs"][0]["factors"]["depth"], plan["base"]["train.learning_rate"]) == (8, [0.125, 0.0625])
 
 
 def test_progress_is_lines_where_there_is_no_terminal(tmp_path, capsys):

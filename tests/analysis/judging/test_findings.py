@@ -98,6 +98,11 @@ def test_decided_claims_of_our_own_are_listed_too(folder):
     assert findings.new_claims({folder: records}, {folder: findings.table(records)}) == []
 
 
+def test_studies_without_claims_have_no_tables(tmp_path):
+    study(tmp_path / "bare", ARMS, 2, value=error, claims=())
+    assert findings.findings(tmp_path) == "# Findings\n\nStudies: 1. Claims: 0.\n"
+
+
 def test_published_figures_stand_below_the_claims(folder):
     figure = {"source": "A 2015, table 1", "measure": "test_error", "arm": {"depth": 20, "skip": "A"}, "value": 0.0875}
     figures = [

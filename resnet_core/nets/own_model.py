@@ -36,7 +36,7 @@ def own_model(spec: OwnNet) -> keras.Model:
     """
     build = registered_network(spec.network).build
     rule = f"the function `{spec.network}` must return a functional keras.Model"
-    with guarded(rule), _names_counted_from_zero(), watched() as faults:
+    with guarded(rule), names_counted_from_zero(), watched() as faults:
         model = build(**json.loads(spec.arguments), input_shape=spec.input_shape, classes=spec.classes)
         if isinstance(model, keras.Sequential) and model.built:
             model = keras.Model(model.inputs[0], model.outputs[0])
@@ -72,7 +72,8 @@ def _check(spec: OwnNet, rule: str, model: Any) -> None:
 
 
 @contextmanager
-def _names_counted_from_zero() -> Iterator[None]:
+def names_counted_from_zero() -> Iterator[None]:
+    """Context manager in which default names of layers do not depend on layers made before."""
     before = global_state.get_global_attribute(NAMES)
     global_state.set_global_attribute(NAMES, defaultdict(int))
     try:

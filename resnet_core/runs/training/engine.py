@@ -1,5 +1,6 @@
 """The compiled training step of one architecture, shared by all runs of it in a process."""
 
+import gc
 import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from resnet_core.nets.keras_net import build, initialise
 from resnet_core.nets.own import Net, OwnNet
+from resnet_core.nets.own_model import names_counted_from_zero
 from resnet_core.probes.anatomy import anatomy
 from resnet_core.probes.gradient_norms import GradientProbe, Row, activation_sites, step_rows, weight_sites
 from resnet_core.runs.data.stored import Array
@@ -24,9 +26,14 @@ from resnet_core.runs.training.step import StepSpec
 
 @lru_cache(maxsize=1)
 def engine(net: Net, step: StepSpec, code: str | None) -> "Engine":
-    """Return the engine of an architecture whose block has this code. The last engine is cached."""
-    keras.backend.clear_session()
-    return Engine(net, step)
+    """Return the engine of an architecture whose block has this code. The last engine is cached.
+
+    Memory of earlier engines is freed without Keras' `clear_session`, which also empties TensorFlow's cache of
+    compiled functions: a kind in open shapes would be compiled again.
+    """
+    gc.collect()
+    with names_counted_from_zero():
+        return Engine(net, step)
 
 
 class Engine:

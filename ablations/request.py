@@ -19,6 +19,7 @@ from resnet_core.runs.data import DataInfo
 from resnet_core.runs.execution.estimate import study_threads
 from resnet_core.runs.records.plan import Figure, Plan, PlannedRun, Tuned
 from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.runs.training.initial import with_hash
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,7 @@ class Request:
                 )
         chosen = self.rates.chosen
         runs = [self.at_rate(run, chosen[run.arm]) if run.arm in chosen else run for run in self._matched(runs)]
+        runs = [replace(run, train=with_hash(run.train)) for run in runs]
         for name, value in self.settings.given.items():
             if all(getattr(run.train, name) != value for run in runs):
                 raise UserError(
@@ -170,11 +172,12 @@ class Request:
         """Return the run at this learning rate of `train`, from which an arm may derive its own rate."""
         base = self.train.replace(learning_rate=rate, data_sha256=run.train.data_sha256)
         arm = {name: level for name, level in run.factors.items() if level is not None}
-        return replace(run, train=self.study.training(base, arm))
+        return replace(run, train=with_hash(self.study.training(base, arm)))
 
     def base(self, data_sha256: str) -> dict[str, Any]:
         """Return the settings that all runs share, as JSON-serialisable values."""
-        train = self.train.replace(data_sha256=data_sha256).model_dump(mode="json", exclude={"data"})
+        train = with_hash(self.train.replace(data_sha256=data_sha256))
+        fields = train.model_dump(mode="json", exclude={"data", "initial_weights"})
         settings, rates = self.settings, self.rates
         net = {name: value for name, value in settings.net.items() if value != NetSpec.model_fields[name].default}
         base: dict[str, Any] = {
@@ -183,10 +186,10 @@ class Request:
         }  # `code` is of earlier versions
         base |= {"match": settings.match} if settings.match else {}
         if rates.grid:
-            train["learning_rate"] = list(rates.grid)
+            fields["learning_rate"] = list(rates.grid)
             base["trial_seeds"] = rates.trial_seeds
         base |= {f"net.{name}": list(value) if isinstance(value, tuple) else value for name, value in net.items()}
-        base |= {f"train.{name}": value for name, value in train.items()}
+        base |= {f"train.{name}": value for name, value in fields.items()}
         return base | {f"probe.{name}": value for name, value in settings.probe.model_dump(mode="json").items()}
 
     def plan(self, runs: list[Run], data: DataInfo, data_sha256: str) -> Plan:

@@ -11,6 +11,7 @@ from resnet_core.folders import check_writable
 from resnet_core.nets.own import is_known, name_of_code
 from resnet_core.runs.data import check_sizes
 from resnet_core.runs.execution import job
+from resnet_core.runs.execution.estimate import study_threads
 from resnet_core.runs.execution.fill import (
     asked_data,
     check_mixed,
@@ -26,6 +27,7 @@ from resnet_core.runs.records.outcomes import COMPLETED, FAILED_TO_TRAIN
 from resnet_core.runs.records.plan import Plan, PlannedRun
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.spec import Run
+from resnet_core.runs.training.initial import check_initial
 from resnet_core.telling import say
 
 
@@ -56,6 +58,8 @@ def run(request: Request, execution: Execution) -> list[Run]:
         check_sizes(run, source.info.train_images)
     for train in dict.fromkeys(job.of_data(run.train) for run in runs):
         job.prepared(images, train)
+    kept = Store(request.root).plan()
+    check_initial(runs, kept.threads if kept else study_threads(runs))
     say(source.info.split(request.train).line)
     count = trained_on(request.train, source.info)
     trial = replace(execution, keep_networks=False, probes=())

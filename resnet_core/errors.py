@@ -90,7 +90,7 @@ Named = Callable[..., str]
 
 def as_option(name: str, *values: Any) -> str:
     """Return an argument as it is given on the command line: `--most-seeds 20`."""
-    return " ".join([f"--{name.replace('_', '-')}", *map(str, values)])
+    return " ".join([f"--{name.rstrip('_').replace('_', '-')}", *map(str, values)])
 
 
 def as_argument(name: str, *values: Any) -> str:

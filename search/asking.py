@@ -15,11 +15,13 @@ from resnet_core.runs.recipes import DATA, rebudgeted
 from resnet_core.runs.runtime import without_notices
 from resnet_core.runs.settings import probing, training
 from resnet_core.runs.spec import TrainSpec
+from resnet_core.runs.training.initial import with_hash
 from resnet_core.surroundings import check_backend, set_variables
 from resnet_core.telling import say
 from search.limits import Limits, within_step
 from search.objectives import SHORT, Objective, objectives
 from search.oracles import DEFAULT, ORACLES, of_several
+from search.pretrained import fields_from, pretrained
 from search.proposals import SearchBudget
 from search.request import Search
 from search.space import Space
@@ -38,8 +40,10 @@ UNBOUNDED = Limits()
 
 @checked
 def search_of(
-    space: Space | str = DEFAULT_SPACE,
+    space: Space | str | None = None,
     *,
+    from_: str | None = None,
+    weights: str | Path | None = None,
     name: str = "search",
     fix: Sequence[str] = (),
     oracle: str = DEFAULT,
@@ -60,7 +64,9 @@ def search_of(
     """Return a search, checked as far as possible without data.
 
     Args:
-        space: The space, its name, or a Python file with a function `space`.
+        space: The space, its name, or a Python file with a function `space`. `None` means `cifar-small`.
+        from_: In place of a space, a published network whose training starts from its weights, see `pretrained`.
+        weights: File of these weights, see `resnet_core.load_weights`.
         name: Name of the search and its folder.
         fix: Hyperparameters that are fixed: `skip=none`.
         oracle: Name of the oracle.
@@ -81,22 +87,34 @@ def search_of(
     Raises:
         UserError: Two arguments contradict each other, or a value is illegal.
     """
-    set_variables()
-    check_backend()
     sought = _checked(name, oracle, objective, named)
+    fields = fields_from(from_, weights, fields, named)
     train = _training(epochs, recipe, fields.get("train", NONE), named)
-    _check_epochs(oracle, train, budget.epochs, named)
-    _check_replicates(replicates, oracle, sought, named)
-    _check_pruning(prune, oracle, sought, train, named)
+    _check_ways(replicates, prune, oracle, sought, train, budget.epochs, named)
     train, probe = _measured(train, sought, limits, fields, named)
-    with without_notices():
-        import keras_tuner  # noqa: F401 - loaded here, since it prints notices
-    where = (space if isinstance(space, Space) else space_of(space)).with_fixed(fix)
+    where = _space(space, from_, named).with_fixed(fix)
     search = Search(
         name, where, oracle, sought, limits, budget, train, probe, fields.get("net", NONE), seed, out / name, command,
         given=fields.get("train", NONE), replicates=replicates == "auto", prune=prune == "median",
     )  # fmt: skip
     return replace(search, starts=starts_of(search, start), start_words=tuple(start))
+
+
+def _space(space: Space | str | None, from_: str | None, named: Named) -> Space:
+    """Return the space that is asked for.
+
+    Raises:
+        UserError: There is no such space or network, or two are asked for.
+    """
+    with without_notices():
+        import keras_tuner  # noqa: F401 - loaded here, since it prints notices
+    if from_ is None:
+        return space if isinstance(space, Space) else space_of(space or DEFAULT_SPACE)
+    if space is not None:
+        raise UserError(
+            f"{named('from_', from_)} is a space of its own, but {named('space')} is given too; leave one of them out"
+        )
+    return pretrained(from_)
 
 
 def _measured(
@@ -122,11 +140,13 @@ def _measured(
 
 
 def _checked(name: str, oracle: str, objective: str, named: Named) -> tuple[Objective, ...]:
-    """Return the objectives, after checks of the name and the oracle.
+    """Return the objectives, after checks of the backend, the name and the oracle.
 
     Raises:
         UserError: A name is illegal, or the oracle does not take several objectives.
     """
+    set_variables()
+    check_backend()
     if oracle not in ORACLES:
         raise UserError(f"{named('oracle')} must be known, but got '{oracle}'{nearest(oracle, ORACLES)}")
     if not re.fullmatch(r"[\w.-]+", name) or name.strip(".") == "":
@@ -138,6 +158,25 @@ def _checked(name: str, oracle: str, objective: str, named: Named) -> tuple[Obje
             f"{named('oracle', oracle)}"
         )
     return sought
+
+
+def _check_ways(
+    replicates: str,
+    prune: str,
+    oracle: str,
+    sought: Sequence[Objective],
+    train: TrainSpec,
+    total: int | None,
+    named: Named,
+) -> None:
+    """Check that the oracle can count in epochs, repeat and prune trials, as far as it is asked to.
+
+    Raises:
+        UserError: It cannot, or a value is unknown.
+    """
+    _check_epochs(oracle, train, total, named)
+    _check_replicates(replicates, oracle, sought, named)
+    _check_pruning(prune, oracle, sought, train, named)
 
 
 def _check_replicates(replicates: str, oracle: str, sought: Sequence[Objective], named: Named) -> None:
@@ -202,7 +241,7 @@ def _training(epochs: int | None, recipe: str | None, given: Mapping[str, Any], 
         )
     if epochs is not None:
         given = {"epochs": epochs, **given}
-    train = rebudgeted(training(TRAIN.replace(**data), recipe), given).replace(test=False)
+    train = with_hash(rebudgeted(training(TRAIN.replace(**data), recipe), given).replace(test=False))
     if not train.validation_fraction:
         raise UserError(
             "a search chooses by validation images, but validation_fraction is 0; set validation_fraction=0.1"

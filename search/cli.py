@@ -86,11 +86,7 @@ def _add_export_options(export: Parser) -> None:
 
 def _add_run_options(run: Parser) -> None:
     add_setting_options(run, data="digits")
-    run.add_argument(
-        "--space", default=DEFAULT_SPACE,
-        help=f"{', '.join(SPACES)}, or FILE.py with your function `space` (default: %(default)s)",
-    )  # fmt: skip
-    run.add_argument("--fix", action="append", default=[], metavar="NAME=VALUE", help="fix a hyperparameter: skip=none")
+    _add_space_options(run)
     run.add_argument("--oracle", default=DEFAULT, help=f"{', '.join(ORACLES)} (default: %(default)s)")
     run.add_argument(
         "--objective", default="val_accuracy",
@@ -110,28 +106,18 @@ def _add_run_options(run: Parser) -> None:
     )  # fmt: skip
     run.add_argument("--trials", default="60", help="number of trials (default: %(default)s)")
     run.add_argument("--epochs", help="number of epochs of a trial (default: 10)")
-    run.add_argument(
-        "--total-epochs", metavar="EPOCHS", help="number of epochs of all trials together, after which no trial starts"
-    )
+    run.add_argument("--total-epochs", metavar="N", help="epochs of all trials together, after which no trial starts")
     run.add_argument(
         "--hours",
-        help="time in hours for trials and confirmation; no trial starts when the confirmation is expected to need the "
-        "rest",
+        help="hours for trials and confirmation; no trial starts when the confirmation is expected to need the rest",
     )
     run.add_argument("--max-params", metavar="N", help="bound on trainable parameters: 300k, 1.5M")
     run.add_argument("--max-macs", metavar="N", help="bound on the multiply-accumulates for an image: 40M")
-    run.add_argument(
-        "--max-memory", metavar="GIB", help="bound on the memory of a run, besides its images and TensorFlow itself"
-    )
-    run.add_argument(
-        "--start", action="append", default=[], metavar="NAME|SEARCH",
-        help="start with the point nearest to a published network, or with the best points of an earlier search, given "
-        "by its folder",
-    )  # fmt: skip
+    run.add_argument("--max-memory", metavar="GIB", help="bound on the memory of a run, besides images and TensorFlow")
     run.add_argument(
         "--confirm", default="3", metavar="K",
-        help="train the K best networks with fresh seeds, each beside its twin without (or with) the skip; 0 for none "
-        "(default: %(default)s)",
+        help="train the K best networks with fresh seeds, each beside its twin: without (or with) the skip or, with "
+        "--from, from drawn weights; 0 for none (default: %(default)s)",
     )  # fmt: skip
     run.add_argument("--confirm-seeds", metavar="N", help="number of fresh seeds (default: 3)")
     run.add_argument("--seed", default="0", help="seed of the oracle and of the trials (default: %(default)s)")
@@ -140,6 +126,25 @@ def _add_run_options(run: Parser) -> None:
     run.add_argument("--dry-run", action="store_true", help="print the space, its networks and the time; run nothing")
     add_plugin_option(run)
     add_execution_options(run)
+
+
+def _add_space_options(run: Parser) -> None:
+    run.add_argument(
+        "--space", help=f"{', '.join(SPACES)}, or FILE.py with your function `space` (default: {DEFAULT_SPACE})"
+    )
+    run.add_argument(
+        "--from", dest="from_", metavar="NAME",
+        help="in place of a space, the trainings of a published network that start from its weights: resnet50",
+    )  # fmt: skip
+    run.add_argument(
+        "--weights", type=Path, metavar="FILE",
+        help="the weights for --from: a file of timm, torchvision (.safetensors, .pth) or Keras (.keras, .h5)",
+    )  # fmt: skip
+    run.add_argument("--fix", action="append", default=[], metavar="NAME=VALUE", help="fix a hyperparameter: skip=none")
+    run.add_argument(
+        "--start", action="append", default=[], metavar="NAME|SEARCH",
+        help="start with the point nearest to a published network, or with the best points of an earlier search",
+    )  # fmt: skip
 
 
 def list_all(options: argparse.Namespace) -> None:
@@ -245,6 +250,8 @@ def _search(options: argparse.Namespace) -> "Search":
 
     return search_of(
         options.space,
+        from_=options.from_,
+        weights=options.weights,
         name=options.name,
         fix=options.fix,
         oracle=options.oracle,

@@ -56,9 +56,9 @@ def confirming(search: Search, best: Sequence[tuple[int, Record]], seeds: int) -
 
 def _with_seeds(search: Search, number: int, record: Record, kind: str, seeds: int) -> list[Run]:
     probe = ProbeSpec(batch_size=search.probe.batch_size, latency=search.probe.latency, by_class=search.probe.by_class)
-    spec = spec_of(record.run.net)
-    net = spec if kind == FOUND else twin(spec)
-    train = record.run.train.replace(test=True, init_seed=None, data_seed=None)
+    net, train = spec_of(record.run.net), record.run.train.replace(test=True, init_seed=None, data_seed=None)
+    if kind == TWIN:
+        net, train = (net, train.replace(initial_weights="")) if train.initial_weights else (twin(net), train)
     first = FIRST_SEED + search.seed + 1
     factors = {"trial": number, "net": kind}
     return [Run(net, train, probe, seed, record.run.code, factors) for seed in range(first, first + seeds)]
@@ -66,6 +66,11 @@ def _with_seeds(search: Search, number: int, record: Record, kind: str, seeds: i
 
 WORDS = {FOUND: "found: the network of the trial", TWIN: "twin: the same network without its skip, or with one"}
 """Names of the two kinds of networks."""
+DRAWN = {
+    FOUND: "found: the network of the trial, from published weights",
+    TWIN: "twin: the same network from drawn weights, nothing frozen",
+}
+"""The same, if the training starts from published weights."""
 
 
 def plan_of(search: Search, best: Sequence[tuple[int, Record]], runs: Sequence[Run]) -> Plan:
@@ -74,14 +79,16 @@ def plan_of(search: Search, best: Sequence[tuple[int, Record]], runs: Sequence[R
     claims = {}
     for number, record in best:
         winner, other = (by_id[_with_seeds(search, number, record, kind, 1)[0].id] for kind in (FOUND, TWIN))
-        text = f"the network of trial {number}, {_skip(winner.net)}, has a lower test error than "
+        text = f"the network of trial {number}, {_kind(winner)}, has a lower test error than "
         text += _differing(winner, other)
         claims[text] = mean("test_error", **winner.factors) < mean("test_error", **other.factors)
+    published = bool(search.train.initial_weights)
+    matters = "do their published weights matter" if published else "does their skip matter"
     base = {name: value for name, value in search.base().items() if not name.startswith("probe.")}
     return Plan(
         f"{search.name}-confirm",
-        "How good are the best networks of the search with fresh seeds, and does their skip matter in the training "
-        "that the search found for them?",
+        f"How good are the best networks of the search with fresh seeds, and {matters} in the training that the search "
+        "found for them?",
         f"Fresh seeds of the search '{search.name}'",
         {f"search.{name}": value for name, value in base.items()},
         ("trial", "net"),
@@ -90,8 +97,13 @@ def plan_of(search: Search, best: Sequence[tuple[int, Record]], runs: Sequence[R
         study_threads(list(runs)),
         tuple(replace(claim, text=text).to_dict() for text, claim in claims.items()),
         data=search.data.split(search.train),
-        words={"net": WORDS},
+        words={"net": DRAWN if published else WORDS},
     )
+
+
+def _kind(run: Run) -> str:
+    """Return in words what distinguishes a network from its twin."""
+    return "from published weights" if run.train.initial_weights else _skip(run.net)
 
 
 def _skip(net: Net) -> str:
@@ -100,7 +112,9 @@ def _skip(net: Net) -> str:
 
 
 def _differing(winner: Run, other: Run) -> str:
-    """Return the differences of the twin in words: the skip, and the fields removed with it."""
+    """Return the differences of the twin in words: its drawn weights or its skip, and the fields removed with it."""
+    if winner.train.initial_weights:
+        return "the same network from drawn weights"
     given = [*winner.net.given(), *other.net.given()]
     names = [name for name in dict.fromkeys(given) if getattr(winner.net, name) != getattr(other.net, name)]
     return " and ".join([_skip(other.net), *(f"{name}={getattr(other.net, name)}" for name in names if name != "skip")])

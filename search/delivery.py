@@ -78,7 +78,11 @@ def _sections(root: Path, plan: Plan, record: Record) -> Iterator[CardSection]:
             f"Test accuracy of these weights: {results['test_accuracy']:.4f}; validation accuracy: "
             f"{results['val_accuracy']:.4f}. They are those of seed {record.run.seed}, the best of its seeds on the "
             "validation images. The means over the fresh seeds, with their 95 % intervals, say more of the network; "
-            "`twin` is the same network without its skip, or with one, trained alike:",
+            + (
+                "`twin` is the same network, trained alike from drawn weights:"
+                if record.run.train.initial_weights
+                else "`twin` is the same network without its skip, or with one, trained alike:"
+            ),
             table(CONFIRMED_COLUMNS, confirmed_rows(root / CONFIRM)),
             *_verdicts(root / CONFIRM),
         ]

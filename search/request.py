@@ -14,6 +14,7 @@ from resnet_core.nets.cost import cost
 from resnet_core.nets.own import spec_of
 from resnet_core.nets.registry import code_of
 from resnet_core.nets.spec import NetSpec
+from resnet_core.nets.zoo import network
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo, check_sizes
 from resnet_core.runs.execution.estimate import study_threads
@@ -143,6 +144,7 @@ class Search:
                 that the user gave.
         """
         default = self.space.active({})
+        self._check_given()
         points = [values for values in (default, *self.space.neighbours(default)) if self.excess(values) < math.inf]
         trains = [self.run_of(values).train for values in points]
         for name, value in self.given.items():
@@ -166,6 +168,25 @@ class Search:
                 f"{self._elsewhere()}"
             )
 
+    def _check_given(self) -> None:
+        """Check that the user sets no hyperparameter as a field, and has images for a published network.
+
+        Raises:
+            UserError: The user does, or has none.
+        """
+        asked = sorted(self.given.keys() & {hp.name for hp in self.space.hyperparameters.space})
+        if asked:
+            raise UserError(
+                f"a field that the space decides cannot be set, but `{asked[0]}` is decided by '{self.space.name}'; "
+                f"take --fix {asked[0]}={self.given[asked[0]]}"
+            )
+        name, channels = self.space.published, self.data.input_shape[2]
+        if name and channels != network(name).input_shape[2]:
+            raise UserError(
+                f"images must have the channels of the published network, {network(name).input_shape[2]} for '{name}', "
+                f"but they have {channels}; convert the images, or search without {name}"
+            )
+
     def _elsewhere(self) -> str:
         """Return what to do if no network of the space is within the limits."""
         for name, space in SPACES.items():
@@ -176,7 +197,7 @@ class Search:
 
     def base(self) -> dict[str, Any]:
         """Return the settings that all trials share. If they have changed, a search is not resumed."""
-        train = self.train.model_dump(mode="json", exclude={"data"})
+        train = self.train.model_dump(mode="json", exclude={"data", "initial_weights"})
         net = {name: value for name, value in self.fixed.items() if value != NetSpec.model_fields[name].default}
         return {
             "oracle": self.oracle,
@@ -202,6 +223,8 @@ class Search:
         sought = " and the ".join(f"{ends[objective.direction]} {objective.name}" for objective in self.objectives)
         within = f" with {self.limits.text}" if self.limits.text else ""
         question = f"Which network of the space '{self.space.name}'{within} has the {sought}?"
+        if self.space.published:
+            question = f"Which training of '{self.space.published}' from published weights has the {sought}?"
         return Plan(
             self.name, question, f"Search by the oracle {self.oracle}", self.base(), tuple(self.space.names),
             (self.command,), (), study_threads(alike), data=self.data.split(self.train),

@@ -24,6 +24,7 @@ from resnet_core.runs.records.record import ADVICE, FAILED, Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.records.survey import Survey
 from resnet_core.runs.spec import Run
+from resnet_core.runs.training.initial import check_initial
 from resnet_core.telling import doing, say, show, warn
 from search import confirm
 from search.export import StateLost, export, say_what_is_written
@@ -59,6 +60,10 @@ def run(search: Search, execution: Execution, *, best: int, seeds: int) -> list[
         search = _with_data(search, execution)
     store = Store(search.root)
     store.check_base(search.plan().base)
+    if search.train.initial_weights:
+        with doing("reading the weights"):
+            threads = (store.plan() or search.plan()).threads
+            check_initial([search.run_of(search.space.active({}))], threads, search.space.published or None)
     store.root.mkdir(parents=True, exist_ok=True)
     with _alone(store):
         _propose(search, execution, store, Pace(search.objectives, best, seeds))

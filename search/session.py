@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
     from resnet_core.runs.exports.exporting import Exports
 
-WISHES = ("name", "fix", "oracle", "objective", "epochs", "recipe", "start", "replicates", "prune", "seed")
+WISHES = (
+    "from_", "weights", "name", "fix", "oracle", "objective", "epochs", "recipe", "start", "replicates", "prune",
+    "seed",
+)  # fmt: skip
 """Arguments of `search_of` that `run` passes on."""
 
 
@@ -156,7 +159,7 @@ class SearchResults:
 @in_arguments(BY_EXECUTION)
 @checked
 def run(
-    space: Space | str = DEFAULT_SPACE,
+    space: Space | str | None = None,
     data: Any = None,
     trials: PositiveInt = 60,
     *,
@@ -177,7 +180,7 @@ def run(
     """Run a search. Recorded trials are not repeated; with more trials, it continues.
 
     Args:
-        space: A space, its name, or a Python file with a function `space`.
+        space: A space, its name, or a Python file with a function `space`. `None` means `cifar-small`.
         data: Name, path, arrays or a data set, see `resnet_core.runs.data.given.path_of`. `None` means the digits.
         trials: Number of trials.
         max_params: Bound on trainable parameters.
@@ -192,8 +195,8 @@ def run(
         progress: Whether progress is shown. Without it, nothing is printed.
         plugins: Your Python files with extensions.
         execution: Further settings of the execution.
-        **settings: Fields of `NetSpec` and `TrainSpec`; and `name`, `fix`, `oracle`, `objective`, `epochs`, `recipe`,
-            `start`, `replicates`, `prune`, `seed` of `search.asking.search_of`.
+        **settings: Fields of `NetSpec` and `TrainSpec`; and `from_`, `weights`, `name`, `fix`, `oracle`, `objective`,
+            `epochs`, `recipe`, `start`, `replicates`, `prune`, `seed` of `search.asking.search_of`.
 
     Raises:
         UserError: The search is impossible, or no trial was completed.
@@ -202,12 +205,12 @@ def run(
     from search.asking import search_of
 
     files = load_plugins([Path(file) for file in plugins]).files
-    wishes = {name: settings.pop(name) for name in WISHES if name in settings}
     with said_to(surrounding() if progress else "nobody") as warnings:
+        wishes, fields = _parted(settings, data)
+        asked = wishes.get("from_") or space or DEFAULT_SPACE
         search = search_of(
-            space, **wishes, budget=SearchBudget(trials, total_epochs, None if hours is None else 3600 * hours),
-            fields=_fields({**settings, **({} if data is None else {"data": path_of(data)})}),
-            limits=Limits(max_params, max_macs, max_memory), out=Path(out), command=f"search.run({space!r}, …)",
+            space, fields=fields, **wishes, budget=SearchBudget(trials, total_epochs, hours and 3600 * hours),
+            limits=Limits(max_params, max_macs, max_memory), out=Path(out), command=f"search.run({asked!r}, …)",
         )  # fmt: skip
         code = [Path(space)] if isinstance(space, str) and search.space.registers else []
         how = replace(execution or Execution(), setup=SessionCode(Plugins((*files, *code))))
@@ -215,6 +218,13 @@ def run(
         how.check()
         runner.run(search, how, best=confirm, seeds=confirm_seeds)
     return SearchResults(search.root, warnings)
+
+
+def _parted(settings: Mapping[str, Any], data: Any) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the arguments in `WISHES`, and the others as fields by kind of spec, with the data set."""
+    fields = {name: value for name, value in settings.items() if name not in WISHES}
+    of_data = {} if data is None else {"data": path_of(data)}
+    return {name: settings[name] for name in WISHES if name in settings}, _fields({**fields, **of_data})
 
 
 def _fields(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

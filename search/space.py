@@ -26,8 +26,10 @@ RESERVED = {
     "macs", "layers", "label", "net", "value", "epochs", "objective",
 }  # fmt: skip
 """Names that columns of the tables have."""
-DECIDED = (*DATA, "data_sha256", "epochs", "steps", "test")
+DECIDED = (*DATA, "data_sha256", "epochs", "steps", "test", "initial_weights", "initial_weights_sha256")
 """Fields of the training that are the same in all trials, so that these can be compared."""
+ASKED = TrainSpec(steps=1, initial_weights="any")
+"""A training of which any field may be changed, for the first call of a space."""
 
 
 class SpaceError(UserError):
@@ -47,6 +49,7 @@ class Space:
             `parent_name` and `parent_values`; otherwise it is `None`.
         fixed: Values of hyperparameters that do not vary.
         registers: Whether the space is from a file that registers blocks or data sets, which every process must know.
+        published: Name of the published network, if all points are trainings of it that start from its weights.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Space:
     declare: Declare
     fixed: Mapping[str, Any] = field(default_factory=dict)
     registers: bool = False
+    published: str = ""
 
     @cached_property
     def hyperparameters(self) -> "HyperParameters":
@@ -65,7 +69,7 @@ class Space:
         from keras_tuner import HyperParameters
 
         declared = HyperParameters()
-        self._declared(declared, TrainSpec(steps=1))
+        self._declared(declared, ASKED)
         if not declared.space:
             raise SpaceError(f"a space must have a hyperparameter, but '{self.name}' asks for none")
         names = {hp.name for hp in declared.space}
@@ -145,6 +149,11 @@ class Space:
         fixed = dict(self.fixed)
         for setting in settings:
             name, text = assigned(setting, "--fix")
+            if self.published and name in NetSpec.model_fields:
+                raise UserError(
+                    f"--fix takes a hyperparameter of the space, but `{name}` follows from the published network "
+                    f"'{self.published}'; leave it out"
+                )
             if name not in by_name:
                 raise UserError(f"--fix takes a hyperparameter of the space, but got '{name}'{nearest(name, by_name)}")
             if name in fixed:

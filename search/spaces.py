@@ -45,7 +45,12 @@ def cifar_small(hp: "HyperParameters", train: TrainSpec) -> Point:
 def photographs(hp: "HyperParameters", train: TrainSpec) -> Point:
     """Networks of `cifar-small`, with augmentation, label smoothing, schedule and balance of the classes."""
     net, train = cifar_small(hp, train)
-    return net, train.replace(
+    return net, of_photographs(hp, train)
+
+
+def of_photographs(hp: "HyperParameters", train: TrainSpec) -> TrainSpec:
+    """Return the training with augmentation, label smoothing, schedule and balance as hyperparameters."""
+    return train.replace(
         augmentation=hp.Choice("augmentation", ["crop_flip", "none"]),
         label_smoothing=hp.Choice("label_smoothing", [0.0, 0.1]),
         schedule=hp.Choice("schedule", ["cosine", "steps"]),

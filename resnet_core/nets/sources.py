@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,19 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from resnet_core.errors import UserError
+from resnet_core.errors import UserError, one_line
+from resnet_core.nets.of_keras import KERAS_FILES, keras_model, keras_tensors
 from resnet_core.nets.spec import NetSpec
 from resnet_core.nets.zoo import network, reason_against
 
 Array = npt.NDArray[Any]
 Tensors = Mapping[str, Array]
 
-TORCH_VARIABLES = {
-    "kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias",
-    "moving_mean": "running_mean", "moving_variance": "running_var",
-}  # fmt: skip
 METADATA = ("architecture", "arch", "model_name")
 """Keys in the metadata of a file, or in a `config.json` beside it, that may name the network."""
 UNSEEN = frozenset({"input_shape", "classes", "init", "bn_momentum", "dropout", "conv_bias"})
 """Fields that do not change the logits of given weights, or that follow from the tensors."""
+TORCH_FILES = (".pth", ".pt", ".bin")
 KERAS_DEPTHS = {16: 50, 33: 101, 50: 152}  # by the number of blocks
 
 
@@ -64,6 +62,8 @@ def opened(source: Any, name: str | None, *, biases: bool) -> WeightsSource:
     """
     if isinstance(source, keras.Model):
         known = _of_keras(source, biases=biases)
+    elif isinstance(source, str | Path) and Path(source).suffix in KERAS_FILES:
+        known = _of_keras(keras_model(Path(source), name), biases=biases)
     elif isinstance(source, str | Path):
         known = _of_file(Path(source), asked=name)
     elif isinstance(source, Mapping):
@@ -72,14 +72,16 @@ def opened(source: Any, name: str | None, *, biases: bool) -> WeightsSource:
         known = _of_torch(source)
     else:
         raise UserError(
-            "weights must be a state dict, a .safetensors or .npz file, a Keras model or a Torch module, "
+            "weights must be a state dict, a file of one, a Keras model or its file, or a Torch module, "
             f"but got {type(source).__name__}"
         )
     if name is None or name == known.name:
         return known
-    if known.name is not None and network(name) != network(known.name):
+    if known.name is None:
+        return WeightsSource(known.tensors, name, "`name`", known.forward, known.input_shape, known.softmax)
+    if network(name).replace(classes=1000) != network(known.name).replace(classes=1000):
         raise UserError(f"`name` must be that of the weights, but got '{name}', and {known.origin} is '{known.name}'")
-    return WeightsSource(known.tensors, name, "`name`", known.forward, known.input_shape, known.softmax)
+    return known
 
 
 def differences(spec: NetSpec, name: str, origin: str) -> list[str]:
@@ -110,6 +112,8 @@ def _of_file(path: Path, asked: str | None) -> WeightsSource:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 tensors = {name: file[name] for name in file.files}
+        elif path.suffix in TORCH_FILES:
+            tensors = _torch_tensors(path)
         else:
             from safetensors import safe_open
             from safetensors.numpy import load_file
@@ -117,8 +121,13 @@ def _of_file(path: Path, asked: str | None) -> WeightsSource:
             tensors = load_file(path)
             with safe_open(path, "numpy") as opened_file:
                 metadata = opened_file.metadata() or {}
+    except UserError:
+        raise
     except Exception as error:  # safetensors' errors have no common base
-        raise UserError(f"weights must be a .safetensors or .npz file, but {path} cannot be read: {error}") from None
+        raise UserError(
+            f"weights must be a .safetensors, .npz, .pth, .keras or .h5 file, but {path} cannot be read: "
+            f"{one_line(error)}"
+        ) from None
     hub = re.search(r"models--[^/\\]+?--([^/\\]+)", str(path))
     for origin, name in (
         (f"the metadata of {path}", _named_in(metadata)),
@@ -181,65 +190,39 @@ def _of_torch(module: Any) -> WeightsSource:
     return WeightsSource(tensors, name, "the module", forward)
 
 
+def _torch_tensors(path: Path) -> dict[str, Array]:
+    """Return the state dict in a file that Torch has written.
+
+    Raises:
+        UserError: Torch is not installed.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise UserError(
+            f"{path} is read by the package torch, but it is not there; install torch, or write the state dict as a "
+            ".safetensors file"
+        ) from None
+    read = torch.load(path, map_location="cpu", weights_only=True)
+    read = next((read[name] for name in ("state_dict", "model") if isinstance(read.get(name), Mapping)), read)
+    return {name: tensor.numpy() for name, tensor in read.items()}
+
+
 def _of_keras(model: keras.Model, *, biases: bool) -> WeightsSource:
     names = {layer.name for layer in model.layers}
     second = "post_bn" in names
     blocks = sum(bool(re.fullmatch(r"conv\d_block\d+_out", name)) for name in names)
-    if blocks not in KERAS_DEPTHS or not names >= {"conv1_conv", "predictions"}:
+    if blocks not in KERAS_DEPTHS or "conv1_conv" not in names:
         raise UserError(
-            "a Keras model must be a ResNet50, 101 or 152, or a ResNet50V2, 101V2 or 152V2, with its classifier, "
-            f"but got '{model.name}'"
+            f"a Keras model must be a ResNet50, 101 or 152, or a ResNet50V2, 101V2 or 152V2, but got '{model.name}'"
         )
-    activation = model.get_layer("predictions").activation
+    classifies = "predictions" in names
+    activation = model.get_layer("predictions").activation if classifies else None
     return WeightsSource(
-        dict(_keras_tensors(model, second=second, biases=biases)),
+        dict(keras_tensors(model, second=second, biases=biases)),
         f"keras-resnet{KERAS_DEPTHS[blocks]}{'v2' if second else ''}",
         "the Keras model",
-        lambda images: np.asarray(model(images, training=False)), tuple(model.input_shape[1:]),
+        (lambda images: np.asarray(model(images, training=False))) if classifies else None,
+        tuple(model.input_shape[1:]),
         softmax=activation is keras.activations.softmax,
     )  # fmt: skip
-
-
-def _keras_tensors(model: keras.Model, *, second: bool, biases: bool) -> Iterator[tuple[str, Array]]:
-    """Yield the tensors of a `keras.applications` ResNet with timm's names and axes."""
-    weights = {layer.name: {w.name: w.numpy() for w in layer.weights} for layer in model.layers if layer.weights}
-    place = _place_in_v2 if second else _place_in_v1
-    for name, tensors in weights.items():
-        there = place(name)
-        if there is None:
-            raise UserError(
-                "a Keras model must be a ResNet50, 101 or 152, or a ResNet50V2, 101V2 or 152V2, with its classifier, "
-                f"but it has a layer '{name}'"
-            )
-        folded = not second and not biases
-        for variable, value in tensors.items():
-            if folded and variable == "bias" and name.endswith("_conv"):
-                continue
-            if folded and variable == "moving_mean":
-                value = value - weights[name.removesuffix("_bn") + "_conv"]["bias"]
-            if variable == "kernel":
-                value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
-            yield f"{there}.{TORCH_VARIABLES[variable]}", value
-
-
-def _place_in_v1(layer: str) -> str | None:
-    if layer == "predictions":
-        return "fc"
-    match = re.fullmatch(r"conv(\d+)(?:_block(\d+)_(\d))?_(conv|bn)", layer)
-    if not match:
-        return None
-    if not match[2]:
-        return f"{match[4]}1"
-    stage, block, index, kind = int(match[1]) - 1, int(match[2]) - 1, int(match[3]), match[4]
-    return f"layer{stage}.{block}." + (f"{kind}{index}" if index else f"downsample.{int(kind == 'bn')}")
-
-
-def _place_in_v2(layer: str) -> str | None:
-    ends = {"predictions": "head.fc", "post_bn": "norm", "conv1_conv": "stem.conv"}
-    if layer in ends:
-        return ends[layer]
-    match = re.fullmatch(r"conv(\d+)_block(\d+)_(preact_bn|0_conv|[123]_conv|[12]_bn)", layer)
-    if not match:
-        return None
-    words = {"preact_bn": "norm1", "0_conv": "downsample.conv", "1_bn": "norm2", "2_bn": "norm3"}
-    return f"stages.{int(match[1]) - 2}.blocks.{int(match[2]) - 1}.{words.get(match[3]) or 'conv' + match[3][0]}"

@@ -19,10 +19,15 @@ import numpy as np
 from resnet_core.arguments import checked
 from resnet_core.errors import UserError, one_line
 from resnet_core.nets.keras_net import build
-from resnet_core.nets.sources import TORCH_VARIABLES, Array, Tensors, WeightsSource, differences, opened
+from resnet_core.nets.of_keras import TORCH_VARIABLES
+from resnet_core.nets.sources import Array, Tensors, WeightsSource, differences, opened
 from resnet_core.nets.spec import NetSpec
 
 Names = Callable[[str, NetSpec], str | None]
+
+OF_KERAS = tuple(f"keras-resnet{depth}{version}" for depth in (50, 101, 152) for version in ("", "v2"))
+CLASSIFIER = ("fc.", "head.fc.")
+"""How the names of a classifier's tensors begin in timm and torchvision."""
 
 TOLERANCE = 1e-3
 """Tolerance of logits, relative to the largest. Rounding gives 1e-6 to 1e-5; the smallest known real difference is
@@ -87,24 +92,17 @@ def load_weights(
     Args:
         model: The model of `build(spec)`.
         spec: The spec of `model`.
-        source: A state dict of timm or torchvision, as a mapping or as a `.safetensors` or `.npz` file; a Torch
-            module of theirs; or a ResNet of `keras.applications`, for which the spec is `network("keras-resnet50")`
-            or the like. Keras' v1 has biases before its normalisations; they are subtracted from the moving means,
-            unless `spec.conv_bias` keeps them.
+        source: A state dict of timm or torchvision, as a mapping or as a `.safetensors`, `.npz` or, with Torch,
+            `.pth` file; a Torch module of theirs; or a ResNet of `keras.applications` or its `.keras` or `.h5` file,
+            for which the spec is `network("keras-resnet50")` or the like. Keras' v1 has biases before its
+            normalisations; they are subtracted from the moving means, unless `spec.conv_bias` keeps them.
         name: Name of the network of the weights, as for `network`.
 
     Raises:
         UserError: A tensor is missing, has no place in the network, or has another shape; the source is another network
             than `spec` describes, or gives other logits; or the file cannot be read. The model is unchanged.
     """
-    known = opened(source, name, biases=spec.conv_bias is True)
-    if known.name is not None:
-        wrong = differences(spec, known.name, known.origin)
-        if wrong:
-            raise UserError(
-                f"weights must be of the network that they are loaded into, but {known.origin} is '{known.name}', "
-                f"with {', '.join(wrong)}; build network('{known.name}')"
-            )
+    known = _known(spec, source, name)
     values = _placed(known.tensors, model, spec)
     before = [(variable, variable.numpy()) for variable, _ in values] if known.forward else []
     for variable, value in values:
@@ -128,8 +126,64 @@ def load_weights(
         )
 
 
-def _placed(source: Tensors, model: keras.Model, spec: NetSpec) -> list[tuple[keras.Variable, Array]]:
-    """Return the variables of `model` with their new values from `source`.
+def _known(spec: NetSpec, source: Any, name: str | None) -> WeightsSource:
+    """Return the source of weights, whose network, if it is known, is that of the spec.
+
+    Raises:
+        UserError: It is another network, or the source cannot be read.
+    """
+    if isinstance(source, str | Path) and Path(source).suffix == ".h5":
+        name = name or next((each for each in OF_KERAS if not differences(spec, each, "")), None)
+    known = opened(source, name, biases=spec.conv_bias is True)
+    wrong = differences(spec, known.name, known.origin) if known.name is not None else []
+    if wrong:
+        raise UserError(
+            f"weights must be of the network that they are loaded into, but {known.origin} is '{known.name}', "
+            f"with {', '.join(wrong)}; build network('{known.name}')"
+        )
+    return known
+
+
+def features(spec: NetSpec, source: Any, name: str | None = None) -> WeightsSource:
+    """Return the weights and statistics of a source without its classifier, for `load_features`.
+
+    `keras.applications` trained its v1 on images whose channels begin with blue. The kernel of its first convolution is
+    reversed here, so that the network takes red first, as all others.
+
+    Args:
+        spec: The network. Its shape of images and number of classes may differ from those of the source.
+        source: See `load_weights`. The outputs of a model are not compared.
+        name: See `load_weights`.
+
+    Raises:
+        UserError: See `load_weights`.
+    """
+    known = _known(spec, source, name)
+    tensors = {name: array for name, array in known.tensors.items() if not str(name).startswith(CLASSIFIER)}
+    if re.fullmatch(r"keras[-_]resnet\d+", known.name or "") and "conv1.weight" in tensors:
+        tensors["conv1.weight"] = tensors["conv1.weight"][:, ::-1]
+    return WeightsSource(tensors, known.name, known.origin)
+
+
+def load_features(model: keras.Model, spec: NetSpec, tensors: Tensors) -> None:
+    """Set all weights and statistics of `model`, which is `build(spec)`, but for its classifier.
+
+    Args:
+        model: The model of `build(spec)`.
+        spec: The spec of `model`.
+        tensors: Those that `features` returned.
+
+    Raises:
+        UserError: A tensor is missing, has no place in the network, or has another shape. The model is unchanged.
+    """
+    for variable, value in _placed(tensors, model, spec, without="head_logits"):
+        variable.assign(value)
+
+
+def _placed(
+    source: Tensors, model: keras.Model, spec: NetSpec, without: str = ""
+) -> list[tuple[keras.Variable, Array]]:
+    """Return the variables of `model`, without those of one layer, with their new values from `source`.
 
     Raises:
         UserError: See `load_weights`.
@@ -144,7 +198,7 @@ def _placed(source: Tensors, model: keras.Model, spec: NetSpec) -> list[tuple[ke
         (layer.name, variable)
         for layer in model.layers
         for variable in layer.weights
-        if variable.name != "seed_generator_state"
+        if variable.name != "seed_generator_state" and layer.name != without
     ]
     places = {owner: names(owner, spec) for owner, _ in variables}
     unknown = next((owner for owner, layers in places.items() if layers is None), None)

@@ -15,6 +15,8 @@ READ: Readers = {
     "descent": (lambda s: s.schedule == "one_cycle", "schedule='one_cycle'"),
     "warmup_steps": (lambda s: s.schedule != "one_cycle", "a schedule that does not rise by itself"),
     "warmup_share": (lambda s: s.schedule != "one_cycle", "a schedule that does not rise by itself"),
+    "initial_weights_sha256": (lambda s: s.initial_weights != "", "initial_weights"),
+    "frozen_stages": (lambda s: s.initial_weights != "", "initial_weights"),
     "warmup": (lambda s: s.warmup_steps != 0 or s.warmup_share != 0, "warmup_steps or warmup_share"),
 }
 """See `Spec.readers`. `warmup_learning_rate` was released without a rule: records may have it and no warm-up."""

@@ -16,8 +16,8 @@ from resnet_core.runs.records.plan import SPECS
 from resnet_core.runs.spec import TrainSpec
 from resnet_core.spec_model import Spec
 
-DECIDED = frozenset({"input_shape", "classes", "data_sha256", "test"})
-"""Fields that follow from the data set or are set by the program."""
+DECIDED = frozenset({"input_shape", "classes", "data_sha256", "initial_weights_sha256", "test"})
+"""Fields that follow from the data set or a file, or are set by the program."""
 SETS = "--set"
 NAMED: Mapping[str, type[Spec]] = {"net": NetSpec, "train": TrainSpec}
 """The specs whose fields are arguments of a call from Python, by kind."""

@@ -15,7 +15,7 @@ from pydantic import (
 
 from resnet_core.arguments import checked_class
 from resnet_core.errors import UserError
-from resnet_core.nets.own import Net, code_of_net, net_of
+from resnet_core.nets.own import Net, OwnNet, code_of_net, net_of
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.reading import FIELDS as READING
 from resnet_core.runs.reading import DataFormat, Reading, colour
@@ -46,6 +46,8 @@ class TrainSpec(Spec):
         split_seed: Seed of these two choices.
         preprocessing: `channel`: subtract the mean of each channel and divide by its standard deviation. `pixel_mean`:
             scale to [0, 1] and subtract the mean image (He et al. 2015). Both are computed on the training images.
+            `torch`, `tf`, `caffe`: the constants with which published networks were trained on ImageNet, as in
+            `keras.applications`, for images of three channels with values up to 255.
         augmentation: `crop_flip`: pad by 4, crop at random, flip half of the images (He et al. 2015).
         cutout: Side in pixels of a square of zeros at a random place of each preprocessed image, clipped at the borders
             (DeVries and Taylor 2017); 0 for none.
@@ -92,6 +94,12 @@ class TrainSpec(Spec):
             the seed of the run.
         evaluation_batch: Number of images evaluated at a time. Memory and the last bits of a loss depend on it.
         test: Whether the test images are evaluated after the last step. A search, which chooses among runs, does not.
+        initial_weights: File with published weights, from which the training starts; see `nets.weights.load_weights`.
+            The classifier is not read from it. It is drawn as without a file. Empty means that all weights are drawn.
+        initial_weights_sha256: Hash of that file. It identifies the weights of a run, the path does not.
+        frozen_stages: Number of stages, counted from the input, that do not change, and the stem with them. All stages
+            leave only the head to be trained. The weights and moving statistics of a frozen stage stay as they are: its
+            batch normalisation is in inference mode, since weights that stay need the statistics that they had.
         form: How the network is compiled. `own`: each network by itself. `open`: once for all networks that differ only
             in depth and width, so that the second and later networks begin at once. The two forms differ in rounding. A
             network without an open form, or in half precision, is compiled in its own form. `auto`: `open` where that
@@ -107,7 +115,7 @@ class TrainSpec(Spec):
     train_size: PositiveInt | None = None
     validation_fraction: Fraction = 0.1
     split_seed: NonNegativeInt = 0
-    preprocessing: Literal["channel", "pixel_mean"] = "channel"
+    preprocessing: Literal["channel", "pixel_mean", "torch", "tf", "caffe"] = "channel"
     augmentation: Literal["none", "crop_flip"] = "none"
     cutout: NonNegativeInt = 0
     mixup: NonNegativeFloat = 0.0
@@ -139,6 +147,9 @@ class TrainSpec(Spec):
     data_seed: NonNegativeInt | None = None
     evaluation_batch: PositiveInt = 512
     test: bool = True
+    initial_weights: str = ""
+    initial_weights_sha256: str = ""
+    frozen_stages: NonNegativeInt = 0
     form: AskedForm = "own"
 
     @model_validator(mode="after")
@@ -218,11 +229,24 @@ class Run:
     def __post_init__(self) -> None:
         if self.code is None:
             object.__setattr__(self, "code", code_of_net(self.net))
+        if not self.train.initial_weights:
+            return
+        if isinstance(self.net, OwnNet):
+            raise UserError(
+                f"published weights are of networks that a NetSpec describes, but got `{self.net.network}` with "
+                f"initial_weights={self.train.initial_weights!r}; load them in the function that builds the network"
+            )
+        if self.train.frozen_stages > len(self.net.depths):
+            raise UserError(
+                f"`frozen_stages` must be at most the number of stages, {len(self.net.depths)}, but got "
+                f"{self.train.frozen_stages}"
+            )
 
     @property
     def id(self) -> str:
         """Hash of the run, 16 hexadecimal digits. Runs with equal specs, seeds, data and code have equal ids."""
         elsewhere = {"init_seed", "data_seed", *(["data", *READING] if self.train.data_sha256 else [])}
+        elsewhere |= {"initial_weights"} if self.train.initial_weights_sha256 else set()
         train = self.train.canonical_json(exclude=frozenset(elsewhere))
         seeds = f"{self.init_seed} {self.data_seed}"
         code = (self.code,) if self.code else ()

@@ -8,7 +8,7 @@ import numpy as np
 
 from resnet_core.errors import UserError
 from resnet_core.runs.data.stored import Array, Parts, Rows, chunks
-from resnet_core.runs.description import DataInfo, Skipped
+from resnet_core.runs.description import DataInfo, Skipped, counted
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.seeds import generator
 
@@ -107,7 +107,8 @@ def prepare(images: Images, train: TrainSpec) -> Dataset:
     """Return the data of a run: the training, validation and test images, and the preprocessing, as `train` says.
 
     Raises:
-        UserError: There are fewer images than `train_size`, or a class has no training image.
+        UserError: There are fewer images than `train_size`, a class has no training image, or the images do not fit the
+            preprocessing.
     """
     index = np.arange(len(images.y_train))
     if train.train_size is not None:
@@ -123,7 +124,11 @@ def prepare(images: Images, train: TrainSpec) -> Dataset:
             f"among {len(index)}; take a larger train_size or a smaller validation_fraction"
         )
     x_train = images.x_train[index]
-    shift, scale = _preprocessing(x_train, train.preprocessing)
+    if train.preprocessing in PUBLISHED:
+        _check_bytes(x_train, train.preprocessing)
+        shift, scale = PUBLISHED[train.preprocessing]
+    else:
+        shift, scale = _preprocessing(x_train, train.preprocessing)
     return Dataset(
         x_train, images.y_train[index],
         images.x_train[validation], images.y_train[validation],
@@ -194,6 +199,34 @@ def split_stratified(labels: Array, size: int, seed: int) -> tuple[Array, Array]
         place[members] = (np.arange(len(members)) + 0.5) / len(members)
     ranked = order[np.argsort(place[order], kind="stable")]
     return np.sort(ranked[:size]), np.sort(ranked[size:])
+
+
+def _check_bytes(images: Rows, kind: str) -> None:
+    """Check that images are of three channels of bytes.
+
+    Raises:
+        UserError: They are not.
+    """
+    if images.shape[3] != 3 or images.dtype != np.uint8:
+        raise UserError(
+            f"preprocessing={kind} is for images of 3 channels with values of the type uint8, but these have "
+            f"{counted(images.shape[3], 'channel')} with values of the type {images.dtype}; take "
+            "preprocessing=channel, or convert the images"
+        )
+
+
+def _constants(mean: tuple[float, ...], deviation: tuple[float, ...]) -> tuple[Array, Array]:
+    return np.array(mean, np.float32), (1.0 / np.array(deviation)).astype(np.float32)
+
+
+PUBLISHED = {
+    "torch": _constants((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    "tf": _constants((127.5,) * 3, (127.5,) * 3),
+    "caffe": _constants((123.68, 116.779, 103.939), (1.0,) * 3),
+}
+"""Shift and scale of red, green and blue. `caffe` has them in the order of the images, not in that of Caffe, which
+begins with blue; the weights are loaded accordingly, see `nets.weights.features`.
+"""
 
 
 def _preprocessing(images: Rows, kind: str) -> tuple[Array, Array]:

@@ -20,6 +20,7 @@ from resnet_core.runs.records.record import Record
 from resnet_core.runs.runtime import configure
 from resnet_core.runs.settings import DECIDED
 from resnet_core.runs.spec import Run, TrainSpec
+from resnet_core.runs.training.initial import check_initial, with_hash
 from resnet_core.runs.training.train import train_run
 from resnet_core.telling import said_to, surrounding
 
@@ -69,7 +70,7 @@ def train(
 
     Args:
         net: The network, or a function that builds one, see `nets.own.OwnNet`. Its `input_shape` and `classes` are
-            those of the data.
+            those of the data. With `initial_weights`, a published network that has others is changed.
         data: Name, path, arrays or a data set; see `resnet_core.runs.data.given.path_of`.
         epochs: Number of passes over the training images. `None` means 10, unless `steps` is given.
         seed: Seed of all draws for which no setting is a seed.
@@ -95,12 +96,15 @@ def train(
     with said_to(surrounding() if progress else "nobody"):
         info = source(*asked(spec)).info
         net = OwnNet.from_function(net) if callable(net) else net
-        run = Run(fitted(net, info), spec, probe or ProbeSpec(), seed)
+        shape = {"input_shape": info.input_shape, "classes": info.classes}
+        net = net.replace(**shape) if spec.initial_weights else fitted(net, info)
+        run = Run(net, spec, probe or ProbeSpec(), seed)
         check_sizes(run, info.train_images)
         _, sha256 = content_of(*asked(spec))
-        run = replace(run, train=spec.replace(data_sha256=sha256))
+        run = replace(run, train=with_hash(spec.replace(data_sha256=sha256)))
         threads = study_threads([run])
         configure(threads)
+        check_initial([run], threads)
         held: list[list[Array]] = []
         images = dataset(run.train)
         with display({run.id: train_seconds(run, info.train_images, threads)}) as shown:

@@ -19,6 +19,7 @@ from resnet_core.runs.data.stored import Array, Rows
 from resnet_core.runs.records.measurements import Measurement
 from resnet_core.runs.records.record import Row
 from resnet_core.runs.spec import Run
+from resnet_core.runs.training.initial import initial_network
 from resnet_core.runs.training.precision import dtype_policy
 from resnet_core.seeds import generator
 from resnet_core.surroundings import settings_of_a_run
@@ -106,7 +107,7 @@ def of_run(
         "labels": lambda: y,
         "train_images": lambda: _preprocessed(x_train, data),
         "train_labels": lambda: y_train,
-        "initial": lambda: build(run.net, seed=run.init_seed).get_weights(),
+        "initial": lambda: initial_network(run).get_weights(),
     }
     if other is not None:
         needs["other"] = other

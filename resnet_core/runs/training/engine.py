@@ -11,8 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from resnet_core.nets.keras_net import build, initialise
-from resnet_core.nets.own import Net, OwnNet
+from resnet_core.nets.own import Net, OwnNet, spec_of
 from resnet_core.nets.own_model import names_counted_from_zero
+from resnet_core.nets.sources import Tensors
+from resnet_core.nets.weights import load_features
 from resnet_core.probes.anatomy import anatomy
 from resnet_core.probes.gradient_norms import GradientProbe, Row, activation_sites, step_rows, weight_sites
 from resnet_core.runs.data.stored import Array
@@ -44,6 +46,7 @@ class Engine:
         self._step = step
         with dtype_policy(step.precision):
             self._model = build(net)
+        _freeze(self._model, step.frozen_stages)
         self._weights = [variable.value for variable in self._model.trainable_variables]
         self._optimizer = optimizer(self._weights, step)
         self._loss_scale = LossScale() if step.precision == "mixed_float16" else None
@@ -70,6 +73,10 @@ class Engine:
         self._optimizer.reset()
         if self._loss_scale is not None:
             self._loss_scale.reset()
+
+    def start_from(self, tensors: Tensors) -> None:
+        """Set all weights and statistics to published ones, but for the classifier; see `weights.load_features`."""
+        load_features(self._model, spec_of(self._net), tensors)
 
     def variables(self) -> list[Array]:
         """Return the values of all variables that an update changes."""
@@ -158,6 +165,14 @@ class Engine:
         logits = self._model(preprocessing(images), training=False)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         return tf.reduce_sum(losses), tf.argmax(logits, -1)
+
+
+def _freeze(model: keras.Model, stages: int) -> None:
+    """Freeze the stem and the first stages of a model, none if `stages` is 0; see `TrainSpec.frozen_stages`."""
+    frozen = ("stem_", *(f"stage{stage}_" for stage in range(1, stages + 1))) if stages else ()
+    for layer in model.layers:
+        if layer.name.startswith(frozen):
+            layer.trainable = False
 
 
 def median_latency(model: keras.Model, passes: int) -> float:

@@ -52,6 +52,8 @@ def why_own(run: Run) -> str | None:
     """Return why a run that asks for the open form is trained in its own form; otherwise `None`."""
     if run.train.precision != "float32":
         return f"half precision ({run.train.precision}) is trained in its own form"
+    if run.train.initial_weights:
+        return "published weights are trained in their own form"
     if run.train.balance == "class_weights":
         return "class weights are used in the own form only (balance=sampling is used in both)"
     if isinstance(run.net, OwnNet):

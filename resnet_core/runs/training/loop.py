@@ -14,6 +14,7 @@ from resnet_core.runs.spec import Run
 from resnet_core.runs.training.checkpoints import Array, Checkpoint, State
 from resnet_core.runs.training.endings import Diverged
 from resnet_core.runs.training.forms import engine_of
+from resnet_core.runs.training.initial import weights_for
 from resnet_core.runs.training.order import Batch, batches, probed_batch
 from resnet_core.runs.training.scores import scores_of
 
@@ -99,6 +100,8 @@ class Training:
         self._device = on_device(self.data)
         self._engine = engine_of(run)
         self._engine.reset(run.init_seed)
+        if run.train.initial_weights:
+            self._engine.start_from(weights_for(run))
         self._probed = probed_batch(run.data_seed, images, run.probe.batch_size)
         kept = self._checkpoint.load()
         if kept and self._engine.fits(kept.variables):

@@ -25,6 +25,7 @@ class StepSpec:
     weight_decay_of: str = "kernels"
     precision: str = "float32"
     measures: bool = False
+    frozen_stages: int = 0
 
     @classmethod
     def from_specs(cls, train: TrainSpec, probe: ProbeSpec | None = None) -> "StepSpec":

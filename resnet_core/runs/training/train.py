@@ -14,6 +14,7 @@ from resnet_core.runs.spec import Run
 from resnet_core.runs.training.checkpoints import Checkpoint, NoRoom
 from resnet_core.runs.training.endings import Diverged, Pruned
 from resnet_core.runs.training.forms import form_of
+from resnet_core.runs.training.initial import weights_for
 from resnet_core.runs.training.loop import NEVER, NOWHERE, OnWeights, Progress, Training
 from resnet_core.surroundings import check_backend, settings_of_a_run
 
@@ -41,10 +42,13 @@ def train_run(
         at_steps: Functions by number of updates; each is called with the weights after this number of updates.
 
     Raises:
-        UserError: The block of the run is not registered here, or its code has changed since the run was planned.
+        UserError: The block of the run is not registered here, its code has changed since the run was planned, or its
+            initial weights are not those it was planned with.
     """
     check_code(run)
     check_backend()
+    if run.train.initial_weights:
+        weights_for(run)  # which is cached: its mistakes are the user's, and no outcome of the run
     with settings_of_a_run():
         return _executed(run, Training(run, data, on_progress, checkpoint, at_steps), on_trained)
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import keras
@@ -10,8 +11,8 @@ import pytest
 
 from resnet_core.errors import UserError
 from resnet_core.nets.keras_net import build
-from resnet_core.nets.sources import TORCH_VARIABLES
-from resnet_core.nets.weights import UnverifiedWeights, load_weights, torch_resnet, torch_resnetv2
+from resnet_core.nets.of_keras import TORCH_VARIABLES
+from resnet_core.nets.weights import UnverifiedWeights, features, load_weights, torch_resnet, torch_resnetv2
 from resnet_core.nets.zoo import network
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -253,12 +254,44 @@ class TestMistakes:
         with pytest.raises(UserError, match="cannot be read"):
             load_weights(model, self.spec, path)
 
+    def test_a_file_of_torch_needs_torch(self, model, tmp_path):
+        if find_spec("torch"):
+            pytest.skip("torch is installed")
+        with pytest.raises(UserError, match=r"resnet18.pth is read by the package torch, but it is not there"):
+            load_weights(model, self.spec, tmp_path / "resnet18.pth")
+
+    @pytest.mark.parametrize("name", ["a.keras", "a.h5"])
+    def test_a_file_that_keras_does_not_read_is_refused(self, name, model, tmp_path):
+        (tmp_path / name).write_bytes(b"damaged")
+        with pytest.raises(UserError, match="weights must be a file that Keras reads, but .* is not: "):
+            load_weights(model, self.spec, tmp_path / name)
+
+    def test_weights_alone_of_keras_need_a_name(self, model, tmp_path):
+        other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+        other.save_weights(tmp_path / "a.weights.h5")
+        with pytest.raises(UserError, match="needs the name of their network, such as keras-resnet50, but got None"):
+            load_weights(model, self.spec, tmp_path / "a.weights.h5")
+
     @pytest.mark.parametrize("layer", ["dense", "conv1_conv"])
     def test_another_keras_model_is_refused(self, layer, model):
         """Also one with a layer of such a name, as DenseNet has."""
         other = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Conv2D(2, 1, use_bias=False, name=layer)])
         with pytest.raises(UserError, match="must be a ResNet50, 101 or 152, or a ResNet50V2"):
             load_weights(model, self.spec, other)
+
+
+@pytest.mark.parametrize("suffix", ["keras", "weights.h5"])
+def test_features_of_a_file_of_keras(suffix, of_keras, tmp_path):
+    """The classifier is left out, and red comes first in the kernel of the first convolution."""
+    path, spec = tmp_path / f"mine.{suffix}", network("keras-resnet50")
+    of_keras.save(path) if suffix == "keras" else of_keras.save_weights(path)
+    read, given = features(spec, path).tensors, features(spec, of_keras).tensors
+    assert read.keys() == given.keys()
+    assert not any(name.startswith("fc.") for name in read)
+    for name, tensor in given.items():
+        np.testing.assert_array_equal(read[name], tensor)
+    kernel = of_keras.get_layer("conv1_conv").kernel.numpy()
+    np.testing.assert_array_equal(read["conv1.weight"], kernel[:, :, ::-1].transpose(3, 2, 0, 1))
 
 
 HUB = """

@@ -59,10 +59,15 @@ bench-convolutions: install  ## try whether this machine's convolutions are righ
 
 NEW := results/local/reference
 CIFAR ?= cifar10
+UNDECIDED := beliefs criticality depth gradient-at-init gradient-in-training resnet-d shortcuts skip-removal skip-transforms stochastic-depth zero-gamma
 AT_LAPTOP := $(notdir $(wildcard results/reference/laptop/*))
 
 reference: install  ## make the committed reference results anew, or go on (some five hours; CIFAR=FOLDER of its images)
 	$(BIN)/resnet-ablate run --all --scale smoke --out $(NEW)
+	for study in $(UNDECIDED); do \
+	  $(BIN)/resnet-ablate run $$study --scale smoke --until decided --out $(NEW) || exit 1; \
+	done
+	$(BIN)/resnet-ablate run partial-skips --scale smoke --until decided --most-seeds 15 --out $(NEW)
 	for study in $(AT_LAPTOP); do \
 	  $(BIN)/resnet-ablate run $$study --scale laptop --data $(CIFAR) --out $(NEW)/laptop || exit 1; \
 	done

@@ -46,6 +46,45 @@ def test_the_readme_says_what_the_records_of_depth_say():
     assert sentence in " ".join((REFERENCE.parents[1] / "README.md").read_text().split())
 
 
+@pytest.mark.parametrize(
+    ("study", "claim", "verdict", "sign", "words"),
+    [
+        (
+            "beliefs",
+            "At the start, the gradients of the plain net of 56 layers are smaller near the input",
+            "refuted", 1, "they are larger than near the output, by {:.2f} decades ({:.2f} to {:.2f}).",
+        ),
+        (
+            "gradient-in-training",
+            "With normalisation, the plain net's gradients move towards the output in training.",
+            "supported", -1, "those of 38 layers move towards the output, by {:.2f} decades ({:.2f} to {:.2f}),",
+        ),
+        (
+            "gradient-in-training",
+            "With normalisation, the gradients shift less towards the output with the skip than without.",
+            "supported", 1, "with the skip by {:.2f} decades ({:.2f} to {:.2f}) less.",
+        ),
+        (
+            "laptop/never-or-after",
+            "Removing the skip of the last block of stage 1 after training costs more than training without it.",
+            "supported", 1, "{:.2f} ({:.2f} to {:.2f}) more test error.",
+        ),
+        (
+            "laptop/shortcuts",
+            "The test error is lower with option C than with option B.",
+            "refuted", 1, "by {:.3f} ({:.3f} to {:.3f}).",
+        ),
+    ],
+)  # fmt: skip
+def test_the_readme_says_what_the_verdicts_say(study, claim, verdict, sign, words):
+    table = pd.read_csv(REFERENCE / study / "report" / "tables" / "verdicts.csv")
+    ((_, row),) = table[table["claim"].str.startswith(claim)].iterrows()
+    assert row["verdict"].startswith(verdict)
+    values = sorted(sign * row[["low", "effect", "high"]].astype(float))
+    sentence = words.format(values[1], values[0], values[2])
+    assert sentence in " ".join((REFERENCE.parents[1] / "README.md").read_text().split())
+
+
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: str(folder.relative_to(REFERENCE)))
 class TestReference:
     def test_every_run_has_the_id_that_its_spec_gives_and_is_recorded(self, folder):

@@ -23,6 +23,7 @@ from search.objectives import SHORT, Objective, objectives
 from search.oracles import DEFAULT, ORACLES, of_several
 from search.pretrained import fields_from, pretrained
 from search.proposals import SearchBudget
+from search.pruning import KNOWN, RULES, learned_of
 from search.request import Search
 from search.space import Space
 from search.spaces import DEFAULT as DEFAULT_SPACE
@@ -78,7 +79,7 @@ def search_of(
         fields: Fields that are set in every trial, by kind of spec: `net`, `train` and `probe`.
         start: Published networks, or folders of searches, whose nearest points are tried first.
         replicates: `auto` if a trial may be another seed of a point, see `oracles.replicates`; otherwise `none`.
-        prune: `median` if trials may end early, see `search.pruning`; otherwise `none`.
+        prune: Rule by which trials end early, see `search.pruning`: `median` or `halving`; otherwise `none`.
         seed: Seed of the oracle and of the trials.
         out: Parent folder of the search's folder.
         command: The command, or the call, for the plan.
@@ -95,7 +96,7 @@ def search_of(
     where = _space(space, from_, named).with_fixed(fix)
     search = Search(
         name, where, oracle, sought, limits, budget, train, probe, fields.get("net", NONE), seed, out / name, command,
-        given=fields.get("train", NONE), replicates=replicates == "auto", prune=prune == "median",
+        given=fields.get("train", NONE), replicates=replicates == "auto", prune=prune,
     )  # fmt: skip
     return replace(search, starts=starts_of(search, start), start_words=tuple(start))
 
@@ -202,27 +203,29 @@ def _check_replicates(replicates: str, oracle: str, sought: Sequence[Objective],
 
 
 def _check_pruning(prune: str, oracle: str, sought: Sequence[Objective], train: TrainSpec, named: Named) -> None:
-    """Check that trials have curves of one objective, by which they can be pruned.
+    """Check that trials have curves of one objective, by which they can be pruned, beside costs that are known before.
 
     Raises:
         UserError: They have none, or the value is unknown.
     """
-    if prune not in ("none", "median"):
-        raise UserError(f"{named('prune')} must be none or median, but got '{prune}'")
     if prune == "none":
         return
+    if prune not in RULES:
+        raise UserError(f"{named('prune')} must be none, {' or '.join(RULES)}, but got '{prune}'")
     if ORACLES[oracle].fidelities:
         raise UserError(
-            f"{named('prune', 'median')} needs an oracle that trains every trial in full, but got "
+            f"{named('prune', prune)} needs an oracle that trains every trial in full, but got "
             f"{named('oracle', oracle)}, which ends trials by itself"
         )
-    if len(sought) > 1:
+    learned = [objective.name for objective in learned_of(sought)]
+    if len(learned) > 1:
         raise UserError(
-            f"{named('prune', 'median')} takes one objective, but got {len(sought)}; leave it out, or all but one"
+            f"{named('prune', prune)} takes one objective besides {' and '.join(KNOWN)}, but got {', '.join(learned)}; "
+            "leave it out, or all but one"
         )
     if (train.epochs or 0) < 2:
         raise UserError(
-            f"{named('prune', 'median')} needs trials of two epochs or more, but got epochs={train.epochs}; set "
+            f"{named('prune', prune)} needs trials of two epochs or more, but got epochs={train.epochs}; set "
             f"{named('epochs')}"
         )
 

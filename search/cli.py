@@ -101,8 +101,8 @@ def _add_run_options(run: Parser) -> None:
     )  # fmt: skip
     run.add_argument(
         "--prune", default="none",
-        help="median: a trial ends after an epoch at which it is worse than the median of the earlier trials "
-        "(default: %(default)s)",
+        help="median, halving: a trial ends after an epoch at which it is worse than the median of the earlier trials, "
+        "or after 1/4 or 1/2 of the epochs without being in their better half (default: %(default)s)",
     )  # fmt: skip
     run.add_argument("--trials", default="60", help="number of trials (default: %(default)s)")
     run.add_argument("--epochs", help="number of epochs of a trial (default: 10)")

@@ -49,10 +49,10 @@ class Objective:
         """Return the measure of a run, or that of the last epoch of a pruned run; NaN if the run did not complete
         otherwise. Oracles treat NaN as the worst value.
         """
-        if record.status == "pruned":
+        if record.status == "pruned" and self.name not in COSTS:
             last = record.epochs[-1][self.column]
             return float(1.0 - last if self.name == "val_error" else last)
-        if record.status != "completed":
+        if record.status not in ("completed", "pruned"):
             return math.nan
         if self.name in COSTS:
             seconds = {"seconds": record.seconds, **record.usage}

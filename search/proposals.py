@@ -63,7 +63,7 @@ class Proposals(Todo):
         proposed: Called with the values of every trial.
         attempts: See `Todo`.
         pace: Is told of every trial that ends, and says how much of the time the confirmation needs.
-        prune: Whether trials that are worse than others at an epoch end there; see `pruning`.
+        prune: Rule by which trials that are worse than others at an epoch end there, see `pruning.RULES`; or `none`.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Proposals(Todo):
         attempts: Mapping[str, int] | None = None,
         pace: Pace | None = None,
         *,
-        prune: bool = False,
+        prune: str = "none",
     ) -> None:
         super().__init__([], store, attempts)
         self._pace = pace or Pace(objectives, 0, 0)
@@ -160,7 +160,7 @@ class Proposals(Todo):
             self._proposed(values)
             run = self._run_of(values)
             self._plan_run(run)
-            if self._prune and REPLICATE not in values:
+            if self._prune != "none" and REPLICATE not in values:
                 self._set_thresholds(run)
             self._open[run.id] = trial
             record = self._recorded_already(run)
@@ -182,7 +182,7 @@ class Proposals(Todo):
     def _set_thresholds(self, run: Run) -> None:
         """Write what a run must reach after each epoch, by the trials of which the oracle knows."""
         ended = [record for record in self._pace.records if record.run.id in self._known_to_oracle]
-        thresholds = thresholds_of(self._objectives[0], ended, run.train.epochs or 0)
+        thresholds = thresholds_of(self._prune, self._objectives, run.net, ended, run.train.epochs or 0)
         if thresholds:
             pruning.write(self._store.root, run.id, thresholds)
 

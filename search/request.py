@@ -47,7 +47,7 @@ class Search:
         fixed: Fields of `NetSpec` that are set in every network.
         given: Fields of `TrainSpec` that the user gave.
         replicates: Whether a trial may be another seed of a point that was tried.
-        prune: Whether trials that are worse than others at an epoch end there.
+        prune: Rule by which trials that are worse than others at an epoch end there, see `pruning.RULES`; or `none`.
         seed: Seed of the oracle and of every trial.
         root: Folder of the records.
         command: The command, or the call, for the plan.
@@ -73,7 +73,7 @@ class Search:
     start_words: Sequence[str] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
     replicates: bool = False
-    prune: bool = False
+    prune: str = "none"
 
     def run_of(self, values: Mapping[str, Any]) -> Run:
         """Return the run of a trial.
@@ -209,7 +209,7 @@ class Search:
             **{f"code.{block}": code for block, code in self.codes.items()},
             "starts": ", ".join(self.start_words),
             **({"replicates": "auto"} if self.replicates else {}),
-            **({"prune": "median"} if self.prune else {}),
+            **({"prune": self.prune} if self.prune != "none" else {}),
             **{f"space.{name}": words for name, words in self.space.described().items()},
             **{f"net.{name}": list(value) if isinstance(value, tuple) else value for name, value in net.items()},
             **{f"train.{name}": value for name, value in train.items()},
@@ -276,7 +276,7 @@ def check_constant_rate(oracle: str, train: TrainSpec) -> None:
         raise SpaceError(
             f"--oracle {oracle} continues shorter trials, and so needs a learning rate that does not depend on their "
             f"length, but got schedule={train.schedule!r} with learning_rate_drops={train.learning_rate_drops} and "
-            f"warmup_share={train.warmup_share}; leave these out, or take another oracle"
+            f"warmup_share={train.warmup_share}; leave these out, or take another oracle with --prune halving"
         )
 
 

@@ -22,11 +22,13 @@ class Thresholds:
         measure: The column of the epochs' rows.
         rising: Whether larger values are better.
         values: Value that must have been reached after each epoch; `None` after epochs at which no run ends.
+        what: What these values are, in words.
     """
 
     measure: str
     rising: bool
     values: tuple[float | None, ...]
+    what: str = "the median of earlier trials"
 
     def missed(self, reached: Iterable[float], epoch: int) -> bool:
         """Return whether the best of the values that were reached is worse than the threshold after an epoch."""
@@ -47,7 +49,7 @@ def read(root: Path, run_id: str) -> Thresholds | None:
     """Return the thresholds of a run; `None` if it has none, or their file is damaged."""
     try:
         values = unseal(_path(root, run_id).read_bytes())
-        return Thresholds(values["measure"], values["rising"], tuple(values["values"]))
+        return Thresholds(**{**values, "values": tuple(values["values"])})
     except UNREADABLE:
         return None
 
@@ -72,8 +74,8 @@ def pruning(
         if thresholds.missed(reached.values(), progress.epoch):
             best = (max if thresholds.rising else min)(reached.values())
             raise Pruned(
-                f"after epoch {progress.epoch}, the best {thresholds.measure} was {best:.4f}, but the median of "
-                f"earlier trials {thresholds.values[progress.epoch - 1]:.4f}"
+                f"after epoch {progress.epoch}, the best {thresholds.measure} was {best:.4f}, but "
+                f"{thresholds.what} {thresholds.values[progress.epoch - 1]:.4f}"
             )
 
     return check

@@ -14,7 +14,8 @@ import pandas as pd
 from analysis import formats
 from analysis.claims import Claim
 from analysis.judging.contrasts import contrasts
-from analysis.judging.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, verdicts
+from analysis.judging.power import MOST_SEEDS
+from analysis.judging.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, TOO_FEW_TRAINED, verdicts
 from analysis.pages.page import numeric_columns
 from analysis.study import StudyRecords, read
 from resnet_core.errors import UserError
@@ -27,9 +28,9 @@ OURS = "ours"
 """How the source of a study starts whose claims are not published ones."""
 ABOUT = """The effect is the mean of the claimed difference over the seeds with which every arm trained. Its interval
 decides the verdict: it is corrected for the number of claims of the study and for the looks at it. A claim holds in a
-seed if the difference is on the claimed side of the bound, and is opposite if it is on the other side. Needed is the
-number of seeds that would show an effect of this size with a probability of 80 %. The cell is empty if the claim is
-decided, or if more than ten thousand seeds would be needed."""
+seed if the difference is on the claimed side of the bound, and is opposite if it is on the other side. Needed is what
+would decide the claim: the number of seeds that would show an effect of this size with a probability of 80 %, or
+another training if fewer than two seeds have trained."""
 
 
 def folders_of(root: Path) -> list[Path]:
@@ -159,11 +160,22 @@ def section(folder: Path, study: StudyRecords, rows: pd.DataFrame, published: Se
         seeds=[
             f"holds in {row['holds']}, opposite in {row['opposite']} of {row['n']}" for row in rows.to_dict("records")
         ],
-        needed=["" if pd.isna(seeds) else f"{seeds:.0f} seeds" for seeds in rows["needed"]],
+        needed=[needed(row) for row in rows.to_dict("records")],
     )
     yield formats.markdown(formats.text_table(shown), numeric_columns(shown)).rstrip("\n")
     if published:
         yield from ("", "Published, at the scale of the paper:", "", *map(figure_words, published))
+
+
+def needed(row: Mapping[Any, Any]) -> str:
+    """Return what would decide a claim; an empty text if it is decided."""
+    if row["verdict"] != INCONCLUSIVE:
+        return ""
+    if TOO_FEW_TRAINED in row["note"]:
+        return "another training"
+    if row["n"] < 2:
+        return "2 seeds or more"
+    return f"over {MOST_SEEDS:,} seeds" if pd.isna(row["needed"]) else f"{row['needed']:.0f} seeds"
 
 
 def budget(study: StudyRecords) -> str:

@@ -98,6 +98,20 @@ def test_decided_claims_of_our_own_are_listed_too(folder):
     assert findings.new_claims({folder: records}, {folder: findings.table(records)}) == []
 
 
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"verdict": "refuted"}, ""),
+        ({"n": 0, "note": "training failed: A 5 of 5; fewer than two seeds have trained"}, "another training"),
+        ({"n": 1}, "2 seeds or more"),
+        ({"needed": 12.0}, "12 seeds"),
+        ({}, "over 10,000 seeds"),
+    ],
+)
+def test_what_would_decide_a_claim_is_said(row, words):
+    assert findings.needed({"verdict": "inconclusive", "n": 5, "note": "", "needed": np.nan, **row}) == words
+
+
 def test_studies_without_claims_have_no_tables(tmp_path):
     study(tmp_path / "bare", ARMS, 2, value=error, claims=())
     assert findings.findings(tmp_path) == "# Findings\n\nStudies: 1. Claims: 0.\n"

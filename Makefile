@@ -47,7 +47,7 @@ docs-again: .venv/documented  ## build the site a second time, and compare
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
-bench: install  ## measure speed against plain Keras and PyTorch, and write benchmarks/results.md (some 30 minutes)
+bench: install  ## measure speed against plain Keras and PyTorch, and write benchmarks/results.md (some hour)
 	$(BIN)/python -m benchmarks
 
 bench-search: install  ## measure the oracles on NAS-Bench-201, and write benchmarks/search.md (some two hours; continues)

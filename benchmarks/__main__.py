@@ -8,8 +8,8 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import architectures
-from benchmarks.fixed_cost import ABOUT, fixed_cost, table
+from benchmarks import architectures, forms, onednn, tuner
+from benchmarks.fixed_cost import ABOUT, deepest, fixed_cost, table
 from benchmarks.store import overhead, reading
 from benchmarks.study import study
 from benchmarks.training import paired, second_seed
@@ -57,11 +57,22 @@ def main() -> None:
     )
     measured = f"{whole['ratio']:.2f}: {whole['ours']:.0f} s and {whole['keras']:.0f} s; test accuracy {accuracies}"
     row("2 networks of depth 56 × 4 seeds, 100 steps, two cores", "a Keras script", "≥ 4.5", measured)
-    fixed = table(list(fixed_cost()))
+    fixed = "\n\n".join([table(list(fixed_cost())), deepest()])
     print(fixed, flush=True)
     many = architectures.table(list(architectures.sides(python)))
     print(many, flush=True)
-    OUT.write_text("\n".join([HEAD, *rows, "", ABOUT, fixed, "", architectures.ABOUT, many, "", environment(), ""]))
+    searches = tuner.table(list(tuner.sides()))
+    print(searches, flush=True)
+    studies = forms.table(list(forms.sides()))
+    print(studies, flush=True)
+    without = onednn.table()
+    print(without, flush=True)
+    sections = [
+        (ABOUT, fixed), (architectures.ABOUT, many), (tuner.ABOUT, searches), (forms.ABOUT, studies),
+        (onednn.ABOUT, without),
+    ]  # fmt: skip
+    parts = [f"{about}\n{measured}\n" for about, measured in sections]
+    OUT.write_text("\n".join([HEAD, *rows, "", *parts, environment(), ""]))
 
 
 HEAD = """# Benchmarks

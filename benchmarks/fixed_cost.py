@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,17 @@ def fixed_cost() -> Iterator[dict[str, float]]:
         yield {"depth": DEEPEST, "open": others["fixed"], "open_step": others["step"]}
 
 
+def deepest() -> str:
+    """Return a line about a network of `DEEPEST` layers that is the first of its kind in a process."""
+    with worker("open") as opened:
+        row = opened(DEEPEST)
+    return (
+        f"{DEEPEST:,} layers as the first of their kind: {row['fixed']:.1f} s before work begins, first step "
+        f"{row['first_step']:.1f} s, first probe {row['first_probe']:.1f} s, later steps {row['step']:.2f} s; peak "
+        f"memory of the process {row['memory'] / 2**30:.2f} GiB."
+    )
+
+
 def table(rows: list[dict[str, float]]) -> str:
     """Return the rows as a table in Markdown."""
     lines = [
@@ -75,7 +87,7 @@ def measure(form: str) -> Any:
 
     These are what weights, the first step, the first probe and the first evaluation take more than they take again.
     """
-    from resnet_core.runs.runtime import configure
+    from resnet_core.runs.runtime import configure, usage
 
     configure(threads=1)
     from resnet_core.nets.spec import cifar
@@ -100,19 +112,24 @@ def measure(form: str) -> Any:
         draws = list(batches(0, count, BATCH, STEPS + 1))
         begun = clock()
 
-        def work() -> float:
-            at = clock()
+        def work() -> list[float]:
+            at = [clock()]
             float(engine.update(device, draws[0], 0.01)[0])
+            at.append(clock())
             list(engine.probe(device, probed))
+            at.append(clock())
             engine.evaluate(device, *device.val)
-            return clock() - at
+            return [end - start for start, end in pairwise([*at, clock()])]
 
         first, again = work(), work()
         at = clock()
         for batch in draws[1:]:
             loss, *_ = engine.update(device, batch, 0.01)
         float(loss)
-        return {"fixed": begun - started + first - again, "step": (clock() - at) / STEPS}
+        return {
+            "fixed": begun - started + sum(first) - sum(again), "step": (clock() - at) / STEPS,
+            "first_step": first[0], "first_probe": first[1], "memory": usage()()["peak_memory_bytes"],
+        }  # fmt: skip
 
     return ask
 
@@ -123,7 +140,7 @@ if __name__ == "__main__":
         for row in fixed_cost():
             rows.append(row)
             print(row, flush=True)
-        print(table(rows))
+        print(table(rows), deepest(), sep="\n\n", flush=True)
     else:
         measured = measure(sys.argv[1])
         for line in sys.stdin:

@@ -16,6 +16,12 @@ ROOT = Path(__file__).parents[1]
 SHAPES = ((8, 4), (8, 8), (8, 16), (16, 8), (32, 16))
 """Side of the images and width of the first stage."""
 DEPTH, BATCH, STEPS, TURNS = 20, 64, 8, 9
+ABOUT = f"""## Without oneDNN
+
+Processor seconds of a training step of one thread with oneDNN and without, by the side of the images, the width of the
+first stage and the form; residual networks of {DEPTH} layers, batches of {BATCH}; {TURNS} pairs by turns, median and
+quartiles.
+"""
 
 
 @contextmanager
@@ -50,6 +56,12 @@ def rows(form: str) -> Iterator[str]:
                 f"| {form} | {image}×{image} | {width} | {given:.4f} | {without:.4f} "
                 f"| {ratio:.2f} [{low:.2f}, {high:.2f}] |"
             )
+
+
+def table() -> str:
+    """Return the rows of both forms as a table in Markdown."""
+    head = ["| form | images | width | with | without | without / with |", "|---|---|---|---|---|---|"]
+    return "\n".join([*head, *rows("own"), *rows("open")])
 
 
 def measure(onednn: str, form: str) -> Any:
@@ -95,7 +107,4 @@ if __name__ == "__main__":
             for line in sys.stdin:
                 print(ask(*json.loads(line)), flush=True)
         case _:
-            print("| form | images | width | a step | without oneDNN | without / with |", flush=True)
-            for form in ("own", "open"):
-                for row in rows(form):
-                    print(row, flush=True)
+            print(table())

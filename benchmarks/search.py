@@ -23,6 +23,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from analysis.statistics import t_half_width
@@ -35,9 +36,10 @@ HERE = Path(__file__).parent
 SHOWN = (15, 25, 50, 100)
 FEW, MANY = 25, 100  # trials
 SEEDS = {FEW: range(4, 12), MANY: range(4)}
-NOISELESS = ("gp", "gp, replicates", "random")
+NOISELESS = ("gp", "gp, believed", "gp, replicates", "random")
 SLOW = "KerasTuner Bayesian"  # has few trials only
 DRAWS = 1000  # of the bootstrap
+TINY = 1e-12  # in place of a regret of 0, in a ratio
 PROCESSES = 2
 ABLATION = {
     "initial design": ("gp", "gp, random first", ""),
@@ -124,31 +126,31 @@ def results() -> pd.DataFrame:
 def ratios(rows: pd.DataFrame, searcher: str, other: str = "random") -> pd.DataFrame:
     """Return by group and trial the regret of a search over that of another, the mean over tables.
 
-    The regrets are means over the seeds that both have. `low` and `high` are a 95 % interval by the bootstrap of these
-    seeds, with the same draws for both; `seeds` is their least number on a table.
+    The regrets are means over the seeds that both have on all tables of the group. `low` and `high` are a 95 % interval
+    by the bootstrap of these seeds, with the same draws for all tables, since a seed has the same first points on each.
     """
-    keys = ["group", "table", "trial"]
-    wide = rows.pivot_table("regret", [*keys, "seed"], "searcher")
-    if not {searcher, other} <= set(wide.columns):
-        return pd.DataFrame()
     compared = []
-    for (group, trial), of_group in wide[[searcher, other]].dropna().groupby(["group", "trial"]):
-        rng, values, draws = generator(0, "bootstrap", group), [], np.zeros(DRAWS)
-        of_tables = [both.to_numpy() for _, both in of_group.groupby("table")]
-        for both in of_tables:
-            ours, others = both.mean(axis=0)
-            values.append(ours / others)
-            means = both[rng.integers(len(both), size=(DRAWS, len(both)))].mean(axis=1)
-            draws += means[:, 0] / np.maximum(means[:, 1], 1e-12) / len(of_tables)
-        low, high = np.quantile(draws, [0.025, 0.975])
-        seeds = min(map(len, of_tables))
-        compared.append((group, trial, len(of_tables), seeds, float(np.mean(values)), low, high))
-    return pd.DataFrame(compared, columns=["group", "trial", "tables", "seeds", "ratio", "low", "high"])
+    for group, of_group in rows.groupby("group"):
+        wide = of_group.pivot_table("regret", ["trial", "seed"], ["searcher", "table"])
+        columns = pd.MultiIndex.from_product([[searcher, other], of_group["table"].unique()])
+        for trial, by_seed in wide.reindex(columns=columns).dropna().groupby("trial"):
+            regrets = by_seed.to_numpy().reshape(len(by_seed), 2, -1)
+            draws = generator(0, "bootstrap", str(group)).integers(len(regrets), size=(DRAWS, len(regrets)))
+            (ratio,) = _ratios(regrets[None])
+            low, high = np.quantile(_ratios(regrets[draws]), [0.025, 0.975])
+            compared.append((group, trial, len(regrets), ratio, low, high))
+    return pd.DataFrame(compared, columns=["group", "trial", "seeds", "ratio", "low", "high"])
+
+
+def _ratios(regrets: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the mean over tables of the ratios of mean regrets, from regrets (draws, seeds, 2, tables)."""
+    means = regrets.mean(axis=1)
+    return (means[:, 0] / np.maximum(means[:, 1], TINY)).mean(axis=-1)
 
 
 def cells(compared: pd.DataFrame, group: str) -> list[str]:
     """Return the cells of a row: a ratio and its interval after each number of trials, and seeds; none without any."""
-    of_group = compared[compared["group"] == group].set_index("trial") if len(compared) else pd.DataFrame()
+    of_group = compared[compared["group"] == group].set_index("trial")
     if of_group.empty:
         return []
     shown = [

@@ -1,6 +1,6 @@
 """Measure what pruning saves on the learning curves of LCDB (Mohr et al. 2022).
 
-`lcdb` has the accuracies of 20 learners of scikit-learn at 16, 23, 32, … training images of 246 data sets, for splits
+`lcdb` has the accuracies of 20 learners of scikit-learn at 16, 23, 32, … training samples of 248 data sets, for splits
 into training, validation and test data. A trial here is a learner with one split. It has `EPOCHS` epochs; its accuracy
 after the e-th is that with e / `EPOCHS` of the data, interpolated over the logarithm of the number. A search tries the
 learners in random order, each once, and ends with the trial of the best validation accuracy. Regret is what its mean

@@ -171,7 +171,6 @@ def by_stock_oracle(kind: Any) -> Start:
 
 SEARCHERS: dict[str, Start] = {
     "gp": by_oracle("gp"),
-    "gp, believed": lambda space, trials, seed: Believing(oracle("gp", objective(), over(space), trials, seed)),
     "gp, random first": lambda space, trials, seed: ByOracle(RandomFirst(objective(), trials, over(space), seed)),
     "gp, replicates": lambda space, trials, seed: Believing(
         oracle("gp", objective(), over(space), trials, seed, replicates=True)

@@ -27,7 +27,7 @@ EPOCHS = 12
 LEARNERS = 15  # with whole curves, without which a data set is left out
 LEAST = 500  # training images
 SPLITS = 5  # of training and validation data that all data sets have
-SEEDS = 5
+SEEDS = 20
 TRIALS = (5, 10, 15)  # at full length, after which searches are compared
 TAKEN = Run(cifar(8, 4), TrainSpec(epochs=EPOCHS))
 (ACCURACY,) = objectives("val_accuracy")

@@ -70,7 +70,9 @@ def main(source: str, out: str) -> None:
     script = Path(__file__).with_name("tuner_script.py")
     arguments = [script, data, SIZE, int(seconds), PARAMETERS]
     theirs = subprocess.run([sys.executable, *map(str, arguments)], check=True, capture_output=True, text=True)
-    print(f"{seconds:.0f} seconds; test accuracy of resnet-search {ours:.3f}; of KerasTuner {theirs.stdout.strip()}")
+    print(
+        f"{seconds:.0f} seconds; test accuracy of resnet-search {ours:.3f}; of KerasTuner {theirs.stdout.splitlines()[-1]}"
+    )
     print(environment())
 
 

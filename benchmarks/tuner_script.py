@@ -33,7 +33,7 @@ def network(hp, size, classes):
     x = layers.Rescaling(1 / 127.5, -1)(inputs)
     if hp.Boolean("flip"):
         x = layers.RandomFlip("horizontal")(x)
-    width = hp.Choice("width", [8, 12, 16, 24])
+    width = hp.Choice("width", [8, 12, 16])
     x = layers.Conv2D(width, 3, 1, "same", use_bias=False)(x)
     x = layers.Activation("relu")(layers.BatchNormalization()(x))
     for stage in range(3):
@@ -42,7 +42,7 @@ def network(hp, size, classes):
     x = layers.Dropout(hp.Choice("dropout", [0.0, 0.2, 0.4]))(layers.GlobalAveragePooling2D()(x))
     model = keras.Model(inputs, layers.Dense(classes, "softmax")(x))
     rate = hp.Float("rate", 1e-4, 1e-2, sampling="log")
-    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

@@ -1,4 +1,4 @@
-"""Measure what pruning saves on the learning curves of LCDB (Mohr et al. 2022).
+"""Measure what the rules of pruning save on the learning curves of LCDB (Mohr et al. 2022).
 
 `lcdb` has the accuracies of 20 learners of scikit-learn at 16, 23, 32, … training samples of 248 data sets, for splits
 into training, validation and test data. A trial here is a learner with one split. It has `EPOCHS` epochs; its accuracy
@@ -21,13 +21,13 @@ from resnet_core.runs.records.record import Outcome, Record
 from resnet_core.runs.spec import Run, TrainSpec
 from resnet_core.seeds import generator
 from search.objectives import objectives
-from search.pruning import thresholds_of
+from search.pruning import RULES, thresholds_of
 
 EPOCHS = 12
 LEARNERS = 15  # with whole curves, without which a data set is left out
 LEAST = 500  # training images
 SPLITS = 5  # of training and validation data that all data sets have
-SEEDS = 20
+SEEDS = 5
 TRIALS = (5, 10, 15)  # at full length, after which searches are compared
 TAKEN = Run(cifar(8, 4), TrainSpec(epochs=EPOCHS))
 (ACCURACY,) = objectives("val_accuracy")
@@ -82,13 +82,13 @@ def data_sets() -> Iterator[Curves]:
             yield curves
 
 
-def searched(curves: Curves, seed: int, *, prune: bool) -> Array:
+def searched(curves: Curves, seed: int, rule: str = "") -> Array:
     """Return the regret after each epoch of a search, in points; before the end of the first trial, of a random one.
 
     Args:
         curves: The curves.
         seed: Seed of the order of the learners and of their splits.
-        prune: Whether trials end early by `search.pruning`.
+        rule: The rule of `search.pruning` by which trials end early; empty if none does.
     """
     rng = generator(seed, "order")
     best, reached, regrets = -np.inf, float(curves.test.mean()), []
@@ -96,7 +96,7 @@ def searched(curves: Curves, seed: int, *, prune: bool) -> Array:
     for learner in rng.permutation(len(curves.test)):
         splits = curves.validation[learner]
         curve = splits[rng.integers(len(splits))]
-        thresholds = thresholds_of(ACCURACY, ended, EPOCHS) if prune else None
+        thresholds = thresholds_of(rule, [ACCURACY], TAKEN.net, ended, EPOCHS) if rule else None
         missed = (epoch for epoch in range(1, EPOCHS) if thresholds and thresholds.missed(curve[:epoch], epoch))
         epochs = next(missed, EPOCHS)
         regrets += [curves.test.max() - reached] * epochs
@@ -110,25 +110,23 @@ def searched(curves: Curves, seed: int, *, prune: bool) -> Array:
 
 
 def table(all_curves: list[Curves]) -> list[str]:
-    """Return a row for each number of trials at full length: mean regrets after as many epochs."""
-    full, pruned = (
-        np.mean([[searched(curves, seed, prune=prune) for seed in range(SEEDS)] for curves in all_curves], axis=1)
-        for prune in (False, True)
-    )
-    lines = [
-        "| epochs | regret, full length | regret, median pruning | epochs until the former |",
-        "|---" * 4 + "|",
-    ]
+    """Return a row for each number of trials at full length: mean regrets after as many epochs, by rule."""
+    regrets = {
+        rule: np.mean([[searched(curves, seed, rule) for seed in range(SEEDS)] for curves in all_curves], axis=1)
+        for rule in ("", *RULES)
+    }
+    lines = [f"| epochs | full length | {' | '.join(f'`{rule}` | until' for rule in RULES)} |"]
+    lines.append("|---" * (2 + 2 * len(RULES)) + "|")
     for trials in TRIALS:
         epochs = trials * EPOCHS
-        there = full[:, epochs - 1].mean()
-        until = 1 + int(np.argmax(pruned.mean(axis=0) <= there))
-        less = (pruned - full)[:, epochs - 1]
-        error = less.std(ddof=1) / np.sqrt(len(less))
-        lines.append(
-            f"| {epochs} | {there:.2f} | {there + less.mean():.2f} ({less.mean():+.2f} ± {1.96 * error:.2f}) "
-            f"| {until}, {until / epochs:.2f} of them |"
-        )
+        there = regrets[""][:, epochs - 1].mean()
+        row = [str(epochs), f"{there:.2f}"]
+        for rule in RULES:
+            less = (regrets[rule] - regrets[""])[:, epochs - 1]
+            error = 1.96 * less.std(ddof=1) / np.sqrt(len(less))
+            until = 1 + int(np.argmax(regrets[rule].mean(axis=0) <= there))
+            row += [f"{there + less.mean():.2f} ({less.mean():+.2f} ± {error:.2f})", f"{until / epochs:.2f}"]
+        lines.append(f"| {' | '.join(row)} |")
     return lines
 
 
@@ -143,10 +141,10 @@ def page() -> list[str]:
 
 ABOUT = f"""LCDB (Mohr et al. 2022) has the accuracies of 20 learners by the size of the training data. A trial is a
 learner with one split; its {EPOCHS} epochs stand for {EPOCHS} equal parts of the data. Searches try learners in the
-same random order, each once, in full length or with `--prune median`, and are compared after equal epochs in all.
+same random order, each once, in full length or with a rule of `--prune`, and are compared after equal epochs in all.
 Regret is in points of test accuracy; mean of {{sets}} data sets and {SEEDS} seeds, with a 95 % interval of the
-difference over data sets. *Until the former*: after how many epochs the search with pruning has the regret that the
-other has.
+difference to full length over data sets. *Until*: the share of these epochs after which the search with the rule has
+the regret that the other has at their end.
 """
 
 

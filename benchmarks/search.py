@@ -40,6 +40,7 @@ NOISELESS = ("gp", "gp, replicates", "random")
 SLOW = "KerasTuner Bayesian"  # has few trials only
 DRAWS = 1000  # of the bootstrap
 TINY = 1e-12  # in place of a regret of 0, in a ratio
+LARGE = 99.0  # what a larger ratio is shown as
 PROCESSES = 2
 ABLATION = {
     "initial design": ("gp", "gp, random first", ""),
@@ -154,7 +155,7 @@ def cells(compared: pd.DataFrame, group: str) -> list[str]:
     if of_group.empty:
         return []
     shown = [
-        f"{of_group.at[n, 'ratio']:.2f} [{of_group.at[n, 'low']:.2f}, {of_group.at[n, 'high']:.2f}]"
+        f"{of_group.at[n, 'ratio']:.2f} [{of_group.at[n, 'low']:.2f}, {min(of_group.at[n, 'high'], LARGE):.2f}]"
         if n in of_group.index
         else "–"
         for n in SHOWN
@@ -169,7 +170,8 @@ def of_group(rows: pd.DataFrame, group: str) -> list[str]:
     for searcher in searchers.SEARCHERS:
         if searcher in seconds.index and searcher != "random":
             compared = cells(ratios(rows, searcher), group)
-            lines.append(f"| {searcher} | {' | '.join(compared)} | {seconds[searcher]:.3f} |")
+            if compared:
+                lines.append(f"| {searcher} | {' | '.join(compared)} | {seconds[searcher]:.3f} |")
     return lines
 
 
@@ -210,6 +212,8 @@ def draw(rows: pd.DataFrame, file: Path) -> None:
         for name in shown:
             compared = ratios(rows, name)
             line = compared[compared["group"] == group]
+            if line.empty:
+                continue
             color, style, marker = looks[name]
             ax.plot(line["trial"], line["ratio"], color=color, linestyle=style, marker=marker, ms=4, label=name)
             ax.fill_between(line["trial"], line["low"], line["high"], color=color, alpha=0.08, linewidth=0)

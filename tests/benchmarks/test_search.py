@@ -11,6 +11,7 @@ from benchmarks import curves, search, searchers
 from benchmarks.curves import EPOCHS, Curves, curves_of, searched
 from benchmarks.search import Job
 from benchmarks.tables import Table
+from search.pruning import RULES
 
 SPACE = {"act": ["relu", "tanh"], "rate": [0.1, 0.2, 0.4], "width": [1.0, 2.0, 4.0, 8.0]}
 POINTS = product(*(range(len(values)) for values in SPACE.values()))
@@ -129,9 +130,10 @@ def test_a_data_set_with_few_curves_or_images_is_left_out(rows):
     assert curves_of(rows) is None
 
 
-def test_pruning_comes_to_the_same_in_fewer_epochs():
+@pytest.mark.parametrize("rule", RULES)
+def test_pruning_comes_to_the_same_in_fewer_epochs(rule):
     known = curves_of(learning())
-    full, pruned = (searched(known, 0, prune=prune) for prune in (False, True))
+    full, pruned = (searched(known, 0, each) for each in ("", rule))
     assert len(full) == len(pruned) == EPOCHS * curves.LEARNERS
     assert (pruned <= full).all()
     assert np.argmax(pruned == pruned[-1]) < np.argmax(full == full[-1])
@@ -141,5 +143,5 @@ def test_curves_that_cross_cost_what_was_pruned():
     """The best learner is the slowest."""
     rising = [np.linspace(0.5 - i / 100, 0.6 + i / 100, EPOCHS)[None] for i in range(16)]
     known = Curves(rising, 100 * np.array([curve[0, -1] for curve in rising]))
-    regrets = [searched(known, seed, prune=True)[-1] for seed in range(5)]
+    regrets = [searched(known, seed, "median")[-1] for seed in range(5)]
     assert max(regrets) > 0

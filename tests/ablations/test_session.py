@@ -89,7 +89,7 @@ def test_the_command_and_the_call_make_the_same_runs(program, tmp_path):
 
 def test_levels_and_rates_are_taken_from_arrays(tmp_path):
     results = ablations.run(
-        STUDY, out=tmp_path, depth=np.array([8]), skip="A", seeds=np.int64(1), workers=1, progress=False,
+        STUDY, out=tmp_path, depth=np.array([8]), skip="A", seeds=np.int64(1), steps=0, workers=1, progress=False,
         learning_rates=np.array([0.125, 0.0625], "float32"), trial_seeds=1,
     )  # fmt: skip
     plan = json.loads((results.folder / "study.json").read_text())

@@ -23,7 +23,7 @@ from resnet_core.runs.execution import slots
 from resnet_core.runs.execution.executors import EXECUTORS
 from resnet_core.runs.execution.job import Job, dataset
 from resnet_core.runs.execution.measuring import measured_all
-from resnet_core.runs.execution.ray_cluster import LOOPBACK, STORE_BYTES, connected
+from resnet_core.runs.execution.ray_cluster import STARTED_HERE, STORE_BYTES, connected
 from resnet_core.runs.execution.todo import Todo
 from resnet_core.runs.records import measurements
 from resnet_core.runs.records.record import Stored
@@ -102,7 +102,7 @@ def cluster():
     """A Ray cluster on the loopback address: two nodes of one core, of which the first is the head."""
     if find_spec("ray") is None:
         pytest.skip("the executor ray needs the extra ray")
-    os.environ.update(LOOPBACK)
+    os.environ.update(STARTED_HERE)
     from ray.cluster_utils import Cluster
 
     nodes = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})

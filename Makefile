@@ -47,10 +47,10 @@ docs-again: .venv/documented  ## build the site a second time, and compare
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
-bench: install  ## measure speed against plain Keras and PyTorch, and write benchmarks/results.md (some hour)
+bench: install  ## measure speed against plain Keras and PyTorch, and write benchmarks/results.md (about an hour)
 	$(BIN)/python -m benchmarks
 
-bench-search: install  ## measure searches on tables of trained networks, and write benchmarks/search.md (some hours; continues)
+bench-search: install  ## measure searches on tables of trained networks, and write benchmarks/search.md (several hours; continues)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.search
 

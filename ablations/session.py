@@ -140,7 +140,7 @@ def _sorted(study: Study, given: Mapping[str, Any]) -> tuple[dict[str, list[Any]
             several = value if isinstance(value, SEVERAL) else [value]
             levels[name] = [study.parse_level(name, _plain(level)) for level in several]
             continue
-        field = field_named(name, _plain(value))
+        field = field_named(name, value)
         if field is not None:
             kind, checked = field
             fields[kind][name] = checked

@@ -9,7 +9,7 @@ from ablations.carrying import carried
 from ablations.designs import Design
 from ablations.request import Claimed, Rates, Request, Seeds, Settings
 from ablations.study import Scale, Study
-from resnet_core.arguments import Rate, checked
+from resnet_core.arguments import Rate, Share, checked
 from resnet_core.errors import Named, UserError, as_argument, as_option, nearest
 from resnet_core.folders import DEFAULT_OUT
 from resnet_core.nets.budget import Budget
@@ -33,6 +33,7 @@ def request_of(
     most_seeds: int | None = None,
     learning_rates: Sequence[Rate] = (),
     trial_seeds: int | None = None,
+    trial_share: Share | None = None,
     match: Budget | None = None,
     out: Path = DEFAULT_OUT,
     command: str = "",
@@ -52,6 +53,7 @@ def request_of(
         learning_rates: Learning rates from which each arm chooses. Empty means those of the scale, if its training is
             not changed.
         trial_seeds: Number of trials at each rate. `None` means that of the scale.
+        trial_share: Length of a trial as a share of that of a run, above 0 and up to 1. `None` means that of the scale.
         match: Cost that is made equal to that of the first arm, by scaling widths.
         out: Parent folder of the study's folder.
         command: The command, or the call, for the plan.
@@ -63,7 +65,8 @@ def request_of(
     name = scale_of(study, scale)
     size, train = study.scales[name], fields.get("train", {})
     arms = _design(study, name, levels, named).arms()
-    rates = _rates(size, learning_rates, trial_seeds, untuned(size, recipe, train), named)
+    trials = {"trial_seeds": trial_seeds, "trial_share": trial_share}
+    rates = _rates(size, learning_rates, trials, untuned(size, recipe, train), named)
     if learning_rates and "learning_rate" in train:
         raise UserError(f"a learning rate is either set or chosen, but got {named('learning_rates')} and {_set(named)}")
     settings = Settings(
@@ -104,19 +107,29 @@ def untuned(scale: Scale, recipe: str | None, given: Mapping[str, Any]) -> str:
     )
 
 
-def _rates(size: Scale, given: Sequence[float], trial_seeds: int | None, reason: str, named: Named) -> Rates:
+def _rates(size: Scale, given: Sequence[float], trials: Mapping[str, Any], reason: str, named: Named) -> Rates:
     """Return the learning rates to choose from: those given, or those of the scale unless there is a `reason` not to.
 
+    Args:
+        size: The scale.
+        given: Learning rates of the user.
+        trials: Number and length of the trials, by the name of the argument; `None` means that of the scale.
+        reason: Why no rate of the scale is chosen.
+        named: Formats an argument in error messages.
+
     Raises:
-        UserError: A number of trials is given, but no rates.
+        UserError: A number or a length of trials is given, but no rates.
     """
     grid = tuple(map(float, given)) or (() if reason else size.learning_rates)
-    if trial_seeds is not None and not grid:
-        raise UserError(
-            f"{named('trial_seeds')} needs learning rates to choose from, but got "
-            f"{named('trial_seeds', trial_seeds)} alone; give {named('learning_rates')}"
-        )
-    return Rates(grid, size.trial_seeds if trial_seeds is None else trial_seeds, "" if given else reason)
+    asked = {name: value for name, value in trials.items() if value is not None}
+    for name, value in asked.items():
+        if not grid:
+            raise UserError(
+                f"{named(name)} needs learning rates to choose from, but got {named(name, value)} alone; give "
+                f"{named('learning_rates')}"
+            )
+    of_scale = {name: getattr(size, name) for name in trials}
+    return Rates(grid, **of_scale | asked, untuned="" if given else reason)
 
 
 def _seeds(first: int, until: str | None, most: int | None, named: Named) -> Seeds:

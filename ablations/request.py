@@ -61,6 +61,7 @@ class Rates:
     Attributes:
         grid: Learning rates to choose from. If empty, each arm has that of `Settings.train`.
         trial_seeds: Number of trials at each rate.
+        trial_share: Length of a trial as a share of that of a run.
         untuned: Why no learning rate is chosen: a reason of the study, or the user changed the training.
         chosen: The chosen rate of each arm, by the name of the arm.
         tried: Results of the trials, see `Plan`.
@@ -68,6 +69,7 @@ class Rates:
 
     grid: tuple[float, ...] = ()
     trial_seeds: int = 2
+    trial_share: float = 1.0
     untuned: str = ""
     chosen: Mapping[str, float] = field(default_factory=dict)
     tried: Sequence[Tuned] = ()
@@ -188,6 +190,7 @@ class Request:
         if rates.grid:
             fields["learning_rate"] = list(rates.grid)
             base["trial_seeds"] = rates.trial_seeds
+            base |= {"trial_share": rates.trial_share} if rates.trial_share != 1 else {}
         base |= {f"net.{name}": list(value) if isinstance(value, tuple) else value for name, value in net.items()}
         base |= {f"train.{name}": value for name, value in fields.items()}
         return base | {f"probe.{name}": value for name, value in settings.probe.model_dump(mode="json").items()}

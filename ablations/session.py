@@ -23,7 +23,7 @@ from resnet_core.runs.settings import field_named, settable
 from resnet_core.telling import said_to, surrounding
 
 SEVERAL = (list, tuple, range, set, frozenset)
-WISHES = ("until", "most_seeds", "recipe", "learning_rates", "trial_seeds", "match")
+WISHES = ("until", "most_seeds", "recipe", "learning_rates", "trial_seeds", "trial_share", "match")
 """Arguments of `request_of` that `run` passes on."""
 COUNTS = ("seeds", "most_seeds", "trial_seeds", "workers")
 MOST = 9999
@@ -81,7 +81,7 @@ def run(
         execution: Further settings of the execution: time and memory limits, loggers, a cluster.
         **settings: Levels of factors, `depth=[8, 20]`; fields of `NetSpec` and `TrainSpec`, `steps=500`; fields of
             `ProbeSpec`, `probe={"batch_size": 64}`; and `until`, `most_seeds`, `recipe`, `learning_rates`,
-            `trial_seeds` and `match` of `ablations.asking.request_of`.
+            `trial_seeds`, `trial_share` and `match` of `ablations.asking.request_of`.
 
     Returns:
         The results, with the warnings of this call. Failed runs are rows of the tables.

@@ -11,7 +11,7 @@ from pydantic import PositiveInt, TypeAdapter, ValidationError
 
 from ablations.designs import Arm, Design
 from analysis.claims import Claim
-from resnet_core.arguments import Rate, checked_class
+from resnet_core.arguments import Rate, Share, checked_class
 from resnet_core.errors import UserError, first_mistake, nearest
 from resnet_core.nets.own import Net, OwnNet
 from resnet_core.nets.spec import NetSpec
@@ -62,6 +62,7 @@ class Scale:
         learning_rates: Learning rates, of which each arm chooses the best before its seeds are run; see
             `ablations.tuning`. If empty, every arm has the rate of `train`, and `untuned` has the reason.
         trial_seeds: Number of trials at each learning rate.
+        trial_share: Length of a trial as a share of that of a run.
         untuned: Why no learning rate is chosen.
         published: Published figures of these arms, at these settings.
     """
@@ -72,6 +73,7 @@ class Scale:
     claims: Mapping[str, Claim] = field(default_factory=dict)
     learning_rates: tuple[Rate, ...] = ()
     trial_seeds: PositiveInt = 2
+    trial_share: Share = 1.0
     untuned: str = ""
     published: tuple[Published, ...] = ()
 

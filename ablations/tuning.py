@@ -1,9 +1,10 @@
 """The choice of a learning rate for each arm, by validation images, before the seeds are run.
 
 Every arm has the same rates, the same number of trials at each rate, and the same rule; see `analysis.tuning.best`. A
-trial is as long as a run, since the best rate depends on the length. It measures no gradients and never sees a test
-image, so its record has no test result. If the best rate of an arm is the lowest or the highest of the grid, one more
-rate is tried, a step beyond it. If that is the best one, a warning is given.
+trial is as long as a run, since the best rate depends on the length, unless a share of it is asked for; then it has the
+whole schedule in fewer steps. It measures no gradients and never sees a test image, so its record has no test result.
+If the best rate of an arm is the lowest or the highest of the grid, one more rate is tried, a step beyond it. If that
+is the best one, a warning is given.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ from resnet_core.errors import UserError
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
 from resnet_core.runs.description import counted
+from resnet_core.runs.recipes import shortened
 from resnet_core.runs.records.plan import Plan, Tuned
 from resnet_core.runs.records.record import Record
 from resnet_core.runs.records.store import Store
@@ -65,7 +67,7 @@ def trials(request: Request, rates: Iterable[tuple[Run, Sequence[float]]]) -> li
             at_rate,
             seed=seed,
             probe=probe,
-            train=at_rate.train.replace(test=False, split_seed=seed),
+            train=shortened(at_rate.train, request.rates.trial_share).replace(test=False, split_seed=seed),
             factors={**arm.factors, FACTOR: rate},
         )
         for arm, values in rates
@@ -132,7 +134,8 @@ class Trials:
     def __init__(self, request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> None:
         self._request = request
         self._data = data
-        self._asked = replace(request.with_train(request.train.replace(test=False)), claimed=Claimed())
+        train = shortened(request.train, request.rates.trial_share).replace(test=False)
+        self._asked = replace(request.with_train(train), claimed=Claimed())
         self._sha256 = data_sha256
         self._fill = fill
         self._root = request.root / FOLDER

@@ -13,6 +13,7 @@ from pydantic import (
     AllowInfNan,
     BaseModel,
     ConfigDict,
+    Field,
     PositiveFloat,
     ValidationError,
     create_model,
@@ -109,3 +110,6 @@ Folder = Annotated[str | Path, AfterValidator(_of_a_folder)]
 
 Rate = Annotated[PositiveFloat, AllowInfNan(False)]
 """A learning rate."""
+
+Share = Annotated[float, Field(gt=0, le=1)]
+"""A share of a whole, above 0."""

@@ -56,6 +56,13 @@ def recipe(name: str, **changes: Any) -> TrainSpec:
     return rebudgeted(TrainSpec(**RECIPES[name]), changes)
 
 
+def shortened(train: TrainSpec, share: float) -> TrainSpec:
+    """Return a training of a share of the length, with its whole schedule: at least one step or epoch."""
+    budget = "steps" if train.steps is not None else "epochs"
+    whole = getattr(train, budget)
+    return rebudgeted(train, {budget: max(1, round(share * whole))}) if share < 1 else train
+
+
 def rebudgeted(train: TrainSpec, changes: Mapping[str, Any]) -> TrainSpec:
     """Return a training with `changes`. If they change the budget, the warm-up remains the same fraction of it.
 

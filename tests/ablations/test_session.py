@@ -134,6 +134,7 @@ def test_progress_is_lines_where_there_is_no_terminal(tmp_path, capsys):
         ({"learning_rates": 0.1}, "`learning_rates` must be Sequence[float], but got 0.1"),
         ({"learning_rates": np.array([0.1, np.nan])}, "`learning_rates` must be a finite number, but got nan"),
         ({"learning_rates": [0.0]}, "`learning_rates` must be greater than 0, but got 0.0"),
+        ({"trial_share": 0.5}, "`trial_share` needs learning rates to choose from"),
         ({"trial_seeds": 3}, "`trial_seeds` needs learning rates to choose from"),
         ({"learning_rates": (0.1, 0.2), "learning_rate": 0.3}, "either set or chosen, but got `learning_rates`"),
         ({"workers": 2, "execution": Execution("serial")}, "`workers` needs processes, but got executor='serial'"),

@@ -71,6 +71,7 @@ def test_levels_are_parsed_by_their_factors_type():
     [
         ({"seeds": 0}, "`seeds` must be greater than 0, but got 0"),
         ({"trial_seeds": -1}, "`trial_seeds` must be greater than 0, but got -1"),
+        ({"trial_share": 1.5}, "`trial_share` must be less than or equal to 1, but got 1.5"),
         ({"learning_rates": ("a",)}, r"`learning_rates` must be tuple\[float, ...\], but got \('a',\)"),
         ({"learning_rates": (math.inf,)}, "`learning_rates` must be a finite number, but got inf"),
     ],

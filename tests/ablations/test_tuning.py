@@ -31,12 +31,20 @@ def train(base, batch_size: int = 64):
     return base.replace(batch_size=batch_size, learning_rate=base.learning_rate * times)
 
 
-def request_of(root: Path, rates=GRID, study_train=train, batch_sizes=(64,), **changes) -> Request:
+def request_of(root: Path, rates=GRID, study_train=train, batch_sizes=(64,), trial_share=1.0, **changes) -> Request:
     design = grid(depth=(8, 14), batch_size=batch_sizes)
     base = TrainSpec(data="digits", steps=5, batch_size=64, learning_rate=0.05)
     study = Study("mine", "Does it?", net, {"smoke": Scale(design, base, 2)}, train=study_train)
     settings = Settings(base.replace(**changes))
-    return Request(study, design.arms(), settings, root, seeds=Seeds(2), rates=Rates(rates), command="run mine")
+    return Request(
+        study,
+        design.arms(),
+        settings,
+        root,
+        seeds=Seeds(2),
+        rates=Rates(rates, trial_share=trial_share),
+        command="run mine",
+    )
 
 
 class Executor:
@@ -125,6 +133,17 @@ def test_failed_trials_rank_below_all_and_an_arm_that_never_trains_keeps_the_rat
     rows = [row for row in request.rates.tried if row["arm"]["depth"] == 14]
     assert [row["chosen"] for row in rows] == [False] * 4
     assert rows[0]["val_accuracy"] == [None, None]
+
+
+def test_a_share_shortens_the_trials_with_their_schedule_and_not_the_runs(tmp_path):
+    settings = {"steps": 200, "warmup_steps": 40, "schedule": "steps", "learning_rate_drops": (0.5,)}
+    request, trials = choose(tmp_path, peak(0.03), trial_share=0.25, **settings)
+    for trial in trials:
+        assert (trial.train.steps, trial.train.warmup_share) == (50, 0.2)
+        assert trial.train.learning_rate_drops == (0.5,)
+    assert {(run.train.steps, run.train.warmup_steps) for run in request.runs(DATA)} == {(200, 40)}
+    assert Plan.read(tmp_path / FOLDER / "study.json").base["train.steps"] == 50
+    assert (request.base("")["train.steps"], request.base("")["trial_share"]) == (200, 0.25)
 
 
 def test_the_rate_that_is_chosen_is_that_from_which_an_arm_derives_its_own(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from resnet_core.errors import UserError
 from resnet_core.nets.spec import NetSpec
 from resnet_core.runs.data import check_sizes
-from resnet_core.runs.recipes import DATA, RECIPES, rebudgeted, recipe
+from resnet_core.runs.recipes import DATA, RECIPES, rebudgeted, recipe, shortened
 from resnet_core.runs.spec import Run, TrainSpec
 
 
@@ -75,6 +75,15 @@ def test_a_warm_up_is_the_same_share_of_another_budget(changes, steps, warmup):
     assert train.warmup_of(steps) == warmup
     rates = {train.learning_rate_at(step, steps) for step in range(warmup, max(warmup + 1, steps // 2))}
     assert rates == {0.1} or train.schedule == "one_cycle"
+
+
+@pytest.mark.parametrize(
+    ("budget", "share", "shorter"),
+    [({"steps": 10}, 0.25, {"steps": 2}), ({"steps": 10}, 0.01, {"steps": 1}), ({"epochs": 9}, 0.5, {"epochs": 4}),
+     ({"epochs": 1}, 0.3, {"epochs": 1}), ({"steps": 10}, 1.0, {"steps": 10})],
+)  # fmt: skip
+def test_a_share_of_a_training_has_a_step_or_an_epoch_at_least(budget, share, shorter):
+    assert shortened(TrainSpec(**budget), share) == TrainSpec(**shorter)
 
 
 def test_a_warm_up_in_steps_follows_the_epochs():

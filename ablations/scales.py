@@ -22,8 +22,9 @@ network does not fit the images in so few epochs (training and test accuracy are
 CIFAR_16_RATES = (0.03, 0.1, 0.3)
 """The learning rates from which every arm of `laptop` chooses.
 
-One trial at each rate chooses, so that all suites take 15 hours on two cores. Two trials choose in the suites in which
-arms may fail to train.
+One trial at each rate chooses; in suites in which arms may fail to train, two, if that does not take too long. A trial
+has a quarter of the steps (`trial_share`), except in the suites that were run before there was a share. So a suite
+takes at most 50 minutes on two cores, and all take 10 hours.
 """
 
 OF_THE_PAPER = "the learning rate is the paper's, at which its figures are; --learning-rates tunes every arm"

@@ -66,6 +66,7 @@ study = Study(
             seeds=3,
             claims=small,
             learning_rates=CIFAR_16_RATES,
+            trial_share=0.25,
             trial_seeds=1,
         ),
         "paper": Scale(

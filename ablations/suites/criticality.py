@@ -61,6 +61,7 @@ study = Study(
             seeds=3,
             claims=_claims(8, 20),
             learning_rates=CIFAR_16_RATES,
+            trial_share=0.25,
         ),
         "paper": Scale(
             design=grid(depth=(20, 56)),

@@ -68,6 +68,7 @@ study = Study(
             seeds=5,
             claims=claims,
             learning_rates=CIFAR_16_RATES,
+            trial_share=0.25,
         ),
         "paper": Scale(
             design=grid(depth=(20, 32, 44, 56, 110), skip=("none", "A"), width=(16,)),

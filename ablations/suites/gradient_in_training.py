@@ -68,6 +68,7 @@ study = Study(
             seeds=3,
             claims=claims,
             learning_rates=CIFAR_16_RATES,
+            trial_share=0.25,
         ),
         "paper": Scale(
             design=grid(depth=(56,), skip=SKIPS, norm=NORMS),

@@ -79,6 +79,7 @@ study = Study(
             train=CIFAR_16,
             seeds=3,
             learning_rates=CIFAR_16_RATES,
+            trial_share=0.25,
             claims=claims(40),
         ),
         "paper": Scale(

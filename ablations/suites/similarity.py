@@ -60,6 +60,7 @@ study = Study(
             seeds=3,
             claims=_claims((14, 32), (8, 32)),
             learning_rates=CIFAR_16_RATES,
+            trial_share=0.25,
             trial_seeds=1,
         ),
         "paper": Scale(

@@ -47,6 +47,7 @@ study = Study(
             seeds=3,
             claims=claims,
             learning_rates=CIFAR_16_RATES,
+            trial_share=0.25,
             trial_seeds=1,
         ),
         "paper": Scale(

@@ -59,7 +59,7 @@ bench-convolutions: install  ## try whether this machine's convolutions are righ
 
 NEW := results/local/reference
 CIFAR ?= cifar10
-UNDECIDED := beliefs criticality depth gradient-at-init gradient-in-training shortcuts skip-removal skip-transforms stochastic-depth
+UNDECIDED := beliefs criticality depth gradient-at-init gradient-in-training shortcuts skip-removal skip-transforms stochastic-depth zero-gamma
 AT_LAPTOP := $(notdir $(wildcard results/reference/laptop/*))
 
 reference: install  ## make the committed reference results anew, or go on (some five hours; CIFAR=FOLDER of its images)
@@ -76,6 +76,7 @@ reference: install  ## make the committed reference results anew, or go on (some
 	  $(BIN)/resnet-report $$(dirname $$study) || exit 1; \
 	done
 	find $(NEW) -name claims -o -name checkpoints | xargs rm -rf
+	find $(NEW) -name '*.tex' -o -name '*.svg' | xargs rm -f
 	find $(NEW) -path '*/report/*' \( -name figures -o -name '*.html' \) | grep -v -e laptop/depth -e reference/depth | xargs rm -rf
 	rm -rf results/reference
 	mv $(NEW) results/reference

@@ -49,8 +49,8 @@ def parser(known: Mapping[str, Study]) -> Parser:
     every = run.add_argument_group("all studies, one after the other", "run --all [--scale SCALE] [--out OUT] [...]")
     every.add_argument(
         "--all", action="store_true",
-        help="run every study of `list`; with --hours, only studies that fit into this time, in the order of undecided "
-        "claims per hour",
+        help="run every study of `list`, and train a run that several of them have once; with --hours, only studies "
+        "that fit into this time, in the order of undecided claims per hour",
     )  # fmt: skip
     studies = run.add_subparsers(metavar="study", dest="study", title="studies, or FILE.py with one of your own")
     run.set_defaults(command=no_study)
@@ -137,12 +137,15 @@ def no_study(options: argparse.Namespace) -> None:
 def run_all(words: Sequence[str]) -> None:
     """Run every study of this project with the same options. If a run fails, the next study is run.
 
+    Without `--hours`, studies that measure probes come first, since their runs are not taken from other studies.
+
     Raises:
         UserError: An option is illegal for a study. If possible, this is found before the first run.
     """
     rest = [word for word in words if word != "--all"]
     known = suites()
-    every = {name: parser(known).parse(["run", name, *rest]) for name in known}
+    in_order = sorted(known, key=lambda name: not known[name].probes)
+    every = {name: parser(known).parse(["run", name, *rest]) for name in in_order}
     failed = False
 
     def run(name: str, hours: float | None = None) -> None:

@@ -9,6 +9,7 @@ from ablations.request import Request
 from ablations.runner import say_without_network
 from resnet_core.folders import check_writable
 from resnet_core.nets.cost import cost
+from resnet_core.runs.execution import taking
 from resnet_core.runs.execution.options import Execution
 from resnet_core.runs.records import networks
 from resnet_core.runs.records.store import Store
@@ -31,11 +32,14 @@ def dry_run(request: Request, execution: Execution) -> None:
     work = remaining.runs
     costs = [cost(run.net) for run in work.runs]
     table = runs_table(
-        work.runs, [each.trainable for each in costs], [each.macs for each in costs], work.seconds, work.recorded
+        work.runs, [each.trainable for each in costs], [each.macs for each in costs], work.seconds, work.states
     )
     say(remaining.data.split(request.train).line)
     show(table)
     unequal = (f"not of equal cost: {line}" for line in mismatches(request.claimed.claims, work.runs))
+    if remaining.taken:
+        total = len(work.runs) + len(remaining.trials.runs)
+        say(taking.line(remaining.taken, total, request.out, "would be"))
     for line in (*of_trials(request, remaining), *request.claimed.left_out, *unequal, *in_own_form(work.runs)):
         say(line)
     left = [run for run, done in zip(work.runs, work.recorded, strict=True) if not done]

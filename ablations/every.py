@@ -1,11 +1,11 @@
 """`run --all --hours`: runs the studies that fit into a time, in the order of undecided claims per hour."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ablations.ahead import ahead
+from ablations.ahead import Trained, ahead, wall_time
 from ablations.request import Request
 from ablations.until import open_claims
 from resnet_core.runs.execution.options import Execution
@@ -24,15 +24,36 @@ class Waiting:
         name: Name of the study.
         claims: Number of its claims.
         undecided: Number of undecided claims.
-        left: Number of runs and trials of learning rates that are not recorded.
-        seconds: Estimated wall time of these.
+        trials: Estimated time in seconds of each trial of a learning rate that is to be trained.
+        runs: The same of each run.
+        workers: Number of workers.
+        takes: Whether runs are taken from other studies. Trials always are.
     """
 
     name: str
     claims: int
     undecided: int
-    left: int
-    seconds: float
+    trials: Mapping[Trained, float]
+    runs: Mapping[Trained, float]
+    workers: int = 1
+    takes: bool = True
+
+    @property
+    def left(self) -> int:
+        """Number of runs and trials that are to be trained."""
+        return len(self.trials) + len(self.runs)
+
+    @property
+    def seconds(self) -> float:
+        """Estimated wall time of these."""
+        return sum(wall_time(stage.values(), self.workers) for stage in (self.trials, self.runs))
+
+    def after(self, others: Set[Trained]) -> "Waiting":
+        """Return the remaining work after other studies have trained these runs."""
+        trials, runs = (
+            {run: seconds for run, seconds in stage.items() if run not in others} for stage in (self.trials, self.runs)
+        )
+        return replace(self, trials=trials, runs=runs if self.takes else self.runs)
 
 
 def waiting(name: str, request: Request, execution: Execution) -> Waiting | None:
@@ -42,27 +63,37 @@ def waiting(name: str, request: Request, execution: Execution) -> Waiting | None
         UserError: The request is impossible.
     """
     plan = ahead(request, execution)
-    if not plan.left:
+    if not plan.missing:
         return None
     claims = list(request.claimed.claims)
     begun = Store(request.root).plan() is not None
     undecided = open_claims(request.root) if begun else claims
-    return Waiting(name, len(claims), len(undecided), plan.left, plan.wall_time(execution))
+    return Waiting(
+        name, len(claims), len(undecided), plan.trials.to_train, plan.runs.to_train, plan.workers(execution),
+        takes=not (execution.keep_networks or execution.probes),
+    )  # fmt: skip
 
 
-def in_order(studies: Iterable[Waiting]) -> list[Waiting]:
-    """Return the studies sorted by undecided claims per time, the highest first; ties are sorted by time."""
-    return sorted(studies, key=lambda study: (-study.undecided / max(study.seconds, 1.0), study.seconds))
+def planned(studies: Iterable[Waiting], seconds: float) -> tuple[list[Waiting], list[Waiting]]:
+    """Return all studies in order, and those of them that fit one after another into a time.
 
-
-def fitting(studies: Sequence[Waiting], seconds: float) -> list[Waiting]:
-    """Return the studies that fit one after another into a time. A study that is too long is skipped."""
-    fit = []
-    for study in studies:
+    Next comes the study with the most undecided claims per time; of equal ones the shortest. A study that is too long
+    is skipped. A run that a fitting study before has trained takes no time.
+    """
+    rest, order, fit = list(studies), list[Waiting](), list[Waiting]()
+    trained: set[Trained] = set()
+    while rest:
+        rest = sorted(
+            (study.after(trained) for study in rest),
+            key=lambda study: (-study.undecided / max(study.seconds, 1.0), study.seconds),
+        )
+        study = rest.pop(0)
+        order.append(study)
         if study.seconds <= seconds:
             fit.append(study)
             seconds -= study.seconds
-    return fit
+            trained |= study.trials.keys() | study.runs.keys()
+    return order, fit
 
 
 def table_of(studies: Sequence[Waiting], fit: Sequence[Waiting]) -> "Table":
@@ -80,7 +111,7 @@ def table_of(studies: Sequence[Waiting], fit: Sequence[Waiting]) -> "Table":
     for study in studies:
         table.add_row(
             study.name, f"{study.undecided} of {study.claims}", str(study.left), duration(study.seconds),
-            "" if study in fit else "does not fit",
+            "" if any(study is each for each in fit) else "does not fit",
         )  # fmt: skip
     return table
 
@@ -105,8 +136,8 @@ def run_in_time(
     from resnet_core.runs.execution.display import duration
 
     started = time.monotonic()
-    studies = in_order(filter(None, (waiting(name, *arguments) for name, arguments in asked.items())))
-    show(table_of(studies, fitting(studies, 3600 * hours)))
+    studies, fit = planned(filter(None, (waiting(name, *arguments) for name, arguments in asked.items())), 3600 * hours)
+    show(table_of(studies, fit))
     if dry:
         return
     expected = spent = 0.0

@@ -49,6 +49,7 @@ def print_status(options: argparse.Namespace) -> None:
     """Print the number of runs by status, the current runs, and the messages of failed runs."""
     from rich.table import Table
 
+    from resnet_core.runs.execution import taking
     from resnet_core.runs.execution.display import shown
     from resnet_core.runs.training.checkpoints import step_of
 
@@ -67,6 +68,9 @@ def print_status(options: argparse.Namespace) -> None:
     states = {run.id: state(run.id) for run in plan.runs}
     counts = ", ".join(f"{count} {name}" for name, count in sorted(Counter(states.values()).items()))
     say(f"{root}: {len(plan.runs)} runs: {counts}")
+    origins = [copy.taken_from for run in plan.runs if (copy := survey.copies.get(run.id)) and copy.taken_from]
+    if origins:
+        say(taking.line(origins, len(plan.runs), root.parent))
     table = Table(box=None, header_style="bold")
     for column in (*plan.factors, "seed", "run", "state", "step", ""):
         table.add_column(column)

@@ -121,6 +121,11 @@ class Request:
         """The training, which an arm may change."""
         return self.settings.train
 
+    @property
+    def out(self) -> Path:
+        """The folder of the studies, which holds that of the records."""
+        return self.root.parent
+
     def with_train(self, train: TrainSpec) -> "Request":
         """Return the request with another training."""
         return replace(self, settings=replace(self.settings, train=train))

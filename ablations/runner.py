@@ -40,7 +40,7 @@ def run(request: Request, execution: Execution) -> list[Run]:
     Raises:
         UserError: The request is impossible. Nothing is written then.
     """
-    from ablations.tuning import tuned
+    from ablations.tuning import trial_execution, tuned
     from ablations.until import keep_look, until_decided
     from resnet_core.surroundings import check_backend, set_variables
 
@@ -62,16 +62,17 @@ def run(request: Request, execution: Execution) -> list[Run]:
     check_initial(runs, kept.threads if kept else study_threads(runs))
     say(source.info.split(request.train).line)
     count = trained_on(request.train, source.info)
-    trial = replace(execution, keep_networks=False, probes=())
+    trial = trial_execution(execution)
 
     def execute_runs(part: Request, runs: Sequence[Run]) -> None:
-        _fill_in_time(part.plan(list(runs), source.info, sha256), runs, request.root, execution, count)
+        _fill_in_time(part.plan(list(runs), source.info, sha256), runs, request.root, execution, count, request.out)
         Store(request.root).check_there()
 
     try:
         request = tuned(
-            request, source.info, sha256, lambda plan, runs, root: _fill_in_time(plan, runs, root, trial, count)
-        )
+            request, source.info, sha256,
+            lambda plan, runs, root: _fill_in_time(plan, runs, root, trial, count, request.out),
+        )  # fmt: skip
         if request.seeds.most is not None:
             runs = until_decided(request, source.info, sha256, execute_runs)
         else:
@@ -96,13 +97,13 @@ class _HoursOver(Exception):
     """Raised if the hours of an execution are over, and runs are missing."""
 
 
-def _fill_in_time(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, images: int) -> None:
-    """Execute and record runs as `fill` does.
+def _fill_in_time(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, images: int, out: Path) -> None:
+    """Record runs as `fill` does.
 
     Raises:
         _HoursOver: The hours are over, and one of the runs is not recorded.
     """
-    fill(plan, runs, root, execution, images)
+    fill(plan, runs, root, execution, images, out)
     if execution.is_over:
         statuses = Store(root).survey().statuses
         missing = sum(run.id not in statuses for run in runs)

@@ -17,6 +17,7 @@ from resnet_core.errors import UserError
 from resnet_core.probes.spec import ProbeSpec
 from resnet_core.runs.data import DataInfo
 from resnet_core.runs.description import counted
+from resnet_core.runs.execution.options import Execution
 from resnet_core.runs.recipes import shortened
 from resnet_core.runs.records.plan import Plan, Tuned
 from resnet_core.runs.records.record import Record
@@ -84,6 +85,11 @@ def trials(request: Request, rates: Iterable[tuple[Run, Sequence[float]]]) -> li
                 f"trained alike; --set learning_rate={request.train.learning_rate:g} chooses none"
             )
     return runs
+
+
+def trial_execution(execution: Execution) -> Execution:
+    """Return how trials are executed: no network is kept or probed."""
+    return replace(execution, keep_networks=False, probes=())
 
 
 def tuned(request: Request, data: DataInfo, data_sha256: str, fill: Fill) -> Request:

@@ -20,6 +20,7 @@ from analysis.pages.page import numeric_columns
 from analysis.study import StudyRecords, read
 from resnet_core.errors import UserError
 from resnet_core.runs.description import counted
+from resnet_core.runs.records.frames import TAKEN_FROM
 from resnet_core.runs.records.plan import Figure
 
 SURROUNDINGS = ["accelerators", "processor", "tensorflow", "keras"]
@@ -86,7 +87,9 @@ def findings(root: Path, published: Mapping[str, Sequence[Figure]] | None = None
 
 
 def overview(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.DataFrame], seen_from: Path) -> list[str]:
-    """Return the lines of a table with one row for each study: verdicts, wall time of the runs, and the report."""
+    """Return the lines of a table with one row for each study: verdicts, wall time of the runs that it trained, and the
+    report.
+    """
     rows = []
     for folder, study in studies.items():
         counts = Counter(tables[folder]["verdict"])
@@ -97,11 +100,16 @@ def overview(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.Data
             "source": study.plan.source,
             **{verdict: counts[verdict] for verdict in VERDICTS},
             "runs": len(study.planned),
-            "hours": f"{study.runs['seconds'].sum() / 3600:.2f}",
+            "hours": f"{trained_seconds(study.runs) / 3600:.2f}",
             "report": f"[{page.name}]({page.as_posix()})",
         })  # fmt: skip
     shown = pd.DataFrame(rows)
     return formats.markdown(shown.astype(str), numeric_columns(shown)).rstrip("\n").split("\n")
+
+
+def trained_seconds(runs: pd.DataFrame) -> float:
+    """Return the wall time of the runs that a study trained itself, so that no time is counted in two studies."""
+    return float(runs.loc[runs[TAKEN_FROM].isna() if TAKEN_FROM in runs else slice(None), "seconds"].sum())
 
 
 def refuted(studies: Mapping[Path, StudyRecords], tables: Mapping[Path, pd.DataFrame]) -> list[str]:

@@ -18,6 +18,7 @@ from analysis.pages.sections import Reported
 from analysis.pages.study_sections import SECTIONS
 from analysis.study import StudyRecords, read
 from analysis.tuning import expected_table, rates_table
+from resnet_core.runs.records.frames import TAKEN_FROM
 
 __all__ = ["read", "tables_of", "write"]
 
@@ -35,7 +36,8 @@ def tables_of(study: StudyRecords) -> dict[str, pd.DataFrame]:
     compared = compared_by(study, values)
     summarised = tables.summaries(values, factors, SEED)
     results = [name for name in tables.RESULTS if name in runs]
-    listed = ["run", *factors, "seed", "status", "step", *results, "seconds", "message"]
+    taken_from = [TAKEN_FROM] if TAKEN_FROM in runs else []
+    listed = ["run", *factors, "seed", "status", "step", *results, "seconds", *taken_from, "message"]
     everywhere = measured("train_accuracy", planned, frames)
     tuning = study.plan.tuning
     tuned = {"tuning": rates_table(tuning), "tuning_by_trials": expected_table(tuning)} if tuning else {}

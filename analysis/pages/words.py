@@ -54,6 +54,7 @@ HEADS: Mapping[str, tuple[str, str]] = {
     "label": ("arm", "One kind of network or training."),
     "rate": ("failed rate", "Share of the runs whose training failed among these and the completed runs."),
     "seconds": ("seconds", "Wall time of a run."),
+    "taken_from": ("taken from", "The study that trained the run, if this study took its record from another."),
     "share": ("share", "Share of the sums of squares of the analysis of variance."),
 }  # fmt: skip
 """Heading and meaning of each column."""

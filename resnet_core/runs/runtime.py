@@ -135,32 +135,39 @@ def repository() -> tuple[str, bool]:
     return output.removesuffix("+"), output.endswith("+")
 
 
+def machine() -> dict[str, Any]:
+    """Return the part of `environment` on which results depend and that is known without TensorFlow."""
+    packages = ("resnet-ablation", "tensorflow", "keras", "numpy")
+    return {
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "instruction_set": _instruction_set(),
+        "onednn_isa": os.environ.get("ONEDNN_MAX_CPU_ISA", "all"),
+        **{package: version(package) for package in packages},
+    }
+
+
 def environment() -> dict[str, Any]:
     """Return everything besides the spec on which results of this process may depend."""
     import keras
     import tensorflow as tf
     from tensorflow.python.framework import config  # the only way to read whether determinism is on
 
-    packages = ("resnet-ablation", "tensorflow", "keras", "numpy")
     details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
     commit, changed = repository()
     return {
         "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "instruction_set": _instruction_set(),
+        **machine(),
         "devices": ", ".join(device.device_type for device in tf.config.list_logical_devices()),
         "accelerators": ", ".join(detail.get("device_name", "unknown") for detail in details),
         "threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
-        "onednn_isa": os.environ.get("ONEDNN_MAX_CPU_ISA", "all"),
         "xla_flags": " ".join(filter(None, map(os.environ.get, ("XLA_FLAGS", "TF_XLA_FLAGS")))),
         "dtype_policy": keras.config.dtype_policy().name,
         "deterministic_operations": config.is_op_determinism_enabled(),
         "commit": commit,
         "uncommitted_changes": changed,
-        **{package: version(package) for package in packages},
     }
 
 

@@ -10,7 +10,7 @@ from ablations.ahead import ahead
 from ablations.asking import request_of as asked_of
 from ablations.cli import _asked, parser
 from ablations.dry_run import of_trials
-from ablations.every import Waiting, fitting, in_order, waiting
+from ablations.every import Waiting, planned, waiting
 from ablations.request import Claimed, Seeds
 from ablations.suites import suites
 from ablations.tuning import tuned
@@ -84,20 +84,25 @@ def test_the_options_of_a_study_are_read_twice_for_a_plan_and_a_run():
     assert second.train.steps == first.train.steps == 9
 
 
-STUDIES = st.lists(st.builds(Waiting, st.just("one"), st.just(9), st.integers(0, 9), st.just(1), st.floats(1, 1e5)))
+TIMES = st.dictionaries(st.tuples(st.sampled_from("abcdef"), st.just(1)), st.floats(1, 1e5))
+STUDIES = st.lists(st.builds(Waiting, st.just("one"), st.just(9), st.integers(0, 9), TIMES, TIMES, st.just(2)))
 
 
 @given(STUDIES, st.floats(0, 1e5))
 def test_those_that_decide_most_in_their_time_come_first_and_none_that_would_fit_is_left_out(studies, seconds):
-    order = in_order(studies)
-    rates = [study.undecided / study.seconds for study in order]
-    assert rates == sorted(rates, reverse=True)
-    fit = fitting(order, seconds)
-    spent = 0.0
-    for study in order:
-        assert (study.seconds <= seconds - spent + 1e-6) or not any(study is each for each in fit)
-        spent += study.seconds * any(study is each for each in fit)
-    assert spent <= seconds + 1e-6
+    order, fit = planned(studies, seconds)
+    assert sorted(study.undecided for study in order) == sorted(study.undecided for study in studies)
+    left, trained = seconds, set()
+    for i, study in enumerate(order):
+        later = [other.after(trained) for other in order[i:]]
+        rates = [other.undecided / max(other.seconds, 1.0) for other in later]
+        assert rates[0] == max(rates)
+        fits = any(study is each for each in fit)
+        assert fits == (study.seconds <= left)
+        if fits:
+            assert not trained & (study.trials.keys() | study.runs.keys())
+            left -= study.seconds
+            trained |= study.trials.keys() | study.runs.keys()
 
 
 @pytest.mark.parametrize("study", suites().values(), ids=suites())

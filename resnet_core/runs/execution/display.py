@@ -45,10 +45,10 @@ def runs_table(
     parameters: Sequence[int],
     macs: Sequence[int],
     seconds: Sequence[float],
-    recorded: Sequence[bool],
+    states: Sequence[str],
 ) -> Table:
-    """Return the table of `--dry-run`: a row for each run, and the totals below."""
-    todo = [time for time, done in zip(seconds, recorded, strict=True) if not done]
+    """Return the table of `--dry-run`: a row for each run, and the totals of those without a state below."""
+    todo = [time for time, state in zip(seconds, states, strict=True) if not state]
     table = Table(box=None, header_style="bold", show_footer=True)
     for i, factor in enumerate((*runs[0].factors, "seed")):
         table.add_column(factor, justify="right", footer=f"{len(runs)} runs" if i == 0 else "")
@@ -56,9 +56,9 @@ def runs_table(
     table.add_column("MACs", justify="right")
     table.add_column("about", justify="right", footer=duration(sum(todo)))
     table.add_column("", footer=f"{len(todo)} to run")
-    for run, count, operations, time_, done in zip(runs, parameters, macs, seconds, recorded, strict=True):
+    for run, count, operations, time_, state in zip(runs, parameters, macs, seconds, states, strict=True):
         cells = [shown(value) for value in (*run.factors.values(), run.seed)]
-        table.add_row(*cells, magnitude(count), magnitude(operations), duration(time_), "recorded" if done else "")
+        table.add_row(*cells, magnitude(count), magnitude(operations), duration(time_), state)
     return table
 
 

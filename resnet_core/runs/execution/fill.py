@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from resnet_core.runs.data import DataInfo, Reading
+from resnet_core.runs.execution import taking
 from resnet_core.runs.execution.display import Display, display
 from resnet_core.runs.execution.estimate import start_seconds, train_seconds
 from resnet_core.runs.execution.executors import EXECUTORS
@@ -27,8 +28,10 @@ from resnet_core.runs.training.loop import Progress
 from resnet_core.telling import say, warn
 
 
-def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, images: int) -> None:
-    """Execute and record the runs that are not yet recorded in a folder.
+def fill(
+    plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, images: int, out: Path | None = None
+) -> None:
+    """Record the runs that are not yet recorded in a folder: take them from other studies, and execute the rest.
 
     Args:
         plan: Plan to be added to the folder's plan.
@@ -36,6 +39,7 @@ def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, imag
         root: The folder.
         execution: How runs are executed.
         images: Approximate number of training images of a run.
+        out: Folder of the studies from which equal runs are taken; see `taking`. `None` takes none.
 
     Raises:
         UserError: The folder belongs to another study, or to other versions of the libraries. Nothing is written.
@@ -49,17 +53,44 @@ def fill(plan: Plan, runs: Sequence[Run], root: Path, execution: Execution, imag
     if store.add_plan(plan):
         survey = store.survey(whole=True)
     set_aside(store, survey)
-    if not execution.keep_states:
-        store.tidy(survey.statuses)
     kept = store.plan()
     threads = kept.threads if kept else 1
-    missing = [run for run in runs if run.id not in survey.copies]
+    attempts = {run.id: survey.next_attempt(run.id) for run in runs if run.id not in survey.copies}
+    taken = take_over(store, runs, attempts, out, threads, execution) if out else {}
+    if not execution.keep_states:
+        store.tidy({**survey.statuses, **taken})
+    missing = [run for run in runs if run.id in attempts and run.id not in taken]
     for line in in_own_form(missing):
         say(line)
-    attempts = {run.id: survey.next_attempt(run.id) for run in missing}
     estimates = dict(zip((run.id for run in missing), estimated(missing, images, threads), strict=True))
     with summarised(store, [run.id for run in runs]):
         execute_all(missing, estimates, execution, store, threads, attempts)
+
+
+def take_over(
+    store: Store, runs: Sequence[Run], attempts: Mapping[str, int], out: Path, threads: int, execution: Execution
+) -> dict[str, str]:
+    """Record missing runs that other studies have recorded, log them, and say from where they are.
+
+    Args:
+        store: Store for the records.
+        runs: The runs of the study.
+        attempts: Number of the attempt of each missing run, by its id.
+        out: Folder of the studies.
+        threads: Number of threads of each process.
+        execution: How missing runs are executed.
+
+    Returns:
+        The status of each taken run, by its id.
+    """
+    records = taking.taken([run for run in runs if run.id in attempts], store.root, out, threads, execution)
+    if records:
+        say(taking.line([record.taken_from for record in records], len(runs), out))
+    with closing(open_loggers(execution.log, store.root.name, store.root / "logs")) as loggers:
+        for record in records:
+            store.write(replace(record, attempt=attempts[record.run.id]))
+            loggers.end(record)
+    return {record.run.id: record.status for record in records}
 
 
 def execute_all(

@@ -21,6 +21,7 @@ class Copy:
         place: The file of the record, or the folder of the part that holds it.
         message: What happened, if the run was not completed.
         measured: Values by which `outcomes` judges whether the run trained.
+        taken_from: See `Record`.
     """
 
     run: str
@@ -30,6 +31,7 @@ class Copy:
     place: Path
     message: str = ""
     measured: Measured = field(default=(math.nan,) * 6, compare=False)  # NaN is not itself
+    taken_from: str = ""
 
 
 def newest(copies: Iterable[Copy], lost: Mapping[str, int]) -> dict[str, Copy]:

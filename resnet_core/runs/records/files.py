@@ -78,7 +78,9 @@ def copy_of(stored: Stored, place: Path) -> Copy:
         known = cast(Measured, tuple(map(float, measured(stored.results, net, train, counts))))
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"`classes` and the counts of images must be numbers: {one_line(error)}") from None
-    return Copy(stored.id, stored.attempt, outcome.status, outcome.step, place, outcome.message, known)
+    return Copy(
+        stored.id, stored.attempt, outcome.status, outcome.step, place, outcome.message, known, stored.taken_from
+    )  # fmt: skip
 
 
 def reason_of(error: Exception) -> str:

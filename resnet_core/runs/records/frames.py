@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NAMES = ("runs", "epochs", "probes")
 JSON = "json:"  # prefix of the name of a column whose values parquet has no type for
+TAKEN_FROM = "taken_from"
 RECORD = "record"  # column of `runs.parquet` with the record, without its rows, as JSON
 
 
@@ -33,7 +34,8 @@ class Frames:
 
     Attributes:
         runs: A row for each run: `run`, `seed`, the factors, `status` (see `records.outcomes`), `step`, `message`,
-            the results, the cost of the network, `seconds`, `attempt`, the used resources, `train_images` and so on,
+            the results, the cost of the network, `seconds`, `attempt`, `taken_from` (null for a run that the study
+            trained; no column if it trained all), the used resources, `train_images` and so on,
             the environment as `environment.…`, and the fields of the specs as `net.…`, `train.…`, `probe.…`.
         epochs: `run`, and the columns of `Record.epochs`.
         probes: `run`, and the columns of `Record.probes`.
@@ -72,6 +74,8 @@ def run_columns(record: Record) -> Iterator[tuple[str, Any]]:
     yield from record.results.items()
     yield from record.network.items()
     yield from {"seconds": record.seconds, "attempt": record.attempt}.items()
+    if record.taken_from:
+        yield TAKEN_FROM, record.taken_from
     yield from record.usage.items()
     if record.data:
         counts = {"train": record.data.train_images, "val": record.data.validation_images}

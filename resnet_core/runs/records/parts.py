@@ -18,9 +18,18 @@ from typing import TYPE_CHECKING
 from resnet_core.folders import naming, path_aside, sync, write_file
 from resnet_core.runs.records.copies import Copy
 from resnet_core.runs.records.files import RUN_ID, reason_of
-from resnet_core.runs.records.frames import NAMES, RECORD, Damaged, Frames, frames_of, read_parquet, write_parquet
+from resnet_core.runs.records.frames import (
+    NAMES,
+    RECORD,
+    TAKEN_FROM,
+    Damaged,
+    Frames,
+    frames_of,
+    read_parquet,
+    write_parquet,
+)
 from resnet_core.runs.records.outcomes import COLUMNS, measured_in, statuses
-from resnet_core.runs.records.record import NUMBERS_OF_PROBES, Record, Stored
+from resnet_core.runs.records.record import NUMBERS_OF_PROBES, Record, Row, Stored
 from resnet_core.sealed import UNREADABLE, sha256_of_file
 
 if TYPE_CHECKING:
@@ -137,11 +146,12 @@ def copies(folder: Path, *, checked: bool = False) -> list[Copy]:
         check(folder)
     path = folder / "runs.parquet"
     with _names(path):
-        table = _runs(path, list(dict.fromkeys([*_COPIED, *COLUMNS])))
+        table = _runs(path, list(dict.fromkeys([*_COPIED, TAKEN_FROM, *COLUMNS])))
         columns = [table[name].tolist() for name in _COPIED]
-        return [Copy(run, int(attempt), status, int(step), folder, str(message), tuple(known))
-                for run, attempt, status, step, message, known
-                in zip(*columns, measured_in(table).to_numpy().tolist(), strict=True)]  # fmt: skip
+        origins = table[TAKEN_FROM].fillna("").tolist() if TAKEN_FROM in table else [""] * len(table)
+        return [Copy(run, int(attempt), status, int(step), folder, str(message), tuple(known), origin)
+                for run, attempt, status, step, message, known, origin
+                in zip(*columns, measured_in(table).to_numpy().tolist(), origins, strict=True)]  # fmt: skip
 
 
 def records(folder: Path, ids: Collection[str]) -> Iterator[Record]:
@@ -158,15 +168,33 @@ def records(folder: Path, ids: Collection[str]) -> Iterator[Record]:
 
 
 def record(folder: Path, run_id: str) -> Record:
-    """Return a record of a part, with its rows.
+    """Return a record of a part, with its rows; see `whole`."""
+    (found,) = whole(folder, {run_id})
+    return found
+
+
+def whole(folder: Path, ids: Collection[str]) -> list[Record]:
+    """Return records of a part that has been checked, with their rows.
 
     Raises:
         Unreadable: The part is damaged.
     """
-    (text,) = records(folder, {run_id})
-    of_run = frames(folder).of_runs({run_id})
-    rows = {name: getattr(of_run, name).drop(columns="run", errors="ignore") for name in ("epochs", "probes")}
-    return replace(text, **{name: table.to_dict("records") for name, table in rows.items()})
+    tables = frames(folder).of_runs(ids)
+    epochs, probes = _rows_by_run(tables.epochs), _rows_by_run(tables.probes)
+    return [
+        replace(record, epochs=epochs.get(record.run.id, []), probes=probes.get(record.run.id, []))
+        for record in records(folder, ids)
+    ]
+
+
+def _rows_by_run(table: "pd.DataFrame") -> dict[str, list[Row]]:
+    if table.empty:
+        return {}
+    rows = table.drop(columns="run").to_dict("records")
+    by_run: dict[str, list[Row]] = {}
+    for run, row in zip(table["run"], rows, strict=True):
+        by_run.setdefault(run, []).append({str(name): value for name, value in row.items()})
+    return by_run
 
 
 def frames(folder: Path) -> Frames:

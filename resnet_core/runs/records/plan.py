@@ -30,7 +30,7 @@ RARE = ("data", "words", "probes", "sample")
 """Fields that are left out of a `study.json` if they are empty."""
 SHOWN = ("question", "source", "commands", "claims", "published", "words")
 """Fields with texts that are shown and are no part of an id."""
-RESERVED = frozenset({"run", "seed", "label", "status", "step", "message", "seconds", "attempt"})
+RESERVED = frozenset({"run", "seed", "label", "status", "step", "message", "seconds", "attempt", "taken_from"})
 """Names of columns of the tables of every study. A factor must not have such a name."""
 
 

@@ -90,6 +90,7 @@ class Record:
         attempt: Number of the attempt, counted from 1. The record of the last attempt counts.
         data: Description of the data set; `None` in old records.
         form: How the network was compiled, see `TrainSpec.form`.
+        taken_from: The study that trained the run, if the record is taken from another study; see `execution.taking`.
     """
 
     run: Run
@@ -104,6 +105,7 @@ class Record:
     attempt: int = 1
     data: DataInfo | None = None
     form: Form = "own"
+    taken_from: str = ""
 
     @property
     def status(self) -> str:
@@ -126,6 +128,7 @@ class Record:
             "usage": self.usage,
             **({"data": self.data.to_dict()} if self.data else {}),
             **({} if self.form == "own" else {"form": self.form}),
+            **({"taken_from": self.taken_from} if self.taken_from else {}),
             "epochs": columns(self.epochs),
             "probes": columns(self.probes),
         }
@@ -148,6 +151,7 @@ class Stored:
     probes: ProbeColumns = field(default_factory=dict)
     attempt: PositiveInt = 1
     form: Form = "own"
+    taken_from: str = ""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -167,6 +171,7 @@ class Stored:
         epochs, probes = rows(self.epochs), rows(self.probes)
         about: dict[str, Any] = {"network": self.network, "environment": self.environment, "seconds": self.seconds}
         about |= {"usage": self.usage, "data": self.data, "attempt": self.attempt, "form": self.form}
+        about |= {"taken_from": self.taken_from}
         return Record(Run.from_dict(self.run), self.outcome, self.results, epochs, probes, **about)
 
 

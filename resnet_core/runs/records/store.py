@@ -8,7 +8,7 @@ record is written atomically, so a reader never sees a part of it, and a process
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -208,6 +208,14 @@ class Store:
             with suppress(UnreadablePart):
                 by_run |= {record.run.id: record for record in parts.records(folder, ids)}
         yield from (by_run[run_id] for run_id in sorted(by_run))
+
+    def whole(self, ids: Set[str]) -> Iterator[Record]:
+        """Yield the records that count of these runs, with their rows. Damaged ones are left out."""
+        files, survey = look(self.root, record_files.read, ids)
+        yield from (record for _, record in counting(files, survey))
+        for folder, runs in in_parts(survey).items():
+            with suppress(UnreadablePart):
+                yield from parts.whole(folder, runs)
 
     def frames(self) -> Frames:
         """Return the records that count as tables, with the damaged files."""

@@ -1,7 +1,7 @@
 """`Survey`: the records in a study's folder, the records that count, and the damaged files."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -51,15 +51,15 @@ class Survey:
         return max(recorded, self.lost.get(run_id, 1))
 
 
-def look(root: Path, read: Callable[[Path], tuple[Stored, R]]) -> tuple[Files[R], Survey]:
-    """Return the result of `read` for each file of a record, and the survey.
+def look(root: Path, read: Callable[[Path], tuple[Stored, R]], ids: Set[str] | None = None) -> tuple[Files[R], Survey]:
+    """Return the result of `read` for each file of a record, and the survey; with `ids` those of these runs.
 
     Files are read before parts, so that a record that is moved at the same time is found in one of them.
     """
     files: Files[R] = {}
     copies: list[Copy] = []
     damaged: list[Damaged] = []
-    for path in files_in(root / RUNS):
+    for path in files_in(root / RUNS) if ids is None else files_of(root / RUNS, ids):
         try:
             stored, whole = read(path)
             copies.append(copy_of(stored, path))
@@ -69,8 +69,11 @@ def look(root: Path, read: Callable[[Path], tuple[Stored, R]]) -> tuple[Files[R]
         except UNREADABLE as error:
             damaged.append(Damaged(path, reason_of(error)))
     for folder in parts.folders(root / PARTS):
+        if ids is not None and ids.isdisjoint(parts.attempts(folder)):
+            continue
         try:
-            copies += (copy for copy in parts.copies(folder) if not is_out(root, copy.run, copy.attempt))
+            found = (copy for copy in parts.copies(folder) if ids is None or copy.run in ids)
+            copies += (copy for copy in found if not is_out(root, copy.run, copy.attempt))
         except UnreadablePart as error:
             damaged.append(error.damaged)
     lost = _lost(root, damaged)

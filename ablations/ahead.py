@@ -142,12 +142,12 @@ def ahead(request: Request, execution: Execution, *, afresh: bool = False) -> Ah
         ids = {_asked(record.run, sha256) for record in Store(root).records()}
         recorded = [_asked(run, sha256) in ids for run in runs]
         missing = [run for run, done in zip(runs, recorded, strict=True) if not done]
-        found = {
+        origins = {
             _asked(record.run, sha256): record.taken_from
             for content in ([sha256] if sha256 else taking.contents_in(request.out))
             for record in taking.taken([_on(run, content) for run in missing], root, request.out, threads, how)
         }
-        return Stage(runs, seconds, recorded, found, threads)
+        return Stage(runs, seconds, recorded, origins, threads)
 
     arms = arms_of(request, data, sha256)
     tried = trials(request, [(arm, request.rates.grid) for arm in arms])

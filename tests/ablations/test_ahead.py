@@ -90,19 +90,19 @@ STUDIES = st.lists(st.builds(Waiting, st.just("one"), st.just(9), st.integers(0,
 
 @given(STUDIES, st.floats(0, 1e5))
 def test_those_that_decide_most_in_their_time_come_first_and_none_that_would_fit_is_left_out(studies, seconds):
-    order, fit = planned(studies, seconds)
-    assert sorted(study.undecided for study in order) == sorted(study.undecided for study in studies)
+    rest = {str(i): replace(study, name=str(i)) for i, study in enumerate(studies)}
+    order, fit = planned(rest.values(), seconds)
     left, trained = seconds, set()
-    for i, study in enumerate(order):
-        later = [other.after(trained) for other in order[i:]]
-        rates = [other.undecided / max(other.seconds, 1.0) for other in later]
-        assert rates[0] == max(rates)
+    for study in order:
+        rates = {name: other.undecided / max(other.after(trained).seconds, 1.0) for name, other in rest.items()}
+        assert rates[study.name] == max(rates.values())
+        assert rest.pop(study.name).after(trained) == study
         fits = any(study is each for each in fit)
         assert fits == (study.seconds <= left)
         if fits:
-            assert not trained & (study.trials.keys() | study.runs.keys())
             left -= study.seconds
             trained |= study.trials.keys() | study.runs.keys()
+    assert not rest
 
 
 @pytest.mark.parametrize("study", suites().values(), ids=suites())

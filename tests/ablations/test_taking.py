@@ -165,13 +165,16 @@ def test_results_are_taken_with_their_rows_and_the_labels_of_the_study(part, sta
     runs, _ = runs_of(request_)
     others = [record_of(replace(run, factors={"other": 1, "skip": "x"}), status) for run in runs[:3]]
     recorded(request_, "other", others, part)
-    found = taken(runs, request_.root, request_.out, 1, HERE)
-    assert [record.run.label for record in found] == [run.label for run in sorted(runs[:3], key=lambda run: run.id)]
+    records = taken(runs, request_.root, request_.out, 1, HERE)
+    assert [record.run.label for record in records] == [run.label for run in sorted(runs[:3], key=lambda run: run.id)]
     expected = {record.run.id: record for record in others}
-    for record in found:
+    for record in records:
         assert record == replace(expected[record.run.id], taken_from="other")
         assert record.to_dict()["probes"] == expected[record.run.id].to_dict()["probes"]
-    assert line([record.taken_from for record in found], 4, Path("out")) == (
+    store = recorded(request_, request_.root.name, records, part)
+    assert [copy.taken_from for copy in store.survey().copies.values()] == ["other"] * 3
+    assert store.frames().runs["taken_from"].tolist() == ["other"] * 3
+    assert line([record.taken_from for record in records], 4, Path("out")) == (
         "3 of 4 runs are taken from other studies in out: other"
     )
 
@@ -202,8 +205,8 @@ def test_what_is_damaged_is_skipped_and_another_study_is_asked(request_):
     (request_.out / "c" / "study.json").write_text("{")
     (request_.out / "c" / "runs" / f"{runs[0].id}.json").mkdir()
     recorded(request_, "d", [replace(record_of(run), taken_from="first") for run in runs[:2]])
-    found = taken(runs, request_.root, request_.out, 1, HERE)
-    assert {record.run.id: record.taken_from for record in found} == {run.id: "first" for run in runs[:2]}
+    records = taken(runs, request_.root, request_.out, 1, HERE)
+    assert {record.run.id: record.taken_from for record in records} == {run.id: "first" for run in runs[:2]}
 
 
 def test_what_was_removed_from_another_study_or_is_of_this_one_is_not_taken(request_):

@@ -84,8 +84,9 @@ def take_over(
         The status of each taken run, by its id.
     """
     records = taking.taken([run for run in runs if run.id in attempts], store.root, out, threads, execution)
-    if records:
-        say(taking.line([record.taken_from for record in records], len(runs), out))
+    if not records:
+        return {}
+    say(taking.line([record.taken_from for record in records], len(runs), out))
     with closing(open_loggers(execution.log, store.root.name, store.root / "logs")) as loggers:
         for record in records:
             store.write(replace(record, attempt=attempts[record.run.id]))

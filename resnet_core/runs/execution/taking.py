@@ -41,7 +41,7 @@ def taken(missing: Iterable[Run], root: Path, out: Path, threads: int, execution
     if execution.keep_networks or execution.probes:
         return []
     wanted, here = {run.id: run for run in missing}, {**machine(), "threads": threads}
-    found: list[Record] = []
+    records: list[Record] = []
     for folder in studies_in(out):
         if folder == root or not wanted:
             continue
@@ -50,8 +50,8 @@ def taken(missing: Iterable[Run], root: Path, out: Path, threads: int, execution
             run = wanted[record.run.id]
             if record.run == run and record.outcome.status in TAKEN and is_made(record.environment, here):
                 del wanted[run.id]
-                found.append(replace(record, run=run, taken_from=record.taken_from or name))
-    return found
+                records.append(replace(record, run=run, taken_from=record.taken_from or name))
+    return records
 
 
 def studies_in(out: Path) -> list[Path]:

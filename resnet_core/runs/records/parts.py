@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,6 +133,15 @@ def attempts(folder: Path) -> dict[str, int]:
         return {}
 
 
+@lru_cache
+def intact_attempts(folder: Path) -> Mapping[str, int]:
+    """Return the attempt of each run of a part; empty if the part is damaged. Cached, since a part never changes."""
+    try:
+        return {copy.run: copy.attempt for copy in copies(folder)}
+    except UnreadablePart:
+        return {}
+
+
 def copies(folder: Path, *, checked: bool = False) -> list[Copy]:
     """Return the records in a part.
 
@@ -169,8 +179,8 @@ def records(folder: Path, ids: Collection[str]) -> Iterator[Record]:
 
 def record(folder: Path, run_id: str) -> Record:
     """Return a record of a part, with its rows; see `whole`."""
-    (found,) = whole(folder, {run_id})
-    return found
+    (only,) = whole(folder, {run_id})
+    return only
 
 
 def whole(folder: Path, ids: Collection[str]) -> list[Record]:

@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +150,7 @@ class Store:
         """Return whether this attempt of a run, or a later one in a part, is recorded."""
         if self._file(run_id, attempt).exists():
             return True
-        attempts = [_attempts(folder).get(run_id, 0) for folder in parts.folders(self._parts)]
+        attempts = [parts.intact_attempts(folder).get(run_id, 0) for folder in parts.folders(self._parts)]
         return any(last >= attempt and not is_out(self.root, run_id, last) for last in attempts)
 
     def read(self, run_id: str, attempt: int = 1) -> Record:
@@ -165,7 +164,7 @@ class Store:
             return record_files.read(path)[1]
         except FileNotFoundError:
             for folder in parts.folders(self._parts):
-                if _attempts(folder).get(run_id) == attempt:
+                if parts.intact_attempts(folder).get(run_id) == attempt:
                     with suppress(UnreadablePart):
                         return parts.record(folder, run_id)
             self.check_there()
@@ -293,12 +292,3 @@ class Store:
 
     def _file(self, run_id: str, attempt: int) -> Path:
         return self._runs / record_files.name_of(run_id, attempt)
-
-
-@lru_cache
-def _attempts(folder: Path) -> Mapping[str, int]:
-    """Return the attempt of each run of a part; empty if the part is damaged. Cached, since a part never changes."""
-    try:
-        return {copy.run: copy.attempt for copy in parts.copies(folder)}
-    except UnreadablePart:
-        return {}

@@ -72,8 +72,8 @@ def look(root: Path, read: Callable[[Path], tuple[Stored, R]], ids: Set[str] | N
         if ids is not None and ids.isdisjoint(parts.attempts(folder)):
             continue
         try:
-            found = (copy for copy in parts.copies(folder) if ids is None or copy.run in ids)
-            copies += (copy for copy in found if not is_out(root, copy.run, copy.attempt))
+            of_runs = (copy for copy in parts.copies(folder) if ids is None or copy.run in ids)
+            copies += (copy for copy in of_runs if not is_out(root, copy.run, copy.attempt))
         except UnreadablePart as error:
             damaged.append(error.damaged)
     lost = _lost(root, damaged)

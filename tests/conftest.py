@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from resnet_core.runs.data import Images, open_source
 from resnet_core.runs.runtime import configure
-from tests.programs import Programs
+from tests.programs import Programs, call
 
 settings.register_profile("same", derandomize=True, deadline=None)  # the same examples in every run
 settings.register_profile("search", max_examples=300, deadline=None)  # pytest --hypothesis-profile=search
@@ -101,6 +101,16 @@ def program(tmp_path, cache, programs, monkeypatch):
     """
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     return partial(programs.run, cwd=tmp_path)
+
+
+@pytest.fixture
+def called(tmp_path, cache, monkeypatch):
+    """Run one of the programs as `program` does, but in this process: for tests of what it says and records.
+
+    It forks nothing, and trains a network that a test before has compiled without compiling it again.
+    """
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    return partial(call, cwd=tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,11 @@ workers is forked likewise; that of a program with `fresh`, and of the tests' ow
 """
 
 import atexit
+import contextlib
 import fcntl
 import gc
+import importlib
+import io
 import json
 import os
 import runpy
@@ -84,6 +87,20 @@ class Programs:
         self._server.stdin.write(json.dumps([verb, about]) + "\n")
         self._server.stdin.flush()
         return json.loads(self._server.stdout.readline())
+
+
+def call(name: str, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end in this process, which has compiled the networks of the tests before."""
+    main = importlib.import_module(f"{PROGRAMS[name]}.cli").main
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(io.StringIO()) as stdout,
+        contextlib.redirect_stderr(io.StringIO()) as stderr,
+    ):
+        try:
+            main(list(map(str, arguments)))
+        except SystemExit as end:
+            return subprocess.CompletedProcess([name, *arguments], end.code, stdout.getvalue(), stderr.getvalue())
 
 
 class Forked:

@@ -17,16 +17,16 @@ def snapshot(folder):
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_list_has_a_line_a_study(program):
-    done = program("resnet-ablate", "list", fresh=True)
+def test_list_has_a_line_a_study(called):
+    done = called("resnet-ablate", "list")
     assert done.returncode == 0
     lines = [line.split()[0] for line in done.stdout.splitlines() if not line.startswith(" ")]  # less wrapped words
     assert lines[:-1] == ["study", *suites()]
     assert done.stdout.splitlines()[0].split() == ["study", "question", "source", "smoke", "laptop", "paper"]
 
 
-def test_a_dry_run_lists_every_run_and_writes_nothing(program, tmp_path):
-    done = program("resnet-ablate", "run", "depth", "--dry-run")
+def test_a_dry_run_lists_every_run_and_writes_nothing(called, tmp_path):
+    done = called("resnet-ablate", "run", "depth", "--dry-run")
     lines = [line.split() for line in done.stdout.splitlines()]
     assert lines[0][:8] == ["data:", "1293", "training,", "144", "validation,", "360", "test", "images,"]
     runs = lines[2:32]
@@ -37,23 +37,23 @@ def test_a_dry_run_lists_every_run_and_writes_nothing(program, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dry_run_knows_what_is_recorded(program, tiny_study):
+def test_a_dry_run_knows_what_is_recorded(called, tiny_study):
     words = ["run", "depth", "--depth", "8", "14", "20", "--seeds", "2", "--set", "steps=30", "--dry-run", "--out"]
-    done = program("resnet-ablate", *words, tiny_study.parent)
+    done = called("resnet-ablate", *words, tiny_study.parent)
     recorded = [line.rstrip().endswith("recorded") for line in done.stdout.splitlines()]
     assert recorded[:15] == [False] * 2 + [True] * 8 + [False] * 5
     assert all(line.startswith("not of equal cost: ") for line in done.stdout.splitlines()[15:])
 
 
-def test_a_second_call_repeats_nothing_and_widening_runs_the_rest(program, tmp_path):
-    assert program("resnet-ablate", *TINY, fresh=True).returncode == 0
+def test_a_second_call_repeats_nothing_and_widening_runs_the_rest(program, called, tmp_path):
+    assert program("resnet-ablate", *TINY).returncode == 0
     study = tmp_path / "results" / "local" / "depth"
     first = snapshot(study)
-    again = program("resnet-ablate", *TINY)
+    again = called("resnet-ablate", *TINY)
     assert "2 of 2 runs recorded (2 completed)" in again.stdout
     assert snapshot(study) == first
     words = [word.replace("2", "4") if word == "2" else word for word in TINY]
-    wider = program("resnet-ablate", *words)
+    wider = called("resnet-ablate", *words)
     assert "4 of 4 runs recorded (4 completed)" in wider.stdout
     runs = {path: kept for path, kept in first.items() if path.name != "study.json"}
     assert snapshot(study).items() >= runs.items()
@@ -62,29 +62,29 @@ def test_a_second_call_repeats_nothing_and_widening_runs_the_rest(program, tmp_p
     assert len(plan["commands"]) == 2
 
 
-def test_when_the_hours_are_over_the_same_command_runs_the_rest(program, tmp_path):
+def test_when_the_hours_are_over_the_same_command_runs_the_rest(called, tmp_path):
     words = [*TINY, "--set", "probe.each_epoch=false", "--learning-rates", "0.1", "0.03", "--trial-seeds", "1"]
-    over = program("resnet-ablate", *words, "--hours", "1e-9")
+    over = called("resnet-ablate", *words, "--hours", "1e-9")
     assert over.returncode == 0
     assert "the 1e-09 hours are over, and 2 of 2 runs of" in over.stdout
     assert not (tmp_path / "results" / "local" / "depth" / "study.json").exists()  # its rates are not chosen
-    done = program("resnet-ablate", *words, "--hours", "1")
+    done = called("resnet-ablate", *words, "--hours", "1")
     assert "2 of 2 runs recorded (2 completed)" in done.stdout
     assert "hours are over" not in done.stdout
 
 
-def test_of_all_studies_those_are_planned_that_fit_into_the_hours(program):
+def test_of_all_studies_those_are_planned_that_fit_into_the_hours(called):
     words = ["run", "--all", "--dry-run", "--hours"]
-    some = program("resnet-ablate", *words, "0.1")
+    some = called("resnet-ablate", *words, "0.1")
     rows = [line.split() for line in some.stdout.splitlines()]
     assert sorted(row[0] for row in rows[1:-1]) == sorted(suites())
     left_out = [row for row in rows if row[-3:] == ["does", "not", "fit"]]
     assert rows[-1][:4] == [str(len(suites()) - len(left_out)), "of", str(len(suites())), "studies"]
     assert 0 < len(left_out) < len(suites())
-    assert "fit" not in program("resnet-ablate", *words, "8").stdout
+    assert "fit" not in called("resnet-ablate", *words, "8").stdout
 
 
-def test_after_an_interrupt_the_same_command_runs_the_rest(program, started, tmp_path):
+def test_after_an_interrupt_the_same_command_runs_the_rest(called, started, tmp_path):
     words = ["run", "depth", "--depth", "8", "--seeds", "3", "--set", "steps=60"]  # the second network takes a while
     running, stdout, stderr = started("resnet-ablate", *words)
     with stdout:
@@ -103,7 +103,7 @@ def test_after_an_interrupt_the_same_command_runs_the_rest(program, started, tmp
     recorded = {path for path in first if path.parent.name == "runs"}
     assert 1 <= len(recorded) < 6
     assert {path.suffix for path in recorded} == {".json"}
-    done = program("resnet-ablate", *words)
+    done = called("resnet-ablate", *words)
     assert f"[1/{6 - len(recorded)}]" in done.stdout
     assert "6 of 6 runs recorded (6 completed)" in done.stdout
     last = snapshot(study)
@@ -121,14 +121,14 @@ def test_a_reader_who_leaves_does_not_end_the_study(started, tmp_path):
     assert len(list(tmp_path.glob("results/local/depth/runs/*.json"))) == 4
 
 
-def test_levels_given_twice_are_all_taken(program):
-    done = program("resnet-ablate", "run", "depth", "--depth", "8", "--depth", "14", "--dry-run")
+def test_levels_given_twice_are_all_taken(called):
+    done = called("resnet-ablate", "run", "depth", "--depth", "8", "--depth", "14", "--dry-run")
     rows = [line.split() for line in done.stdout.splitlines()[2:] if line.startswith("  ")]
     assert {row[0] for row in rows} == {"8", "14"}
 
 
-def test_a_recipe_replaces_the_training_and_not_the_data(program, tmp_path):
-    done = program("resnet-ablate", *TINY, "--recipe", "wrn", "--set", "batch_size=64", "--train-size", "700")
+def test_a_recipe_replaces_the_training_and_not_the_data(called, tmp_path):
+    done = called("resnet-ablate", *TINY, "--recipe", "wrn", "--set", "batch_size=64", "--train-size", "700")
     assert done.returncode == 0
     records = [json.loads(path.read_text()) for path in tmp_path.glob("results/local/depth/runs/*.json")]
     names = ("data", "train_size", "steps", "epochs", "batch_size", "weight_decay", "nesterov", "drop_factor")
@@ -145,17 +145,17 @@ def test_the_number_of_threads_of_a_study_does_not_depend_on_what_is_missing(pro
     assert {record["environment"]["threads"] for record in records} == {1}
 
 
-def test_a_run_that_diverges_is_an_outcome(program, tmp_path):
-    done = program("resnet-ablate", *TINY, "--set", "learning_rate=1e30")
+def test_a_run_that_diverges_is_an_outcome(called, tmp_path):
+    done = called("resnet-ablate", *TINY, "--set", "learning_rate=1e30")
     assert done.returncode == 0
     assert "2 of 2 runs recorded (2 diverged)" in done.stdout
 
 
-def test_a_study_is_followed_in_tensorboard(program, tmp_path):
+def test_a_study_is_followed_in_tensorboard(called, tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 
-    done = program("resnet-ablate", *TINY[:-1], "steps=25", "--log", "tensorboard", "--log", "tensorboard")
+    done = called("resnet-ablate", *TINY[:-1], "steps=25", "--log", "tensorboard", "--log", "tensorboard")
     assert (done.returncode, done.stderr) == (0, "")
     study = tmp_path / "results" / "local" / "depth"
     events = EventMultiplexer().AddRunsFromDirectory(str(study / "logs" / "tensorboard"))
@@ -171,12 +171,12 @@ def test_a_study_is_followed_in_tensorboard(program, tmp_path):
         assert accuracy.tensor_proto.float_val[0] == np.float32(record["results"]["test_accuracy"])
 
 
-def test_a_logger_that_fails_does_not_end_the_study(program, tmp_path):
+def test_a_logger_that_fails_does_not_end_the_study(called, tmp_path):
     pytest.importorskip("tensorboard")
     study = tmp_path / "results" / "local" / "depth"
     study.mkdir(parents=True)
     (study / "logs").touch()  # where a folder is to be
-    done = program("resnet-ablate", *TINY, "--log", "tensorboard")
+    done = called("resnet-ablate", *TINY, "--log", "tensorboard")
     assert done.returncode == 0
     assert done.stderr.startswith(
         "warning: tensorboard failed, and the study continues without it: NotADirectoryError: "
@@ -270,10 +270,10 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_line_and_exit_code_2_and_writes_nothing(mistake, program, bad):
+def test_a_mistake_is_one_line_and_exit_code_2_and_writes_nothing(mistake, called, bad):
     words, message = MISTAKES[mistake]
     before = snapshot(bad)
-    done = program("resnet-ablate", *words.split())
+    done = called("resnet-ablate", *words.split())
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: ")
@@ -281,18 +281,18 @@ def test_a_mistake_is_one_line_and_exit_code_2_and_writes_nothing(mistake, progr
     assert snapshot(bad) == before
 
 
-def test_a_read_only_output_folder_is_refused(program, tmp_path):
+def test_a_read_only_output_folder_is_refused(called, tmp_path):
     out = tmp_path / "out"
     out.mkdir(mode=0o555)
-    done = program("resnet-ablate", *TINY, "--out", out)
+    done = called("resnet-ablate", *TINY, "--out", out)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert f"must be writable, but {out} is read-only" in done.stderr
     assert list(out.iterdir()) == []
 
 
-def test_another_base_in_the_same_folder_is_refused(program, tiny_study):
+def test_another_base_in_the_same_folder_is_refused(called, tiny_study):
     before = snapshot(tiny_study)
-    done = program("resnet-ablate", *TINY, "--out", tiny_study.parent)
+    done = called("resnet-ablate", *TINY, "--out", tiny_study.parent)
     assert done.returncode == 2
     assert "train.steps=30, not 12; choose another --out" in done.stderr
     assert snapshot(tiny_study) == before

@@ -22,16 +22,16 @@ def write(tmp_path):
     return write
 
 
-def test_the_study_of_the_documentation_runs_and_its_claim_is_judged(program, write, tmp_path):
+def test_the_study_of_the_documentation_runs_and_its_claim_is_judged(called, write, tmp_path):
     assert len(STUDY.splitlines()) < 30
     write(STUDY)
-    done = program("resnet-ablate", "run", "my_study.py", "--seeds", "2", "--set", "steps=20")
+    done = called("resnet-ablate", "run", "my_study.py", "--seeds", "2", "--set", "steps=20")
     assert done.returncode == 0, done.stderr
     assert "8 of 8 runs recorded (8 completed)" in done.stdout
     assert re.search(r"(supported|refuted|inconclusive) +the skip lowers the error more", done.stdout)
-    again = program("resnet-ablate", "verdicts", "mine")
+    again = called("resnet-ablate", "verdicts", "mine")
     assert again.stdout.strip() in done.stdout
-    assert "seeds for the effect" in program("resnet-ablate", "power", "mine").stdout
+    assert "seeds for the effect" in called("resnet-ablate", "power", "mine").stdout
 
 
 ARM = 'depth=depth, skip="A"'
@@ -107,28 +107,28 @@ def test_a_factor_that_some_arms_leave_open_needs_a_default(write):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_on_the_command_line_writes_nothing(words, message, program, write, tmp_path):
+def test_a_mistake_on_the_command_line_writes_nothing(words, message, called, write, tmp_path):
     write(STUDY)
-    done = program("resnet-ablate", *words)
+    done = called("resnet-ablate", *words)
     assert done.returncode == 2
     assert re.fullmatch(f"error: .*{message}.*\n", done.stderr)
     assert [path.name for path in tmp_path.iterdir()] == ["my_study.py"]
 
 
-def test_an_arm_that_changes_nothing_is_named(program, write):
+def test_an_arm_that_changes_nothing_is_named(called, write):
     text = STUDY.replace("skip=skip", 'skip="A"')
     write(text)
-    done = program("resnet-ablate", "run", "my_study.py", "--dry-run")
+    done = called("resnet-ablate", "run", "my_study.py", "--dry-run")
     assert done.returncode == 2
     assert (
         "`skip` changes nothing: (depth=8 skip=none seed=0) and (depth=8 skip=A seed=0) are the same run" in done.stderr
     )
 
 
-def test_every_arm_takes_its_best_learning_rate_and_seeds_are_added_until_claims_are_decided(program, write, tmp_path):
+def test_every_arm_takes_its_best_learning_rate_and_seeds_are_added_until_claims_are_decided(called, write, tmp_path):
     write(STUDY.replace("(8, 14)", "(8,)").replace(GAIN, "gain(8) > 0"))
     words = ["run", "my_study.py", "--set", "steps=20", "--seeds", "1", "--learning-rates", "1e9", "0.05"]
-    done = program("resnet-ablate", *words, "--until", "decided", "--most-seeds", "2", "--executor", "serial")
+    done = called("resnet-ablate", *words, "--until", "decided", "--most-seeds", "2", "--executor", "serial")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(": learning rate 0.05 of 2.5e-12, 0.05, 1e+09; validation accuracy") == 2
     assert len(re.findall("learning_rate=.*test accuracy", done.stdout)) == 0
@@ -155,19 +155,19 @@ def test_a_study_names_blocks_of_a_plugin(words, program, write):
     assert "6 runs" in done.stdout
 
 
-def test_a_dry_run_says_which_claims_compare_unequal_networks_and_what_the_trials_cost(program, write):
+def test_a_dry_run_says_which_claims_compare_unequal_networks_and_what_the_trials_cost(called, write):
     write(STUDY.replace("gain(14) > gain(8)", 'mean("test_error", depth=14) < mean("test_error", depth=8)'))
-    done = program("resnet-ablate", "run", "my_study.py", "--dry-run", "--learning-rates", "0.1", "0.01")
+    done = called("resnet-ablate", "run", "my_study.py", "--dry-run", "--learning-rates", "0.1", "0.01")
     assert "no learning rate is chosen" not in done.stdout
     assert re.search("before these, 16 trials of learning rates: .*; 8 more at most", done.stdout)
     unequal = "not of equal cost: the skip lowers the error more at 14 layers than at 8: parameters ×2.28, MACs ×2.17"
     assert unequal in done.stdout
-    matched = program("resnet-ablate", "run", "my_study.py", "--dry-run", "--match", "parameters")
+    matched = called("resnet-ablate", "run", "my_study.py", "--dry-run", "--match", "parameters")
     assert "than at 8: parameters ×0.965, MACs ×0.879" in matched.stdout  # 5, 10 and 21 channels for 8, 16 and 32
 
 
-def test_more_seeds_for_a_narrow_interval_need_a_claim(program, write, tmp_path):
+def test_more_seeds_for_a_narrow_interval_need_a_claim(called, write, tmp_path):
     write(STUDY.replace("gain(14) > gain(8)", 'mean("test_error", depth=14) > mean("test_error", depth=8)'))
-    done = program("resnet-ablate", "run", "my_study.py", "--depth", "8", "--until", "decided")
+    done = called("resnet-ablate", "run", "my_study.py", "--depth", "8", "--until", "decided")
     assert done.returncode == 2
     assert "--until decided needs a claim on the arms of the study, but there is none" in done.stderr

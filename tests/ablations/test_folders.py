@@ -30,12 +30,12 @@ def failed(store, status="crashed", which=0):
     return record
 
 
-def test_status_of_a_study_that_is_done(program, study):
-    done = program("resnet-ablate", "status", study)
+def test_status_of_a_study_that_is_done(called, study):
+    done = called("resnet-ablate", "status", study)
     assert done.stdout == f"{study}: 8 runs: 8 completed\n"
 
 
-def test_status_shows_what_is_not(program, study):
+def test_status_shows_what_is_not(called, study):
     store = Store(study)
     failed(store)
     interrupted, running, missing, damaged = sorted(study.glob("runs/*.json"))[-4:]
@@ -44,8 +44,8 @@ def test_status_shows_what_is_not(program, study):
     damaged.write_text("{")
     Checkpoint(store.state_of(interrupted.stem), 0.0).save(State(step=17))
     with store.claim(running.stem):
-        done = program("resnet-ablate", "status", study)
-        messages = program("resnet-ablate", "status", study, "--messages").stdout
+        done = called("resnet-ablate", "status", study)
+        messages = called("resnet-ablate", "status", study, "--messages").stdout
     first, *rows = done.stdout.splitlines()
     assert first.endswith("8 runs: 3 completed, 1 crashed, 1 interrupted, 2 missing, 1 running")
     assert any("crashed" in row and " 3 " in row and "OSError: no luck" in row for row in rows)
@@ -57,13 +57,13 @@ def test_status_shows_what_is_not(program, study):
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-def test_retry_executes_what_failed_and_nothing_else(compacted, program, study):
+def test_retry_executes_what_failed_and_nothing_else(compacted, called, study):
     store = Store(study)
     before = failed(store)
     store.add_plan(replace(store.plan(), probes=("signal at=0",), sample=Sample(images=16)))
     if compacted:
         store.compact()
-    done = program("resnet-ablate", "retry", study, "--failed", "--probe", "lesion")
+    done = called("resnet-ablate", "retry", study, "--failed", "--probe", "lesion")
     assert done.returncode == 0, done.stderr
     data, ended, *_ = done.stdout.splitlines()
     assert data.startswith("data: ")
@@ -75,25 +75,25 @@ def test_retry_executes_what_failed_and_nothing_else(compacted, program, study):
     assert probed[["probe", "step", "images", "run"]].fillna(-1).to_numpy().tolist() == [
         ["lesion", -1, 16, before.run.id], ["signal", 0, 16, before.run.id],
     ]  # fmt: skip
-    assert program("resnet-ablate", "retry", study, "--failed").stdout.startswith("no run of")
+    assert called("resnet-ablate", "retry", study, "--failed").stdout.startswith("no run of")
 
 
-def test_run_executes_no_failed_run_again_and_says_so(program, study):
+def test_run_executes_no_failed_run_again_and_says_so(called, study):
     failed(Store(study), "timed_out")
     words = ["run", "depth", "--depth", "8", "14", "--seeds", "2", "--set", "steps=30", "--out", study.parent]
-    done = program("resnet-ablate", *words)
+    done = called("resnet-ablate", *words)
     assert done.returncode == 1
     assert "8 of 8 runs recorded (7 completed, 1 timed_out)" in done.stdout
     assert done.stderr == f"1 failed; see resnet-ablate status {study}\n"
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-def test_export_writes_the_tables_sorted(compacted, program, study, tmp_path):
+def test_export_writes_the_tables_sorted(compacted, called, study, tmp_path):
     store = Store(study)
     frames = store.frames()
     if compacted:
-        assert "8 runs moved into a part" in program("resnet-ablate", "compact", study).stdout
-    assert program("resnet-ablate", "export", study, tmp_path / "csv").returncode == 0
+        assert "8 runs moved into a part" in called("resnet-ablate", "compact", study).stdout
+    assert called("resnet-ablate", "export", study, tmp_path / "csv").returncode == 0
     tables = {name: pd.read_csv(tmp_path / "csv" / f"{name}.csv") for name in ("runs", "epochs", "probes")}
     assert tables["runs"]["run"].is_monotonic_increasing
     assert tables["runs"]["test_loss"].tolist() == frames.runs["test_loss"].tolist()
@@ -122,18 +122,18 @@ WRONG = [
 @pytest.mark.parametrize(
     ("words", "message"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
-def test_a_mistake_is_one_line_and_changes_nothing(words, message, program, tiny_study):
+def test_a_mistake_is_one_line_and_changes_nothing(words, message, called, tiny_study):
     before = {path: path.read_bytes() for path in tiny_study.rglob("*") if path.is_file()}
-    done = program("resnet-ablate", *[word.replace("STUDY", str(tiny_study)) for word in words])
+    done = called("resnet-ablate", *[word.replace("STUDY", str(tiny_study)) for word in words])
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
     assert re.search(message, done.stderr), done.stderr
     assert {path: path.read_bytes() for path in tiny_study.rglob("*") if path.is_file()} == before
 
 
-def test_a_study_json_is_left_as_it_is_by_status(program, study):
+def test_a_study_json_is_left_as_it_is_by_status(called, study):
     before = json.loads((study / "study.json").read_text())
-    program("resnet-ablate", "status", study)
+    called("resnet-ablate", "status", study)
     assert json.loads((study / "study.json").read_text()) == before
 
 

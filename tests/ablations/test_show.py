@@ -16,34 +16,34 @@ def test_every_field_of_a_network_is_in_a_group_of_the_help():
     assert list(grouped(fields_described(NetSpec), NET_GROUPS)) == list(NET_GROUPS)
 
 
-def test_json_has_the_counts_and_the_spec(program):
-    done = program("resnet-ablate", "show", "resnet50-d", "--json")
+def test_json_has_the_counts_and_the_spec(called):
+    done = called("resnet-ablate", "show", "resnet50-d", "--json")
     shown = json.loads(done.stdout)
     assert list(shown) == ["name", "spec", "trainable", "bn_running_stats", "macs"]
     assert (shown["name"], shown["trainable"], shown["bn_running_stats"]) == ("resnet50-d", 25_576_264, 53_248)
 
 
-def test_an_inline_spec(program):
+def test_an_inline_spec(called):
     words = "--set block=bottleneck --set depths=3,4,6,3 --set widths=64,128,256,512 --skip B --stem imagenet"
     more = "--classes 1000 --input-shape 224,224,3 --json"
-    done = program("resnet-ablate", "show", *words.split(), *more.split())
+    done = called("resnet-ablate", "show", *words.split(), *more.split())
     assert json.loads(done.stdout)["trainable"] == 25_557_032
 
 
-def test_the_table_has_a_row_a_stage_and_the_difference(program):
-    done = program("resnet-ablate", "show", "resnet50-d", "resnet50", "--skip", "none")
+def test_the_table_has_a_row_a_stage_and_the_difference(called):
+    done = called("resnet-ablate", "show", "resnet50-d", "resnet50", "--skip", "none")
     lines = [line.split() for line in done.stdout.splitlines()]
     assert [line[0] for line in lines[1:8]] == ["stem", "stage1", "stage2", "stage3", "stage4", "head", "all"]
     assert ["skip", "none", "B"] in lines
     assert ["stem", "deep", "imagenet"] in lines
 
 
-def test_a_diagram_is_svg_with_the_blocks_layers(program, tmp_path):
-    assert program("resnet-ablate", "show", "resnet50", "--svg", "block.svg").returncode == 0
+def test_a_diagram_is_svg_with_the_blocks_layers(called, tmp_path):
+    assert called("resnet-ablate", "show", "resnet50", "--svg", "block.svg").returncode == 0
     text = " ".join(ET.parse(tmp_path / "block.svg").getroot().itertext())
     for word in ("1×1 conv, 512", "3×3 conv, 512", "1×1 conv, 2048", "BN", "relu", "+"):
         assert word in text
-    plain = program("resnet-ablate", "show", "resnet50", "--skip", "none", "--svg", "plain.svg")
+    plain = called("resnet-ablate", "show", "resnet50", "--skip", "none", "--svg", "plain.svg")
     assert plain.returncode == 0
     assert "+" not in " ".join(ET.parse(tmp_path / "plain.svg").getroot().itertext())
 
@@ -59,8 +59,8 @@ def test_a_diagram_is_svg_with_the_blocks_layers(program, tmp_path):
         ("resnet50 --svg no/such/folder.svg", "must name a file that can be written"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(words, message, program):
-    done = program("resnet-ablate", "show", *words.split())
+def test_a_mistake_is_one_line_and_exit_code_2(words, message, called):
+    done = called("resnet-ablate", "show", *words.split())
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert message in done.stderr
 

@@ -79,8 +79,8 @@ def test_the_words_of_a_study_are_no_part_of_an_id(name):
 
 
 @pytest.mark.parametrize("name", SUITES)
-def test_a_dry_run_of_smoke_scale(program, name):
-    done = program("resnet-ablate", "run", name, "--dry-run")
+def test_a_dry_run_of_smoke_scale(called, name):
+    done = called("resnet-ablate", "run", name, "--dry-run")
     assert done.returncode == 0, done.stderr
     smoke = SUITES[name].scales["smoke"]
     assert f" {len(smoke.design.arms()) * smoke.seeds} to run" in done.stdout
@@ -89,13 +89,13 @@ def test_a_dry_run_of_smoke_scale(program, name):
     assert (tuned in done.stdout) == bool(smoke.learning_rates)
 
 
-def test_a_dry_run_of_paper_scale_on_the_users_own_images(program, tmp_path):
+def test_a_dry_run_of_paper_scale_on_the_users_own_images(called, tmp_path):
     images = np.zeros((32, 32, 32, 3), np.uint8)
     labels = np.arange(32) % 4
     np.savez(tmp_path / "images.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
     words = ["--scale", "paper", "--dry-run", "--data", "images.npz", "--image-size", "32", "--set", "batch_size=8"]
     words += ["--set", "probe.batch_size=8"]
-    done = program("resnet-ablate", "run", "shortcuts", *words)
+    done = called("resnet-ablate", "run", "shortcuts", *words)
     assert done.returncode == 0, done.stderr
     assert " 12 to run" in done.stdout
 

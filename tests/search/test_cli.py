@@ -108,25 +108,25 @@ def test_images_of_fewer_than_two_classes(classes, refused, tmp_path):
     assert "class" in refused("run", "--data", "images")
 
 
-def test_the_program_searches_lists_and_goes_on(program):
-    first = program("resnet-search", "run", "--space", "tiny", *ONE, "--trials", "2", *FAST)
+def test_the_program_searches_lists_and_goes_on(called):
+    first = called("resnet-search", "run", "--space", "tiny", *ONE, "--trials", "2", *FAST)
     assert first.returncode == 0, first.stderr
     assert "[2/2] val_accuracy" in first.stdout
     assert first.stderr == ""
-    second = program("resnet-search", "run", "--space", "tiny", *ONE, "--trials", "3", *FAST)
+    second = called("resnet-search", "run", "--space", "tiny", *ONE, "--trials", "3", *FAST)
     assert "[3/3] val_accuracy" in second.stdout
     assert "[2/3]" not in second.stdout
-    listed = program("resnet-search", "trials", "results/local/search")
+    listed = called("resnet-search", "trials", "results/local/search")
     assert listed.stdout.count("completed") == 3
-    refused = program("resnet-search", "run", "--space", "cifar-small", *FAST)
+    refused = called("resnet-search", "run", "--space", "cifar-small", *FAST)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "space=tiny, not cifar-small" in refused.stderr
-    shown = program("resnet-report", "results/local/search")
+    shown = called("resnet-report", "results/local/search")
     assert shown.returncode == 0, shown.stderr
 
 
-def test_a_dry_run_says_what_networks_cost_and_writes_nothing(program, tmp_path):
-    done = program("resnet-search", "run", "--space", "tiny", "--max-params", "30k", "--dry-run", fresh=True)
+def test_a_dry_run_says_what_networks_cost_and_writes_nothing(called, tmp_path):
+    done = called("resnet-search", "run", "--space", "tiny", "--max-params", "30k", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "smallest: 4,934 parameters" in done.stdout
     assert "60 trials of the oracle gp" in done.stdout
@@ -134,8 +134,8 @@ def test_a_dry_run_says_what_networks_cost_and_writes_nothing(program, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_everything_that_is_listed_can_be_asked_for(program):
-    listed = program("resnet-search", "list").stdout
+def test_everything_that_is_listed_can_be_asked_for(called):
+    listed = called("resnet-search", "list").stdout
     assert all(f" {name} " in listed or f"\n{name} " in listed for name in (*ORACLES, "tiny", "cifar-small", "full"))
 
 

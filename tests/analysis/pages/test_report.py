@@ -187,25 +187,25 @@ def parent_of_a_study(folder):
     ],
     ids=["missing", "empty", "parent", "foreign", "file"],
 )  # fmt: skip
-def test_a_folder_that_is_no_study_is_one_line_and_exit_code_2(make, message, program, tmp_path):
+def test_a_folder_that_is_no_study_is_one_line_and_exit_code_2(make, message, called, tmp_path):
     folder = tmp_path / "there"
     make(folder)
     before = sorted(tmp_path.rglob("*"))
-    done = program("resnet-report", folder)
+    done = called("resnet-report", folder)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert re.search(message, done.stderr)
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_study_with_no_run_yet_is_refused(program, study):
+def test_a_study_with_no_run_yet_is_refused(called, study):
     shutil.rmtree(study / "runs")
-    done = program("resnet-report", study)
+    done = called("resnet-report", study)
     assert done.returncode == 2
     assert "has none yet; run the study first" in done.stderr
 
 
-def test_the_program_ends_with_the_table_and_the_path(program, study):
-    done = program("resnet-report", study)
+def test_the_program_ends_with_the_table_and_the_path(called, study):
+    done = called("resnet-report", study)
     lines = done.stdout.splitlines()
     assert lines[0].split()[:2] == ["verdict", "claim"]  # those of the suite, on the depths that were asked for
     heads = [i for i, line in enumerate(lines) if line.split()[:2] == ["depth", "skip"]]
@@ -213,16 +213,16 @@ def test_the_program_ends_with_the_table_and_the_path(program, study):
     assert lines[-1] == f"report: {study / 'report' / 'report.html'}"
 
 
-def test_a_study_without_a_probe_at_its_ends_has_a_report(program, tmp_path):
+def test_a_study_without_a_probe_at_its_ends_has_a_report(called, tmp_path):
     settings = ("steps=3", "probe.steps=1", "probe.each_epoch=false")
     words = ["run", "depth", "--depth", "8", "--seeds", "1", *(word for each in settings for word in ("--set", each))]
-    assert program("resnet-ablate", *words).returncode == 0
-    assert program("resnet-report", "results/local/depth").returncode == 0
+    assert called("resnet-ablate", *words).returncode == 0
+    assert called("resnet-report", "results/local/depth").returncode == 0
 
 
-def test_the_script_of_the_documentation_plots_exported_tables(program, tiny_study, tmp_path):
+def test_the_script_of_the_documentation_plots_exported_tables(called, tiny_study, tmp_path):
     script = (ROOT / "docs" / "examples" / "plot_my_own.py").read_text()
-    assert program("resnet-ablate", "export", tiny_study, "tables").returncode == 0
+    assert called("resnet-ablate", "export", tiny_study, "tables").returncode == 0
     environment = {**os.environ, "MPLBACKEND": "Agg"}
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, cwd=tmp_path, env=environment)
     with Image.open(tmp_path / "mine.png") as image:

@@ -40,19 +40,19 @@ def test_what_a_record_does_not_name_is_not_another(tmp_path):
     assert check_versions(same, same.survey(), mix=False) == ""
 
 
-def test_run_asks_for_mix_versions_before_it_adds_to_a_study(program, tmp_path):
+def test_run_asks_for_mix_versions_before_it_adds_to_a_study(called, tmp_path):
     words = ["resnet-ablate", "run", "depth", "--depth", "8", "--skip", "none", "--set", "steps=1"]
     words += ["--set", "train_size=200", "--width", "2", "--out", tmp_path]
-    assert program(*words, "--seeds", "1").returncode == 0
+    assert called(*words, "--seeds", "1").returncode == 0
     (file,) = (tmp_path / "depth" / "runs").iterdir()
     old = Store(tmp_path / "depth").read(file.stem)
     file.unlink()
     old.environment["keras"] = "3.0.1"
     Store(tmp_path / "depth").write(old)
-    refused = program(*words, "--seeds", "2")
+    refused = called(*words, "--seeds", "2")
     assert refused.returncode == 2
     assert "has runs of keras 3.0.1 (1 run)" in refused.stderr
-    assert program(*words, "--seeds", "1").returncode == 0  # nothing is added
-    done = program(*words, "--seeds", "2", "--mix-versions")
+    assert called(*words, "--seeds", "1").returncode == 0  # nothing is added
+    done = called(*words, "--seeds", "2", "--mix-versions")
     assert done.returncode == 0, done.stderr
     assert "mixed versions: " in done.stdout

@@ -321,20 +321,20 @@ def test_a_probe_of_ones_own_in_records_claims_and_report(program, tmp_path):
 def test_a_published_network_with_weights_of_timm(tmp_path, monkeypatch, capsys):
     """The file has timm's names and axes; the images are a folder's, of another size than the network's own."""
     monkeypatch.chdir(tmp_path)
-    spec = network("resnet50")
-    save_file(state_dict(build(spec), spec), "resnet50.safetensors", {"architecture": "resnet50"})
+    spec = network("resnet18")
+    save_file(state_dict(build(spec), spec), "resnet18.safetensors", {"architecture": "resnet18"})
     random = np.random.default_rng(0)
     for i in range(8):
         Path("pictures", f"class{i % 2}").mkdir(parents=True, exist_ok=True)
         pixels = random.integers(0, 256, (40, 40, 3), np.uint8)
         Image.fromarray(pixels).save(Path("pictures", f"class{i % 2}", f"{i}.png"))
-    words = ["resnet50", "--weights", "timm:resnet50.safetensors", "--data", "pictures", "--image-size", "32"]
+    words = ["resnet18", "--weights", "timm:resnet18.safetensors", "--data", "pictures", "--image-size", "32"]
     assert probe(*words, "lesion", "reset", "--out", "out") == 0
     printed = capsys.readouterr().out
-    assert "[1/2] resnet50: lesion: 16 rows" in printed
-    assert "[2/2] resnet50: reset: 70 rows" in printed
+    assert "[1/2] resnet18: lesion: 8 rows" in printed
+    assert "[2/2] resnet18: reset: 29 rows" in printed
     table = pd.read_csv("out/probed.csv")
-    assert table["probe"].value_counts().to_dict() == {"reset": 70, "lesion": 16}
+    assert table["probe"].value_counts().to_dict() == {"reset": 29, "lesion": 8}
     assert table["block"].dropna().iloc[0] == "stage1_block1"
-    assert probe("resnet50", "--data", "pictures", "--weights", "timm:nothing.pth", "lesion", "--out", "out") == 2
+    assert probe("resnet18", "--data", "pictures", "--weights", "timm:nothing.pth", "lesion", "--out", "out") == 2
     assert "nothing.pth" in capsys.readouterr().err

@@ -142,7 +142,7 @@ def test_many_arms_have_a_report_that_says_what_is_not_drawn(tmp_path):
 
 
 def test_on_paper_figures_are_a_column_wide_with_embedded_fonts(tmp_path):
-    reported = report.read(study(tmp_path / "study", GRID, 2, value=error, layers=by_depth))
+    reported = report.read(study(tmp_path / "study", GRID, 2, value=error, layers=by_depth, **FEW_FIGURES))
     page, _ = report.write(reported, tmp_path / "report", STYLES["paper"])
     for pdf in page.parent.glob("figures/*.pdf"):
         content = pdf.read_bytes()

@@ -51,8 +51,9 @@ class Spec(BaseModel):
 
     def unread(self) -> Iterator[str]:
         """Yield an error message for each field that is not read and differs from its default."""
+        fields = type(self).model_fields  # which pydantic looks up at every access
         for field, (is_read, reader) in self.readers().items():
-            default = type(self).model_fields[field].default
+            default = fields[field].default
             if getattr(self, field) != default and not is_read(self):
                 received = f"{field}={getattr(self, field)!r}"
                 yield f"`{field}` is read with {reader} only, but got {received}; leave it at {default!r}"

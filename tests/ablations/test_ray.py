@@ -123,8 +123,8 @@ def test_an_address_where_nobody_listens(program, scheme):
     ],
     ids=["no address", "another executor", "no executor", "as an option", "no value", "misspelt", "no options"],
 )
-def test_an_option_that_no_executor_or_another_reads(program, words, message):
-    done = program("resnet-ablate", *STUDY, *words)
+def test_an_option_that_no_executor_or_another_reads(called, words, message):
+    done = called("resnet-ablate", *STUDY, *words)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {message}")
 

@@ -55,7 +55,6 @@ def test_it_installs_and_runs_elsewhere(wheel, tmp_path):
         return done.stdout
 
     assert str(site) in run("-c", "import ablations; print(ablations.__file__)")
-    assert "depth" in run("-m", "ablations", "list")
     assert "cifar-small" in run("-m", "search", "list")
     run("-m", "ablations", "run", "depth", "--depth", "8", "--seeds", "1", "--set", "steps=2")
     assert "report.html" in run("-m", "analysis", "results/local/depth")

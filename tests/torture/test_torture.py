@@ -21,13 +21,8 @@ from resnet_core.runs.records.store import Store
 
 STUDY = ["run", "depth", "--depth", "8", "--skip", "A", "--set", "batch_size=32"]
 PROCESSES = ["--executor", "processes", "--workers", "2"]
+OF_A_PROCESS = ["seconds", "cpu_seconds", "peak_memory_bytes", "environment.commit", "environment.uncommitted_changes"]
 STATES = ["--checkpoint-every", "0.2", "--retries", "1000"]
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """Outside of a git repository, whose commit is in the records."""
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -47,24 +42,29 @@ def study(program):
 
 
 @pytest.fixture
-def exported(program):
-    """Return the tables of a study without its wall times."""
+def study_here(called):
+    """Run the study to its end in this process, which compiles its network once for all tests."""
+    return partial(called, "resnet-ablate", *STUDY, "--executor", "serial")
+
+
+@pytest.fixture
+def exported(called):
+    """Return the tables of a study without what differs between processes."""
 
     def export(study, out):
-        assert program("resnet-ablate", "export", study, out).returncode == 0
+        assert called("resnet-ablate", "export", study, out).returncode == 0
         tables = {name: pd.read_csv(out / f"{name}.csv") for name in ("runs", "epochs", "probes")}
-        times = [name for name in tables["runs"] if name in ("seconds", "cpu_seconds", "peak_memory_bytes")]
-        return {**tables, "runs": tables["runs"].drop(columns=times)}
+        return {**tables, "runs": tables["runs"].drop(columns=OF_A_PROCESS, errors="ignore")}
 
     return export
 
 
 @pytest.fixture
-def assert_left_alone(exported, study, tmp_path):
+def assert_left_alone(exported, study_here, tmp_path):
     """Check that a study has the records of one that was left alone, in one process."""
 
     def compare(folder, *words):
-        assert study(*words, "--executor", "serial", "--out", tmp_path / "alone").returncode == 0
+        assert study_here(*words, "--out", tmp_path / "alone").returncode == 0
         mine, theirs = exported(folder, tmp_path / "mine"), exported(tmp_path / "alone" / "depth", tmp_path / "theirs")
         for name, table in theirs.items():
             pd.testing.assert_frame_equal(mine[name], table, check_exact=True)
@@ -88,7 +88,8 @@ def workers(launcher):
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the processes of a launcher are found in /proc")
 def test_killed_at_random_moments(tmp_path, pytestconfig, start, study, assert_left_alone):
     """Launcher or worker, by turns of a coin; after the last restart no record is missing, and none is another."""
-    kills, seeds = pytestconfig.getoption("kills"), 4
+    kills = pytestconfig.getoption("kills")
+    more = seeds = 4 if kills >= 50 else 2
     rng = np.random.default_rng(kills)
     killed = {"launcher": 0, "worker": 0}
     output = tmp_path / "said"
@@ -116,7 +117,7 @@ def test_killed_at_random_moments(tmp_path, pytestconfig, start, study, assert_l
             killed["launcher"] += 1
         else:
             assert launcher.returncode == 0, output.read_text()
-            seeds += 4  # it was done: there is more to do now
+            seeds += more  # it was done: there is more to do now
         launcher = launch()
     assert launcher.wait() == 0, output.read_text()
     last = study(*words(), *PROCESSES, "--out", tmp_path)  # nothing is left; it tidies
@@ -130,15 +131,15 @@ def test_killed_at_random_moments(tmp_path, pytestconfig, start, study, assert_l
 
 def test_two_launchers_share_a_study(tmp_path, start, assert_left_alone):
     """Every run is executed by one of them."""
-    words = ["--seeds", 8, "--set", "steps=100"]
+    words = ["--seeds", 4, "--set", "steps=100"]
     output = [tmp_path / "first", tmp_path / "second"]
     for file in output:
         file.touch()
     launchers = [start(*words, *PROCESSES[:-1], 1, "--out", tmp_path, output=file) for file in output]
     assert [launcher.wait() for launcher in launchers] == [0, 0]
     executed = [re.findall(r"^\[\d+/\d+\] (.*?):", file.read_text(), re.MULTILINE) for file in output]
-    assert sorted(executed[0] + executed[1]) == [f"depth=8 skip=A width=8 seed={seed}" for seed in range(8)]
-    assert all("8 of 8 runs recorded (8 completed)" in file.read_text() for file in output)
+    assert sorted(executed[0] + executed[1]) == [f"depth=8 skip=A width=8 seed={seed}" for seed in range(4)]
+    assert all("4 of 4 runs recorded (4 completed)" in file.read_text() for file in output)
     assert_left_alone(tmp_path / "depth", *words)
 
 
@@ -156,7 +157,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", place], check=True)
 
 
-def test_a_full_disk(small_disk, tmp_path, study, assert_left_alone):
+def test_a_full_disk(small_disk, tmp_path, study, study_here, assert_left_alone):
     """The study stops with one line; what is recorded stays, and with more room the same command runs the rest."""
     words = ["--seeds", 6, "--set", "steps=100", "--set", "probe.each_epoch=true"]
     (small_disk / "ballast").write_bytes(bytes(shutil.disk_usage(small_disk).free - 100_000))
@@ -165,7 +166,7 @@ def test_a_full_disk(small_disk, tmp_path, study, assert_left_alone):
     assert re.fullmatch(r"error: records must have room .*: No space left on device\n", done.stderr)
     assert Store(small_disk / "depth").survey().damaged == ()
     shutil.copytree(small_disk / "depth", tmp_path / "depth")
-    assert study(*words, "--executor", "serial", "--out", tmp_path).returncode == 0
+    assert study_here(*words, "--out", tmp_path).returncode == 0
     assert_left_alone(tmp_path / "depth", *words)
 
 
@@ -191,14 +192,14 @@ def test_a_full_disk_during_the_confirmation_of_a_search(left, small_disk, progr
     assert Store(small_disk / "search" / "confirm").survey().damaged == ()
 
 
-def test_a_truncated_part_is_set_aside_and_its_runs_are_executed_anew(tmp_path, study):
-    words = ["--seeds", 2, "--set", "steps=20", "--executor", "serial", "--out", tmp_path]
-    assert study(*words).returncode == 0
+def test_a_truncated_part_is_set_aside_and_its_runs_are_executed_anew(tmp_path, study_here):
+    words = ["--seeds", 2, "--set", "steps=20", "--out", tmp_path]
+    assert study_here(*words).returncode == 0
     folder = tmp_path / "depth"
     Store(folder).compact()
     (part,) = folder.glob("parts/*/probes.parquet")
     part.write_bytes(part.read_bytes()[:-50])
-    done = study(*words)
+    done = study_here(*words)
     assert done.returncode == 0
     assert "is a damaged record" in done.stderr
     assert "set aside in" in done.stderr

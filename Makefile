@@ -59,7 +59,7 @@ bench-convolutions: install  ## try whether this machine's convolutions are righ
 
 NEW := results/local/reference
 CIFAR ?= cifar10
-UNDECIDED := beliefs criticality depth gradient-at-init gradient-in-training shortcuts skip-removal skip-transforms stochastic-depth zero-gamma
+UNDECIDED := beliefs criticality depth gradient-at-init gradient-in-training resnet-d shortcuts skip-removal skip-transforms stochastic-depth zero-gamma
 AT_LAPTOP := $(notdir $(wildcard results/reference/laptop/*))
 
 reference: install  ## make the committed reference results anew, or go on (some five hours; CIFAR=FOLDER of its images)

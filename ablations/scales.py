@@ -24,7 +24,11 @@ CIFAR_16_RATES = (0.03, 0.1, 0.3)
 
 One trial at each rate chooses; in suites in which arms may fail to train, two, if that does not take too long. A trial
 has a quarter of the steps (`trial_share`), except in the suites that were run before there was a share. So a suite
-takes at most 50 minutes on two cores, and all take 10 hours.
+takes at most 50 minutes on two cores, and all take 9 hours.
+
+Compared on the five arms of activation-order at seed 1,000,000, trials of a quarter choose the same rate as whole ones
+in two arms and the next rate in three; there, by the whole trials, the validation accuracy is .004, .014 and .027
+lower.
 """
 
 OF_THE_PAPER = "the learning rate is the paper's, at which its figures are; --learning-rates tunes every arm"

@@ -28,7 +28,8 @@ pytest: install
 
 torture: install  ## kill studies at random moments, damage files, fill a disk, … (some fifty minutes)
 	$(BIN)/pytest tests/torture --kills 50 -s
-	$(BIN)/pytest tests/resnet_core/nets/test_keras_net.py tests/resnet_core/nets/test_opened.py --hypothesis-profile=search
+	$(BIN)/pytest tests/resnet_core/nets/test_keras_net.py tests/resnet_core/nets/test_opened.py \
+	  tests/analysis/judging/test_verdicts.py --hypothesis-profile=search
 
 SITE := docs/_build/html
 SPHINX = SOURCE_DATE_EPOCH=0 $(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet --jobs 2 \

@@ -535,7 +535,7 @@ class TestLooks:
         assert sum(look.share for look in more) == pytest.approx(1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=settings().max_examples * 2 // 3, deadline=None)
 @given(
     values=st.lists(st.floats(-1, 1, allow_subnormal=False), min_size=2, max_size=12),
     images=st.integers(1, 10**7),

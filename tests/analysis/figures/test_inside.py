@@ -233,10 +233,16 @@ def test_every_probe_has_its_figure_with_a_text(probed):
     assert list(inside_figures.figures_of(None, PAGE)) == []
 
 
-def test_points_and_lines_say_their_arm_seed_and_value(probed, tmp_path):
+@pytest.fixture(scope="module")
+def written(probed, tmp_path_factory):
+    """The text of the page of that study, and its tables."""
+    page, tables = report.write(read(probed), tmp_path_factory.mktemp("written"), PAGE)
+    return page.read_text(), tables
+
+
+def test_points_and_lines_say_their_arm_seed_and_value(probed, written):
     """On the page, so that a click on an arm highlights it in these figures as in the others."""
-    page, _ = report.write(read(probed), tmp_path, PAGE)
-    text = page.read_text()
+    text, _ = written
     for tip in (
         "skip=A, seed 1, stage2_block1: error 0.41", "skip=A, stage2_block1: mean error 0.41",
         "skip=none, seed 0, place 1: variance 2", "skip=A, seed 2, index 1: cosine of F(x) with ∂L/∂x -0.12",
@@ -278,7 +284,7 @@ def test_a_figure_shows_all_arms_on_one_scale(tmp_path):
 
 def test_a_paper_has_the_blocks_and_the_figures_with_their_captions(probed, tmp_path):
     study_read = read(probed)
-    _, tables = report.write(study_read, tmp_path, STYLES["paper"])
+    _, tables = report.write(study_read, tmp_path, replace(STYLES["paper"], suffixes=("svg", "pdf")))
     main = paper.write(study_read, tables, tmp_path, paper.Choice())
     text = main.read_text()
     assert r"\input{blocks}" in text
@@ -288,9 +294,8 @@ def test_a_paper_has_the_blocks_and_the_figures_with_their_captions(probed, tmp_
     assert sum(r"stage2\_block1 & 3 & 0.210(25) & " in row for row in rows) == 2
 
 
-def test_the_report_has_a_section(probed, tmp_path):
-    page, tables = report.write(read(probed), tmp_path, PAGE)
-    text = page.read_text()
+def test_the_report_has_a_section(written):
+    text, tables = written
     assert "Inside</h2>" in text
     assert "The blocks of the trained networks." in text
     assert len(tables["blocks"]) == 6

@@ -119,7 +119,10 @@ def checklist(study: StudyRecords, by_name: Mapping[str, pd.DataFrame]) -> str:
     changed = runs.get("environment.uncommitted_changes", pd.Series(dtype=object)).fillna(False).astype(bool).any()
     content = runs.get("train.data_sha256", pd.Series(dtype=object)).dropna().unique()
     threads = plan.threads
-    tuning = "on validation images, before the seeds ran" if plan.tuning else "not; they were set before the runs"
+    shorter = f", by trials of {plan.trial_share:.3g} of the length of a run" if plan.trial_share != 1 else ""
+    tuning = (
+        f"on validation images, before the seeds ran{shorter}" if plan.tuning else "not; they were set before the runs"
+    )
     answers = {
         "How many runs, and how were seeds chosen?": f"{len(study.planned)}; seeds 0 to {study.planned['seed'].max()}.",
         "Is every run reported?": _failed(study),

@@ -175,14 +175,15 @@ def outcomes(report: Reported) -> Iterator[Part]:
 
 def learning_rates(report: Reported) -> Iterator[Part]:
     """The trials by which learning rates were chosen."""
-    by_name = report.by_name
+    by_name, share = report.by_name, report.study.plan.trial_share
     if "tuning" not in by_name:
         return
+    shorter = f"A trial has {share:.3g} of the length of a run, with the whole schedule. " if share != 1 else ""
     yield Part("Learning rates", tables=[
         report.table("tuning", "Learning rates that were tried for each arm.",
-              "Means over the trials that did not fail, on validation images; the test images are not used. Among the "
-              "rates with the fewest failed trials and an accuracy at most one standard error below the highest, the "
-              "rate with the lowest loss is chosen.", folded=len(by_name["tuning"]) > LONG),
+              f"{shorter}Means over the trials that did not fail, on validation images; the test images are not used. "
+              "Among the rates with the fewest failed trials and an accuracy at most one standard error below the "
+              "highest, the rate with the lowest loss is chosen.", folded=len(by_name["tuning"]) > LONG),
         report.table("tuning_by_trials", "Expected validation accuracy of the best trial, by the number of trials.",
               "Expectation over random draws from the trials of the arm (Dodge et al. 2019); a failed trial counts as "
               "0.", folded=True),

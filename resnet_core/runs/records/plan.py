@@ -136,6 +136,11 @@ class Plan:
     probes: tuple[str, ...] = ()
     sample: Sample | None = None
 
+    @property
+    def trial_share(self) -> float:
+        """Length of a trial of a learning rate as a share of that of a run."""
+        return float(self.base.get("trial_share", 1))
+
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a `study.json`.

@@ -3,12 +3,14 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 from analysis.claims import mean
 from analysis.pages import index_report, paper, paper_text, report
 from resnet_core.errors import UserError
+from resnet_core.runs.records.plan import Tuned
 from tests.analysis.synthetic import PAGE, study
 
 ARMS = [{"skip": skip} for skip in ("none", "A", "B")]
@@ -93,6 +95,13 @@ def test_methods_and_checklist_are_made_of_the_records(reported, by_name):
     assert "- **Were several versions mixed?** no" in answers
     assert "`resnet-ablate <b>run</b>`" in answers
     assert paper_text.references(reported).startswith("@inproceedings{he2016deep,")
+
+
+def test_the_checklist_says_how_long_trials_were(reported, by_name):
+    tried = Tuned(arm={"skip": "A"}, learning_rate=0.1, val_accuracy=[0.9], val_loss=[0.3], chosen=True)
+    plan = replace(reported.plan, tuning=(tried,), base={**reported.plan.base, "trial_share": 0.25})
+    words = "Learning rates: on validation images, before the seeds ran, by trials of 0.25 of the length of a run."
+    assert words in paper_text.checklist(replace(reported, plan=plan), by_name)
 
 
 def test_main_tex_compiles_where_a_tex_is_installed(reported, by_name, tmp_path):

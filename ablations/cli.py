@@ -229,7 +229,7 @@ def _asked(options: argparse.Namespace) -> tuple[Request, Execution]:
         match=options.match,
         learning_rates=[TrainSpec.parse_field("learning_rate", word) for word in options.learning_rates or ()],
         trial_seeds=_count(options, "trial_seeds"),
-        trial_share=_share(options.trial_share),
+        trial_share=None if options.trial_share is None else number("--trial-share", options.trial_share, most=1),
         out=options.out,
         command=options.command_line,
         named=as_option,
@@ -241,20 +241,6 @@ def _levels(study: Study, options: argparse.Namespace) -> dict[str, list[Any]]:
     """Return the levels of factors that the options give."""
     words = {factor: getattr(options, factor) or [] for factor in study.factors}
     return {factor: [study.parse_level(factor, word) for word in texts] for factor, texts in words.items() if texts}
-
-
-def _share(text: str | None) -> float | None:
-    """Return the value of `--trial-share`, or `None`.
-
-    Raises:
-        UserError: The value is not a number above 0 and up to 1.
-    """
-    if text is None:
-        return None
-    share = number("--trial-share", text)
-    if share > 1:
-        raise UserError(f"--trial-share must be at most 1, the length of a run, but got {share:g}")
-    return share
 
 
 def _count(options: argparse.Namespace, name: str) -> int | None:

@@ -1,5 +1,8 @@
-"""Trainings that several suites share, by scale."""
+"""Trainings and scales that several suites share."""
 
+from functools import partial
+
+from ablations.study import Scale
 from resnet_core.runs.recipes import recipe
 from resnet_core.runs.spec import TrainSpec
 
@@ -8,6 +11,9 @@ DIGITS = TrainSpec(data="digits", steps=300, batch_size=64, learning_rate=0.05, 
 
 DIGITS_RATES = (0.015, 0.05, 0.15)
 """The learning rates from which every arm of `smoke` chooses."""
+
+smoke = partial(Scale, train=DIGITS, seeds=5, learning_rates=DIGITS_RATES)
+"""Function that returns a `smoke` scale with a design and claims."""
 
 CIFAR_16 = TrainSpec(
     data="cifar10", image_size=16, steps=2000, learning_rate=0.3, weight_decay=5e-4, schedule="one_cycle"
@@ -20,7 +26,10 @@ network does not fit the images in so few epochs (training and test accuracy are
 """
 
 CIFAR_16_RATES = (0.03, 0.1, 0.3)
-"""The learning rates from which every arm of `laptop` chooses.
+"""The learning rates from which every arm of `laptop` chooses."""
+
+laptop = partial(Scale, train=CIFAR_16, seeds=3, learning_rates=CIFAR_16_RATES, trial_seeds=1, trial_share=0.25)
+"""Function that returns a `laptop` scale with a design and claims.
 
 One trial at each rate chooses; in suites in which arms may fail to train, two, if that does not take too long. A trial
 has a quarter of the steps (`trial_share`), except in the suites that were run before there was a share. So a suite

@@ -52,8 +52,8 @@ run depth --until decided --seeds 5 --most-seeds 3|at least the number of seeds,
 run depth --until bored|unknown --until 'bored'
 run depth --set steps=5 --trial-seeds 3|--trial-seeds needs learning rates
 run depth --set steps=5 --trial-share 0.5|--trial-share needs learning rates to choose from, but got --trial-share 0.5
-run depth --trial-share 2|--trial-share must be at most 1, the length of a run, but got 2
-run depth --trial-share 0|--trial-share must be a number above 0
+run depth --trial-share 2|--trial-share must be a number above 0 and up to 1, but got '2'
+run depth --trial-share 0|--trial-share must be a number above 0 and up to 1, but got '0'
 run depth --learning-rates|expected at least one argument
 run depth --learning-rates 0.1 --set learning_rate=0.2|either set or chosen
 run depth --match size|unknown --match 'size'

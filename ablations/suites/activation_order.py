@@ -8,7 +8,7 @@ Command   resnet-ablate run activation-order --scale smoke
 from typing import get_args
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.scales import HE_2015, OF_THE_PAPER, laptop, smoke
 from ablations.study import Published, Scale, Study
 from analysis.claims import Claim, Contrast, mean
 from resnet_core.nets.spec import NetSpec, Order
@@ -62,20 +62,14 @@ study = Study(
     source="He et al. 2016, section 4",
     net=net,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=grid(depth=(56,), order=ORDERS, width=(8,)),
-            train=DIGITS,
-            seeds=5,
             claims=claims_of(56),
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=grid(depth=(20,), order=ORDERS, width=(8,)),
-            train=CIFAR_16,
-            seeds=3,
             claims=claims_of(20),
-            learning_rates=CIFAR_16_RATES,
-            trial_seeds=1,
+            trial_share=1.0,
         ),
         "paper": Scale(
             design=grid(depth=(110, 164), order=ORDERS) + grid(depth=(1001,), order=tuple(DEEPEST)),

@@ -17,7 +17,7 @@ Command   resnet-ablate run beliefs --scale smoke
 from typing import Literal
 
 from ablations.designs import Design, grid
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.scales import HE_2015, OF_THE_PAPER, laptop, smoke
 from ablations.study import Scale, Study
 from analysis.claims import Claim, Contrast, mean
 from resnet_core.nets.spec import NetSpec, Skip, cifar
@@ -104,21 +104,13 @@ study = Study(
     source="ours",
     net=net,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=design(8),
-            train=DIGITS,
-            seeds=5,
             claims=claims(8),
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=laptop_design,
-            train=CIFAR_16,
-            seeds=3,
             claims=laptop_claims,
-            learning_rates=CIFAR_16_RATES,
-            trial_seeds=1,
-            trial_share=0.25,
         ),
         "paper": Scale(
             design=design(16),

@@ -10,7 +10,7 @@ cost. The claims compare means over the blocks that keep the shape, or over pair
 """
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.scales import HE_2015, OF_THE_PAPER, laptop, smoke
 from ablations.study import Scale, Study
 from analysis.claims import Claim, Contrast, mean
 from resnet_core.nets.spec import NetSpec, Skip, cifar
@@ -57,21 +57,13 @@ study = Study(
     net=net,
     probes=("lesion", "reset", "iterative", "signal", "similarity", "linear_probe"),
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=grid(depth=(14, 38), skip=SKIPS, width=(8,)),
-            train=DIGITS,
-            seeds=5,
             claims=_claims(14, 38),
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=grid(depth=(20, 56), skip=SKIPS, width=(8,)),
-            train=CIFAR_16,
-            seeds=3,
             claims=_claims(20, 56),
-            learning_rates=CIFAR_16_RATES,
-            trial_share=0.25,
-            trial_seeds=1,
         ),
         "paper": Scale(
             design=grid(depth=(20, 56), skip=SKIPS),

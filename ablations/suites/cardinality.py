@@ -11,7 +11,7 @@ four, and multiply-accumulates are equal within 9 and 17 %.
 """
 
 from ablations.designs import grid, paired
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, IMAGENET, OF_THE_PAPER
+from ablations.scales import IMAGENET, OF_THE_PAPER, laptop, smoke
 from ablations.study import Published, Scale, Study
 from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec, Stem
@@ -53,21 +53,13 @@ study = Study(
     source="Xie et al. 2017, section 5.1",
     net=net,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=small_design,
-            train=DIGITS,
-            seeds=5,
             claims=small,
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=claimed_design,
-            train=CIFAR_16,
-            seeds=3,
             claims=small,
-            learning_rates=CIFAR_16_RATES,
-            trial_share=0.25,
-            trial_seeds=1,
         ),
         "paper": Scale(
             design=paired(depth=(50,) * 5, cardinality=(1, 2, 4, 8, 32), group_width=(64, 40, 24, 14, 4))

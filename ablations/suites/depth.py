@@ -6,7 +6,7 @@ Command   resnet-ablate run depth --scale smoke
 """
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.scales import HE_2015, OF_THE_PAPER, laptop, smoke
 from ablations.study import Published, Scale, Study
 from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec, Skip, cifar
@@ -55,20 +55,15 @@ study = Study(
     net=net,
     train=train,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=grid(depth=(8, 20, 56), skip=("none", "A"), width=(8,)),
-            train=DIGITS,
-            seeds=5,
             claims=claims,
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=grid(depth=(8, 20, 56), skip=("none", "A"), width=(8,)),
-            train=CIFAR_16,
             seeds=5,
             claims=claims,
-            learning_rates=CIFAR_16_RATES,
-            trial_share=0.25,
+            trial_seeds=2,
         ),
         "paper": Scale(
             design=grid(depth=(20, 32, 44, 56, 110), skip=("none", "A"), width=(16,)),

@@ -12,7 +12,7 @@ with a ReLU after the addition it would not be.
 from typing import Literal
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.scales import HE_2015, OF_THE_PAPER, laptop, smoke
 from ablations.study import Scale, Study
 from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec, cifar
@@ -47,19 +47,15 @@ study = Study(
     net=net,
     probes=("lesion", "lesions", "shuffle", "paths"),
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=grid(depth=(20,), network=NETWORKS, width=(8,)),
-            train=DIGITS,
-            seeds=5,
             claims=claims,
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=grid(depth=(20,), network=NETWORKS, width=(8,)),
-            train=CIFAR_16,
-            seeds=3,
             claims=claims,
-            learning_rates=CIFAR_16_RATES,
+            trial_seeds=2,
+            trial_share=1.0,
         ),
         "paper": Scale(
             design=grid(depth=(110,), network=NETWORKS),

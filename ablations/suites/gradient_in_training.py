@@ -12,7 +12,7 @@ end of training minus that at the start. The report has the gradient by depth at
 from typing import Literal
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.scales import HE_2015, OF_THE_PAPER, laptop, smoke
 from ablations.study import Scale, Study
 from analysis.claims import Contrast, mean
 from resnet_core.nets.spec import NetSpec, Skip, cifar
@@ -55,20 +55,14 @@ study = Study(
     source="ours",
     net=net,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=grid(depth=(38,), skip=SKIPS, norm=NORMS, width=(8,)),
-            train=DIGITS,
-            seeds=5,
             claims=claims,
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=grid(depth=(38,), skip=SKIPS, norm=NORMS, width=(8,)),
-            train=CIFAR_16,
-            seeds=3,
             claims=claims,
-            learning_rates=CIFAR_16_RATES,
-            trial_share=0.25,
+            trial_seeds=2,
         ),
         "paper": Scale(
             design=grid(depth=(56,), skip=SKIPS, norm=NORMS),

@@ -14,7 +14,7 @@ convexity.
 from typing import Literal
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.scales import HE_2015, OF_THE_PAPER, laptop, smoke
 from ablations.study import Published, Scale, Study
 from analysis.claims import Claim, Contrast, mean
 from resnet_core.nets.spec import NetSpec, cifar
@@ -53,21 +53,13 @@ study = Study(
     net=net,
     probes=("landscape",),
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=grid(depth=(8, 32), skip=SKIPS, width=(8,)),
-            train=DIGITS,
-            seeds=5,
             claims=_claims(8, 32),
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=grid(depth=(8, 32), skip=SKIPS, width=(8,)),
-            train=CIFAR_16,
-            seeds=3,
             claims=_claims(8, 32),
-            learning_rates=CIFAR_16_RATES,
-            trial_share=0.25,
-            trial_seeds=1,
         ),
         "paper": Scale(
             design=grid(depth=(20, 56, 110), skip=SKIPS),

@@ -12,7 +12,7 @@ network with all parts and the same seed. The measure is the test error of the r
 from typing import Literal
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.scales import HE_2015, OF_THE_PAPER, laptop, smoke
 from ablations.study import Scale, Study
 from analysis.claims import Claim, Contrast, mean
 from resnet_core.nets.spec import NetSpec, cifar
@@ -60,20 +60,14 @@ study = Study(
     net=net,
     probes=("lesion", "lesion taken_out=skip"),
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=grid(depth=(20,), without=WITHOUT, width=(8,)),
-            train=DIGITS,
-            seeds=5,
             claims=_claims(20),
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=grid(depth=(20,), without=WITHOUT, width=(8,)),
-            train=CIFAR_16,
-            seeds=3,
             claims=_claims(20),
-            learning_rates=CIFAR_16_RATES,
-            trial_seeds=1,
+            trial_share=1.0,
         ),
         "paper": Scale(
             design=grid(depth=(56,), without=WITHOUT),

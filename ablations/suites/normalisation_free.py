@@ -13,7 +13,7 @@ learning rates.
 from typing import Any, Literal
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, WRN
+from ablations.scales import WRN, laptop, smoke
 from ablations.study import Published, Scale, Study
 from analysis.claims import Claim, mean, rate
 from resnet_core.nets.spec import NetSpec
@@ -67,20 +67,14 @@ study = Study(
     source="De and Smith 2020, section 3",
     net=net,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=grid(depth=(16, 58), scheme=TRAINED, width=(8,)),
-            train=DIGITS,
-            seeds=5,
-            learning_rates=DIGITS_RATES,
             claims=claims(58),
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=grid(depth=(10, 40), scheme=TRAINED, width=(8,)),
-            train=CIFAR_16,
-            seeds=3,
-            learning_rates=CIFAR_16_RATES,
-            trial_share=0.25,
             claims=claims(40),
+            trial_seeds=2,
         ),
         "paper": Scale(
             design=grid(depth=(16, 100, 1000), scheme=tuple(SCHEMES), width=(32,)),

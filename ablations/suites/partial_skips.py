@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 from ablations.designs import Design, grid, one_at_a_time
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.scales import HE_2015, OF_THE_PAPER, laptop, smoke
 from ablations.study import Scale, Study
 from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec, cifar
@@ -73,21 +73,13 @@ study = Study(
     source="after Veit et al. 2016",
     net=net,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=parts(38, 8),
-            train=DIGITS,
-            seeds=5,
             claims=claims,
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=parts(20, 8),
-            train=CIFAR_16,
-            seeds=3,
             claims=claims,
-            learning_rates=CIFAR_16_RATES,
-            trial_share=0.25,
-            trial_seeds=1,
         ),
         "paper": Scale(
             design=parts(56, 16),

@@ -12,7 +12,7 @@ original ResNet of 2015.
 from typing import Any, Literal
 
 from ablations.designs import Design, grid, leave_out
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, IMAGENET, OF_THE_PAPER
+from ablations.scales import CIFAR_16, DIGITS, IMAGENET, OF_THE_PAPER, laptop, smoke
 from ablations.study import Published, Scale, Study
 from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec, Skip, Stem
@@ -65,21 +65,15 @@ study = Study(
     source="He et al. 2019, section 4",
     net=net,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=parts(26, 16),
             train=DIGITS.replace(image_size=16),
-            seeds=5,
             claims=claims,
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=parts(26, 16),
             train=CIFAR_16.replace(image_size=32),
-            seeds=3,
             claims=claims,
-            learning_rates=CIFAR_16_RATES,
-            trial_share=0.25,
-            trial_seeds=1,
         ),
         "paper": Scale(
             design=parts(50, 64),

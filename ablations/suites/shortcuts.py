@@ -7,7 +7,7 @@ Command   resnet-ablate run shortcuts --scale smoke
 """
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, IMAGENET, OF_THE_PAPER
+from ablations.scales import IMAGENET, OF_THE_PAPER, laptop, smoke
 from ablations.study import Published, Scale, Study
 from analysis.claims import Claim, mean
 from resnet_core.nets.spec import NetSpec, Skip, Stem
@@ -50,20 +50,14 @@ study = Study(
     source="He et al. 2015, section 4.1",
     net=net,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=grid(depth=(34,), skip=SKIPS, width=(8,), stem=("cifar",)),
-            train=DIGITS,
-            seeds=5,
             claims=claims(0.02),
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=grid(depth=(18,), skip=SKIPS, width=(8,), stem=("cifar",)),
-            train=CIFAR_16,
-            seeds=3,
             claims=claims(0.02),
-            learning_rates=CIFAR_16_RATES,
-            trial_seeds=1,
+            trial_share=1.0,
         ),
         "paper": Scale(
             design=grid(depth=(34,), skip=SKIPS),

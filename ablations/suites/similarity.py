@@ -12,7 +12,7 @@ network, since the skip passes the values on.
 """
 
 from ablations.designs import one_at_a_time
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.scales import HE_2015, OF_THE_PAPER, laptop, smoke
 from ablations.study import Scale, Study
 from analysis.claims import Claim, Contrast, mean
 from resnet_core.nets.spec import NetSpec, cifar
@@ -47,21 +47,13 @@ study = Study(
     net=net,
     probes=("similarity",),
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=one_at_a_time({"depth": 14, "width": 4}, depth=(32,), width=(16,)),
-            train=DIGITS,
-            seeds=5,
             claims=_claims((14, 32), (4, 16)),
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=one_at_a_time({"depth": 14, "width": 8}, depth=(32,), width=(32,)),
-            train=CIFAR_16,
-            seeds=3,
             claims=_claims((14, 32), (8, 32)),
-            learning_rates=CIFAR_16_RATES,
-            trial_share=0.25,
-            trial_seeds=1,
         ),
         "paper": Scale(
             design=one_at_a_time({"depth": 38, "width": 16}, depth=(164,), width=(160,)),

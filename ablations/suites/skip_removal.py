@@ -11,7 +11,7 @@ The skips are option B, so a network without them also lacks the parameters of f
 from typing import Any, Literal
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, IMAGENET, OF_THE_PAPER
+from ablations.scales import IMAGENET, OF_THE_PAPER, laptop, smoke
 from ablations.study import Published, Scale, Study
 from analysis.claims import Contrast, mean
 from resnet_core.nets.spec import NetSpec, Skip, Stem
@@ -46,20 +46,14 @@ study = Study(
     source="Xie et al. 2017, section 5.1",
     net=net,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=grid(depth=(26,), network=tuple(NETWORKS), skip=("B", "none"), width=(16,), stem=("cifar",)),
-            train=DIGITS,
-            seeds=5,
             claims=claims,
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=grid(depth=(26,), network=tuple(NETWORKS), skip=("B", "none"), width=(16,), stem=("cifar",)),
-            train=CIFAR_16,
-            seeds=3,
             claims=claims,
-            learning_rates=CIFAR_16_RATES,
-            trial_share=0.25,
+            trial_seeds=2,
         ),
         "paper": Scale(
             design=grid(depth=(50,), network=tuple(NETWORKS), skip=("B", "none")),

@@ -8,7 +8,7 @@ Command   resnet-ablate run skip-transforms --scale smoke
 from typing import Any, Literal
 
 from ablations.designs import Design, grid
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.scales import HE_2015, OF_THE_PAPER, laptop, smoke
 from ablations.study import Published, Scale, Study
 from analysis.claims import Contrast, mean, rate
 from resnet_core.nets.spec import NetSpec, cifar
@@ -73,20 +73,14 @@ study = Study(
     source="He et al. 2016, section 3.1",
     net=net,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=transforms(38, 8),
-            train=DIGITS,
-            seeds=5,
             claims=claims,
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=transforms(20, 8),
-            train=CIFAR_16,
-            seeds=3,
             claims=laptop_claims,
-            learning_rates=CIFAR_16_RATES,
-            trial_seeds=1,
+            trial_share=1.0,
         ),
         "paper": Scale(
             design=transforms(110, 16)

@@ -9,7 +9,7 @@ the verdicts show.
 """
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, HE_2015, OF_THE_PAPER
+from ablations.scales import HE_2015, OF_THE_PAPER, laptop, smoke
 from ablations.study import Published, Scale, Study
 from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec
@@ -37,19 +37,15 @@ study = Study(
     source="Hu et al. 2018",
     net=net,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=grid(depth=(20, 56), reduction=(0, 4), width=(8,)),
-            train=DIGITS,
-            seeds=5,
             claims=small,
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=grid(depth=(20,), reduction=(0, 4), width=(8,)),
-            train=CIFAR_16,
-            seeds=3,
             claims=small,
-            learning_rates=CIFAR_16_RATES,
+            trial_seeds=2,
+            trial_share=1.0,
         ),
         "paper": Scale(
             design=grid(depth=(110, 164), reduction=(0, 16)),

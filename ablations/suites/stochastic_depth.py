@@ -6,7 +6,7 @@ Command   resnet-ablate run stochastic-depth --scale smoke
 """
 
 from ablations.designs import grid
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, OF_THE_PAPER
+from ablations.scales import OF_THE_PAPER, laptop, smoke
 from ablations.study import Published, Scale, Study
 from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec, cifar
@@ -34,21 +34,13 @@ study = Study(
     source="Huang et al. 2016, section 4",
     net=net,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=grid(depth=(56,), survival=(1.0, 0.8, 0.5), width=(8,)),
-            train=DIGITS,
-            seeds=5,
             claims=claims,
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=grid(depth=(56,), survival=(1.0, 0.8, 0.5), width=(8,)),
-            train=CIFAR_16,
-            seeds=3,
             claims=claims,
-            learning_rates=CIFAR_16_RATES,
-            trial_share=0.25,
-            trial_seeds=1,
         ),
         "paper": Scale(
             design=grid(depth=(110,), survival=(1.0, 0.5)),

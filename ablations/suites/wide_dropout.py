@@ -6,7 +6,7 @@ Command   resnet-ablate run wide-dropout --scale smoke
 """
 
 from ablations.designs import grid, paired
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, OF_THE_PAPER, WRN
+from ablations.scales import OF_THE_PAPER, WRN, laptop, smoke
 from ablations.study import Published, Scale, Study
 from analysis.claims import Claim, Contrast, mean
 from resnet_core.nets.spec import NetSpec
@@ -43,21 +43,13 @@ study = Study(
     source="Zagoruyko and Komodakis 2016, section 3",
     net=net,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=grid(depth=(16,), width=(8, 32), dropout=RATES),
-            train=DIGITS,
-            seeds=5,
             claims=claims(8, 32),
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=grid(depth=(16,), width=(8, 24), dropout=RATES),
-            train=CIFAR_16,
-            seeds=3,
             claims=claims(8, 24),
-            learning_rates=CIFAR_16_RATES,
-            trial_share=0.25,
-            trial_seeds=1,
         ),
         "paper": Scale(
             design=paired(depth=(16, 28, 52), width=(64, 160, 16)) * grid(dropout=RATES),

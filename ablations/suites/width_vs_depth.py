@@ -10,7 +10,7 @@ WRN-28-10 36.5 M.
 """
 
 from ablations.designs import paired
-from ablations.scales import CIFAR_16, CIFAR_16_RATES, DIGITS, DIGITS_RATES, OF_THE_PAPER, WRN
+from ablations.scales import OF_THE_PAPER, WRN, laptop, smoke
 from ablations.study import Published, Scale, Study
 from analysis.claims import mean
 from resnet_core.nets.spec import NetSpec
@@ -41,21 +41,13 @@ study = Study(
     source="Zagoruyko and Komodakis 2016, section 3",
     net=net,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=paired(depth=(40, 16, 10), width=(16, 29, 44)),
-            train=DIGITS,
-            seeds=5,
             claims=small,
-            learning_rates=DIGITS_RATES,
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=paired(depth=(40, 16, 10), width=(10, 18, 27)),
-            train=CIFAR_16,
-            seeds=3,
             claims=small,
-            learning_rates=CIFAR_16_RATES,
-            trial_share=0.25,
-            trial_seeds=1,
         ),
         "paper": Scale(
             design=paired(depth=(40, 16, 28), width=(64, 128, 160)),

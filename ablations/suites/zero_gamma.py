@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ablations.designs import grid
-from ablations.scales import DIGITS, IMAGENET, OF_THE_PAPER
+from ablations.scales import DIGITS, IMAGENET, OF_THE_PAPER, laptop, smoke
 from ablations.study import Published, Scale, Study
 from analysis.claims import Claim, Contrast, mean
 from resnet_core.nets.spec import NetSpec, Stem
@@ -63,16 +63,15 @@ study = Study(
     net=net,
     train=train,
     scales={
-        "smoke": Scale(
+        "smoke": smoke(
             design=grid(depth=(26,), gamma=(1, 0), batch_size=(32, 256), width=(16,), stem=("cifar",)),
             train=DIGITS.replace(  # 3 epochs of warm-up
                 epochs=15, batch_size=32, learning_rate=0.025, warmup_steps=3 * 40, warmup="linear"
             ),
-            seeds=5,
             claims=claims(32, 256),
             learning_rates=(0.0025, 0.008, 0.025),
         ),
-        "laptop": Scale(
+        "laptop": laptop(
             design=grid(depth=(26,), gamma=(1, 0), batch_size=(32, 256), width=(16,), stem=("cifar",)),
             train=TrainSpec(
                 data="cifar10",
@@ -85,10 +84,9 @@ study = Study(
                 warmup="linear",
                 weight_decay=0.0,
             ),
-            seeds=3,
             claims=claims(32, 256),
             learning_rates=(0.0025, 0.008, 0.025),
-            trial_seeds=1,
+            trial_share=1.0,
         ),
         "paper": Scale(
             design=grid(depth=(50,), gamma=(1, 0), batch_size=(256, 8192)),

@@ -18,6 +18,7 @@ from resnet_core.runs.records.store import Store
 from resnet_core.runs.runtime import available_cores
 
 RETRIES = 2
+MOST = 1e9  # of a number of an option
 STREAM = ("auto", "always", "never")
 BY_EXECUTION = ("executor", "memory", "mix_versions", "retries", "stream", "timeout")
 """Options that the Python interface takes as fields of `Execution`."""
@@ -185,19 +186,20 @@ def own_options(options: argparse.Namespace, executor: str | None) -> dict[str, 
     return values
 
 
-def number(option: str, text: str, *, whole: bool = False, least: float | None = None) -> float:
+def number(option: str, text: str, *, whole: bool = False, least: float | None = None, most: float = MOST) -> float:
     """Return the value of an option as a number.
 
     Raises:
-        UserError: The text is not a number, or the number is not positive, or is below `least`.
+        UserError: The text is not a number, or the number is not positive, is below `least`, or is above `most`.
     """
     try:
         value = float(int(text) if whole else float(text))
     except ValueError:
         value = float("nan")
-    if not (value > 0 if least is None else value >= least) or value > 1e9:
+    if not (value > 0 if least is None else value >= least) or value > most:
         kind = "whole number" if whole else "number"
         bound = "above 0" if least is None else f"from {least:g} on"
+        bound += f" and up to {most:g}" if most < MOST else ""
         raise UserError(f"{option} must be a {kind} {bound}, but got '{text[:40]}'")
     return value
 

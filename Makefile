@@ -60,7 +60,8 @@ bench-convolutions: install  ## try whether this machine's convolutions are righ
 
 NEW := results/local/reference
 CIFAR ?= cifar10
-UNDECIDED := beliefs criticality depth gradient-at-init gradient-in-training resnet-d shortcuts skip-removal skip-transforms stochastic-depth zero-gamma
+UNDECIDED := beliefs criticality depth gradient-at-init gradient-in-training never-or-after resnet-d shortcuts skip-removal skip-transforms stochastic-depth zero-gamma
+UNDECIDED_AT_LAPTOP := activation-order criticality never-or-after
 AT_LAPTOP := $(notdir $(wildcard results/reference/laptop/*))
 
 reference: install  ## make the committed reference results anew, or go on (some five hours; CIFAR=FOLDER of its images)
@@ -72,6 +73,12 @@ reference: install  ## make the committed reference results anew, or go on (some
 	for study in $(AT_LAPTOP); do \
 	  $(BIN)/resnet-ablate run $$study --scale laptop --data $(CIFAR) --out $(NEW)/laptop || exit 1; \
 	done
+	for study in $(UNDECIDED_AT_LAPTOP); do \
+	  $(BIN)/resnet-ablate run $$study --scale laptop --data $(CIFAR) --until decided --most-seeds 8 --out $(NEW)/laptop \
+	    || exit 1; \
+	done
+	$(BIN)/resnet-ablate run gradient-at-init --scale laptop --data $(CIFAR) --until decided --most-seeds 10 \
+	  --out $(NEW)/laptop
 	for study in $$(find $(NEW) -name study.json); do $(BIN)/resnet-ablate compact $$(dirname $$study) || exit 1; done
 	for study in $$(find $(NEW) -name study.json -not -path '*/learning_rates/*'); do \
 	  $(BIN)/resnet-report $$(dirname $$study) || exit 1; \

@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
 GENERATED = DOCS / "generated"
 EXTRA = DOCS / "_build" / "extra"
-REPORTS = {"depth-smoke": "depth", "depth-laptop": "laptop/depth"}
+REPORTS = {"depth-smoke": "depth"}
 """Reports of `results/reference` that are copied into the site: name there, and folder."""
 
 

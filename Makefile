@@ -84,8 +84,8 @@ reference: install  ## make the committed reference results anew, or go on (some
 	  $(BIN)/resnet-report $$(dirname $$study) || exit 1; \
 	done
 	find $(NEW) -name claims -o -name checkpoints | xargs rm -rf
-	find $(NEW) -name '*.tex' -o -name '*.svg' | xargs rm -f
-	find $(NEW) -path '*/report/*' \( -name figures -o -name '*.html' \) | grep -v reference/depth | xargs rm -rf
+	find $(NEW) -path '*/report/*' \( -name figures -o -name '*.html' -o -name '*.tex' \) | grep -v reference/depth \
+	  | xargs rm -rf
 	rm -rf results/reference
 	mv $(NEW) results/reference
 	$(BIN)/resnet-ablate findings results/reference --out results/README.md

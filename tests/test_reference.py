@@ -24,6 +24,15 @@ def test_there_are_some_and_they_are_not_large():
     assert sum(path.stat().st_size for path in REFERENCE.rglob("*") if path.is_file()) < LARGEST
 
 
+def test_every_file_that_a_page_names_is_there():
+    pages = list(REFERENCE.rglob("*.html"))
+    assert REFERENCE / "depth" / "report" / "report.html" in pages
+    for page in pages:
+        named = re.findall(r'(?:href|src)="([^"#:]+)"', page.read_text())
+        assert named
+        assert [name for name in named if not (page.parent / name).exists()] == []
+
+
 def test_the_findings_count_the_verdicts_that_they_list():
     """Each study's own are compared with its records below."""
     counts = re.search(r"Claims: (\d+), (\d+) supported, (\d+) refuted, (\d+) inconclusive;", FINDINGS)

@@ -64,7 +64,7 @@ UNDECIDED := beliefs criticality depth gradient-at-init gradient-in-training nev
 UNDECIDED_AT_LAPTOP := activation-order criticality never-or-after
 AT_LAPTOP := $(notdir $(wildcard results/reference/laptop/*))
 
-reference: install  ## make the committed reference results anew, or go on (some five hours; CIFAR=FOLDER of its images)
+reference: install  ## make the committed reference results anew, or go on (several hours; CIFAR=FOLDER of its images)
 	$(BIN)/resnet-ablate run --all --scale smoke --out $(NEW)
 	for study in $(UNDECIDED); do \
 	  $(BIN)/resnet-ablate run $$study --scale smoke --until decided --out $(NEW) || exit 1; \
